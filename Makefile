@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+# The only Makefile.  `make help` lists the targets; config.mk holds local
+# choices.  Every file of a layer's folder belongs to that layer's library.
+
+-include config.mk
+
+VERSION := 0.1.0
+APPC_VERSION := 0.8.11
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CLANG ?= clang
+SAN ?=
+DEVELOPER ?= 0
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+
+comma := ,
+variant := $(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(findstring clang,$(CC)),-clang)
+B := build$(variant)
+
+# --- sources -----------------------------------------------------------------
+
+LAYERS := base spec aci stage0
+$(foreach l,$(LAYERS),$(eval $(l)_SRC := $(wildcard $(l)/*.c)))
+rkt_SRC := $(wildcard cmd/rkt/*.c)
+stage1_SRC := $(wildcard stage1/*.c)
+rkt-fetch_SRC := $(wildcard cmd/rkt-fetch/*.c)
+actool_SRC := $(wildcard cmd/actool/*.c)
+unit_SRC := $(wildcard tests/unit/test_*.c)
+fuzz_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+tool_SRC := $(wildcard tests/*.c tests/bench/*.c tests/images/*.c)
+headers := $(wildcard base/*.h spec/*.h aci/*.h stage0/*.h stage1/*.h cmd/*/*.h tests/*/*.h)
+all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) \
+	$(rkt-fetch_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
+
+# What each program links: layers, right to left, then packages.  rkt and
+# stage1 are static: the dynamic loader costs more than either does itself.
+PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch,$(if $($(notdir $(p))_SRC),$(p)))
+bin/rkt_LAYERS := stage0 aci spec base
+bin/rkt_PKGS := jansson sqlite3 libcap
+libexec/rkt/stage1_LAYERS := spec base
+libexec/rkt/stage1_PKGS := jansson libseccomp libcap
+libexec/rkt/rkt-fetch_LAYERS := aci spec base
+libexec/rkt/rkt-fetch_PKGS := jansson libarchive librnp libcrypto libseccomp liblzma libzstd libisal
+libexec/rkt/rkt-fetch_LIBS := -lbz2
+bin/actool_LAYERS := aci spec base
+bin/actool_PKGS := jansson libarchive librnp libcrypto
+STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1)
+
+# --- packages ----------------------------------------------------------------
+
+DEPS_BUILD := gcc make pkg-config libc6-dev libarchive-dev libssl-dev \
+	libjansson-dev libseccomp-dev libcap-dev librnp-dev libisal-dev \
+	liblzma-dev libbz2-dev libzstd-dev libsqlite3-dev
+DEPS_RUN := containernetworking-plugins iptables
+DEPS_CHECK := libcriterion-dev clang clang-format clang-tidy \
+	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
+	redis-server python3-minimal iproute2 procps util-linux socat \
+	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck
+DEPS_BENCH := crun bubblewrap podman
+DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
+
+PKGS := jansson sqlite3 libcap libseccomp libarchive librnp libcrypto liblzma libzstd libisal
+
+# --- flags -------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wwrite-strings \
+	-Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Wnull-dereference \
+	-Wno-format-truncation -Wno-unknown-warning-option
+ifeq ($(DEVELOPER),1)
+WARN += -Werror
+endif
+OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=undefined,-O2 -g -D_FORTIFY_SOURCE=2)
+HARDEN := -fstack-protector-strong -fno-common -fPIE
+CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. \
+	-DRKT_VERSION='"$(VERSION)"' -DRKT_APPC_VERSION='"$(APPC_VERSION)"' \
+	$(CPPFLAGS)
+CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -ffunction-sections -fdata-sections -pthread $(CFLAGS)
+LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN)) -Wl,--gc-sections -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
+
+ifneq ($(filter-out deps clean help format check-layers,$(or $(MAKECMDGOALS),all)),)
+$(foreach p,$(PKGS),$(eval $(p)_L := $(shell pkg-config --libs $(p) 2>/dev/null))$(eval $(p)_S := $(shell pkg-config --static --libs $(p) 2>/dev/null)))
+endif
+
+.PHONY: all deps check check-unit check-cli check-fuzz-corpus \
+	check-headers check-layers check-format check-san demo bench lint fuzz \
+	format install clean help compile_commands.json
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS:%=$(B)/%)
+
+help:
+	@printf '%s\n' \
+	'make                 build $(B)/bin/{rkt,actool} and $(B)/libexec/rkt/*' \
+	'make check           install what is missing, build, run every test' \
+	'make demo            two signed nginx images, a pod, a live update' \
+	'make deps            install the Debian packages all of this needs' \
+	'make check-unit      unit and conformance tests (FILTER=suite/*)' \
+	'make check-cli       black-box tests (BATS=tests/cli/10-run.bats)' \
+	'make check-fuzz-corpus  replay every fuzz corpus' \
+	'make check-layers check-headers check-format   structure of the code' \
+	'make check-san       unit and CLI tests under ASan and UBSan' \
+	'make fuzz            fuzz every target (FUZZ_TIME=60 seconds each)' \
+	'make bench           ratios against crun, bwrap, podman and a floor' \
+	'make lint            format, clang-tidy, cppcheck, shellcheck, layers' \
+	'make format          clang-format the whole tree' \
+	'make install         PREFIX=$(PREFIX) DESTDIR=' \
+	'make compile_commands.json   for clangd' \
+	'Variables: CC=clang SAN=address,undefined DEVELOPER=1 V=1'
+
+deps:
+	@dpkg-query -W -f '$${db:Status-Status}\n' $(DEPS) 2>/dev/null | grep -c '^installed$$' | \
+	grep -qx '$(words $(DEPS))' || { apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEPS); }
+
+# --- rules -------------------------------------------------------------------
+
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || \
+	echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
+.PHONY: FORCE
+FORCE:
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	@[ $(V) = 1 ] || echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+define layer_rule
+$(B)/lib$(1).a: $$($(1)_SRC:%.c=$(B)/obj/%.o)
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$(Q)$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
+
+# $(1) program, $(2) sources
+define program_rule
+$(B)/$(1): $(2:%.c=$(B)/obj/%.o) $$($(1)_LAYERS:%=$(B)/lib%.a)
+	@mkdir -p $$(@D)
+	@[ $(V) = 1 ] || echo '  LINK  $$@'
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(if $(filter $(1),$(STATIC_PROGRAMS)),-static-pie,-pie) -o $$@ $(2:%.c=$(B)/obj/%.o) \
+		$$($(1)_LAYERS:%=$(B)/lib%.a) \
+		$$(foreach p,$$($(1)_PKGS),$$($$(p)_$(if $(filter $(1),$(STATIC_PROGRAMS)),S,L))) $$($(1)_LIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p),$($(notdir $(p))_SRC))))
+
+-include $(all_SRC:%.c=$(B)/obj/%.d)
+
+# --- tests -------------------------------------------------------------------
+
+FILTER ?= *
+BATS ?= tests/cli
+
+# Unit tests see every layer and stage1's pure modules, not the mains.
+unit_OBJ := $(unit_SRC:%.c=$(B)/obj/%.o) \
+	$(filter-out %/main.o,$(stage1_SRC:%.c=$(B)/obj/%.o))
+$(B)/tests/unit: $(unit_OBJ) $(LAYERS:%=$(B)/lib%.a)
+	@mkdir -p $(@D)
+	@[ $(V) = 1 ] || echo '  LINK  $@'
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $(unit_OBJ) \
+		$(B)/libstage0.a $(B)/libaci.a $(B)/libspec.a $(B)/libbase.a \
+		$(foreach p,$(PKGS),$($(p)_L)) -lbz2 -lcriterion
+
+check-unit: $(B)/tests/unit
+	sh tests/run-unit.sh $(B)/tests/unit '$(FILTER)'
+
+$(B)/tests/inside: tests/inside.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -std=gnu17 -O2 $(WARN) -static -o $@ $<
+
+check-cli: all $(B)/tests/inside
+	BUILD=$(B) sh tests/run-cli.sh $(BATS)
+
+$(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LAYERS:%=$(B)/lib%.a) $(filter-out %/main.o,$(stage1_SRC:%.c=$(B)/obj/%.o))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $(filter %.c,$^) $(filter %.o,$^) \
+		$(B)/libstage0.a $(B)/libaci.a $(B)/libspec.a $(B)/libbase.a $(foreach p,$(PKGS),$($(p)_L)) -lbz2
+check-fuzz-corpus: $(fuzz_SRC:tests/%.c=$(B)/%)
+	@for f in $(notdir $(fuzz_SRC:.c=)); do \
+		$(B)/fuzz/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; done
+
+FUZZ_TIME ?= 60
+fuzz:
+	FUZZ_TIME=$(FUZZ_TIME) CLANG=$(CLANG) sh tests/fuzz/run.sh $(fuzz_SRC)
+
+check-layers:
+	sh tests/check-layers.sh
+
+check-headers:
+	@for h in $(filter-out base/banned.h,$(headers)); do \
+		echo "#include \"$$h\"" | $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Werror -fsyntax-only -x c - || \
+		{ echo "$$h does not compile alone"; exit 1; }; done
+
+check-format:
+	clang-format --dry-run -Werror $(all_SRC) $(headers)
+
+format:
+	clang-format -i $(all_SRC) $(headers)
+
+check: deps
+	sh tests/check.sh
+
+check-san: deps
+	$(MAKE) SAN=address,undefined check-unit check-cli
+
+demo: deps
+	$(MAKE) all
+	BUILD=$(B) sh tests/demo.sh
+
+bench: deps
+	$(MAKE) all
+	BUILD=$(B) sh tests/bench/run.sh $(BENCH)
+
+lint: check-layers check-headers check-format
+	CC='$(CC)' sh tests/lint.sh '$(CPPFLAGS_ALL)' $(all_SRC)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/rkt
+	install -m 0755 $(B)/bin/rkt $(B)/bin/actool $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(B)/libexec/rkt/* $(DESTDIR)$(PREFIX)/libexec/rkt
+
+compile_commands.json:
+	rm -rf $(B)/obj
+	bear -- $(MAKE) all
+
+clean:
+	rm -rf build build-* compile_commands.json

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/process.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/syscalls.h"
+
+static int compare_int(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+int close_all_from(int first, const int *keep, size_t n_keep)
+{
+	int sorted[64];
+
+	assert(n_keep <= sizeof(sorted) / sizeof(sorted[0]));
+	if (n_keep) {
+		memcpy(sorted, keep, n_keep * sizeof(*keep));
+		qsort(sorted, n_keep, sizeof(*sorted), compare_int);
+	}
+	for (size_t i = 0; i < n_keep; i++) {
+		if (sorted[i] < first)
+			continue;
+		if (sorted[i] > first &&
+		    close_range((unsigned int)first,
+				(unsigned int)sorted[i] - 1, 0) < 0)
+			return -errno;
+		first = sorted[i] + 1;
+	}
+	return close_range((unsigned int)first, ~0U, 0) < 0 ? -errno : 0;
+}
+
+/*
+ * Moves MAP into place: first everything out of the way of the targets, then
+ * onto them.  ERRFD ends as the lowest descriptor above all targets.
+ */
+static int apply_map(const struct fd_map *map, size_t n, int *errfd,
+		     int *exec_fd)
+{
+	int above = 3, keep[64];
+	size_t n_keep = 0;
+	int moved[32];
+
+	assert(n <= sizeof(moved) / sizeof(moved[0]));
+	for (size_t i = 0; i < n; i++)
+		if (map[i].fd_to >= above)
+			above = map[i].fd_to + 1;
+	for (size_t i = 0; i < n; i++) {
+		moved[i] = fcntl(map[i].fd_from, F_DUPFD, above);
+		if (moved[i] < 0)
+			return -errno;
+	}
+	*errfd = fcntl(*errfd, F_DUPFD_CLOEXEC, above);
+	if (*errfd < 0)
+		return -errno;
+	if (*exec_fd >= 0) {
+		*exec_fd = fcntl(*exec_fd, F_DUPFD_CLOEXEC, above);
+		if (*exec_fd < 0)
+			return -errno;
+		keep[n_keep++] = *exec_fd;
+	}
+	keep[n_keep++] = *errfd;
+	for (size_t i = 0; i < n; i++) {
+		if (dup2(moved[i], map[i].fd_to) < 0)
+			return -errno;
+		keep[n_keep++] = map[i].fd_to;
+	}
+	return close_all_from(0, keep, n_keep);
+}
+
+__attribute__((__noreturn__)) static void
+spawn_child(const char *path, int exec_fd, char *const argv[],
+	    char *const envp[], const struct fd_map *map, size_t n, int errfd)
+{
+	struct error err = ERROR_INIT;
+	sigset_t none;
+	int r;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	r = apply_map(map, n, &errfd, &exec_fd);
+	if (r == 0) {
+		if (path)
+			(void)execve(path, argv, envp);
+		else
+			(void)execveat(exec_fd, "", argv, envp, AT_EMPTY_PATH);
+		r = -errno;
+	}
+	(void)error_sys(&err, -r, "execute %s", path ? path : argv[0]);
+	(void)write_full(errfd, &err, sizeof(err));
+	_exit(127);
+}
+
+int process_spawn(const char *path, int exec_fd, char *const argv[],
+		  char *const envp[], const struct fd_map *map, size_t n,
+		  pid_t *ret_pid, struct error *err)
+{
+	cleanup_fd int errpipe_read = -EBADF;
+	cleanup_fd int errpipe_write = -EBADF;
+	cleanup_fd int pidfd = -EBADF;
+	struct error child_err;
+	int pipefd[2];
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t pid;
+	ssize_t got;
+
+	if (pipe2(pipefd, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "create pipe");
+	errpipe_read = pipefd[0];
+	errpipe_write = pipefd[1];
+	pid = sys_clone3(&args);
+	if (pid < 0)
+		return error_sys(err, (int)-pid, "start a process");
+	if (pid == 0)
+		spawn_child(path, exec_fd, argv, envp, map, n, errpipe_write);
+	fd_close(&errpipe_write);
+	got = read_full(errpipe_read, &child_err, sizeof(child_err));
+	if (got == (ssize_t)sizeof(child_err)) {
+		int status;
+
+		(void)process_wait(pidfd, &status);
+		if (err)
+			*err = child_err;
+		return -child_err.code;
+	}
+	if (ret_pid)
+		*ret_pid = pid;
+	return TAKE_FD(pidfd);
+}
+
+int process_wait(int pidfd, int *ret_status)
+{
+	siginfo_t info = {0};
+
+	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)
+		if (errno != EINTR)
+			return -errno;
+	*ret_status = info.si_code == CLD_EXITED
+			      ? W_EXITCODE(info.si_status, 0)
+			      : W_EXITCODE(0, info.si_status);
+	return 0;
+}
+
+int process_exit_code(int status)
+{
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return 128 + WTERMSIG(status);
+}
+
+const char *process_status_text(int status, char *buf, size_t size)
+{
+	if (WIFEXITED(status))
+		(void)snprintf(buf, size, "exit code %d", WEXITSTATUS(status));
+	else
+		(void)snprintf(buf, size, "signal %d (%s)", WTERMSIG(status),
+			       sigdescr_np(WTERMSIG(status))
+				       ? sigdescr_np(WTERMSIG(status))
+				       : "unknown");
+	return buf;
+}

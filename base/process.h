@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_PROCESS_H
+#define BASE_PROCESS_H
+
+/* Child processes with an explicit set of descriptors. */
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct error;
+
+/* fd_from of the parent becomes fd_to in the child; all else is closed. */
+struct fd_map {
+	int fd_from;
+	int fd_to;
+};
+
+/*
+ * Starts the program PATH (absolute, or "/proc/self/fd/N"-free descriptor
+ * EXEC_FD when PATH is NULL) with exactly ARGV, ENVP and the N descriptors
+ * of MAP open.  Returns a pidfd; the pid is stored in *ret_pid if not NULL.
+ * A failing exec is reported here, as an error.
+ */
+int process_spawn(const char *path, int exec_fd, char *const argv[],
+		  char *const envp[], const struct fd_map *map, size_t n,
+		  pid_t *ret_pid, struct error *err);
+
+/* Waits for the child behind PIDFD: returns its wait status (see wait(2)). */
+int process_wait(int pidfd, int *ret_status);
+
+/* The exit code a shell would give: code, or 128 + signal. */
+int process_exit_code(int status);
+
+/* "exit code 3" or "signal 9 (Killed)" into BUF. */
+const char *process_status_text(int status, char *buf, size_t size);
+
+/* Closes every descriptor from FIRST up, except those listed in KEEP. */
+int close_all_from(int first, const int *keep, size_t n_keep);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPEC_STAGE1_ABI_H
+#define SPEC_STAGE1_ABI_H
+
+/*
+ * What stage0 and stage1 share: names in a pod directory, environment of the
+ * entrypoints, exit codes and the records of the pod's control socket.  The
+ * text that explains it is spec/stage1-abi.md; change both together and
+ * raise STAGE1_ABI_VERSION when an old peer would misread the new form.
+ */
+
+#include <stdint.h>
+
+#define STAGE1_ABI_VERSION 1
+
+/* --- files, relative to the pod directory -------------------------------- */
+
+#define POD_MANIFEST_FILE "pod"
+#define POD_CREATED_FILE "pod-created"	   /* its mtime */
+#define POD_LOCK_FILE "pod.lck"		   /* flock: one change at a time */
+#define POD_NAME_FILE "name"		   /* named pods only */
+#define POD_PID_FILE "pid"		   /* host pid of pod init, text */
+#define POD_CONTROL_SOCKET "control"	   /* SOCK_SEQPACKET */
+#define POD_READY_LINK "supervisor-status" /* -> "ready" once apps run */
+#define POD_NETNS_FILE "netns"		   /* path of the bound netns */
+#define POD_NET_INFO_FILE "net-info.json"
+#define POD_CGROUP_FILE "cgroup"       /* absolute directories, one a line */
+#define POD_ISOLATORS_FILE "isolators" /* "APP: NAME: REASON" lines */
+#define POD_JOURNAL_FILE "update.journal"
+#define POD_HISTORY_FILE "history"
+#define POD_ARGS_DIR "args"		  /* args/APP: JSON array of strings */
+#define POD_APPSINFO_DIR "appsinfo"	  /* appsinfo/APP -> generation */
+#define POD_GENERATIONS_DIR "generations" /* generations/APP/N/ */
+#define POD_VOLUMES_DIR "sharedVolumes"
+#define POD_LOGS_DIR "logs"
+#define POD_STATUS_DIR "status"
+
+/* --- files, relative to generations/APP/N/ -------------------------------- */
+
+#define GENERATION_MANIFEST_FILE "manifest" /* canonical ImageManifest */
+#define GENERATION_IMAGE_ID_FILE "treeStoreID"
+#define GENERATION_APP_FILE "app" /* RuntimeApp as in the pod manifest */
+#define GENERATION_UPPER_DIR "upper"
+#define GENERATION_WORK_DIR "work"
+#define GENERATION_ROOTFS_DIR "rootfs" /* a copy: --no-overlay only */
+
+/* --- environment of the run entrypoint ------------------------------------ */
+
+/* Descriptor of the locked pod directory; open for the pod's whole life. */
+#define STAGE1_ENV_LOCK_FD "RKT_LOCK_FD"
+/* "APP:FD,APP:FD": each app's rendered rootfs, O_PATH|O_DIRECTORY. */
+#define STAGE1_ENV_TREE_FDS "RKT_TREE_FDS"
+
+/* --- exit codes ------------------------------------------------------------
+ */
+
+#define RKT_EXIT_FAILURE 254	/* rkt itself failed */
+#define RKT_EXIT_USAGE 2	/* no subcommand */
+#define RKT_EXIT_ROLLED_BACK 10 /* update: old generation serves again */
+#define RKT_EXIT_REFUSED 11	/* update: the plan refused it */
+#define RKT_EXIT_DEGRADED 12	/* update: rolled back, pod not healthy */
+
+/* --- limits ----------------------------------------------------------------
+ */
+
+#define MANIFEST_MAX (4UL * 1024 * 1024) /* bytes of any manifest */
+#define POD_APPS_MAX 64
+
+/* --- control socket --------------------------------------------------------
+ */
+
+/*
+ * One SOCK_SEQPACKET connection carries one request and its replies.  stage1
+ * answers only uid 0 (SO_PEERCRED) and drops a connection at the first
+ * record that is short, long, of another version, or not permitted now.
+ * Descriptors travel by SCM_RIGHTS with the request.
+ */
+enum control_op {
+	CONTROL_STATUS = 1, /* -> CONTROL_DONE */
+	CONTROL_STOP = 2,   /* orderly stop -> CONTROL_DONE when accepted */
+	CONTROL_UPDATE = 3, /* one app; 1 fd: the new generation's tree */
+	CONTROL_ABORT = 4,  /* end the running transaction by rolling back */
+	CONTROL_OP_MAX
+};
+
+#define CONTROL_APP_NAME_MAX 256
+
+struct control_request {
+	uint32_t version;    /* STAGE1_ABI_VERSION */
+	uint32_t op;	     /* enum control_op */
+	uint32_t generation; /* CONTROL_UPDATE: N of generations/APP/N */
+	uint32_t strategy;   /* enum update_strategy */
+	uint64_t ready_timeout_ms;
+	uint64_t observe_ms;
+	uint64_t stop_timeout_ms; /* SIGTERM to SIGKILL of the old one */
+	uint32_t flags;		  /* enum control_flags */
+	uint32_t reserved;
+	char app[CONTROL_APP_NAME_MAX]; /* NUL-terminated AC Name */
+};
+
+enum control_flags {
+	CONTROL_ROLLBACK = 1 << 0, /* the target generation ran before */
+};
+
+enum update_strategy {
+	UPDATE_AUTO = 0,
+	UPDATE_RESTART = 1,
+	UPDATE_HANDOVER = 2,
+	UPDATE_STATE = 3,
+	UPDATE_PATCH = 4,
+};
+
+/* States of an update transaction, in order; two are final. */
+enum update_state {
+	UPDATE_PLANNED = 1,
+	UPDATE_FETCHED,
+	UPDATE_STAGED,
+	UPDATE_STARTED,
+	UPDATE_VERIFIED,
+	UPDATE_SWITCHED,
+	UPDATE_OBSERVED,
+	UPDATE_COMMITTED,
+	UPDATE_ROLLED_BACK,
+};
+
+enum control_reply_kind {
+	CONTROL_PROGRESS = 1, /* an update reached `state` */
+	CONTROL_DONE = 2,     /* last record; `code` is 0 or a RKT_EXIT_* */
+	CONTROL_ERROR = 3,    /* last record; `code` errno, `text` why */
+};
+
+#define CONTROL_TEXT_MAX 1024
+
+struct control_reply {
+	uint32_t version;
+	uint32_t kind;
+	uint32_t state; /* enum update_state, 0 outside updates */
+	int32_t code;
+	uint64_t elapsed_us; /* since the request was accepted */
+	char text[CONTROL_TEXT_MAX];
+};
+
+#endif
