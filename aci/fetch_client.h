@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_FETCH_CLIENT_H
+#define ACI_FETCH_CLIENT_H
+
+/*
+ * The trusted side of rkt-fetch.  Images, signatures and keys are never
+ * parsed in the caller's process: each call starts LIBEXEC_DIR/rkt-fetch,
+ * hands it the descriptors it may use, waits for its answer and for its end,
+ * and checks every field of the answer.  The child runs unprivileged (when
+ * started by root), without a file system, network or the right to make
+ * processes; extraction runs as root, locked into the target directory.
+ *
+ * A child that dies, hangs or lies is one error naming what happened.
+ * Descriptors stay the caller's; their offsets are neither used nor moved.
+ * A verify starts a process of its own: a parser taken over by an unsigned
+ * image has no say in whether that image is signed.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+#define FETCH_ID_LEN 135 /* "sha512-" and 128 hex digits */
+#define FETCH_FINGERPRINT_LEN 40
+#define FETCH_USER_ID_MAX 256 /* with the NUL; longer ones are cut */
+#define FETCH_USER_IDS_MAX 8
+#define FETCH_SUBKEYS_MAX 16
+#define FETCH_KEYS_MAX 200 /* key descriptors a verify takes */
+#define FETCH_MANIFEST_MAX (4UL * 1024 * 1024)
+#define FETCH_TAR_SIZE_MAX (64ULL << 30)
+#define FETCH_FILES_MAX 2000000
+
+/* Bounds of an import; 0 (or a NULL pointer) means the default. */
+struct fetch_limits {
+	/* Uncompressed tar, bytes.  Default: 64 GiB or what the file system
+	 * of the blob has free, whichever is less.  Whatever is asked for,
+	 * a stream may not exceed 1 GiB + 1,032 times its compressed size
+	 * (the most deflate can do). */
+	uint64_t max_tar_size;
+	uint64_t max_files; /* tar entries; default FETCH_FILES_MAX */
+};
+
+/* What an image was found to be. */
+struct fetch_image {
+	char id[FETCH_ID_LEN + 1]; /* of the uncompressed tar */
+	char *name;		   /* AC Identifier, from the manifest */
+	char *manifest; /* canonical ImageManifest, as spec/ writes it */
+	size_t manifest_len;
+	const char *compression; /* "none" "gzip" "bzip2" "xz" "zstd"; static */
+	uint64_t image_size;	 /* bytes as transported */
+	uint64_t tar_size;	 /* bytes in the blob */
+	uint64_t n_files;	 /* entries below rootfs, rootfs included */
+	uint64_t unpacked_size;	 /* file content in whole 4 KiB blocks, bytes */
+	uint8_t image_digest[32]; /* SHA-256 of the bytes as transported */
+};
+
+void fetch_image_release(struct fetch_image *image);
+#define cleanup_fetch_image __attribute__((__cleanup__(fetch_image_release)))
+
+/*
+ * Reads the image behind IMAGE_FD (a regular file, any compression), checks
+ * all of it, and writes the uncompressed tar to BLOB_FD (an empty regular
+ * file open for writing; zero runs become holes; not synced).  BLOB_FD may be
+ * negative: then the image is only checked.  On failure the blob's content
+ * means nothing.  EINVAL bad image, EFBIG over a limit, ENOSPC, EPROTO the
+ * child died or lied.
+ */
+int fetch_import(const char *libexec_dir, int image_fd, int blob_fd,
+		 const struct fetch_limits *limits, struct fetch_image *ret,
+		 struct error *err);
+
+/* Who signed an image. */
+struct fetch_signer {
+	/* Primary key of the signing (sub)key, lower-case hex. */
+	char fingerprint[FETCH_FINGERPRINT_LEN + 1];
+	char signing_key[FETCH_FINGERPRINT_LEN + 1]; /* itself */
+	int64_t created; /* of the signature, seconds since 1970 */
+	size_t n_user_ids;
+	char user_ids[FETCH_USER_IDS_MAX][FETCH_USER_ID_MAX];
+};
+
+/*
+ * Checks the detached OpenPGP signature SIG_FD (armored or binary) over the
+ * bytes of IMAGE_FD against exactly the public keys in KEY_FDS (the ones
+ * trusted for the image's name).  IMAGE is the import's result: the bytes must
+ * still be the imported ones.  NULL skips that comparison.
+ *
+ * 0: one of the keys made a good signature.  -EPERM: no valid one, with the
+ * reason (not signed by a trusted key, expired, revoked, weak hash);
+ * -EBADMSG: a trusted key's signature does not match, or the image changed
+ * meanwhile; -EINVAL: not an OpenPGP signature.
+ */
+int fetch_verify(const char *libexec_dir, int image_fd,
+		 const struct fetch_image *image, int sig_fd,
+		 const int *key_fds, size_t n_keys, struct fetch_signer *ret,
+		 struct error *err);
+
+struct fetch_subkey {
+	char fingerprint[FETCH_FINGERPRINT_LEN + 1];
+	int64_t created, expires; /* expires 0 = never */
+	bool revoked, can_sign;
+};
+
+/* A public key as `rkt trust` shows it. */
+struct fetch_key {
+	char fingerprint[FETCH_FINGERPRINT_LEN + 1]; /* lower-case hex */
+	char algorithm[32];			     /* "RSA", "EDDSA", ... */
+	uint32_t bits;
+	int64_t created, expires; /* expires 0 = never */
+	bool revoked, expired, can_sign;
+	bool has_secret;  /* the file holds a secret key: do not store it */
+	size_t n_primary; /* primary keys in the file; the first is shown */
+	size_t n_user_ids;
+	char user_ids[FETCH_USER_IDS_MAX][FETCH_USER_ID_MAX];
+	size_t n_subkeys;
+	struct fetch_subkey subkeys[FETCH_SUBKEYS_MAX];
+};
+
+/* Reads the public key file KEY_FD (armored or binary).  -EINVAL: none. */
+int fetch_key_info(const char *libexec_dir, int key_fd, struct fetch_key *ret,
+		   struct error *err);
+
+/*
+ * Unpacks the validated tar BLOB_FD into the empty directory DIRFD: manifest
+ * and rootfs/ as in the archive, with owners, modes, times and extended
+ * attributes (not trusted.*).  Needs root.  Nothing is synced.  After a
+ * failure the directory holds a part and is to be removed.
+ */
+int fetch_extract(const char *libexec_dir, int blob_fd, int dirfd,
+		  struct error *err);
+
+#endif
