@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/option.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/parse.h"
+#include "base/strbuf.h"
+#include "base/strv.h"
+
+static const char *const shown_by_kind[] = {
+	[OPTION_BOOL] = "false", [OPTION_STRING] = "",	   [OPTION_LIST] = "",
+	[OPTION_INT] = "0",	 [OPTION_DURATION] = "0s", [OPTION_CALL] = "",
+};
+
+const struct option_row *option_find(const struct option_set *sets, size_t n,
+				     const char *name, size_t len,
+				     const struct option_set **ret_set)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (const struct option_row *row = sets[i].rows;
+		     row && row->name; row++) {
+			if (strlen(row->name) != len ||
+			    memcmp(row->name, name, len) != 0)
+				continue;
+			if (ret_set)
+				*ret_set = &sets[i];
+			return row;
+		}
+	}
+	return NULL;
+}
+
+bool option_is_flag(const char *arg)
+{
+	return arg[0] == '-' && arg[1] != '\0';
+}
+
+static int value_set(const struct option_row *row, void *target,
+		     const char *value, struct error *err)
+{
+	int r = 0;
+
+	switch (row->kind) {
+	case OPTION_BOOL:
+		r = parse_bool(value, target);
+		break;
+	case OPTION_STRING:
+		*(const char **)target = value;
+		break;
+	case OPTION_LIST:
+		strv_push(target, value);
+		break;
+	case OPTION_INT:
+		r = parse_int(value, INT64_MIN, INT64_MAX, target);
+		break;
+	case OPTION_DURATION:
+		r = parse_duration(value, target);
+		break;
+	case OPTION_CALL:
+		return row->parse(row, target, value, err);
+	}
+	if (r < 0)
+		return error_set(err, -r, "%s",
+				 r == -ERANGE ? "value out of range"
+					      : "invalid syntax");
+	return 0;
+}
+
+int option_apply(const struct option_set *sets, size_t n, char *const *argv,
+		 struct error *err)
+{
+	const char *arg = argv[0];
+	const struct option_row *row;
+	const struct option_set *set;
+	struct error reason = ERROR_INIT;
+	const char *value;
+	const char *name;
+	size_t len;
+	int used = 1;
+	int r;
+
+	if (strncmp(arg, "--", 2) != 0)
+		return error_set(err, EINVAL,
+				 "unknown shorthand flag: '%c' in %s", arg[1],
+				 arg);
+	name = arg + 2;
+	len = strcspn(name, "=");
+	row = option_find(sets, n, name, len, &set);
+	if (!row)
+		return error_set(err, EINVAL, "unknown flag: --%.*s", (int)len,
+				 name);
+	if (name[len] == '=') {
+		value = name + len + 1;
+	} else if (row->implied) {
+		value = row->implied;
+	} else if (argv[1]) {
+		value = argv[1];
+		used = 2;
+	} else {
+		return error_set(err, EINVAL, "flag needs an argument: --%s",
+				 row->name);
+	}
+	r = value_set(row, (char *)set->target + row->offset, value, &reason);
+	if (r < 0)
+		return error_set(err, -r,
+				 "invalid argument \"%s\" for --%s: %s", value,
+				 row->name, reason.msg);
+	return used;
+}
+
+static int row_compare(const void *a, const void *b)
+{
+	const struct option_row *const *x = a;
+	const struct option_row *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static void row_help(const struct option_row *row, struct strbuf *sb)
+{
+	const char *shown = row->shown ? row->shown : shown_by_kind[row->kind];
+	const char *quote = row->kind == OPTION_STRING ? "\"" : "";
+
+	strbuf_addf(sb, "      --%s%s=%s%s%s%s\t%s\n", row->name,
+		    row->implied ? "[" : "", quote, shown, quote,
+		    row->implied ? "]" : "", row->help);
+}
+
+void option_help(const struct option_row *rows, struct strbuf *sb)
+{
+	cleanup_free const struct option_row **sorted = NULL;
+	size_t n = 0;
+
+	for (const struct option_row *row = rows; row && row->name; row++) {
+		if (row->flags & (OPTION_HIDDEN | OPTION_DEPRECATED))
+			continue;
+		sorted = xreallocarray(sorted, n + 1,
+				       sizeof(const struct option_row *));
+		sorted[n++] = row;
+	}
+	if (n > 0)
+		qsort(sorted, n, sizeof(const struct option_row *),
+		      row_compare);
+	for (size_t i = 0; i < n; i++)
+		row_help(sorted[i], sb);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CMD_RKT_CMD_H
+#define CMD_RKT_CMD_H
+
+/*
+ * The commands of rkt.  To add one: a file cmd/rkt/NAME.c with its option
+ * rows and `const struct command cmd_NAME`, a declaration below, a line in
+ * the table of main.c, a test in tests/cli/.  Only files here print errors
+ * and choose exit codes; a command's stdout is what scripts read.
+ *
+ *	static const struct option_row rows[] = {
+ *		{.name = "full", .kind = OPTION_BOOL, .implied = "true",
+ *		 .offset = offsetof(struct opts, full), .help = "..."},
+ *		{0}};
+ *	static int run(struct cmd_call *call)
+ *	{
+ *		const struct opts *o = call->opts;
+ *		...
+ *		if (r < 0) {
+ *			log_failure(&err, "what went wrong");
+ *			return RKT_EXIT_FAILURE;
+ *		}
+ *		return 0;
+ *	}
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/option.h"
+#include "spec/stage1_abi.h" /* RKT_EXIT_* */
+
+/* --insecure-options, rkt's values. */
+enum insecure {
+	INSECURE_IMAGE = 1 << 0,
+	INSECURE_TLS = 1 << 1,
+	INSECURE_ONDISK = 1 << 2, /* accepted, without meaning */
+	INSECURE_HTTP = 1 << 3,
+	INSECURE_PUBKEY = 1 << 4,
+	INSECURE_CAPABILITIES = 1 << 5,
+	INSECURE_PATHS = 1 << 6,
+	INSECURE_SECCOMP = 1 << 7,
+};
+
+/* The resolved global options; strings live as long as the program. */
+struct rkt {
+	const char *dir;	   /* absolute, symlinks resolved */
+	const char *system_config; /* absolute */
+	const char *local_config;  /* absolute */
+	const char *user_config;   /* absolute, or NULL */
+	const char *libexec;   /* absolute: stage1 and rkt-fetch are there */
+	unsigned int insecure; /* enum insecure bits */
+	bool trust_keys_from_https;
+	bool debug;
+};
+
+enum command_flags {
+	CMD_ROOT = 1 << 0,   /* refuses to run as another user */
+	CMD_HIDDEN = 1 << 1, /* not listed by help */
+	/* Flags stop at the first word that is none: what follows belongs
+	 * to another program or to the app grammar. */
+	CMD_NON_INTERSPERSED = 1 << 2,
+};
+
+struct command;
+
+struct cmd_call {
+	const struct rkt *rkt;
+	const struct command *command;
+	void *opts; /* command->opts_size bytes, zero but for defaults */
+	int argc;
+	char **argv; /* the words that are not flags; NULL-terminated */
+	/* The command's rows and the global ones, for flags among argv. */
+	struct option_set sets[2];
+};
+
+struct command {
+	const char *name;
+	const char *summary;		  /* one line, for lists of commands */
+	const char *usage;		  /* "[flags] UUID" after the name */
+	const char *description;	  /* may be NULL */
+	unsigned int flags;		  /* enum command_flags */
+	const struct option_row *options; /* may be NULL */
+	size_t opts_size;
+	/* Sets defaults in call->opts before flags are read; may be NULL. */
+	void (*init)(void *opts);
+	/* Reads argv further before global options are resolved (the app
+	 * grammar may hold some); prints nothing.  May be NULL. */
+	int (*parse)(struct cmd_call *call, struct error *err);
+	/* Returns rkt's exit code. */
+	int (*run)(struct cmd_call *call);
+	const struct command *const *subcommands; /* NULL-terminated */
+};
+
+/* Misuse: MESSAGE (may be NULL) on stderr, the command's usage on stdout;
+ * returns RKT_EXIT_FAILURE. */
+int cmd_usage(const struct cmd_call *call, const char *message);
+
+/* Appends the help of the command PATH leads to (NULL-terminated from the
+ * root; the root alone for `rkt help`). */
+void cmd_help(const struct command *const *path, struct strbuf *sb);
+
+/* The command WORDS lead to, as prefix matching allows; PATH gets at most
+ * CMD_DEPTH_MAX commands and a NULL.  Returns how many words were used. */
+#define CMD_DEPTH_MAX 4
+int cmd_find(char *const *words, const struct command *path[CMD_DEPTH_MAX]);
+
+extern const struct command cmd_root;
+
+extern const struct command cmd_cat_manifest;
+extern const struct command cmd_enter;
+extern const struct command cmd_fetch;
+extern const struct command cmd_gc;
+extern const struct command cmd_help_command;
+extern const struct command cmd_history;
+extern const struct command cmd_image;
+extern const struct command cmd_list;
+extern const struct command cmd_logs;
+extern const struct command cmd_prepare;
+extern const struct command cmd_rm;
+extern const struct command cmd_rollback;
+extern const struct command cmd_run;
+extern const struct command cmd_run_prepared;
+extern const struct command cmd_start;
+extern const struct command cmd_status;
+extern const struct command cmd_stop;
+extern const struct command cmd_trust;
+extern const struct command cmd_update;
+extern const struct command cmd_version;
+
+#endif

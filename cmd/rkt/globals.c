@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/rkt/globals.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "base/strv.h"
+#include "cmd/rkt/cmd.h"
+
+#define INSECURE_ALL_FETCH                                                     \
+	(INSECURE_IMAGE | INSECURE_TLS | INSECURE_HTTP | INSECURE_PUBKEY)
+#define INSECURE_ALL_RUN                                                       \
+	(INSECURE_CAPABILITIES | INSECURE_PATHS | INSECURE_SECCOMP)
+
+static const struct {
+	const char *name;
+	unsigned int bits;
+} insecure_names[] = {
+	{"none", 0},
+	{"image", INSECURE_IMAGE},
+	{"tls", INSECURE_TLS},
+	{"ondisk", INSECURE_ONDISK},
+	{"http", INSECURE_HTTP},
+	{"pubkey", INSECURE_PUBKEY},
+	{"capabilities", INSECURE_CAPABILITIES},
+	{"paths", INSECURE_PATHS},
+	{"seccomp", INSECURE_SECCOMP},
+	{"all-fetch", INSECURE_ALL_FETCH},
+	{"all-run", INSECURE_ALL_RUN},
+	{"all", INSECURE_ALL_FETCH | INSECURE_ALL_RUN | INSECURE_ONDISK},
+};
+
+static int insecure_name(struct globals *g, const char *name, struct error *err)
+{
+	for (size_t i = 0; i < sizeof(insecure_names) / sizeof(*insecure_names);
+	     i++) {
+		if (strcasecmp(name, insecure_names[i].name) != 0)
+			continue;
+		if (g->insecure_seen & (1U << i))
+			return error_set(err, EINVAL,
+					 "duplicated option \"%s\"", name);
+		g->insecure_seen |= 1U << i;
+		g->insecure |= insecure_names[i].bits;
+		return 0;
+	}
+	return error_set(err, EINVAL, "unknown option \"%s\"", name);
+}
+
+static int insecure_parse(const struct option_row *row, void *target,
+			  const char *value, struct error *err)
+{
+	cleanup_strv struct strv names = STRV_INIT;
+
+	(void)row;
+	strv_split(&names, value, ',');
+	for (size_t i = 0; i < names.n; i++) {
+		int r = insecure_name(target, names.v[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int dir_parse(const struct option_row *row, void *target,
+		     const char *value, struct error *err)
+{
+	(void)row;
+	if (value[0] == '\0')
+		return error_set(err, EINVAL, "\"\" is not a valid directory");
+	*(const char **)target = value;
+	return 0;
+}
+
+#define DIR_ROW(row_name, field, row_shown, row_help)                          \
+	{                                                                      \
+		.name = (row_name), .kind = OPTION_CALL, .parse = dir_parse,   \
+		.offset = offsetof(struct globals, field),                     \
+		.shown = (row_shown), .help = (row_help)                       \
+	}
+#define BOOL_ROW(row_name, field, row_help)                                    \
+	{                                                                      \
+		.name = (row_name), .kind = OPTION_BOOL, .implied = "true",    \
+		.offset = offsetof(struct globals, field), .help = (row_help)  \
+	}
+
+const struct option_row globals_rows[] = {
+	BOOL_ROW("debug", debug, "print out more debug information to stderr"),
+	DIR_ROW("dir", dir, "/var/lib/rkt", "rkt data directory"),
+	DIR_ROW("system-config", system_config, "/usr/lib/rkt",
+		"system configuration directory"),
+	DIR_ROW("local-config", local_config, "/etc/rkt",
+		"local configuration directory"),
+	DIR_ROW("user-config", user_config, "", "user configuration directory"),
+	{.name = "insecure-options",
+	 .kind = OPTION_CALL,
+	 .parse = insecure_parse,
+	 .shown = "none",
+	 .help = "comma-separated list of security features to disable. "
+		 "Allowed values: \"none\", \"image\", \"tls\", \"ondisk\", "
+		 "\"http\", \"pubkey\", \"capabilities\", \"paths\", "
+		 "\"seccomp\", \"all-fetch\", \"all-run\", \"all\""},
+	BOOL_ROW("trust-keys-from-https", trust_keys_from_https,
+		 "automatically trust gpg keys fetched from https"),
+	{.name = "help",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .flags = OPTION_HIDDEN,
+	 .offset = offsetof(struct globals, help)},
+	{.name = NULL},
+};
+
+void globals_init(struct globals *g)
+{
+	*g = (struct globals){
+		.dir = "/var/lib/rkt",
+		.system_config = "/usr/lib/rkt",
+		.local_config = "/etc/rkt",
+	};
+}
+
+/* PATH absolute, with symlinks resolved as far as it exists. */
+static int absolute(const char *path, const char **ret, struct error *err)
+{
+	cleanup_free char *joined = NULL;
+	char cwd[PATH_MAX];
+	char *real = realpath(path, NULL);
+
+	if (!real && path_is_absolute(path)) {
+		real = path_clean(path);
+	} else if (!real) {
+		if (!getcwd(cwd, sizeof(cwd)))
+			return error_sys(err, errno, "find current directory");
+		joined = xasprintf("%s/%s", cwd, path);
+		real = path_clean(joined);
+	}
+	*ret = real;
+	return 0;
+}
+
+/* The build tree and an installation have the same shape:
+ * PREFIX/bin/rkt and PREFIX/libexec/rkt/. */
+static int find_libexec(const char **ret, struct error *err)
+{
+	char exe[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n < 0)
+		return error_sys(err, errno, "read /proc/self/exe");
+	exe[n] = '\0';
+	for (int level = 0; level < 2; level++) {
+		char *slash = strrchr(exe, '/');
+
+		if (!slash)
+			return error_set(err, ENOENT,
+					 "find libexec: %s has no parent", exe);
+		*slash = '\0';
+	}
+	*ret = xasprintf("%s/libexec/rkt", exe);
+	return 0;
+}
+
+int globals_resolve(const struct globals *g, struct rkt *ret, struct error *err)
+{
+	int r;
+
+	*ret = (struct rkt){
+		.insecure = g->insecure,
+		.trust_keys_from_https = g->trust_keys_from_https,
+		.debug = g->debug,
+	};
+	r = absolute(g->dir, &ret->dir, err);
+	if (r == 0)
+		r = absolute(g->system_config, &ret->system_config, err);
+	if (r == 0)
+		r = absolute(g->local_config, &ret->local_config, err);
+	if (r == 0 && g->user_config)
+		r = absolute(g->user_config, &ret->user_config, err);
+	if (r == 0)
+		r = find_libexec(&ret->libexec, err);
+	return r;
+}

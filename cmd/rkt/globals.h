@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CMD_RKT_GLOBALS_H
+#define CMD_RKT_GLOBALS_H
+
+/* The global options: as typed, and resolved into struct rkt. */
+
+#include <stdbool.h>
+
+#include "base/option.h"
+
+struct error;
+struct rkt;
+
+struct globals {
+	const char *dir;
+	const char *system_config;
+	const char *local_config;
+	const char *user_config;
+	unsigned int insecure;	    /* enum insecure */
+	unsigned int insecure_seen; /* which names were given */
+	bool trust_keys_from_https;
+	bool debug;
+	bool help;
+};
+
+extern const struct option_row globals_rows[];
+
+void globals_init(struct globals *g);
+/* Makes paths absolute and finds libexec; allocates for the program's life. */
+int globals_resolve(const struct globals *g, struct rkt *ret,
+		    struct error *err);
+
+#endif

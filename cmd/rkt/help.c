@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/globals.h"
+
+static void path_name(const struct command *const *path, struct strbuf *sb)
+{
+	for (; *path; path++) {
+		strbuf_addstr(sb, (*path)->name);
+		if (path[1])
+			strbuf_addch(sb, ' ');
+	}
+}
+
+/* The leaf commands below PARENT, those of groups as "group leaf". */
+static void list_commands(const struct command *parent, const char *prefix,
+			  struct strbuf *sb)
+{
+	for (const struct command *const *c = parent->subcommands; c && *c;
+	     c++) {
+		cleanup_strbuf struct strbuf name = STRBUF_INIT;
+
+		if ((*c)->flags & CMD_HIDDEN)
+			continue;
+		strbuf_addf(&name, "%s%s", prefix, (*c)->name);
+		if ((*c)->run)
+			strbuf_addf(sb, "\t%s\t%s\n", name.buf, (*c)->summary);
+		strbuf_addch(&name, ' ');
+		list_commands(*c, name.buf, sb);
+	}
+}
+
+static void add_indented(struct strbuf *sb, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		strbuf_addf(sb, n ? "\t%.*s\n" : "%.*s\n", (int)n, text);
+		text += n + (text[n] == '\n');
+	}
+}
+
+void cmd_help(const struct command *const *path, struct strbuf *sb)
+{
+	const struct command *command = path[0];
+	const struct command *const *p = path;
+	bool root = !path[1];
+
+	while (*p)
+		command = *p++;
+	strbuf_addstr(sb, "NAME:\n\t");
+	path_name(path, sb);
+	strbuf_addf(sb, " - %s\n\nUSAGE:\n\t", command->summary);
+	path_name(path, sb);
+	strbuf_addf(sb, "%s%s\n", command->usage[0] ? " " : "", command->usage);
+	if (root)
+		strbuf_addf(sb, "\nVERSION:\n\t%s\n", RKT_VERSION);
+	if (command->subcommands) {
+		strbuf_addstr(sb, "\nCOMMANDS:\n");
+		list_commands(command, "", sb);
+	}
+	if (command->description) {
+		strbuf_addstr(sb, "\nDESCRIPTION:\n");
+		add_indented(sb, command->description);
+	}
+	if (command->options) {
+		strbuf_addstr(sb, "\nOPTIONS:\n");
+		option_help(command->options, sb);
+	}
+	strbuf_addstr(sb, root ? "\nOPTIONS:\n" : "\nGLOBAL OPTIONS:\n");
+	option_help(globals_rows, sb);
+}
+
+static void print_usage(const struct command *command, struct strbuf *sb)
+{
+	cleanup_strbuf struct strbuf rows = STRBUF_INIT;
+
+	strbuf_addf(sb, "Usage:\n  rkt %s%s%s\n",
+		    command == &cmd_root ? "" : command->name,
+		    command == &cmd_root ? "" : " ", command->usage);
+	option_help(command->options, &rows);
+	if (rows.len > 0)
+		strbuf_addf(sb, "\nFlags:\n%s", rows.buf);
+}
+
+int cmd_usage(const struct cmd_call *call, const char *message)
+{
+	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
+
+	if (message)
+		log_error("%s", message);
+	print_usage(call->command, &sb);
+	(void)write_full(STDOUT_FILENO, sb.buf, sb.len);
+	return RKT_EXIT_FAILURE;
+}
+
+static int help_run(struct cmd_call *call)
+{
+	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
+	const struct command *path[CMD_DEPTH_MAX];
+	int used = cmd_find(call->argv, path);
+
+	if (used < call->argc) {
+		log_error("unknown help topic \"%s\"", call->argv[used]);
+		return RKT_EXIT_FAILURE;
+	}
+	cmd_help(path, &sb);
+	if (write_full(STDOUT_FILENO, sb.buf, sb.len) < 0)
+		return RKT_EXIT_FAILURE;
+	return 0;
+}
+
+const struct command cmd_help_command = {
+	.name = "help",
+	.summary = "Help about any command",
+	.usage = "[COMMAND]",
+	.description = "Shows what a command does and its options.",
+	.run = help_run,
+};
