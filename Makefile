@@ -163,7 +163,7 @@ unit_OBJ := $(unit_SRC:%.c=$(B)/obj/%.o) \
 $(B)/tests/unit: $(unit_OBJ) $(LAYERS:%=$(B)/lib%.a)
 	@mkdir -p $(@D)
 	@[ $(V) = 1 ] || echo '  LINK  $@'
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $(unit_OBJ) \
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -Wl,--no-gc-sections -pie -o $@ $(unit_OBJ) \
 		$(B)/libstage0.a $(B)/libaci.a $(B)/libspec.a $(B)/libbase.a \
 		$(foreach p,$(PKGS),$($(p)_L)) -lbz2 -lcriterion
 
