@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_IMAGE_FETCH_H
+#define ACI_IMAGE_FETCH_H
+
+/*
+ * From the image argument of a command to an image in the store: verified,
+ * stored and rendered.  The forms of an argument (rkt-cli 1.3):
+ *
+ *   sha512-HEX                      in the store only
+ *   /path, ./path, x.aci, file://x  a local file, imported again each time
+ *   NAME[:VERSION][,LABEL=VALUE]    in the store
+ *   http://x.aci, https://x.aci, docker:x   not yet
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "spec/image_id.h"
+
+struct error;
+struct imagestore;
+struct keystore;
+
+enum image_arg_kind {
+	IMAGE_ARG_ID,
+	IMAGE_ARG_FILE,
+	IMAGE_ARG_URL,
+	IMAGE_ARG_DOCKER,
+	IMAGE_ARG_NAME,
+};
+
+struct image_arg {
+	enum image_arg_kind kind;
+	const char *value; /* borrowed from the argument; a path for FILE */
+};
+
+/*
+ * Tells the forms apart.  IS_FILE is whether ARG names a regular file in the
+ * working directory.  -EINVAL invalid image string.  Pure.
+ */
+int image_arg_parse(const char *arg, bool is_file, struct image_arg *ret,
+		    struct error *err);
+
+enum pull_policy {
+	PULL_NEW,    /* from the store if there, else fetched */
+	PULL_NEVER,  /* from the store only */
+	PULL_UPDATE, /* always asked for again */
+};
+
+struct image_fetcher {
+	struct imagestore *store;
+	const char *libexec_dir;
+	const struct keystore *keystore;
+	enum pull_policy policy;
+	bool insecure;	/* --insecure-options=image */
+	bool with_hash; /* accept sha512-HEX (fetch does not) */
+	bool no_render; /* store only */
+	bool warned;	/* the insecure notice was given */
+	/* Lines for the user ("signature verified:"), may be NULL. */
+	void (*notice)(const char *text);
+};
+
+/*
+ * Makes ARG an image of the store, with the detached signature in the file
+ * SIGNATURE (NULL: ARG's file name and ".asc").  -EPERM refused: unsigned or
+ * not signed by a key trusted for its name; the message says what to do.
+ */
+int image_fetch(struct image_fetcher *f, const char *arg, const char *signature,
+		struct image_id *ret, struct error *err);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aci/imagedb.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+
+#define SCHEMA_VERSION 1
+#define BUSY_TIMEOUT_MS 30000
+
+struct imagedb {
+	sqlite3 *db;
+};
+
+DEFINE_CLEANUP(struct imagedb *, imagedb_free);
+#define cleanup_imagedb cleanup_with(imagedb_free_cleanup)
+
+static inline void stmt_cleanup(sqlite3_stmt **stmt)
+{
+	(void)sqlite3_finalize(*stmt);
+}
+#define cleanup_stmt cleanup_with(stmt_cleanup)
+
+void image_row_release(struct image_row *row)
+{
+	free(row->id);
+	free(row->name);
+	free(row->labels);
+	free(row->version);
+	free(row->source);
+	free(row->etag);
+	free(row->signer);
+	*row = (struct image_row){0};
+}
+
+void image_rows_release(struct image_rows *rows)
+{
+	for (size_t i = 0; i < rows->n; i++)
+		image_row_release(&rows->v[i]);
+	free(rows->v);
+	*rows = (struct image_rows)IMAGE_ROWS_INIT;
+}
+
+static int db_error(const struct imagedb *db, struct error *err,
+		    const char *what)
+{
+	int code = sqlite3_errcode(db->db);
+
+	switch (code & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		code = EBUSY;
+		break;
+	case SQLITE_FULL:
+		code = ENOSPC;
+		break;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+	case SQLITE_CANTOPEN:
+		code = EACCES;
+		break;
+	default:
+		code = EIO;
+	}
+	return error_set(err, code, "%s the image table %s: %s", what,
+			 sqlite3_db_filename(db->db, "main"),
+			 sqlite3_errmsg(db->db));
+}
+
+static int db_exec(struct imagedb *db, const char *sql, const char *what,
+		   struct error *err)
+{
+	if (sqlite3_exec(db->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return db_error(db, err, what);
+	return 0;
+}
+
+static int db_schema_version(struct imagedb *db, int *ret, struct error *err)
+{
+	cleanup_stmt sqlite3_stmt *stmt = NULL;
+
+	if (sqlite3_prepare_v2(db->db, "PRAGMA user_version", -1, &stmt,
+			       NULL) != SQLITE_OK ||
+	    sqlite3_step(stmt) != SQLITE_ROW)
+		return db_error(db, err, "read");
+	*ret = sqlite3_column_int(stmt, 0);
+	return 0;
+}
+
+static const char schema[] =
+	"CREATE TABLE IF NOT EXISTS image ("
+	" serial INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" id TEXT NOT NULL UNIQUE,"
+	" name TEXT NOT NULL,"
+	" labels TEXT NOT NULL,"
+	" version TEXT NOT NULL,"
+	" source TEXT NOT NULL,"
+	" etag TEXT NOT NULL,"
+	" signer TEXT NOT NULL,"
+	" expiry INTEGER NOT NULL,"
+	" imported INTEGER NOT NULL,"
+	" size INTEGER NOT NULL,"
+	" latest INTEGER NOT NULL);"
+	"CREATE INDEX IF NOT EXISTS image_name ON image (name);"
+	"CREATE INDEX IF NOT EXISTS image_source ON image (source);"
+	"PRAGMA user_version = 1;";
+
+/* Two processes may both find no table: the second waits in BEGIN IMMEDIATE
+ * and then finds it. */
+static int db_migrate(struct imagedb *db, bool create, struct error *err)
+{
+	int version = 0;
+	int r;
+
+	r = db_schema_version(db, &version, err);
+	if (r < 0 || version == SCHEMA_VERSION)
+		return r;
+	if (version > SCHEMA_VERSION)
+		return error_set(err, ENOTSUP,
+				 "the image table %s has version %d, this rkt "
+				 "knows up to %d: use the newer rkt",
+				 sqlite3_db_filename(db->db, "main"), version,
+				 SCHEMA_VERSION);
+	if (!create)
+		return error_set(err, ENOENT, "the image table is empty");
+	r = db_exec(db, "BEGIN IMMEDIATE", "lock", err);
+	if (r < 0)
+		return r;
+	r = db_exec(db, schema, "create", err);
+	if (r < 0) {
+		(void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
+		return r;
+	}
+	return db_exec(db, "COMMIT", "create", err);
+}
+
+int imagedb_open(const char *path, bool create, struct imagedb **ret,
+		 struct error *err)
+{
+	cleanup_imagedb struct imagedb *db = xcalloc(1, sizeof(*db));
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+	int r;
+
+	if (create)
+		flags |= SQLITE_OPEN_CREATE;
+	r = sqlite3_open_v2(path, &db->db, flags, NULL);
+	if (r != SQLITE_OK)
+		return error_set(err, create ? EIO : ENOENT,
+				 "open the image table %s: %s", path,
+				 sqlite3_errstr(r));
+	(void)sqlite3_busy_timeout(db->db, BUSY_TIMEOUT_MS);
+	r = db_migrate(db, create, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(db);
+	return 0;
+}
+
+void imagedb_free(struct imagedb *db)
+{
+	if (!db)
+		return;
+	(void)sqlite3_close(db->db);
+	free(db);
+}
+
+/* Prepared statements: texts are borrowed until the statement is done. */
+static int db_prepare(struct imagedb *db, const char *sql, sqlite3_stmt **ret,
+		      struct error *err)
+{
+	if (sqlite3_prepare_v2(db->db, sql, -1, ret, NULL) != SQLITE_OK)
+		return db_error(db, err, "query");
+	return 0;
+}
+
+static void bind_text(sqlite3_stmt *stmt, int i, const char *s)
+{
+	(void)sqlite3_bind_text(stmt, i, s ? s : "", -1, SQLITE_STATIC);
+}
+
+static int db_step_done(struct imagedb *db, sqlite3_stmt *stmt,
+			struct error *err)
+{
+	if (sqlite3_step(stmt) != SQLITE_DONE)
+		return db_error(db, err, "write");
+	return 0;
+}
+
+int imagedb_put(struct imagedb *db, const struct image_row *row,
+		struct error *err)
+{
+	cleanup_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_prepare(db,
+		       "INSERT OR REPLACE INTO image (id, name, labels,"
+		       " version, source, etag, signer, expiry, imported,"
+		       " size, latest) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+		       &stmt, err);
+	if (r < 0)
+		return r;
+	bind_text(stmt, 1, row->id);
+	bind_text(stmt, 2, row->name);
+	bind_text(stmt, 3, row->labels);
+	bind_text(stmt, 4, row->version);
+	bind_text(stmt, 5, row->source);
+	bind_text(stmt, 6, row->etag);
+	bind_text(stmt, 7, row->signer);
+	(void)sqlite3_bind_int64(stmt, 8, row->expiry);
+	(void)sqlite3_bind_int64(stmt, 9, row->imported);
+	(void)sqlite3_bind_int64(stmt, 10, (sqlite3_int64)row->size);
+	(void)sqlite3_bind_int(stmt, 11, row->latest);
+	return db_step_done(db, stmt, err);
+}
+
+int imagedb_delete(struct imagedb *db, const char *id, struct error *err)
+{
+	cleanup_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_prepare(db, "DELETE FROM image WHERE id = ?", &stmt, err);
+	if (r < 0)
+		return r;
+	bind_text(stmt, 1, id);
+	return db_step_done(db, stmt, err);
+}
+
+#define COLUMNS                                                                \
+	"id, name, labels, version, source, etag, signer, expiry, imported, "  \
+	"size, serial, latest"
+
+static char *column_dup(sqlite3_stmt *stmt, int i)
+{
+	const char *s = (const char *)sqlite3_column_text(stmt, i);
+
+	return xstrdup(s ? s : "");
+}
+
+static void row_read(sqlite3_stmt *stmt, struct image_row *row)
+{
+	*row = (struct image_row){
+		.id = column_dup(stmt, 0),
+		.name = column_dup(stmt, 1),
+		.labels = column_dup(stmt, 2),
+		.version = column_dup(stmt, 3),
+		.source = column_dup(stmt, 4),
+		.etag = column_dup(stmt, 5),
+		.signer = column_dup(stmt, 6),
+		.expiry = sqlite3_column_int64(stmt, 7),
+		.imported = sqlite3_column_int64(stmt, 8),
+		.size = (uint64_t)sqlite3_column_int64(stmt, 9),
+		.serial = (uint64_t)sqlite3_column_int64(stmt, 10),
+		.latest = sqlite3_column_int(stmt, 11) != 0,
+	};
+}
+
+static int db_get_one(struct imagedb *db, const char *sql, const char *key,
+		      struct image_row *ret, struct error *err)
+{
+	cleanup_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_prepare(db, sql, &stmt, err);
+	if (r < 0)
+		return r;
+	bind_text(stmt, 1, key);
+	r = sqlite3_step(stmt);
+	if (r == SQLITE_DONE)
+		return -ENOENT;
+	if (r != SQLITE_ROW)
+		return db_error(db, err, "read");
+	row_read(stmt, ret);
+	return 0;
+}
+
+int imagedb_get(struct imagedb *db, const char *id, struct image_row *ret,
+		struct error *err)
+{
+	return db_get_one(db, "SELECT " COLUMNS " FROM image WHERE id = ?", id,
+			  ret, err);
+}
+
+int imagedb_get_source(struct imagedb *db, const char *source,
+		       struct image_row *ret, struct error *err)
+{
+	return db_get_one(db,
+			  "SELECT " COLUMNS " FROM image WHERE source = ?"
+			  " ORDER BY serial DESC LIMIT 1",
+			  source, ret, err);
+}
+
+static int rows_read(struct imagedb *db, sqlite3_stmt *stmt,
+		     struct image_rows *ret, struct error *err)
+{
+	int r;
+
+	while ((r = sqlite3_step(stmt)) == SQLITE_ROW) {
+		ret->v = xreallocarray(ret->v, ret->n + 1, sizeof(*ret->v));
+		row_read(stmt, &ret->v[ret->n++]);
+	}
+	return r == SQLITE_DONE ? 0 : db_error(db, err, "read");
+}
+
+int imagedb_list(struct imagedb *db, const char *name, struct image_rows *ret,
+		 struct error *err)
+{
+	cleanup_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_prepare(db,
+		       "SELECT " COLUMNS " FROM image"
+		       " WHERE ?1 = '' OR name = ?1"
+		       " ORDER BY latest DESC, imported DESC, serial DESC",
+		       &stmt, err);
+	if (r < 0)
+		return r;
+	bind_text(stmt, 1, name);
+	return rows_read(db, stmt, ret, err);
+}

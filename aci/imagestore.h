@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_IMAGESTORE_H
+#define ACI_IMAGESTORE_H
+
+/*
+ * Images by content, below DATA_DIR/cas:
+ *
+ *   blob/ID.tar    the uncompressed ACI, immutable; its link is the commit
+ *   manifest/ID    the canonical image manifest; its mtime = last used
+ *   tree/ID/       rendered images (treestore.h)
+ *   tmp/           work in progress; anything there is garbage after a crash
+ *   images.sqlite  the table of images (imagedb.h)
+ *
+ * Every file is written without a name, synced, linked, and its directory
+ * synced: first the manifest, then the blob, then the row, last the tree.
+ * Removal goes the other way, so a blob always has its manifest.  What a kill
+ * leaves between two steps is mended by imagestore_reconcile().
+ *
+ * An open store holds cas/ locked: shared for every use, exclusively for gc.
+ * Who puts an image into a pod keeps the store open until the pod's directory
+ * names the image; from then on gc leaves the image alone.
+ *
+ * Nothing here syncs or opens the table unless it changes it or has to look
+ * up a name.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "aci/imagedb.h"
+#include "spec/image_id.h"
+
+struct error;
+struct image_manifest;
+struct image_ref;
+struct name_values;
+struct strbuf;
+struct strv;
+
+struct imagestore;
+
+enum imagestore_flags {
+	IMAGESTORE_CREATE = 1 << 0,    /* make the directories if missing */
+	IMAGESTORE_EXCLUSIVE = 1 << 1, /* wait until nobody else uses it */
+};
+
+/* Opens DATA_DIR/cas.  -ENOENT if there is none and CREATE is not set. */
+int imagestore_open(const char *data_dir, unsigned flags,
+		    struct imagestore **ret, struct error *err);
+void imagestore_free(struct imagestore *store);
+/* Lets others use the store again after IMAGESTORE_EXCLUSIVE. */
+int imagestore_share(struct imagestore *store, struct error *err);
+
+/* Borrowed: cas/ itself, and the path for messages. */
+int imagestore_dirfd(const struct imagestore *store);
+const char *imagestore_data_dir(const struct imagestore *store);
+
+/* --- finding ------------------------------------------------------------- */
+
+/*
+ * The stored image that PREFIX ("sha512-" and at least two hex digits)
+ * abbreviates; a whole ID is one system call.  Longer abbreviations than the
+ * stored form are cut as rkt does.  -ENOENT none, -EEXIST several.
+ */
+int imagestore_find_id(struct imagestore *store, const char *prefix,
+		       struct image_id *ret, struct error *err);
+
+/*
+ * The stored image of REF's name that has all of REF's labels: one that is
+ * marked latest before others, then the one imported last.  -ENOENT none.
+ */
+int imagestore_find_name(struct imagestore *store, const struct image_ref *ref,
+			 struct image_id *ret, struct error *err);
+
+/* NAME's image that was last imported from SOURCE, if it is still stored;
+ * -ENOENT without message otherwise. */
+int imagestore_find_source(struct imagestore *store, const char *source,
+			   struct image_row *ret, struct error *err);
+
+/* --- one image ----------------------------------------------------------- */
+
+/* Appends the canonical manifest.  -ENOENT no such image. */
+int imagestore_read_manifest(struct imagestore *store,
+			     const struct image_id *id, struct strbuf *sb,
+			     struct error *err);
+/* The tar, read-only; the caller closes it. */
+int imagestore_open_blob(struct imagestore *store, const struct image_id *id,
+			 struct error *err);
+/* Notes that the image was used now.  Failure is not worth a word. */
+void imagestore_touch(struct imagestore *store, const struct image_id *id);
+
+/* --- writing ------------------------------------------------------------- */
+
+/* An empty, nameless file in the store's file system, for a tar. */
+int imagestore_new_file(struct imagestore *store, struct error *err);
+
+struct image_import {
+	struct image_id id;
+	const char *manifest; /* canonical */
+	size_t manifest_len;
+	int blob_fd; /* of imagestore_new_file(); untouched if stored already */
+	uint64_t size;
+	const char *source;
+	const char *etag;   /* may be NULL */
+	const char *signer; /* fingerprint, NULL if unchecked */
+	int64_t expiry;
+	bool latest;
+};
+
+/* Makes the import durable; storing what is stored refreshes its row. */
+int imagestore_commit(struct imagestore *store, const struct image_import *im,
+		      struct error *err);
+
+/*
+ * Removes blob, manifest and row.  The rendered tree is the tree store's.
+ */
+int imagestore_remove(struct imagestore *store, const struct image_id *id,
+		      struct error *err);
+
+/* --- the whole store ----------------------------------------------------- */
+
+/* Every stored image, newest import first, with last_used filled in. */
+int imagestore_list(struct imagestore *store, struct image_rows *ret,
+		    struct error *err);
+
+struct imagestore_repairs {
+	size_t n_rows_added;
+	size_t n_rows_removed;
+	size_t n_files_removed;
+};
+
+/*
+ * Mends what killed commands left: rows for blobs without one, no rows and
+ * no manifests without a blob, nothing in tmp/.  Needs the exclusive lock.
+ */
+int imagestore_reconcile(struct imagestore *store,
+			 struct imagestore_repairs *ret, struct error *err);
+
+/*
+ * The IDs named by a generation of any pod that is not garbage, sorted: they
+ * and their trees stay.  Needs the exclusive lock to mean anything.
+ */
+int imagestore_pod_images(struct imagestore *store, struct strv *ret,
+			  struct error *err);
+
+/* --- pure helpers -------------------------------------------------------- */
+
+/* The canonical text of LABELS for a row; appends to SB. */
+void image_labels_make(const struct name_values *labels, struct strbuf *sb);
+/* True if the canonical text HAVE has every label of WANT. */
+bool image_labels_match(const char *have, const struct name_values *want);
+
+#endif
