@@ -26,7 +26,7 @@ struct strbuf;
 
 /* One finding about a document. */
 struct problem {
-	char *where; /* "line 3, column 7" or "$.app.ports[0].port" */
+	char *where; /* "line 3, column 7" or "app.ports[0].port" */
 	char *text;
 	bool is_warning; /* does not make the document invalid */
 };
@@ -87,10 +87,10 @@ void json_warning(const struct json_node *node, const char *fmt, ...)
 /* Notes ERR's message at NODE: for the *_check functions of this folder. */
 void json_problem_error(const struct json_node *node, const struct error *err);
 
-bool json_is_null(const struct json_node *node);
-bool json_is_object(const struct json_node *node);
-bool json_is_number(const struct json_node *node);
-bool json_is_string(const struct json_node *node);
+bool json_node_is_null(const struct json_node *node);
+bool json_node_is_object(const struct json_node *node);
+bool json_node_is_number(const struct json_node *node);
+bool json_node_is_string(const struct json_node *node);
 
 /* True if NODE is an object / array; otherwise notes the problem. */
 bool json_want_object(const struct json_node *node);
@@ -102,10 +102,11 @@ bool json_member(const struct json_node *object, const char *key,
 /* The member KEY, also when it is null. */
 bool json_member_or_null(const struct json_node *object, const char *key,
 			 struct json_node *ret);
-/* The INDEXth member in the order written, its name in ret->key. */
-size_t json_n_members(const struct json_node *object);
-bool json_member_at(const struct json_node *object, size_t index,
-		    struct json_node *ret);
+/*
+ * Walks the members in the order written: IT starts as { 0 }, each name is
+ * in it->key.
+ */
+bool json_next_member(const struct json_node *object, struct json_node *it);
 
 /* Elements of an array; 0 for anything else. */
 size_t json_n_items(const struct json_node *array);
