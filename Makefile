@@ -204,10 +204,10 @@ format:
 	clang-format -i $(all_SRC) $(headers)
 
 check: deps
-	sh tests/check.sh
+	MAKE='$(MAKE)' sh tests/check.sh
 
 check-san: deps
-	$(MAKE) SAN=address,undefined check-unit check-cli
+	MAKE='$(MAKE)' sh tests/check.sh san
 
 demo: deps
 	$(MAKE) all

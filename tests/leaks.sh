@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What a runtime could leave behind on a host, one thing a line.
+#   leaks.sh snapshot FILE          write down what is there now
+#   leaks.sh compare FILE [SECONDS] fail if something new is still there
+#                                   after SECONDS (default 3)
+set -eu
+
+# Name of the program behind a /proc directory; a mount clone of the binary
+# and a deleted binary still end in the name.
+program() {
+	exe=$(readlink "$1/exe" 2>/dev/null) || return 0
+	exe=${exe% (deleted)}
+	echo "${exe##*/}"
+}
+
+list() {
+	awk '{ print "mount", $5 }' /proc/self/mountinfo
+	find /sys/fs/cgroup -type d -path '*/rkt/*' -printf 'cgroup %p\n' \
+		2>/dev/null || true
+	find /run/netns -mindepth 1 -printf 'netns %p\n' 2>/dev/null || true
+	find /run/rkt -mindepth 1 -printf 'run %p %s bytes\n' 2>/dev/null || true
+	# host-local keeps its lock and the last address it gave for good.
+	find /var/lib/cni -type f ! -name lock ! -name 'last_reserved_ip*' \
+		-printf 'lease %p\n' 2>/dev/null || true
+	losetup -n -O NAME,BACK-FILE 2>/dev/null | sed 's/^/loop /' || true
+	ip -o link 2>/dev/null | awk -F': ' '{ print "link", $2 }' | sed 's/@.*//'
+	{ iptables-save; ip6tables-save; } 2>/dev/null |
+		grep -E '^-A.*(CNI|RKT)|^:(CNI|RKT)' |
+		sed 's/ \[[0-9:]*\]$//; s/^/iptables /' || true
+	nft list tables 2>/dev/null | grep -i rkt || true
+	for p in /proc/[0-9]*; do
+		case $(program "$p") in
+		rkt | stage1 | rkt-fetch | inside)
+			echo "process ${p#/proc/} $(tr '\0' ' ' <"$p/cmdline")"
+			;;
+		esac
+	done 2>/dev/null
+}
+
+case ${1-} in
+snapshot)
+	list | sort -u >"$2"
+	;;
+compare)
+	seconds=${3-3}
+	while :; do
+		new=$(list | sort -u | comm -13 "$2" -)
+		[ -n "$new" ] || exit 0
+		[ "$seconds" -gt 0 ] || break
+		seconds=$((seconds - 1))
+		sleep 1
+	done
+	echo "$new" | sed 's/^/left behind: /'
+	exit 1
+	;;
+*)
+	echo "usage: leaks.sh snapshot|compare FILE [SECONDS]" >&2
+	exit 2
+	;;
+esac

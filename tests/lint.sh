@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# lint.sh CPPFLAGS FILE...: shellcheck, clang-tidy and cppcheck, which must be
+# silent, and a report of what grows (which fails nothing).
+set -u
+cd "$(dirname "$0")/.." || exit 1
+cppflags=$1
+shift
+bad=0
+
+echo "== shellcheck"
+shellcheck -x .ci/run tests/*.sh tests/*/*.sh tests/cli/lib.bash || bad=1
+
+# The Annex K check only cries about snprintf and memcpy; swapping two
+# parameters of one type is what designated initialisers are for.
+echo "== clang-tidy"
+checks='-*,bugprone-*,clang-analyzer-*'
+for off in clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling \
+	bugprone-easily-swappable-parameters bugprone-reserved-identifier \
+	bugprone-assignment-in-if-condition bugprone-narrowing-conversions \
+	bugprone-implicit-widening-of-multiplication-result \
+	bugprone-macro-parentheses bugprone-branch-clone \
+	bugprone-signal-handler; do
+	checks=$checks,-$off
+done
+# shellcheck disable=SC2086 # the flags are words
+if command -v clang-tidy >/dev/null; then
+	printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} clang-tidy --quiet \
+		--checks="$checks" --warnings-as-errors='*' {} -- \
+		-std=gnu17 $cppflags 2>/dev/null || bad=1
+else
+	echo "clang-tidy is not installed"
+fi
+
+echo "== cppcheck"
+# shellcheck disable=SC2086
+if command -v cppcheck >/dev/null; then
+	cppcheck --quiet --enable=warning,portability --inline-suppr \
+		--suppress=unknownMacro --error-exitcode=1 -I. \
+		-D_GNU_SOURCE "$@" || bad=1
+else
+	echo "cppcheck is not installed"
+fi
+
+echo "== longest files (think at 800 lines)"
+wc -l "$@" | grep -v ' total$' | sort -rn | head -8
+
+# A function of this layout starts with "{" in the first column.
+echo "== longest functions (think at 60 lines)"
+awk 'FNR == 1 { start = 0 }
+	/^[a-z].*\(/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
+	/^{/ { start = FNR }
+	/^}/ && start { print FNR - start, name, FILENAME ":" start; start = 0 }' \
+	"$@" | sort -rn | head -12
+exit $bad

@@ -1,0 +1,91 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# run-cli.sh [FILE|DIR]...: the black-box tests, each file in a world of its
+# own: new mount, pid, network and ipc namespaces, an empty tmpfs on /run,
+# /var/lib/rkt, /var/lib/cni and the test directory.  Nothing of the host's
+# pods, firewall or leases is seen or touched, whatever fails; what a file
+# leaves behind inside is reported as a failed test.
+#
+# BUILD           build directory (default build)
+# CLI_TIMEOUT     seconds a file may take (default 900)
+# ALLOWED_SKIPS   if set: a skip whose feature is not in this list fails
+# RESULTS         append "cli PASSED FAILED SKIPPED" to this file
+set -eu
+self=$(readlink -f "$0")
+root=$(dirname "$(dirname "$self")")
+BUILD=$(readlink -f "${BUILD:-build}")
+export BUILD
+
+if [ "${1-}" = --inside ]; then
+	# In the new namespaces: $2 the test directory, $3 the file.
+	ip link set lo up
+	mount -t tmpfs -o mode=0755 tmpfs /run
+	for d in /var/lib/rkt /var/lib/cni; do
+		mkdir -p "$d"
+		mount -t tmpfs -o mode=0755 tmpfs "$d"
+	done
+	mount -t tmpfs -o mode=0755,size=8g tmpfs "$2"
+	mkdir "$2/tmp" /run/lock
+	export RKT_TEST_DIR="$2/tests" TMPDIR="$2/tmp"
+	mkdir "$RKT_TEST_DIR"
+	# Sanitizers report into files: pods close or redirect stderr.
+	mkdir -m 1777 "$2/san"
+	export ASAN_OPTIONS="log_path=$2/san/asan:detect_leaks=1"
+	export UBSAN_OPTIONS="log_path=$2/san/ubsan:print_stacktrace=1"
+	sh "$root/tests/leaks.sh" snapshot "$2/before"
+	r=0
+	timeout -k 10 "${CLI_TIMEOUT:-900}" \
+		bats --tap --timing "$3" </dev/null || r=$?
+	[ $r -lt 124 ] || echo "not ok 0 $3: no end after ${CLI_TIMEOUT:-900} s"
+	if ! left=$(sh "$root/tests/leaks.sh" compare "$2/before" 5); then
+		echo "not ok 0 $3: leaves something behind"
+		echo "$left" | sed 's/^/# /'
+	fi
+	for f in "$2"/san/*; do
+		[ -e "$f" ] || continue
+		echo "not ok 0 $3: sanitizer report"
+		head -60 "$f" | sed 's/^/# /'
+	done
+	exit 0
+fi
+
+[ "$(id -u)" = 0 ] || { echo "run-cli.sh: the tests need root" >&2; exit 1; }
+[ $# -gt 0 ] || set -- "$root/tests/cli"
+work=$(mktemp -d /tmp/rkt-cli.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+for f in "$@"; do
+	if [ -d "$f" ]; then ls "$f"/*.bats; else echo "$f"; fi
+done >"$work/files"
+
+mkdir "$work/t"
+while read -r f; do
+	echo "# $f"
+	unshare --mount --pid --net --ipc --fork --kill-child --mount-proc \
+		--propagation private -- sh "$self" --inside "$work/t" \
+		"$(readlink -f "$f")" || echo "not ok 0 $f: did not run"
+done <"$work/files" 2>&1 | tee "$work/tap"
+
+# A test that skips names the host feature it misses ("needs FEATURE").
+if [ -n "${ALLOWED_SKIPS+set}" ]; then
+	sed -n 's/.*# skip needs \([^ :]*\).*/\1/p' "$work/tap" | sort -u |
+	while read -r feature; do
+		case " $ALLOWED_SKIPS " in
+		*" $feature "*) ;;
+		*) echo "not ok 0 unexpected skip: this host misses $feature" ;;
+		esac
+	done | tee "$work/unexpected"
+	cat "$work/unexpected" >>"$work/tap"
+fi
+
+passed=$(grep -c '^ok ' "$work/tap" || true)
+skipped=$(grep -c '^ok .*# skip' "$work/tap" || true)
+failed=$(grep -c '^not ok ' "$work/tap" || true)
+passed=$((passed - skipped))
+if [ -n "${RESULTS-}" ]; then
+	echo "cli $passed $failed $skipped" >>"$RESULTS"
+fi
+grep '^not ok' "$work/tap" | sed 's/^/FAILED: /' || true
+echo "cli: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
