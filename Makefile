@@ -213,9 +213,10 @@ demo: deps
 	$(MAKE) all
 	BUILD=$(B) sh tests/demo.sh
 
+bench: DEPS += $(DEPS_BENCH)
 bench: deps
 	$(MAKE) all
-	BUILD=$(B) sh tests/bench/run.sh $(BENCH)
+	BUILD=$(B) bash tests/bench/run.sh $(BENCH)
 
 lint: check-layers check-headers check-format
 	CC='$(CC)' sh tests/lint.sh '$(CPPFLAGS_ALL)' $(all_SRC)
