@@ -37,7 +37,8 @@ all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) \
 
 # What each program links: layers, right to left, then packages.  rkt and
 # stage1 are static: the dynamic loader costs more than either does itself.
-PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch,$(if $($(notdir $(p))_SRC),$(p)))
+# A program exists once it has a main.
+PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
 bin/rkt_LAYERS := stage0 aci spec base
 bin/rkt_PKGS := jansson sqlite3 libcap
 libexec/rkt/stage1_LAYERS := spec base

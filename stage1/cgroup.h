@@ -29,58 +29,11 @@
 
 #include "base/cleanup.h"
 #include "base/strv.h"
+#include "stage1/cgroup_layout.h"
+#include "stage1/cgroup_limits.h"
+#include "stage1/cgroup_remove.h"
 
 struct error;
-
-enum cgroup_controller {
-	CGROUP_MEMORY,
-	CGROUP_CPU,
-	CGROUP_PIDS,
-	CGROUP_DEVICES, /* v1 only: v2 has a BPF hook instead */
-	CGROUP_FREEZER, /* v1 only: part of every v2 group */
-	CGROUP_CONTROLLERS
-};
-
-/* --- where things are (pure) ---------------------------------------------- */
-
-/* One mounted hierarchy; dir + own is this process' group in it. */
-struct cgroup_hierarchy {
-	int version;	/* 1, 2, or 0: not available */
-	bool read_only; /* mounted so */
-	char *dir;	/* absolute: the top of the hierarchy we can see */
-	char *own;	/* "" or "/a/b", relative to dir */
-};
-
-struct cgroup_layout {
-	struct cgroup_hierarchy unified; /* cgroup2, controllers or not */
-	struct cgroup_hierarchy named;	 /* v1 name=systemd */
-	struct cgroup_hierarchy controller[CGROUP_CONTROLLERS];
-};
-
-/*
- * Reads /proc/self/mountinfo, /proc/self/cgroup and the unified tree's
- * cgroup.controllers as texts (CONTROLLERS may be "").  Lines that make no
- * sense are passed over.  Call cgroup_layout_release() on the result.
- */
-void cgroup_layout_parse(struct cgroup_layout *ret, const char *mountinfo,
-			 const char *self_cgroup, const char *controllers);
-void cgroup_layout_release(struct cgroup_layout *layout);
-
-/* --- limits ----------------------------------------------------------------
- */
-
-/* 0 = not limited. */
-struct cgroup_limits {
-	uint64_t memory_max; /* bytes (resource/memory limit) */
-	uint64_t cpu_millis; /* thousandths of a core (resource/cpu limit) */
-	uint64_t cpu_shares; /* 2..262144 (os/linux/cpu-shares) */
-	uint64_t pids_max;
-};
-
-/* cpu.max quota and period in microseconds (pure). */
-void cgroup_cpu_quota(uint64_t millis, uint64_t *quota, uint64_t *period);
-/* cpu.shares as cpu.weight, as systemd does: 1024 is 100 (pure). */
-uint64_t cgroup_cpu_weight(uint64_t shares);
 
 /* --- a pod's groups --------------------------------------------------------
  */
@@ -190,8 +143,4 @@ int cgroup_leaf_remove(struct cgroup *cg, struct cgroup_leaf *leaf,
 /* Kills what is left, removes every directory of the pod and, when empty,
  * the `rkt` above it, in all hierarchies. */
 int cgroup_remove(struct cgroup *cg, struct error *err);
-/* The same from the lines of the pod's file `cgroup` alone.  Lines that do
- * not look like a pod's cgroup directory are refused (-EINVAL). */
-int cgroup_remove_dirs(const struct strv *dirs, struct error *err);
-
 #endif

@@ -1,0 +1,705 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/cgroup.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/strbuf.h"
+#include "stage1/cgroup_remove.h"
+
+#define PROC_TEXT_MAX (8UL * 1024 * 1024)
+
+struct cgroup {
+	struct cgroup_layout layout;
+	char *uuid;
+	bool delegated;
+	char *unified_base;		   /* absolute, or NULL */
+	char *v1_base[CGROUP_CONTROLLERS]; /* absolute, NULL where not v1 */
+	int unified_fd;			   /* the pod's group, once made */
+	unsigned int pod_v1; /* bit per v1 controller limited for the pod */
+};
+
+/* --- opening ---------------------------------------------------------------
+ */
+
+static int read_text(const char *path, struct strbuf *sb, struct error *err)
+{
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : strbuf_read_fd(sb, fd, PROC_TEXT_MAX);
+
+	return r < 0 ? error_sys(err, -r, "read %s", path) : 0;
+}
+
+static bool xattr_is_one(const char *path, const char *name)
+{
+	char value[4];
+
+	return getxattr(path, name, value, sizeof(value)) == 1 &&
+	       value[0] == '1';
+}
+
+/* systemd marks a group it leaves to the unit (systemd.resource-control(5),
+ * Delegate=) in the tree that it itself uses to track units. */
+static bool is_delegated(const struct cgroup_hierarchy *h)
+{
+	cleanup_free char *path = NULL;
+
+	if (!h->version || !*h->own)
+		return false;
+	path = xasprintf("%s%s", h->dir, h->own);
+	return xattr_is_one(path, "trusted.delegate") ||
+	       xattr_is_one(path, "user.delegate");
+}
+
+/* BASE of hierarchy H; the unit's own group only where it is the unit's. */
+static char *base_make(const struct cgroup_hierarchy *h, const char *unit)
+{
+	bool own = unit && strcmp(h->own, unit) == 0;
+
+	return xasprintf("%s%s", h->dir, own ? h->own : "");
+}
+
+static void bases_make(struct cgroup *cg)
+{
+	const struct cgroup_layout *l = &cg->layout;
+	const char *unit = NULL;
+
+	if (is_delegated(&l->unified))
+		unit = l->unified.own;
+	else if (is_delegated(&l->named))
+		unit = l->named.own;
+	cg->delegated = unit != NULL;
+	if (l->unified.version)
+		cg->unified_base = base_make(&l->unified, unit);
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (l->controller[i].version == 1)
+			cg->v1_base[i] = base_make(&l->controller[i], unit);
+}
+
+int cgroup_open(const char *uuid, struct cgroup **ret, struct error *err)
+{
+	cleanup_strbuf struct strbuf mounts = STRBUF_INIT;
+	cleanup_strbuf struct strbuf self = STRBUF_INIT;
+	cleanup_strbuf struct strbuf controllers = STRBUF_INIT;
+	cleanup_cgroup struct cgroup *cg = NULL;
+	cleanup_free char *path = NULL;
+	int r;
+
+	r = read_text("/proc/self/mountinfo", &mounts, err);
+	if (r == 0)
+		r = read_text("/proc/self/cgroup", &self, err);
+	if (r < 0)
+		return r;
+	cg = xcalloc(1, sizeof(*cg));
+	cg->unified_fd = -EBADF;
+	cg->uuid = xstrdup(uuid);
+	cgroup_layout_parse(&cg->layout, mounts.buf, self.buf);
+	bases_make(cg);
+	if (cg->unified_base) {
+		path = xasprintf("%s/cgroup.controllers", cg->unified_base);
+		if (read_text(path, &controllers, NULL) == 0)
+			cgroup_layout_add_v2(&cg->layout, controllers.buf);
+	}
+	*ret = TAKE_PTR(cg);
+	return 0;
+}
+
+void cgroup_free(struct cgroup *cg)
+{
+	cgroup_layout_release(&cg->layout);
+	free(cg->uuid);
+	free(cg->unified_base);
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		free(cg->v1_base[i]);
+	fd_close(&cg->unified_fd);
+	free(cg);
+}
+
+bool cgroup_is_delegated(const struct cgroup *cg)
+{
+	return cg->delegated;
+}
+
+void cgroup_dirs(const struct cgroup *cg, struct strv *ret)
+{
+	if (cg->unified_base)
+		strv_pushf(ret, "%s/" CGROUP_PARENT "/%s", cg->unified_base,
+			   cg->uuid);
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		cleanup_free char *dir = NULL;
+
+		if (!cg->v1_base[i])
+			continue;
+		dir = xasprintf("%s/" CGROUP_PARENT "/%s", cg->v1_base[i],
+				cg->uuid);
+		if (!strv_has(ret, dir))
+			strv_push(ret, dir);
+	}
+}
+
+/* --- making groups ---------------------------------------------------------
+ */
+
+/*
+ * Makes BASE/rkt/UUID.  Another pod that goes may remove `rkt` between our
+ * making it and our making UUID in it, so try again.
+ */
+static int pod_dir_make(const char *base, const char *uuid, struct error *err)
+{
+	cleanup_free char *rel = xasprintf(CGROUP_PARENT "/%s", uuid);
+	cleanup_fd int basefd = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = -errno;
+
+	if (basefd < 0)
+		return error_sys(err, -r, "open control group %s", base);
+	if (!cgroup_fs_version(basefd))
+		return error_set(err, ENOTSUP, "%s: not a cgroup file system",
+				 base);
+	for (int i = 0; i < 20; i++) {
+		r = mkdir_p_at(basefd, rel, 0755);
+		if (r == 0) {
+			r = openat(basefd, rel,
+				   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			r = r < 0 ? -errno : r;
+		}
+		if (r != -ENOENT)
+			break;
+	}
+	if (r < 0)
+		return error_sys(err, -r, "make control group %s/%s", base,
+				 rel);
+	return r;
+}
+
+/* The pod's directory in the unified tree; the descriptor stays with CG. */
+static int unified_dir(struct cgroup *cg, struct error *err)
+{
+	if (cg->unified_fd >= 0)
+		return cg->unified_fd;
+	if (!cg->unified_base)
+		return error_set(err, ENOTSUP, "cgroup2 is not mounted");
+	if (cg->layout.unified.read_only)
+		return error_set(err, EROFS, "%s is mounted read-only",
+				 cg->layout.unified.dir);
+	cg->unified_fd = pod_dir_make(cg->unified_base, cg->uuid, err);
+	return cg->unified_fd;
+}
+
+static int write_at(int dirfd, const char *file, const char *value)
+{
+	cleanup_fd int fd = openat(dirfd, file, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : write_full(fd, value, strlen(value));
+}
+
+static bool subtree_has(int dirfd, const char *name)
+{
+	cleanup_fd int fd =
+		openat(dirfd, "cgroup.subtree_control", O_RDONLY | O_CLOEXEC);
+	char text[512], *save = NULL;
+	ssize_t n = fd < 0 ? 0 : read_full(fd, text, sizeof(text) - 1);
+
+	text[n < 0 ? 0 : n] = '\0';
+	for (char *w = strtok_r(text, " \n", &save); w;
+	     w = strtok_r(NULL, " \n", &save))
+		if (strcmp(w, name) == 0)
+			return true;
+	return false;
+}
+
+/* Moves every process of the group BASEFD into its child `supervisor`. */
+static int move_supervisor(int basefd)
+{
+	cleanup_strbuf struct strbuf pids = STRBUF_INIT;
+	cleanup_fd int to = -EBADF;
+	char *save = NULL;
+	int r;
+
+	if (mkdirat(basefd, "supervisor", 0755) < 0 && errno != EEXIST)
+		return -errno;
+	to = openat(basefd, "supervisor/cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (to < 0)
+		return -errno;
+	r = read_file_at(basefd, "cgroup.procs", PROC_TEXT_MAX, &pids, NULL);
+	if (r < 0)
+		return r;
+	for (char *pid = strtok_r(pids.buf, "\n", &save); pid;
+	     pid = strtok_r(NULL, "\n", &save)) {
+		r = write_full(to, pid, strlen(pid));
+		if (r < 0 && r != -ESRCH)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * Lets the children of group DIR use a controller.  A group below the root
+ * may not have processes of its own then (cgroup-v2.rst, "No Internal
+ * Process Constraint"): a delegated one is emptied first.
+ */
+static int subtree_enable(const char *dir, const char *name, bool may_empty,
+			  struct error *err)
+{
+	cleanup_fd int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char word[32];
+	int r = fd < 0 ? -errno : 0;
+
+	if (r == 0 && subtree_has(fd, name))
+		return 0;
+	(void)snprintf(word, sizeof(word), "+%s", name);
+	if (r == 0)
+		r = write_at(fd, "cgroup.subtree_control", word);
+	for (int i = 0; i < 5 && r == -EBUSY && may_empty; i++) {
+		r = move_supervisor(fd);
+		if (r == 0)
+			r = write_at(fd, "cgroup.subtree_control", word);
+	}
+	if (r == -EBUSY)
+		return error_set(err, EBUSY,
+				 "enable %s in %s: processes are in it", name,
+				 dir);
+	return r < 0 ? error_sys(err, -r, "enable %s in %s", name, dir) : 0;
+}
+
+/* Enables a v2 controller for the pod's group, and FOR_LEAVES in it, too. */
+static int v2_enable(struct cgroup *cg, enum cgroup_controller which,
+		     bool for_leaves, struct error *err)
+{
+	const char *name = cgroup_controller_name(which);
+	const char *base = cg->unified_base;
+	cleanup_free char *parent = xasprintf("%s/" CGROUP_PARENT, base);
+	cleanup_free char *pod = xasprintf("%s/%s", parent, cg->uuid);
+	int r;
+
+	r = subtree_enable(base, name, cg->delegated, err);
+	if (r == 0)
+		r = subtree_enable(parent, name, false, err);
+	if (r == 0 && for_leaves)
+		r = subtree_enable(pod, name, false, err);
+	return r;
+}
+
+int cgroup_leaf_v1(struct cgroup *cg, struct cgroup_leaf *leaf,
+		   enum cgroup_controller which, struct error *err)
+{
+	const char *name = cgroup_controller_name(which);
+	cleanup_fd int pod = -EBADF;
+	cleanup_fd int dir = -EBADF;
+	cleanup_fd int tasks = -EBADF;
+
+	if (leaf->v1_dir[which] >= 0)
+		return leaf->v1_dir[which];
+	if (!cg->v1_base[which])
+		return error_set(err, ENOTSUP, "no v1 %s controller", name);
+	pod = pod_dir_make(cg->v1_base[which], cg->uuid, err);
+	if (pod < 0)
+		return pod;
+	if (mkdirat(pod, leaf->name, 0755) < 0 && errno != EEXIST)
+		return error_sys(err, errno, "make %s control group %s", name,
+				 leaf->name);
+	dir = openat(pod, leaf->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0)
+		tasks = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+	if (tasks < 0)
+		return error_sys(err, errno, "open %s control group %s", name,
+				 leaf->name);
+	leaf->v1_tasks[which] = TAKE_FD(tasks);
+	leaf->v1_dir[which] = TAKE_FD(dir);
+	return leaf->v1_dir[which];
+}
+
+/* --- applying limits -------------------------------------------------------
+ */
+
+/* Directory to write a setting in; LEAF NULL = the pod's.  *OPENED is what
+ * the caller has to close. */
+static int setting_dir(struct cgroup *cg, struct cgroup_leaf *leaf,
+		       enum cgroup_controller which, int *opened,
+		       struct error *err)
+{
+	int version = cg->layout.controller[which].version;
+	int r;
+
+	if (!version)
+		return error_set(err, ENOTSUP, "the host has no %s controller",
+				 cgroup_controller_name(which));
+	if (version == 1) {
+		if (leaf)
+			return cgroup_leaf_v1(cg, leaf, which, err);
+		*opened = pod_dir_make(cg->v1_base[which], cg->uuid, err);
+		if (*opened >= 0)
+			cg->pod_v1 |= 1U << which;
+		return *opened;
+	}
+	r = unified_dir(cg, err);
+	if (r < 0)
+		return r;
+	r = v2_enable(cg, which, leaf != NULL, err);
+	if (r < 0)
+		return r;
+	return leaf ? leaf->dirfd : cg->unified_fd;
+}
+
+static int setting_apply(struct cgroup *cg, struct cgroup_leaf *leaf,
+			 const struct cgroup_setting *s, struct error *err)
+{
+	cleanup_fd int opened = -EBADF;
+	int dir = setting_dir(cg, leaf, s->which, &opened, err);
+	int r;
+
+	if (dir < 0)
+		return dir;
+	r = write_at(dir, s->file, s->value);
+	if (r < 0)
+		return error_sys(err, -r, "write %s to %s", s->value, s->file);
+	return 0;
+}
+
+static void limits_apply(struct cgroup *cg, struct cgroup_leaf *leaf,
+			 const struct cgroup_limits *limits,
+			 struct strv *ignored)
+{
+	struct cgroup_setting settings[CGROUP_SETTINGS_MAX];
+	int version[CGROUP_CONTROLLERS];
+	const char *failed = NULL;
+	size_t n;
+
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		version[i] = cg->layout.controller[i].version;
+	n = cgroup_settings_make(limits, version, settings);
+	for (size_t i = 0; i < n; i++) {
+		struct cgroup_setting *s = &settings[i];
+		struct error err = ERROR_INIT;
+
+		if (failed && strcmp(failed, s->isolator) == 0)
+			continue; /* one row an isolator */
+		if (setting_apply(cg, leaf, s, &err) == 0 || s->best_effort)
+			continue;
+		failed = s->isolator;
+		strv_pushf(ignored, "%s: %s", s->isolator, err.msg);
+	}
+}
+
+int cgroup_limit_pod(struct cgroup *cg, const struct cgroup_limits *limits,
+		     struct strv *ignored, struct error *err)
+{
+	(void)err;
+	limits_apply(cg, NULL, limits, ignored);
+	return 0;
+}
+
+/* --- leaves ----------------------------------------------------------------
+ */
+
+static int unified_leaf_make(struct cgroup *cg, struct cgroup_leaf *leaf,
+			     struct error *err)
+{
+	int pod = unified_dir(cg, err);
+
+	if (pod < 0)
+		return pod;
+	if (mkdirat(pod, leaf->name, 0755) < 0)
+		return error_sys(err, errno, "make control group %s",
+				 leaf->name);
+	leaf->dirfd =
+		openat(pod, leaf->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (leaf->dirfd < 0)
+		return error_sys(err, errno, "open control group %s",
+				 leaf->name);
+	leaf->events_fd =
+		openat(leaf->dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
+/* Below a limit of the pod every leaf has to be in that hierarchy. */
+static int join_pod_limits(struct cgroup *cg, struct cgroup_leaf *leaf,
+			   struct error *err)
+{
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		int r = 0;
+
+		if (cg->pod_v1 & (1U << i))
+			r = cgroup_leaf_v1(cg, leaf, (enum cgroup_controller)i,
+					   err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int cgroup_leaf_make(struct cgroup *cg, const char *name,
+		     const struct cgroup_limits *limits,
+		     struct cgroup_leaf *leaf, struct strv *ignored,
+		     struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int r;
+
+	assert(!strchr(name, '/') && name[0] != '.' && *name);
+	leaf->name = xstrdup(name);
+	r = unified_leaf_make(cg, leaf, &why);
+	if (r == -EEXIST) {
+		if (err)
+			*err = why;
+		cgroup_leaf_release(leaf);
+		return r;
+	}
+	if (r < 0)
+		log_debug("no control group to track %s: %s", name, why.msg);
+	r = join_pod_limits(cg, leaf, err);
+	if (r < 0) {
+		(void)cgroup_leaf_remove(cg, leaf, NULL);
+		return r;
+	}
+	if (limits)
+		limits_apply(cg, leaf, limits, ignored);
+	return 0;
+}
+
+/* A file that only this v1 controller has. */
+static const char *const v1_marker[CGROUP_CONTROLLERS] = {
+	[CGROUP_MEMORY] = "memory.limit_in_bytes",
+	[CGROUP_CPU] = "cpu.shares",
+	[CGROUP_PIDS] = "pids.max",
+	[CGROUP_DEVICES] = "devices.list",
+	[CGROUP_FREEZER] = "freezer.state",
+};
+
+static int leaf_take_v1(struct cgroup_leaf *leaf, int dirfd)
+{
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		if (leaf->v1_dir[i] >= 0 ||
+		    faccessat(dirfd, v1_marker[i], F_OK, 0) < 0)
+			continue;
+		leaf->v1_tasks[i] =
+			openat(dirfd, "tasks", O_WRONLY | O_CLOEXEC);
+		if (leaf->v1_tasks[i] < 0)
+			return -errno;
+		leaf->v1_dir[i] = dirfd;
+		return 1;
+	}
+	return 0;
+}
+
+static int leaf_take_dir(struct cgroup_leaf *leaf, const char *path)
+{
+	cleanup_fd int fd =
+		open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	switch (cgroup_fs_version(fd)) {
+	case 1:
+		r = leaf_take_v1(leaf, fd);
+		if (r > 0)
+			(void)TAKE_FD(fd);
+		return r;
+	case 2:
+		leaf->events_fd =
+			openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+		leaf->dirfd = TAKE_FD(fd);
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+int cgroup_leaf_open(const struct strv *dirs, const char *name,
+		     struct cgroup_leaf *leaf, struct error *err)
+{
+	int found = 0;
+
+	leaf->name = xstrdup(name);
+	for (size_t i = 0; i < dirs->n; i++) {
+		cleanup_free char *path = xasprintf("%s/%s", dirs->v[i], name);
+		int r = cgroup_path_check(dirs->v[i]);
+
+		if (r == 0)
+			r = leaf_take_dir(leaf, path);
+		if (r < 0) {
+			cgroup_leaf_release(leaf);
+			return error_sys(err, -r, "open control group %s",
+					 path);
+		}
+		found += r;
+	}
+	if (found)
+		return 0;
+	cgroup_leaf_release(leaf);
+	return error_set(err, ENOENT, "no control group %s", name);
+}
+
+int cgroup_leaf_join(const struct cgroup_leaf *leaf, struct error *err)
+{
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		int r = 0;
+
+		if (leaf->v1_tasks[i] >= 0)
+			r = write_full(leaf->v1_tasks[i], "0", 1);
+		if (r < 0)
+			return error_sys(err, -r,
+					 "enter the %s control group %s",
+					 cgroup_controller_name(
+						 (enum cgroup_controller)i),
+					 leaf->name);
+	}
+	return 0;
+}
+
+int cgroup_leaf_enter(const struct cgroup_leaf *leaf, struct error *err)
+{
+	int r = 0;
+
+	if (leaf->dirfd >= 0)
+		r = write_at(leaf->dirfd, "cgroup.procs", "0");
+	if (r < 0)
+		return error_sys(err, -r, "enter the control group %s",
+				 leaf->name);
+	return cgroup_leaf_join(leaf, err);
+}
+
+/* Any directory that lists the leaf's processes, or -ENOTSUP. */
+static int any_dir(const struct cgroup_leaf *leaf)
+{
+	if (leaf->dirfd >= 0)
+		return leaf->dirfd;
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (leaf->v1_dir[i] >= 0)
+			return leaf->v1_dir[i];
+	return -ENOTSUP;
+}
+
+int cgroup_leaf_kill(const struct cgroup_leaf *leaf, struct error *err)
+{
+	int dir = any_dir(leaf);
+	int r;
+
+	if (dir < 0)
+		return error_set(err, ENOTSUP, "%s has no control group",
+				 leaf->name);
+	r = cgroup_kill_at(dir);
+	return r < 0 ? error_sys(err, -r, "kill the control group %s",
+				 leaf->name)
+		     : 0;
+}
+
+/* "KEY N" in cgroup.events: 0 or 1. */
+static int events_get(int dirfd, const char *key)
+{
+	cleanup_fd int fd =
+		openat(dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	char text[256];
+	ssize_t n = fd < 0 ? -errno : read_full(fd, text, sizeof(text) - 1);
+	size_t len = strlen(key);
+
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	for (char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, key, len) == 0 && line[len] == ' ')
+			return line[len + 1] == '1';
+	}
+	return -ENOTSUP;
+}
+
+static int freezer_state(int dirfd)
+{
+	cleanup_fd int fd =
+		openat(dirfd, "freezer.state", O_RDONLY | O_CLOEXEC);
+	char text[32];
+	ssize_t n = fd < 0 ? -errno : read_full(fd, text, sizeof(text));
+
+	if (n < 0)
+		return (int)n;
+	return n >= 6 && memcmp(text, "FROZEN", 6) == 0;
+}
+
+int cgroup_leaf_freeze(const struct cgroup_leaf *leaf, bool frozen,
+		       int timeout_ms, struct error *err)
+{
+	int v1 = leaf->v1_dir[CGROUP_FREEZER];
+	int r, is = -ENOTSUP;
+
+	if (leaf->dirfd >= 0)
+		r = write_at(leaf->dirfd, "cgroup.freeze", frozen ? "1" : "0");
+	else if (v1 >= 0)
+		r = write_at(v1, "freezer.state", frozen ? "FROZEN" : "THAWED");
+	else
+		r = -ENOTSUP;
+	for (int waited = 0; r == 0 && waited <= timeout_ms; waited++) {
+		is = leaf->dirfd >= 0 ? events_get(leaf->dirfd, "frozen")
+				      : freezer_state(v1);
+		if (is < 0 || is == frozen)
+			break;
+		(void)poll(NULL, 0, 1);
+	}
+	if (r == 0 && is != frozen)
+		r = is < 0 ? is : -ETIMEDOUT;
+	return r < 0 ? error_sys(err, -r, "%s the control group %s",
+				 frozen ? "freeze" : "thaw", leaf->name)
+		     : 0;
+}
+
+int cgroup_leaf_populated(const struct cgroup_leaf *leaf)
+{
+	int dir = any_dir(leaf);
+
+	if (dir < 0)
+		return dir;
+	return leaf->dirfd >= 0 ? events_get(dir, "populated")
+				: cgroup_has_processes_at(dir);
+}
+
+void cgroup_leaf_release(struct cgroup_leaf *leaf)
+{
+	fd_close(&leaf->dirfd);
+	fd_close(&leaf->events_fd);
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		fd_close(&leaf->v1_dir[i]);
+		fd_close(&leaf->v1_tasks[i]);
+	}
+	free(leaf->name);
+	*leaf = (struct cgroup_leaf)CGROUP_LEAF_INIT;
+}
+
+int cgroup_leaf_remove(struct cgroup *cg, struct cgroup_leaf *leaf,
+		       struct error *err)
+{
+	cleanup_free char *name = xstrdup(leaf->name);
+	cleanup_strv struct strv dirs = STRV_INIT;
+	int r = 0;
+
+	cgroup_leaf_release(leaf);
+	cgroup_dirs(cg, &dirs);
+	for (size_t i = 0; i < dirs.n; i++) {
+		int step = cgroup_rmdir(dirs.v[i], name, 100);
+
+		if (step < 0 && r == 0)
+			r = error_sys(err, -step, "remove control group %s/%s",
+				      dirs.v[i], name);
+	}
+	return r;
+}
+
+int cgroup_remove(struct cgroup *cg, struct error *err)
+{
+	cleanup_strv struct strv dirs = STRV_INIT;
+
+	fd_close(&cg->unified_fd);
+	cgroup_dirs(cg, &dirs);
+	return cgroup_remove_dirs(&dirs, err);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/device_policy.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "stage1/cgroup.h"
+
+#define ROW_NAME "devices"
+/* Longest code of one rule, see rule_assemble(). */
+#define RULE_INSNS 7
+#define HEAD_INSNS 7
+#define TAIL_INSNS 2
+
+const struct device_rule device_policy_closed[] = {
+	{'c', 1, 3, DEVICE_RWM},	    /* null */
+	{'c', 1, 5, DEVICE_RWM},	    /* zero */
+	{'c', 1, 7, DEVICE_RWM},	    /* full */
+	{'c', 1, 8, DEVICE_RWM},	    /* random */
+	{'c', 1, 9, DEVICE_RWM},	    /* urandom */
+	{'c', 5, 0, DEVICE_RWM},	    /* tty */
+	{'c', 5, 1, DEVICE_RWM},	    /* console */
+	{'c', 5, 2, DEVICE_RWM},	    /* ptmx */
+	{'c', 136, DEVICE_ANY, DEVICE_RWM}, /* pts/N */
+	{'c', 10, 200, DEVICE_RWM},	    /* net/tun */
+};
+const size_t device_policy_closed_n =
+	sizeof(device_policy_closed) / sizeof(device_policy_closed[0]);
+
+/* --- the program -----------------------------------------------------------
+ */
+
+/* Registers: r2 type, r3 access, r4 major, r5 minor; r6 is scratch. */
+enum {
+	R_TYPE = BPF_REG_2,
+	R_ACCESS = BPF_REG_3,
+	R_MAJOR = BPF_REG_4,
+	R_MINOR = BPF_REG_5,
+	R_SCRATCH = BPF_REG_6,
+};
+
+static struct bpf_insn insn(uint8_t code, uint8_t dst, uint8_t src, int16_t off,
+			    int32_t imm)
+{
+	return (struct bpf_insn){
+		.code = code,
+		.dst_reg = dst & 0xf,
+		.src_reg = src & 0xf,
+		.off = off,
+		.imm = imm,
+	};
+}
+
+static struct bpf_insn load_ctx(uint8_t dst, size_t offset)
+{
+	return insn(BPF_LDX | BPF_MEM | BPF_W, dst, BPF_REG_1, (int16_t)offset,
+		    0);
+}
+
+/* Leaves the rule if REG is not VALUE; OFF is patched by the caller. */
+static struct bpf_insn unless_equal(uint8_t reg, uint32_t value)
+{
+	return insn(BPF_JMP | BPF_JNE | BPF_K, reg, 0, 0, (int32_t)value);
+}
+
+static uint32_t bpf_access(uint32_t access)
+{
+	return (access & DEVICE_READ ? BPF_DEVCG_ACC_READ : 0U) |
+	       (access & DEVICE_WRITE ? BPF_DEVCG_ACC_WRITE : 0U) |
+	       (access & DEVICE_MKNOD ? BPF_DEVCG_ACC_MKNOD : 0U);
+}
+
+/* "If type, numbers and every access asked for fit: return 1." */
+static size_t rule_assemble(const struct device_rule *rule,
+			    struct bpf_insn *out)
+{
+	size_t n = 0;
+
+	out[n++] = unless_equal(R_TYPE, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK
+							  : BPF_DEVCG_DEV_CHAR);
+	if (rule->major != DEVICE_ANY)
+		out[n++] = unless_equal(R_MAJOR, rule->major);
+	if (rule->minor != DEVICE_ANY)
+		out[n++] = unless_equal(R_MINOR, rule->minor);
+	if (rule->access != DEVICE_RWM) {
+		out[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_X, R_SCRATCH,
+				R_ACCESS, 0, 0);
+		out[n++] = insn(BPF_ALU64 | BPF_AND | BPF_K, R_SCRATCH, 0, 0,
+				(int32_t)(bpf_access(DEVICE_RWM) &
+					  ~bpf_access(rule->access)));
+		out[n++] = unless_equal(R_SCRATCH, 0);
+	}
+	/* r0 is 1 since the head. */
+	out[n++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	for (size_t i = 0; i < n; i++)
+		if (BPF_OP(out[i].code) == BPF_JNE &&
+		    BPF_CLASS(out[i].code) == BPF_JMP)
+			out[i].off = (int16_t)(n - 1 - i);
+	return n;
+}
+
+size_t device_policy_assemble(const struct device_rule *rules, size_t n,
+			      struct bpf_insn **ret)
+{
+	struct bpf_insn *out =
+		xcalloc(HEAD_INSNS + n * RULE_INSNS + TAIL_INSNS, sizeof(*out));
+	size_t len = 0;
+
+	assert(n <= DEVICE_RULES_MAX);
+	/* access_type: access << 16 | type; a 32-bit load clears the rest. */
+	out[len++] = load_ctx(R_TYPE,
+			      offsetof(struct bpf_cgroup_dev_ctx, access_type));
+	out[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_X, R_ACCESS, R_TYPE, 0, 0);
+	out[len++] = insn(BPF_ALU64 | BPF_AND | BPF_K, R_TYPE, 0, 0, 0xffff);
+	out[len++] = insn(BPF_ALU64 | BPF_RSH | BPF_K, R_ACCESS, 0, 0, 16);
+	out[len++] =
+		load_ctx(R_MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
+	out[len++] =
+		load_ctx(R_MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
+	out[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1);
+	for (size_t i = 0; i < n; i++)
+		len += rule_assemble(&rules[i], out + len);
+	out[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
+	out[len++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	*ret = out;
+	return len;
+}
+
+/* --- the kernel ------------------------------------------------------------
+ */
+
+static int sys_bpf(int cmd, union bpf_attr *attr, size_t size)
+{
+	long r = syscall(SYS_bpf, cmd, attr, size);
+
+	return r < 0 ? -errno : (int)r;
+}
+
+static int program_load(const struct device_rule *rules, size_t n)
+{
+	cleanup_free struct bpf_insn *insns = NULL;
+	size_t len = device_policy_assemble(rules, n, &insns);
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+	attr.insns = (uint64_t)(uintptr_t)insns;
+	attr.insn_cnt = (uint32_t)len;
+	/* No helper is called, so no licence matters to the verifier. */
+	attr.license = (uint64_t)(uintptr_t) "Apache-2.0";
+	(void)snprintf(attr.prog_name, sizeof(attr.prog_name), "rkt_devices");
+	return sys_bpf(BPF_PROG_LOAD, &attr, sizeof(attr));
+}
+
+/* The program lives as long as the group it is attached to. */
+static int bpf_apply(const struct cgroup_leaf *leaf,
+		     const struct device_rule *rules, size_t n,
+		     struct error *err)
+{
+	cleanup_fd int prog = -EBADF;
+	union bpf_attr attr;
+	int r;
+
+	if (leaf->dirfd < 0)
+		return error_set(err, ENOTSUP, "no cgroup2 group");
+	prog = program_load(rules, n);
+	if (prog < 0)
+		return error_sys(err, -prog, "load the device program");
+	memset(&attr, 0, sizeof(attr));
+	attr.target_fd = (uint32_t)leaf->dirfd;
+	attr.attach_bpf_fd = (uint32_t)prog;
+	attr.attach_type = BPF_CGROUP_DEVICE;
+	attr.attach_flags = BPF_F_ALLOW_MULTI;
+	r = sys_bpf(BPF_PROG_ATTACH, &attr, sizeof(attr));
+	return r < 0 ? error_sys(err, -r, "attach the device program") : 0;
+}
+
+const char *device_rule_text(const struct device_rule *rule, char *buf,
+			     size_t size)
+{
+	char major[16] = "*", minor[16] = "*";
+
+	if (rule->major != DEVICE_ANY)
+		(void)snprintf(major, sizeof(major), "%u", rule->major);
+	if (rule->minor != DEVICE_ANY)
+		(void)snprintf(minor, sizeof(minor), "%u", rule->minor);
+	(void)snprintf(buf, size, "%c %s:%s %s%s%s", rule->type, major, minor,
+		       rule->access & DEVICE_READ ? "r" : "",
+		       rule->access & DEVICE_WRITE ? "w" : "",
+		       rule->access & DEVICE_MKNOD ? "m" : "");
+	return buf;
+}
+
+static int devices_write(int dirfd, const char *file, const char *text,
+			 struct error *err)
+{
+	cleanup_fd int fd = openat(dirfd, file, O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : write_full(fd, text, strlen(text));
+
+	return r < 0 ? error_sys(err, -r, "write %s to %s", text, file) : 0;
+}
+
+static int v1_apply(struct cgroup *cg, struct cgroup_leaf *leaf,
+		    const struct device_rule *rules, size_t n,
+		    struct error *err)
+{
+	int dirfd = cgroup_leaf_v1(cg, leaf, CGROUP_DEVICES, err);
+	int r = dirfd < 0 ? dirfd
+			  : devices_write(dirfd, "devices.deny", "a", err);
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		char text[64];
+
+		r = devices_write(
+			dirfd, "devices.allow",
+			device_rule_text(&rules[i], text, sizeof(text)), err);
+	}
+	if (r == 0)
+		leaf->v1_devices = true;
+	return r;
+}
+
+int device_policy_apply(struct cgroup *cg, struct cgroup_leaf *leaf,
+			const struct device_rule *rules, size_t n,
+			struct strv *ignored, struct error *err)
+{
+	struct error bpf = ERROR_INIT, v1 = ERROR_INIT;
+
+	if (n > DEVICE_RULES_MAX)
+		return error_set(err, EINVAL,
+				 "%zu device rules, at most %d are possible", n,
+				 DEVICE_RULES_MAX);
+	if (bpf_apply(leaf, rules, n, &bpf) == 0)
+		return 0;
+	if (v1_apply(cg, leaf, rules, n, &v1) == 0) {
+		log_debug("device policy of %s by the v1 controller: %s",
+			  leaf->name, bpf.msg);
+		return 0;
+	}
+	strv_pushf(ignored, ROW_NAME ": %s; %s", bpf.msg, v1.msg);
+	return 0;
+}
