@@ -55,7 +55,8 @@ enum pod_state {
 
 /* The data directory; nothing is made in it before pod_new(). */
 struct pods {
-	int data_fd; /* O_PATH of --dir; -EBADF when it does not exist */
+	const char *dir; /* borrowed */
+	int data_fd;	 /* O_PATH of it; -EBADF when it does not exist */
 };
 
 #define PODS_INIT                                                              \
@@ -118,7 +119,7 @@ enum pod_state pod_state(const struct pod *pod);
  */
 
 /* A new pod in `prepare`, locked; makes the data directory if missing. */
-int pod_new(const struct pods *pods, struct pod *ret, struct error *err);
+int pod_new(struct pods *pods, struct pod *ret, struct error *err);
 
 /* Takes the exclusive lock; -EBUSY if it is another's, -ESTALE if the pod
  * moved meanwhile. */

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage0/pod_build.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "base/strv.h"
+#include "spec/acname.h"
+#include "spec/image_manifest.h"
+#include "spec/name_value.h"
+#include "spec/pod_manifest.h"
+#include "stage0/pod_request.h"
+
+#define MUTABLE_ANNOTATION "coreos.com/rkt/stage1/mutable"
+
+int pod_image_check_host(const struct image_manifest *image, struct error *err)
+{
+	const char *os = name_values_get(&image->labels, "os");
+	const char *arch = name_values_get(&image->labels, "arch");
+	const char *host_arch = labels_host_arch();
+
+	if (!os)
+		return error_set(err, EINVAL,
+				 "missing os label in the image manifest");
+	if (!arch)
+		return error_set(err, EINVAL,
+				 "missing arch label in the image manifest");
+	if (strcmp(os, labels_host_os()) != 0)
+		return error_set(err, EINVAL, "bad os \"%s\"", os);
+	if (!host_arch || strcmp(arch, host_arch) != 0)
+		return error_set(err, EINVAL, "bad arch \"%s\"", arch);
+	return 0;
+}
+
+/* --- mount points ----------------------------------------------------------
+ */
+
+static bool same_path(const char *a, const char *b)
+{
+	cleanup_free char *clean_a = path_clean(a);
+	cleanup_free char *clean_b = path_clean(b);
+
+	return strcmp(clean_a, clean_b) == 0;
+}
+
+static bool has_mount(const struct runtime_app *ra, const char *path)
+{
+	for (size_t i = 0; i < ra->n_mounts; i++)
+		if (same_path(ra->mounts[i].path, path))
+			return true;
+	return false;
+}
+
+static void add_mount(struct runtime_app *ra, const char *volume,
+		      const char *path)
+{
+	ra->mounts = xreallocarray(ra->mounts, ra->n_mounts + 1,
+				   sizeof(*ra->mounts));
+	ra->mounts[ra->n_mounts++] = (struct mount){
+		.volume = xstrdup(volume),
+		.path = xstrdup(path),
+	};
+}
+
+static void add_empty_volume(struct pod_manifest *pm, const char *name)
+{
+	pm->volumes = xreallocarray(pm->volumes, pm->n_volumes + 1,
+				    sizeof(*pm->volumes));
+	pm->volumes[pm->n_volumes++] = (struct volume){
+		.name = xstrdup(name),
+		.kind = VOLUME_EMPTY,
+		.mode = xstrdup(VOLUME_DEFAULT_MODE),
+	};
+}
+
+/* A private volume; nobody else's mount can name it by chance, because the
+ * names of apps are unique. */
+static void add_implicit(struct runtime_app *ra, struct pod_manifest *pm,
+			 const struct mount_point *mp, struct strv *warnings)
+{
+	cleanup_free char *name = xasprintf("%s-%s", ra->name, mp->name);
+
+	if (!pod_manifest_find_volume(pm, name))
+		add_empty_volume(pm, name);
+	add_mount(ra, name, mp->path);
+	strv_pushf(warnings,
+		   "no volume specified for mount point \"%s\", implicitly "
+		   "creating an \"empty\" volume. This volume will be removed "
+		   "when the pod is garbage-collected.",
+		   mp->name);
+}
+
+static int satisfy(struct runtime_app *ra, struct pod_manifest *pm,
+		   const struct mount_point *mp, bool may_add,
+		   struct strv *warnings, struct error *err)
+{
+	if (!mp->name || !mp->path)
+		return error_set(err, EINVAL,
+				 "app %s: mount point without name or path",
+				 ra->name);
+	if (has_mount(ra, mp->path))
+		return 0;
+	if (pod_manifest_find_volume(pm, mp->name)) {
+		add_mount(ra, mp->name, mp->path);
+		return 0;
+	}
+	if (!may_add)
+		return error_set(err, ENOENT,
+				 "app %s: the pod has no volume for mount "
+				 "point \"%s\" (%s)",
+				 ra->name, mp->name, mp->path);
+	add_implicit(ra, pm, mp, warnings);
+	return 0;
+}
+
+int pod_app_reify(struct runtime_app *ra, struct pod_manifest *pm, bool may_add,
+		  struct strv *warnings, struct error *err)
+{
+	for (size_t i = 0; i < ra->n_mounts; i++) {
+		const struct mount *m = &ra->mounts[i];
+
+		if (!m->path || (!m->volume && !m->has_app_volume))
+			return error_set(err, EINVAL,
+					 "app %s: mount without volume or path",
+					 ra->name);
+		if (!m->has_app_volume &&
+		    !pod_manifest_find_volume(pm, m->volume))
+			return error_set(err, EINVAL,
+					 "dangling mount point \"%s\": volume "
+					 "\"%s\" not found",
+					 m->path, m->volume);
+	}
+	for (size_t i = 0; i < ra->app.n_mount_points; i++) {
+		int r = satisfy(ra, pm, &ra->app.mount_points[i], may_add,
+				warnings, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* --- ports -----------------------------------------------------------------
+ */
+
+static const struct port *find_port(const struct runtime_app *ra,
+				    const char *name)
+{
+	for (size_t i = 0; i < ra->app.n_ports; i++)
+		if (ra->app.ports[i].name &&
+		    strcmp(ra->app.ports[i].name, name) == 0)
+			return &ra->app.ports[i];
+	return NULL;
+}
+
+static int check_port(const struct pod_manifest *pm,
+		      const struct exposed_port *port, struct error *err)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < pm->n_apps; i++)
+		found += find_port(&pm->apps[i], port->name) != NULL;
+	if (found == 0)
+		return error_set(err, EINVAL,
+				 "port name \"%s\" could not be found in any "
+				 "apps",
+				 port->name);
+	if (found > 1)
+		return error_set(err, EINVAL,
+				 "ambiguous port name: \"%s\" is in %zu apps",
+				 port->name, found);
+	return 0;
+}
+
+/* --- manifest --------------------------------------------------------------
+ */
+
+static void copy_pod_level(const struct pod_request *req,
+			   struct pod_manifest *pm)
+{
+	pm->ac_version = xstrdup(RKT_APPC_VERSION);
+	name_values_add(&pm->annotations, MUTABLE_ANNOTATION, "false");
+	pm->volumes = xcalloc(req->n_volumes + 1, sizeof(*pm->volumes));
+	for (size_t i = 0; i < req->n_volumes; i++)
+		volume_copy(&pm->volumes[pm->n_volumes++], &req->volumes[i]);
+	pm->ports = xcalloc(req->n_ports + 1, sizeof(*pm->ports));
+	for (size_t i = 0; i < req->n_ports; i++)
+		exposed_port_copy(&pm->ports[pm->n_ports++], &req->ports[i]);
+}
+
+static int add_app(struct pod_manifest *pm, const struct app_request *app,
+		   const struct image_manifest *image, const char *id,
+		   struct error *err)
+{
+	struct runtime_app ra = RUNTIME_APP_INIT;
+	int r = pod_image_check_host(image, err);
+
+	if (r == 0)
+		r = app_args_apply(image, &app->words, &ra, err);
+	if (r < 0)
+		return r;
+	if (pod_manifest_find_app(pm, ra.name)) {
+		r = error_set(err, EINVAL, "error: multiple apps with name %s",
+			      ra.name);
+		runtime_app_release(&ra);
+		return r;
+	}
+	ra.image.id = xstrdup(id);
+	*pod_manifest_add_app(pm) = ra;
+	return 0;
+}
+
+static int make(const struct pod_request *req,
+		const struct image_manifest *const *images,
+		const char *const *ids, struct pod_manifest *pm,
+		struct strv *warnings, struct error *err)
+{
+	int r = 0;
+
+	copy_pod_level(req, pm);
+	for (size_t i = 0; i < req->n_apps && r == 0; i++)
+		r = add_app(pm, &req->apps[i], images[i], ids[i], err);
+	for (size_t i = 0; i < pm->n_apps && r == 0; i++)
+		r = pod_app_reify(&pm->apps[i], pm, true, warnings, err);
+	for (size_t i = 0; i < pm->n_ports && r == 0; i++)
+		r = check_port(pm, &pm->ports[i], err);
+	return r;
+}
+
+int pod_manifest_make(const struct pod_request *req,
+		      const struct image_manifest *const *images,
+		      const char *const *ids, struct pod_manifest *ret,
+		      struct strv *warnings, struct error *err)
+{
+	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
+	int r = make(req, images, ids, &pm, warnings, err);
+
+	if (r == 0)
+		r = pod_manifest_check_runnable(&pm, err);
+	if (r < 0)
+		return r;
+	*ret = pm;
+	pm = (struct pod_manifest)POD_MANIFEST_INIT;
+	return 0;
+}
