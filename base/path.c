@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,6 +248,26 @@ int remove_tree_at(int dirfd, const char *name, struct error *err)
 
 	if (r < 0 && r != -ENOENT)
 		return error_sys(err, -r, "remove %s", name);
+	return 0;
+}
+
+int path_libexec(char **ret, struct error *err)
+{
+	char exe[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n < 0)
+		return error_sys(err, errno, "read /proc/self/exe");
+	exe[n] = '\0';
+	for (int level = 0; level < 2; level++) {
+		char *slash = strrchr(exe, '/');
+
+		if (!slash)
+			return error_set(err, ENOENT,
+					 "find libexec: %s has no parent", exe);
+		*slash = '\0';
+	}
+	*ret = xasprintf("%s/libexec/rkt", exe);
 	return 0;
 }
 

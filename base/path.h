@@ -48,6 +48,12 @@ int mkdir_p_at(int dirfd, const char *path, mode_t mode);
  */
 int remove_tree_at(int dirfd, const char *name, struct error *err);
 
+/*
+ * PREFIX/libexec/rkt, PREFIX being two levels above the running program: the
+ * build tree and an installation have the same shape.  malloc'ed.
+ */
+int path_libexec(char **ret, struct error *err);
+
 /* "/proc/self/fd/N" into a caller's buffer of PROC_FD_MAX. */
 #define PROC_FD_MAX 32
 const char *proc_fd_path(int fd, char *buf);

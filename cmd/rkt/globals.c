@@ -147,30 +147,9 @@ static int absolute(const char *path, const char **ret, struct error *err)
 	return 0;
 }
 
-/* The build tree and an installation have the same shape:
- * PREFIX/bin/rkt and PREFIX/libexec/rkt/. */
-static int find_libexec(const char **ret, struct error *err)
-{
-	char exe[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-	if (n < 0)
-		return error_sys(err, errno, "read /proc/self/exe");
-	exe[n] = '\0';
-	for (int level = 0; level < 2; level++) {
-		char *slash = strrchr(exe, '/');
-
-		if (!slash)
-			return error_set(err, ENOENT,
-					 "find libexec: %s has no parent", exe);
-		*slash = '\0';
-	}
-	*ret = xasprintf("%s/libexec/rkt", exe);
-	return 0;
-}
-
 int globals_resolve(const struct globals *g, struct rkt *ret, struct error *err)
 {
+	char *libexec = NULL;
 	int r;
 
 	*ret = (struct rkt){
@@ -186,6 +165,7 @@ int globals_resolve(const struct globals *g, struct rkt *ret, struct error *err)
 	if (r == 0 && g->user_config)
 		r = absolute(g->user_config, &ret->user_config, err);
 	if (r == 0)
-		r = find_libexec(&ret->libexec, err);
+		r = path_libexec(&libexec, err);
+	ret->libexec = libexec;
 	return r;
 }
