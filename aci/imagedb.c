@@ -105,6 +105,7 @@ static const char schema[] =
 	" expiry INTEGER NOT NULL,"
 	" imported INTEGER NOT NULL,"
 	" size INTEGER NOT NULL,"
+	" unpacked INTEGER NOT NULL,"
 	" latest INTEGER NOT NULL);"
 	"CREATE INDEX IF NOT EXISTS image_name ON image (name);"
 	"CREATE INDEX IF NOT EXISTS image_source ON image (source);"
@@ -200,7 +201,8 @@ int imagedb_put(struct imagedb *db, const struct image_row *row,
 	r = db_prepare(db,
 		       "INSERT OR REPLACE INTO image (id, name, labels,"
 		       " version, source, etag, signer, expiry, imported,"
-		       " size, latest) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+		       " size, unpacked, latest)"
+		       " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
 		       &stmt, err);
 	if (r < 0)
 		return r;
@@ -214,7 +216,8 @@ int imagedb_put(struct imagedb *db, const struct image_row *row,
 	(void)sqlite3_bind_int64(stmt, 8, row->expiry);
 	(void)sqlite3_bind_int64(stmt, 9, row->imported);
 	(void)sqlite3_bind_int64(stmt, 10, (sqlite3_int64)row->size);
-	(void)sqlite3_bind_int(stmt, 11, row->latest);
+	(void)sqlite3_bind_int64(stmt, 11, (sqlite3_int64)row->unpacked);
+	(void)sqlite3_bind_int(stmt, 12, row->latest);
 	return db_step_done(db, stmt, err);
 }
 
@@ -232,7 +235,7 @@ int imagedb_delete(struct imagedb *db, const char *id, struct error *err)
 
 #define COLUMNS                                                                \
 	"id, name, labels, version, source, etag, signer, expiry, imported, "  \
-	"size, serial, latest"
+	"size, unpacked, serial, latest"
 
 static char *column_dup(sqlite3_stmt *stmt, int i)
 {
@@ -254,8 +257,9 @@ static void row_read(sqlite3_stmt *stmt, struct image_row *row)
 		.expiry = sqlite3_column_int64(stmt, 7),
 		.imported = sqlite3_column_int64(stmt, 8),
 		.size = (uint64_t)sqlite3_column_int64(stmt, 9),
-		.serial = (uint64_t)sqlite3_column_int64(stmt, 10),
-		.latest = sqlite3_column_int(stmt, 11) != 0,
+		.unpacked = (uint64_t)sqlite3_column_int64(stmt, 10),
+		.serial = (uint64_t)sqlite3_column_int64(stmt, 11),
+		.latest = sqlite3_column_int(stmt, 12) != 0,
 	};
 }
 

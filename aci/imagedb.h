@@ -33,9 +33,10 @@ struct image_row {
 	int64_t expiry;	  /* seconds, 0 = no cache time */
 	int64_t imported; /* nanoseconds since the epoch */
 	int64_t last_used;
-	uint64_t size;	 /* of the uncompressed ACI, bytes */
-	uint64_t serial; /* grows with every import: decides equal times */
-	bool latest;	 /* came for a name without version */
+	uint64_t size;	   /* of the uncompressed ACI, bytes */
+	uint64_t unpacked; /* what a rendered tree takes, bytes; 0 unknown */
+	uint64_t serial;   /* grows with every import: decides equal times */
+	bool latest;	   /* came for a name without version */
 };
 
 struct image_rows {

@@ -101,6 +101,7 @@ struct image_import {
 	size_t manifest_len;
 	int blob_fd; /* of imagestore_new_file(); untouched if stored already */
 	uint64_t size;
+	uint64_t unpacked;
 	const char *source;
 	const char *etag;   /* may be NULL */
 	const char *signer; /* fingerprint, NULL if unchecked */

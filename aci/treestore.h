@@ -12,8 +12,6 @@
  * that choice until it is removed.
  */
 
-#include <stdint.h>
-
 #include "spec/image_id.h"
 
 struct error;
@@ -47,8 +45,6 @@ struct tree_driver {
 	/* IDs of all rendered trees. */
 	int (*list)(const struct treestore *ts, struct strv *ret,
 		    struct error *err);
-	/* Bytes on disk, 0 if not rendered; walks the tree. */
-	uint64_t (*size)(const struct treestore *ts, const struct image_id *id);
 };
 
 /* Extracted trees in cas/tree/ID/rootfs. */
@@ -69,6 +65,5 @@ int treestore_check(const struct treestore *ts, const struct image_id *id,
 		    struct error *err);
 int treestore_list(const struct treestore *ts, struct strv *ret,
 		   struct error *err);
-uint64_t treestore_size(const struct treestore *ts, const struct image_id *id);
 
 #endif

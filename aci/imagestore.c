@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aci/imagestore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "aci/imagestore_internal.h"
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/strbuf.h"
+#include "base/test_stop.h"
+#include "spec/image_manifest.h"
+#include "spec/image_ref.h"
+#include "spec/stage1_abi.h"
+
+#define ID_PREFIX_MIN (IMAGE_ID_PREFIX_LEN + 2)
+
+DEFINE_CLEANUP(struct imagestore *, imagestore_free);
+#define cleanup_imagestore cleanup_with(imagestore_free_cleanup)
+
+/* --- opening ------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	mode_t mode;
+} store_dirs[] = {
+	{"blob", 0770},
+	{"manifest", 0770},
+	/* Root file systems with set-user-ID programs of any age: nobody
+	 * but root may reach them by path. */
+	{"tree", 0700},
+	{"tmp", 0770}, /* last: if it is there, so are the others */
+};
+
+static int make_dirs(int dirfd, const char *data_dir, struct error *err)
+{
+	if (faccessat(dirfd, "tmp", F_OK, 0) == 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(store_dirs) / sizeof(*store_dirs); i++) {
+		if (mkdirat(dirfd, store_dirs[i].name, store_dirs[i].mode) <
+			    0 &&
+		    errno != EEXIST)
+			return error_sys(err, errno, "create %s/cas/%s",
+					 data_dir, store_dirs[i].name);
+	}
+	return 0;
+}
+
+static int open_cas(const char *data_dir, bool create, struct error *err)
+{
+	cleanup_free char *path = xasprintf("%s/cas", data_dir);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0 && errno == ENOENT && create) {
+		r = mkdir_p_at(AT_FDCWD, data_dir, 0750);
+		if (r < 0)
+			return error_sys(err, -r, "create data directory %s",
+					 data_dir);
+		if (mkdir(path, 0770) < 0 && errno != EEXIST)
+			return error_sys(err, errno, "create %s", path);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return error_sys(err, errno, "open image store %s", path);
+	return fd;
+}
+
+static int lock_cas(int fd, int how, const char *data_dir, struct error *err)
+{
+	int r = lock_try(fd, how);
+
+	if (r == -EBUSY) {
+		log_info("waiting for other users of the image store %s/cas",
+			 data_dir);
+		r = lock_wait(fd, how);
+	}
+	if (r < 0)
+		return error_sys(err, -r, "lock image store %s/cas", data_dir);
+	return 0;
+}
+
+int imagestore_open(const char *data_dir, unsigned flags,
+		    struct imagestore **ret, struct error *err)
+{
+	cleanup_imagestore struct imagestore *store =
+		xcalloc(1, sizeof(*store));
+	int r;
+
+	store->data_dir = xstrdup(data_dir);
+	store->dirfd = open_cas(data_dir, flags & IMAGESTORE_CREATE, err);
+	if (store->dirfd < 0)
+		return store->dirfd;
+	r = lock_cas(store->dirfd,
+		     flags & IMAGESTORE_EXCLUSIVE ? LOCK_EX : LOCK_SH, data_dir,
+		     err);
+	if (r >= 0 && flags & IMAGESTORE_CREATE)
+		r = make_dirs(store->dirfd, data_dir, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(store);
+	return 0;
+}
+
+void imagestore_free(struct imagestore *store)
+{
+	if (!store)
+		return;
+	imagedb_free(store->db);
+	fd_close(&store->dirfd);
+	free(store->data_dir);
+	free(store);
+}
+
+int imagestore_share(struct imagestore *store, struct error *err)
+{
+	return lock_cas(store->dirfd, LOCK_SH, store->data_dir, err);
+}
+
+int imagestore_dirfd(const struct imagestore *store)
+{
+	return store->dirfd;
+}
+
+const char *imagestore_data_dir(const struct imagestore *store)
+{
+	return store->data_dir;
+}
+
+int imagestore_db(struct imagestore *store, bool create, struct imagedb **ret,
+		  struct error *err)
+{
+	cleanup_free char *path = NULL;
+	int r;
+
+	if (!store->db) {
+		path = xasprintf("%s/cas/images.sqlite", store->data_dir);
+		if (!create && access(path, F_OK) < 0)
+			return -ENOENT;
+		r = imagedb_open(path, create, &store->db, err);
+		if (r < 0)
+			return r;
+	}
+	*ret = store->db;
+	return 0;
+}
+
+/* --- finding ------------------------------------------------------------- */
+
+const char *blob_name(const char *id, char *buf)
+{
+	(void)snprintf(buf, STORE_NAME_MAX, "blob/%s.tar", id);
+	return buf;
+}
+
+const char *manifest_name(const char *id, char *buf)
+{
+	(void)snprintf(buf, STORE_NAME_MAX, "manifest/%s", id);
+	return buf;
+}
+
+bool blob_exists(const struct imagestore *store, const char *id)
+{
+	char name[STORE_NAME_MAX];
+
+	return faccessat(store->dirfd, blob_name(id, name), F_OK, 0) == 0;
+}
+
+bool blob_id_of(const char *file, struct image_id *ret)
+{
+	size_t len = strlen(file);
+	char text[IMAGE_ID_LEN + 1];
+
+	if (len != IMAGE_ID_LEN + 4 || strcmp(file + IMAGE_ID_LEN, ".tar") != 0)
+		return false;
+	memcpy(text, file, IMAGE_ID_LEN);
+	text[IMAGE_ID_LEN] = '\0';
+	return image_id_parse(text, ret, NULL) == 0 &&
+	       strcmp(ret->text, text) == 0;
+}
+
+static int no_such_id(const char *prefix, struct error *err)
+{
+	return error_set(err, ENOENT, "no image IDs found for \"%s\"", prefix);
+}
+
+/* One more file of blob/: -EEXIST when it is the second that fits. */
+static int match_blob(const char *file, const char *prefix,
+		      struct image_id *ret, struct error *err)
+{
+	struct image_id id;
+
+	if (strncmp(file, prefix, strlen(prefix)) != 0 ||
+	    !blob_id_of(file, &id))
+		return 0;
+	if (ret->text[0])
+		return error_set(err, EEXIST, "ambiguous image ID: \"%s\"",
+				 prefix);
+	*ret = id;
+	return 0;
+}
+
+int store_opendir(const struct imagestore *store, const char *name, DIR **ret,
+		  struct error *err)
+{
+	int fd = openat(store->dirfd, name,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_sys(err, errno, "open %s/cas/%s", store->data_dir,
+				 name);
+	*ret = fdopendir(fd);
+	if (!*ret) {
+		int code = errno;
+
+		fd_close(&fd);
+		return error_sys(err, code, "read %s/cas/%s", store->data_dir,
+				 name);
+	}
+	return 0;
+}
+
+static int find_abbreviated(struct imagestore *store, const char *prefix,
+			    struct image_id *ret, struct error *err)
+{
+	cleanup_dir DIR *dir = NULL;
+	struct image_id found = {""};
+	const struct dirent *e;
+	int r;
+
+	r = store_opendir(store, "blob", &dir, err);
+	if (r < 0)
+		return r;
+	while ((e = readdir(dir))) {
+		r = match_blob(e->d_name, prefix, &found, err);
+		if (r < 0)
+			return r;
+	}
+	if (!found.text[0])
+		return no_such_id(prefix, err);
+	*ret = found;
+	return 0;
+}
+
+int imagestore_find_id(struct imagestore *store, const char *prefix,
+		       struct image_id *ret, struct error *err)
+{
+	struct image_id id;
+	int r;
+
+	r = image_id_parse_prefix(prefix, &id, err);
+	if (r < 0)
+		return r;
+	if (strlen(id.text) == IMAGE_ID_LEN) {
+		if (!blob_exists(store, id.text))
+			return no_such_id(prefix, err);
+		*ret = id;
+		return 0;
+	}
+	if (strlen(id.text) < ID_PREFIX_MIN)
+		return error_set(err, EINVAL,
+				 "image ID \"%s\" is too short: at least two "
+				 "hex digits are needed",
+				 prefix);
+	return find_abbreviated(store, id.text, ret, err);
+}
+
+int imagestore_find_name(struct imagestore *store, const struct image_ref *ref,
+			 struct image_id *ret, struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_image_rows struct image_rows rows = IMAGE_ROWS_INIT;
+	struct imagedb *db;
+	int r;
+
+	r = imagestore_db(store, false, &db, err);
+	if (r >= 0)
+		r = imagedb_list(db, ref->name, &rows, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	for (size_t i = 0; i < rows.n; i++) {
+		if (!image_labels_match(rows.v[i].labels, &ref->labels) ||
+		    !blob_exists(store, rows.v[i].id))
+			continue;
+		return image_id_parse(rows.v[i].id, ret, err);
+	}
+	image_ref_format(ref, &text);
+	return error_set(err, ENOENT, "image \"%s\" not found in the store",
+			 text.buf);
+}
+
+int imagestore_find_source(struct imagestore *store, const char *source,
+			   struct image_row *ret, struct error *err)
+{
+	cleanup_image_row struct image_row row = {0};
+	struct imagedb *db;
+	int r;
+
+	r = imagestore_db(store, false, &db, err);
+	if (r >= 0)
+		r = imagedb_get_source(db, source, &row, err);
+	if (r < 0)
+		return r;
+	if (!blob_exists(store, row.id))
+		return -ENOENT;
+	*ret = row;
+	row = (struct image_row){0};
+	return 0;
+}
+
+/* --- one image ----------------------------------------------------------- */
+
+int imagestore_read_manifest(struct imagestore *store,
+			     const struct image_id *id, struct strbuf *sb,
+			     struct error *err)
+{
+	char name[STORE_NAME_MAX];
+
+	return read_file_at(store->dirfd, manifest_name(id->text, name),
+			    MANIFEST_MAX, sb, err);
+}
+
+int imagestore_open_blob(struct imagestore *store, const struct image_id *id,
+			 struct error *err)
+{
+	char name[STORE_NAME_MAX];
+	int fd = openat(store->dirfd, blob_name(id->text, name),
+			O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_sys(err, errno, "open stored image %s", id->text);
+	return fd;
+}
+
+void imagestore_touch(struct imagestore *store, const struct image_id *id)
+{
+	char name[STORE_NAME_MAX];
+	const struct timespec now[2] = {{.tv_nsec = UTIME_NOW},
+					{.tv_nsec = UTIME_NOW}};
+
+	(void)utimensat(store->dirfd, manifest_name(id->text, name), now,
+			AT_SYMLINK_NOFOLLOW);
+}
+
+/* --- writing ------------------------------------------------------------- */
+
+int imagestore_new_file(struct imagestore *store, struct error *err)
+{
+	char name[64];
+	struct timespec now;
+	int fd = openat(store->dirfd, "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC,
+			0600);
+
+	if (fd >= 0)
+		return fd;
+	if (errno != EOPNOTSUPP && errno != EISDIR)
+		return error_sys(err, errno, "create a file in %s/cas/tmp",
+				 store->data_dir);
+	/* A file system without O_TMPFILE: link_file() drops the name. */
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)snprintf(name, sizeof(name), "tmp/import-%d-%lld%09ld",
+		       (int)getpid(), (long long)now.tv_sec, now.tv_nsec);
+	fd = openat(store->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+		    0600);
+	if (fd < 0)
+		return error_sys(err, errno, "create %s/cas/%s",
+				 store->data_dir, name);
+	return fd;
+}
+
+/* The name a file system without O_TMPFILE made us give FD. */
+static void drop_name(const struct imagestore *store, int fd)
+{
+	char link[PROC_FD_MAX], path[4096], name[300];
+	ssize_t n = readlink(proc_fd_path(fd, link), path, sizeof(path) - 1);
+
+	if (n <= 0)
+		return;
+	path[n] = '\0';
+	if (strncmp(path_base(path), "import-", 7) != 0)
+		return;
+	(void)snprintf(name, sizeof(name), "tmp/%s", path_base(path));
+	(void)unlinkat(store->dirfd, name, 0);
+}
+
+int store_sync_dir(const struct imagestore *store, const char *dir,
+		   struct error *err)
+{
+	cleanup_fd int fd =
+		openat(store->dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return error_sys(err, errno, "sync %s/cas/%s", store->data_dir,
+				 dir);
+	return 0;
+}
+
+/* Syncs FD, gives it NAME ("DIR/x"), syncs DIR.  A file of that name has
+ * the same content and is kept. */
+static int link_file(const struct imagestore *store, int fd, const char *dir,
+		     const char *name, struct error *err)
+{
+	char link[PROC_FD_MAX];
+	int r = 0;
+
+	if (fsync(fd) < 0)
+		return error_sys(err, errno, "sync %s/cas/%s", store->data_dir,
+				 name);
+	test_stop("before-link");
+	if (linkat(AT_FDCWD, proc_fd_path(fd, link), store->dirfd, name,
+		   AT_SYMLINK_FOLLOW) < 0 &&
+	    errno != EEXIST)
+		r = error_sys(err, errno, "store %s/cas/%s", store->data_dir,
+			      name);
+	drop_name(store, fd);
+	return r < 0 ? r : store_sync_dir(store, dir, err);
+}
+
+static int store_manifest(struct imagestore *store,
+			  const struct image_import *im, struct error *err)
+{
+	cleanup_fd int fd = -EBADF;
+	char name[STORE_NAME_MAX];
+	int r;
+
+	(void)manifest_name(im->id.text, name);
+	if (faccessat(store->dirfd, name, F_OK, 0) == 0)
+		return 0;
+	fd = imagestore_new_file(store, err);
+	if (fd < 0)
+		return fd;
+	r = write_full(fd, im->manifest, im->manifest_len);
+	if (r < 0 || fchmod(fd, 0640) < 0)
+		return error_sys(err, r < 0 ? -r : errno,
+				 "write manifest of %s", im->id.text);
+	return link_file(store, fd, "manifest", name, err);
+}
+
+static int store_blob(struct imagestore *store, const struct image_import *im,
+		      struct error *err)
+{
+	char name[STORE_NAME_MAX];
+
+	if (blob_exists(store, im->id.text)) {
+		drop_name(store, im->blob_fd);
+		return 0;
+	}
+	if (fchmod(im->blob_fd, 0440) < 0)
+		return error_sys(err, errno, "set mode of image %s",
+				 im->id.text);
+	return link_file(store, im->blob_fd, "blob",
+			 blob_name(im->id.text, name), err);
+}
+
+int image_row_make(const struct image_id *id, const char *manifest, size_t len,
+		   struct image_row *ret, struct error *err)
+{
+	cleanup_image_manifest struct image_manifest im = IMAGE_MANIFEST_INIT;
+	cleanup_strbuf struct strbuf labels = STRBUF_INIT;
+	const char *version;
+	int r;
+
+	r = image_manifest_parse(manifest, len, &im, err);
+	if (r < 0)
+		return error_wrap(err, r, "stored manifest of %s", id->text);
+	version = name_values_get(&im.labels, "version");
+	image_labels_make(&im.labels, &labels);
+	*ret = (struct image_row){
+		.id = xstrdup(id->text),
+		.name = xstrdup(im.name),
+		.labels = strbuf_detach(&labels),
+		.version = xstrdup(version ? version : ""),
+		.source = xstrdup(""),
+		.etag = xstrdup(""),
+		.signer = xstrdup(""),
+	};
+	return 0;
+}
+
+static void replace(char **p, const char *s)
+{
+	free(*p);
+	*p = xstrdup(s ? s : "");
+}
+
+static int store_row(struct imagestore *store, const struct image_import *im,
+		     struct error *err)
+{
+	cleanup_image_row struct image_row row = {0};
+	struct imagedb *db;
+	struct timespec now;
+	int r;
+
+	r = image_row_make(&im->id, im->manifest, im->manifest_len, &row, err);
+	if (r < 0)
+		return r;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	replace(&row.source, im->source);
+	replace(&row.etag, im->etag);
+	replace(&row.signer, im->signer);
+	row.expiry = im->expiry;
+	row.imported = now.tv_sec * 1000000000LL + now.tv_nsec;
+	row.size = im->size;
+	row.unpacked = im->unpacked;
+	row.latest = im->latest;
+	r = imagestore_db(store, true, &db, err);
+	if (r < 0)
+		return r;
+	return imagedb_put(db, &row, err);
+}
+
+int imagestore_commit(struct imagestore *store, const struct image_import *im,
+		      struct error *err)
+{
+	int r;
+
+	test_stop("import");
+	r = store_manifest(store, im, err);
+	test_stop("import-manifest");
+	if (r >= 0)
+		r = store_blob(store, im, err);
+	test_stop("import-blob");
+	if (r >= 0)
+		r = store_row(store, im, err);
+	test_stop("import-row");
+	if (r >= 0)
+		imagestore_touch(store, &im->id);
+	return r;
+}
+
+int imagestore_remove(struct imagestore *store, const struct image_id *id,
+		      struct error *err)
+{
+	char name[STORE_NAME_MAX];
+	struct imagedb *db;
+	int r;
+
+	if (unlinkat(store->dirfd, blob_name(id->text, name), 0) < 0 &&
+	    errno != ENOENT)
+		return error_sys(err, errno, "remove stored image %s",
+				 id->text);
+	r = store_sync_dir(store, "blob", err);
+	test_stop("remove-blob");
+	if (r < 0)
+		return r;
+	if (unlinkat(store->dirfd, manifest_name(id->text, name), 0) < 0 &&
+	    errno != ENOENT)
+		return error_sys(err, errno, "remove manifest of %s", id->text);
+	test_stop("remove-manifest");
+	r = imagestore_db(store, false, &db, err);
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? r : imagedb_delete(db, id->text, err);
+}
+
+/* --- pure helpers -------------------------------------------------------- */
+
+static void add_escaped(struct strbuf *sb, const char *s)
+{
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c < 0x20 || c == 0x7f || strchr("%,=", c))
+			strbuf_addf(sb, "%%%02X", c);
+		else
+			strbuf_addch(sb, *s);
+	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct name_value *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+void image_labels_make(const struct name_values *labels, struct strbuf *sb)
+{
+	cleanup_free const struct name_value **sorted =
+		xreallocarray(NULL, labels->n + 1, sizeof(*sorted));
+
+	for (size_t i = 0; i < labels->n; i++)
+		sorted[i] = &labels->v[i];
+	qsort(sorted, labels->n, sizeof(*sorted), by_name);
+	for (size_t i = 0; i < labels->n; i++) {
+		if (i > 0)
+			strbuf_addch(sb, ',');
+		add_escaped(sb, sorted[i]->name);
+		strbuf_addch(sb, '=');
+		add_escaped(sb, sorted[i]->value);
+	}
+}
+
+static bool has_item(const char *list, const char *item, size_t len)
+{
+	while (*list) {
+		size_t n = strcspn(list, ",");
+
+		if (n == len && strncmp(list, item, len) == 0)
+			return true;
+		list += n + (list[n] == ',');
+	}
+	return false;
+}
+
+bool image_labels_match(const char *have, const struct name_values *want)
+{
+	cleanup_strbuf struct strbuf item = STRBUF_INIT;
+
+	for (size_t i = 0; i < want->n; i++) {
+		const struct name_values one = {&want->v[i], 1};
+
+		strbuf_reset(&item);
+		image_labels_make(&one, &item);
+		if (!has_item(have, item.buf, item.len))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aci/imagestore.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "aci/imagestore_internal.h"
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/strbuf.h"
+#include "base/strv.h"
+#include "spec/stage1_abi.h"
+
+#define NS_PER_S 1000000000LL
+
+/* --- listing ------------------------------------------------------------- */
+
+static int64_t file_time(const struct stat *st)
+{
+	return st->st_mtim.tv_sec * NS_PER_S + st->st_mtim.tv_nsec;
+}
+
+int imagestore_list(struct imagestore *store, struct image_rows *ret,
+		    struct error *err)
+{
+	cleanup_image_rows struct image_rows rows = IMAGE_ROWS_INIT;
+	struct imagedb *db;
+	size_t n = 0;
+	int r;
+
+	r = imagestore_db(store, false, &db, err);
+	if (r >= 0)
+		r = imagedb_list(db, NULL, &rows, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	for (size_t i = 0; i < rows.n; i++) {
+		char name[STORE_NAME_MAX];
+		struct stat st;
+
+		if (!blob_exists(store, rows.v[i].id) ||
+		    fstatat(store->dirfd, manifest_name(rows.v[i].id, name),
+			    &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			image_row_release(&rows.v[i]);
+			continue;
+		}
+		rows.v[i].last_used = file_time(&st);
+		rows.v[n++] = rows.v[i];
+	}
+	rows.n = n;
+	*ret = rows;
+	rows = (struct image_rows)IMAGE_ROWS_INIT;
+	return 0;
+}
+
+/* --- mending ------------------------------------------------------------- */
+
+static int clear_tmp(struct imagestore *store, struct imagestore_repairs *ret,
+		     struct error *err)
+{
+	cleanup_dir DIR *dir = NULL;
+	const struct dirent *e;
+	int r;
+
+	r = store_opendir(store, "tmp", &dir, err);
+	while (r >= 0 && (e = readdir(dir))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		r = remove_tree_at(dirfd(dir), e->d_name, err);
+		ret->n_files_removed++;
+	}
+	return r;
+}
+
+/* A blob without a row: killed before the row, or the table was lost. */
+static int add_row(struct imagestore *store, struct imagedb *db,
+		   const struct image_id *id, struct error *err)
+{
+	cleanup_image_row struct image_row row = {0};
+	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
+	char name[STORE_NAME_MAX];
+	struct stat st;
+	int r;
+
+	if (fstatat(store->dirfd, blob_name(id->text, name), &st,
+		    AT_SYMLINK_NOFOLLOW) < 0)
+		return error_sys(err, errno, "stat stored image %s", id->text);
+	r = imagestore_read_manifest(store, id, &manifest, err);
+	if (r >= 0)
+		r = image_row_make(id, manifest.buf, manifest.len, &row, err);
+	if (r < 0)
+		return r;
+	row.imported = file_time(&st);
+	row.size = (uint64_t)st.st_size;
+	return imagedb_put(db, &row, err);
+}
+
+static int mend_blob(struct imagestore *store, struct imagedb *db,
+		     const struct image_id *id, struct imagestore_repairs *ret,
+		     struct error *err)
+{
+	cleanup_image_row struct image_row row = {0};
+	struct error why = ERROR_INIT;
+	int r;
+
+	r = imagedb_get(db, id->text, &row, err);
+	if (r != -ENOENT)
+		return r;
+	r = add_row(store, db, id, &why);
+	if (r >= 0) {
+		ret->n_rows_added++;
+		return 0;
+	}
+	/* Nobody can use an image without a manifest: the way back is to
+	 * import it again. */
+	log_warning("removing image %s: %s", id->text, why.msg);
+	ret->n_files_removed++;
+	return imagestore_remove(store, id, err);
+}
+
+static int mend_blobs(struct imagestore *store, struct imagedb *db,
+		      struct imagestore_repairs *ret, struct error *err)
+{
+	cleanup_dir DIR *dir = NULL;
+	const struct dirent *e;
+	int r;
+
+	r = store_opendir(store, "blob", &dir, err);
+	while (r >= 0 && (e = readdir(dir))) {
+		struct image_id id;
+
+		if (blob_id_of(e->d_name, &id))
+			r = mend_blob(store, db, &id, ret, err);
+	}
+	return r;
+}
+
+static int drop_lone_manifests(struct imagestore *store,
+			       struct imagestore_repairs *ret,
+			       struct error *err)
+{
+	cleanup_dir DIR *dir = NULL;
+	const struct dirent *e;
+	int r;
+
+	r = store_opendir(store, "manifest", &dir, err);
+	while (r >= 0 && (e = readdir(dir))) {
+		if (e->d_name[0] == '.' || blob_exists(store, e->d_name))
+			continue;
+		if (unlinkat(dirfd(dir), e->d_name, 0) < 0)
+			r = error_sys(err, errno, "remove manifest %s",
+				      e->d_name);
+		ret->n_files_removed++;
+	}
+	return r;
+}
+
+static int drop_lone_rows(struct imagestore *store, struct imagedb *db,
+			  struct imagestore_repairs *ret, struct error *err)
+{
+	cleanup_image_rows struct image_rows rows = IMAGE_ROWS_INIT;
+	int r;
+
+	r = imagedb_list(db, NULL, &rows, err);
+	for (size_t i = 0; r >= 0 && i < rows.n; i++) {
+		if (blob_exists(store, rows.v[i].id))
+			continue;
+		r = imagedb_delete(db, rows.v[i].id, err);
+		ret->n_rows_removed++;
+	}
+	return r;
+}
+
+int imagestore_reconcile(struct imagestore *store,
+			 struct imagestore_repairs *ret, struct error *err)
+{
+	struct imagedb *db;
+	int r;
+
+	*ret = (struct imagestore_repairs){0};
+	r = imagestore_db(store, true, &db, err);
+	if (r >= 0)
+		r = clear_tmp(store, ret, err);
+	if (r >= 0)
+		r = mend_blobs(store, db, ret, err);
+	if (r >= 0)
+		r = drop_lone_manifests(store, ret, err);
+	if (r >= 0)
+		r = drop_lone_rows(store, db, ret, err);
+	return r;
+}
+
+/* --- what pods use ------------------------------------------------------- */
+
+/*
+ * A pod only moves on through these, so one that moves while they are read
+ * is met again further down; an exited pod that is started goes back to run.
+ */
+static const char *const pod_dirs[] = {
+	"embryo", "prepare", "prepared", "run", "exited-garbage", "run",
+};
+
+typedef int (*child_fn)(int dirfd, const char *name, struct strv *ids,
+			struct error *err);
+
+/* FN for each sub-directory of NAME below DIRFD; gone or no directory: none.
+ */
+static int each_child(int dirfd, const char *name, child_fn fn,
+		      struct strv *ids, struct error *err)
+{
+	cleanup_dir DIR *dir = NULL;
+	const struct dirent *e;
+	int fd = openat(dirfd, name,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = 0;
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+		return 0;
+	if (fd < 0)
+		return error_sys(err, errno, "open pod directory %s", name);
+	dir = fdopendir(fd);
+	if (!dir) {
+		fd_close(&fd);
+		return error_sys(err, ENOMEM, "read pod directory %s", name);
+	}
+	while (r >= 0 && (e = readdir(dir)))
+		if (e->d_name[0] != '.')
+			r = fn(fd, e->d_name, ids, err);
+	return r;
+}
+
+static int add_generation(int dirfd, const char *name, struct strv *ids,
+			  struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	char path[300];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/" GENERATION_IMAGE_ID_FILE,
+		       name);
+	r = read_file_at(dirfd, path, 4096, &text, err);
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	if (r < 0)
+		return r;
+	strbuf_setlen(&text, strcspn(text.buf, "\n"));
+	strv_push(ids, text.buf);
+	return 0;
+}
+
+static int add_app(int dirfd, const char *name, struct strv *ids,
+		   struct error *err)
+{
+	return each_child(dirfd, name, add_generation, ids, err);
+}
+
+static int add_pod(int dirfd, const char *name, struct strv *ids,
+		   struct error *err)
+{
+	char path[300];
+
+	(void)snprintf(path, sizeof(path), "%s/" POD_GENERATIONS_DIR, name);
+	return each_child(dirfd, path, add_app, ids, err);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int imagestore_pod_images(struct imagestore *store, struct strv *ret,
+			  struct error *err)
+{
+	cleanup_free char *path = xasprintf("%s/pods", store->data_dir);
+	cleanup_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = 0;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0)
+		return error_sys(err, errno, "open %s", path);
+	for (size_t i = 0; r >= 0 && i < sizeof(pod_dirs) / sizeof(*pod_dirs);
+	     i++)
+		r = each_child(fd, pod_dirs[i], add_pod, ret, err);
+	if (ret->n > 1)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_text);
+	return r;
+}

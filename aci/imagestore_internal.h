@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_IMAGESTORE_INTERNAL_H
+#define ACI_IMAGESTORE_INTERNAL_H
+
+/* Shared by imagestore.c (one image) and imagestore_gc.c (all of them). */
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "spec/image_id.h"
+
+struct error;
+struct image_row;
+struct imagedb;
+
+struct imagestore {
+	int dirfd; /* cas/, holds the lock */
+	char *data_dir;
+	struct imagedb *db; /* opened when first needed */
+};
+
+/* "manifest/" + ID, "blob/" + ID + ".tar", "tree/" + ID + "/rootfs" */
+#define STORE_NAME_MAX (IMAGE_ID_LEN + 16)
+
+const char *blob_name(const char *id, char *buf);
+const char *manifest_name(const char *id, char *buf);
+bool blob_exists(const struct imagestore *store, const char *id);
+/* The ID in a file name of blob/; false for any other file. */
+bool blob_id_of(const char *file, struct image_id *ret);
+
+/* A directory of cas/. */
+int store_opendir(const struct imagestore *store, const char *name, DIR **ret,
+		  struct error *err);
+int store_sync_dir(const struct imagestore *store, const char *dir,
+		   struct error *err);
+
+/* -ENOENT without message if there is no table and CREATE is not set. */
+int imagestore_db(struct imagestore *store, bool create, struct imagedb **ret,
+		  struct error *err);
+
+/* What the manifest says about ID; times, size and origin are left 0. */
+int image_row_make(const struct image_id *id, const char *manifest, size_t len,
+		   struct image_row *ret, struct error *err);
+
+#endif
