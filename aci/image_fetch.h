@@ -54,7 +54,7 @@ struct image_fetcher {
 	enum pull_policy policy;
 	bool insecure;	/* --insecure-options=image */
 	bool with_hash; /* accept sha512-HEX (fetch does not) */
-	bool no_render; /* store only */
+	bool render;	/* as root, also make the tree */
 	bool warned;	/* the insecure notice was given */
 	/* Lines for the user ("signature verified:"), may be NULL. */
 	void (*notice)(const char *text);
@@ -67,5 +67,13 @@ struct image_fetcher {
  */
 int image_fetch(struct image_fetcher *f, const char *arg, const char *signature,
 		struct image_id *ret, struct error *err);
+
+/* The stored image ARG (an ID or its abbreviation, or a name) means to the
+ * `image` commands: no host defaults for os and arch, nothing is fetched. */
+int image_find_stored(struct imagestore *store, const char *arg,
+		      struct image_id *ret, struct error *err);
+
+/* The values of --pull-policy; anything else is -EINVAL. */
+int pull_policy_parse(const char *s, enum pull_policy *ret, struct error *err);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include "aci/imagestore.h"
 #include "base/error.h"
@@ -66,8 +67,14 @@ int treestore_prepare(const struct treestore *ts, const struct image_id *id,
 		      struct error *err)
 {
 	const struct tree_driver *driver;
-	int r = driver_find(ts, &driver, err);
+	int r = open_rendered(ts, id, err);
 
+	if (r >= 0) {
+		(void)close(r);
+		return 0;
+	}
+	if (r == -ENOENT)
+		r = driver_find(ts, &driver, err);
 	if (r >= 0)
 		r = driver->prepare(ts, id, err);
 	if (r < 0)
