@@ -76,9 +76,10 @@ crun_bundle() {
 	mv "$W/bundle/new" "$W/bundle/config.json"
 }
 
-PODMAN="podman --root=$W/podman --runroot=$W/run/podman --tmpdir=$W/run/libpod \
-	--runtime=crun --cgroup-manager=cgroupfs --events-backend=file"
-PODMAN=$(echo $PODMAN)
+PODMAN="podman --root=$W/podman --runroot=$W/run/podman"
+PODMAN="$PODMAN --tmpdir=$W/run/libpod --runtime=crun"
+PODMAN="$PODMAN --cgroup-manager=cgroupfs --events-backend=file"
+
 
 in_v1() {
 	if [ "$v1ns" = - ]; then "$@"; else nsenter --mount="$v1ns" "$@"; fi

@@ -91,6 +91,31 @@ run_inside() {
 		--insecure-options=image run --net=none "$@"
 }
 
+# detach_inside ARGS: the same in the background; the UUID is in $uuid.
+detach_inside() {
+	uuid=$("$RKT" --dir="$D/data" --local-config="$D/local" \
+		--system-config="$D/system" --insecure-options=image \
+		run --detach "$@")
+	[ ${#uuid} = 36 ] || fail "rkt run --detach printed $uuid"
+}
+
+pod_state() {
+	rkt status "$1" | sed -n 's/^state=//p'
+}
+
+pod_is() {
+	[ "$(pod_state "$1")" = "$2" ]
+}
+
+# Lines an app logged so far, text only.
+pod_log() {
+	cut -d' ' -f4- "$D"/data/pods/*/"$1"/logs/"$2" 2>/dev/null
+}
+
+pod_logged() {
+	pod_log "$1" "$2" | grep -qx "$3"
+}
+
 # --- what the host offers ----------------------------------------------------
 
 require_root() {
@@ -164,7 +189,8 @@ image_tree() {
 }
 
 # image_inside FILE [JQ [NAME [VERSION]]]: an image with tests/inside as
-# /inside, a small /etc/passwd and /etc/group, /bin, /usr/bin, /tmp.
+# /inside (also as /usr/bin/in-path and /opt/sub/run), users root and web,
+# groups root, web and log, and /etc/owned, a file of 700:701.
 image_inside() {
 	local t
 	t=$(mktemp -d "$TMPDIR/image.XXXXXX")
@@ -177,7 +203,10 @@ image_inside() {
 	printf '%s\n' 'root:x:0:' 'web:x:502:' 'log:x:600:web' \
 		>"$t/i/rootfs/etc/group"
 	echo hello >"$t/i/rootfs/etc/greeting"
+	echo owned >"$t/i/rootfs/etc/owned"
+	chown 700:701 "$t/i/rootfs/etc/owned"
 	ln -s /inside "$t/i/rootfs/usr/bin/in-path"
+	ln -s /inside "$t/i/rootfs/opt/sub/run"
 	image_tree "$t/i" "${3:-example.com/inside}" "${4:-1.0.0}" "${2:-.}"
 	mv "$t/i.aci" "$1"
 	rm -rf "$t"

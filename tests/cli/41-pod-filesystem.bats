@@ -1,0 +1,252 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What an app finds below "/": its root, volumes, /dev, /proc and /sys.
+
+load lib
+
+setup_file() {
+	mkdir -p "$F"
+	image_inside "$F/inside.aci"
+	image_inside "$F/mounts.aci" '.app.mountPoints=[
+		{name:"data",path:"/data"},
+		{name:"conf",path:"/etc/conf",readOnly:true}]'
+}
+
+@test "the root is writable and clean for every pod" {
+	run_inside "$F/inside.aci" -- write /new text then read /new then \
+		write /etc/greeting changed
+	expect_status 0
+	expect_value read text
+	run_inside "$F/inside.aci" -- read /new then read /etc/greeting
+	expect_value read.error ENOENT
+	expect_value read hello
+}
+
+@test "--no-overlay gives a copy, with the same result" {
+	run_inside --no-overlay "$F/inside.aci" -- write /etc/greeting changed \
+		then read /etc/greeting then print-mounts
+	expect_status 0
+	expect_value read changed
+	expect_no_output 'mount./=overlay'
+	run_inside "$F/inside.aci" -- read /etc/greeting then print-mounts
+	expect_value read hello
+	expect_output 'mount./=overlay'
+}
+
+@test "owner and mode of the image's files are kept" {
+	run_inside "$F/inside.aci" -- stat /etc/owned
+	expect_value owner 700:701
+	run_inside "$F/inside.aci" -- stat /tmp
+	expect_value mode 1777
+}
+
+@test "--readonly-rootfs=true: nothing but volumes is writable" {
+	mkdir "$D/vol"
+	run_inside --volume=v,kind=host,source="$D/vol" "$F/inside.aci" \
+		--readonly-rootfs=true --mount=volume=v,target=/vol -- \
+		write /new x then write /vol/new y
+	expect_value write.error EROFS
+	expect_value write ok
+	[ "$(cat "$D/vol/new")" = y ]
+	image_inside "$D/ro.aci" '.app.readOnlyRootFS=true'
+	run_inside "$D/ro.aci" -- write /new x
+	expect_value write.error EROFS
+}
+
+@test "host volume: reads and writes go to the host directory" {
+	mkdir "$D/vol"
+	echo from-host >"$D/vol/in"
+	run_inside --volume=v,kind=host,source="$D/vol" "$F/inside.aci" \
+		--mount=volume=v,target=/vol -- read /vol/in then \
+		write /vol/out from-pod
+	expect_status 0
+	expect_value read from-host
+	[ "$(cat "$D/vol/out")" = from-pod ]
+}
+
+@test "host volume: readOnly of the volume and of the mount point" {
+	mkdir "$D/vol"
+	touch "$D/vol/f"
+	run_inside --volume=v,kind=host,source="$D/vol",readOnly=true \
+		"$F/inside.aci" --mount=volume=v,target=/vol -- \
+		open-write /vol/f
+	expect_value open-write.error EROFS
+	run_inside --volume=data,kind=empty \
+		--volume=conf,kind=host,source="$D/vol" "$F/mounts.aci" -- \
+		open-write /etc/conf/f
+	expect_value open-write.error EROFS
+	# The volume's word counts more than the mount point's.
+	run_inside --volume=data,kind=empty \
+		--volume=conf,kind=host,source="$D/vol",readOnly=false \
+		"$F/mounts.aci" -- open-write /etc/conf/f
+	expect_value open-write ok
+}
+
+@test "host volume: mounts below it come along, or not" {
+	mkdir -p "$D/vol/sub"
+	mount -t tmpfs tmpfs "$D/vol/sub"
+	echo deep >"$D/vol/sub/f"
+	run_inside --volume=v,kind=host,source="$D/vol" "$F/inside.aci" \
+		--mount=volume=v,target=/vol -- read /vol/sub/f
+	expect_value read deep
+	# Read-only holds for the mounts below as well.
+	run_inside --volume=v,kind=host,source="$D/vol",readOnly=true \
+		"$F/inside.aci" --mount=volume=v,target=/vol -- \
+		open-write /vol/sub/f
+	expect_value open-write.error EROFS
+	run_inside --volume=v,kind=host,source="$D/vol",recursive=false \
+		"$F/inside.aci" --mount=volume=v,target=/vol -- read /vol/sub/f
+	expect_value read.error ENOENT
+	umount "$D/vol/sub"
+}
+
+@test "host volume: a single file" {
+	echo single >"$D/file"
+	run_inside --volume=v,kind=host,source="$D/file" "$F/inside.aci" \
+		--mount=volume=v,target=/etc/app/one.conf -- \
+		read /etc/app/one.conf then append /etc/app/one.conf more
+	expect_status 0
+	expect_value read single
+	[ "$(tail -1 "$D/file")" = more ]
+}
+
+@test "host volume: a missing source is an error" {
+	run_inside --volume=v,kind=host,source="$D/missing" "$F/inside.aci" \
+		--mount=volume=v,target=/vol -- ls /vol
+	expect_status 254
+	case $stderr in *"$D/missing"*) ;; *) fail "$stderr" ;; esac
+}
+
+@test "empty volume: mode, uid and gid, shared by two apps" {
+	image_inside "$D/b.aci" . example.com/other
+	run_inside --volume=e,kind=empty,mode=0710,uid=1000,gid=1001 \
+		"$F/inside.aci" --mount=volume=e,target=/e -- stat /e then \
+		write /e/f shared --- \
+		"$D/b.aci" --mount=volume=e,target=/other -- sleep 1 then \
+		read /other/f
+	expect_status 0
+	expect_value type directory
+	expect_value mode 0710
+	expect_value owner 1000:1001
+	expect_value read shared
+}
+
+@test "empty volume: the default is 0755 root" {
+	run_inside --volume=e,kind=empty "$F/inside.aci" \
+		--mount=volume=e,target=/e -- stat /e
+	expect_value mode 0755
+	expect_value owner 0:0
+}
+
+@test "a mount point without volume becomes an empty one, with a warning" {
+	run_inside "$F/mounts.aci" -- write /data/f x then ls /data
+	expect_status 0
+	expect_value ls f
+	case $stderr in
+	*'no volume specified for mount point "data"'*) ;;
+	*) fail "$stderr" ;;
+	esac
+}
+
+@test "a mount without volume is refused" {
+	run_inside "$F/inside.aci" --mount=volume=nope,target=/x -- ls /x
+	expect_status 254
+	case $stderr in *'dangling mount point'*) ;; *) fail "$stderr" ;; esac
+}
+
+@test "volume syntax: unknown and missing keys are named" {
+	run_inside --volume=v,kind=host,source=/tmp,colour=red "$F/inside.aci"
+	expect_status 254
+	case $stderr in
+	*'unknown volume parameter "colour"'*) ;;
+	*) fail "$stderr" ;;
+	esac
+	run_inside --volume=v,kind=host "$F/inside.aci"
+	expect_status 254
+}
+
+@test "device volume: the app may open it" {
+	skip_without loop
+	run_inside "$F/inside.aci" -- open /dev/loop-control
+	expect_value open.error ENOENT
+	run_inside --volume=d,kind=host,source=/dev/loop-control \
+		"$F/inside.aci" --mount=volume=d,target=/dev/loop-control -- \
+		stat /dev/loop-control then open /dev/loop-control
+	expect_status 0
+	expect_value type char
+	expect_value open ok
+}
+
+@test "/dev holds the usual nodes, a pts and a shm of its own" {
+	run_inside "$F/inside.aci" -- check-dev then print-mounts
+	expect_status 0
+	expect_value dev ok
+	expect_output 'mount./dev/pts=devpts' 'mount./dev/shm=tmpfs'
+}
+
+@test "/dev of a non-root app is as usable" {
+	run_inside "$F/inside.aci" --user=200 --group=300 -- check-dev
+	expect_status 0
+	expect_value dev ok
+}
+
+@test "no other device can be made or opened" {
+	run_inside "$F/inside.aci" -- mknod /tmp/disk b 254 0 then \
+		mknod /tmp/mem c 1 1 then mknod /tmp/kmsg c 1 11
+	expect_status 0
+	expect_no_output open=ok
+	run_inside "$F/inside.aci" -- mknod /tmp/null c 1 3
+	expect_value open ok
+}
+
+@test "/proc and /sys show the pod and cannot be written" {
+	run_inside "$F/inside.aci" -- print-mounts then \
+		open-write /proc/sysrq-trigger then \
+		open-write /proc/sys/kernel/core_pattern then \
+		open-write /proc/sys/kernel/modprobe then \
+		open-write /proc/sys/vm/panic_on_oom then \
+		open-write /sys/kernel/profiling then \
+		open-write /sys/kernel/uevent_helper
+	expect_status 0
+	expect_no_output open-write=ok
+	expect_output 'mount./proc=proc' 'mount./sys=sysfs'
+}
+
+@test "what tells about the host's kernel is masked" {
+	run_inside "$F/inside.aci" -- masked /proc/kcore /proc/kallsyms \
+		/proc/config.gz /proc/sched_debug /proc/scsi /proc/acpi \
+		/proc/timer_list /proc/keys /sys/firmware /sys/fs \
+		/sys/hypervisor /sys/module /sys/power
+	expect_status 0
+	expect_no_output =no
+	expect_output masked./proc/kcore masked./sys/power
+}
+
+@test "masked paths cannot be uncovered by unmounting" {
+	run_inside "$F/inside.aci" -- try umount mount
+	expect_status 0
+	expect_no_output =ok
+}
+
+@test "--insecure-options=paths leaves them open" {
+	run --separate-stderr "$RKT" --dir="$D/data" \
+		--insecure-options=image,paths run --net=none "$F/inside.aci" \
+		-- masked /sys/module then open-write /proc/sysrq-trigger
+	expect_status 0
+	expect_output masked./sys/module=no open-write=ok
+}
+
+@test "a volume may replace /sys or lie below /dev" {
+	mkdir "$D/vol"
+	echo mine >"$D/vol/f"
+	run_inside --volume=v,kind=host,source="$D/vol" "$F/inside.aci" \
+		--mount=volume=v,target=/sys -- read /sys/f
+	expect_value read mine
+}
+
+@test "mtab, hosts and hostname" {
+	run_inside "$F/inside.aci" -- readlink /etc/mtab then read /etc/hosts
+	expect_status 0
+	expect_value readlink ../proc/self/mounts
+	expect_output 127.0.0.1
+}

@@ -1,0 +1,274 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Several apps, handlers, output, the terminal, and the ways a pod ends.
+
+load lib
+
+setup_file() {
+	mkdir -p "$F"
+	image_inside "$F/inside.aci"
+	image_inside "$F/a.aci" . example.com/a
+	image_inside "$F/b.aci" . example.com/b
+	image_inside "$F/c.aci" . example.com/c
+}
+
+# Everything of a pod is gone except its directory.
+nothing_left() {
+	[ -z "$(find /sys/fs/cgroup -type d -path "*/rkt/$1*" 2>/dev/null)" ] ||
+		fail "cgroups of $1 are left"
+	[ -z "$(find /run/netns -type f 2>/dev/null)" ] || fail "netns is left"
+	! grep -q "$1" /proc/self/mountinfo || fail "mounts of $1 are left"
+	! pgrep -x inside >/dev/null || fail "an app still runs"
+}
+
+@test "apps that end with 0 stop nobody" {
+	run_inside "$F/a.aci" -- exit-code 0 --- "$F/b.aci" -- sleep 1 then \
+		echo b-ran-on
+	expect_status 0
+	expect_output b-ran-on
+}
+
+@test "the first app that fails stops the pod, its code counts" {
+	run_inside --uuid-file-save="$D/uuid" "$F/a.aci" -- exit-code 0 --- \
+		"$F/b.aci" -- sleep 1 then exit-code 5 --- \
+		"$F/c.aci" -- sleep 30 then exit-code 6
+	expect_status 5
+	run rkt status "$(cat "$D/uuid")"
+	expect_output state=exited app-a=0 app-b=5
+	expect_no_output app-c=6
+}
+
+@test "the other apps get SIGTERM when one fails" {
+	run_inside "$F/a.aci" -- sleep 1 then exit-code 3 --- \
+		"$F/b.aci" -- signals 30
+	expect_status 3
+	expect_output signal=TERM
+}
+
+@test "pre-start runs before the app, post-stop after it" {
+	mkdir "$D/vol"
+	image_inside "$D/h.aci" '.app.eventHandlers=[
+		{name:"pre-start",exec:["/inside","append","/vol/log","pre "]},
+		{name:"post-stop",exec:["/inside","append","/vol/log","post "]}]
+		| .app.mountPoints=[{name:"vol",path:"/vol"}]'
+	run_inside --volume=vol,kind=host,source="$D/vol" "$D/h.aci" -- \
+		append /vol/log "app "
+	expect_status 0
+	[ "$(cat "$D/vol/log")" = "pre app post " ] || fail "$(cat "$D/vol/log")"
+}
+
+@test "an app whose pre-start fails is not started" {
+	image_inside "$D/h.aci" '.app.eventHandlers=[
+		{name:"pre-start",exec:["/inside","exit-code","9"]}]'
+	run_inside "$D/h.aci" -- echo started
+	[ "$status" != 0 ]
+	expect_no_output started
+}
+
+@test "output: each line with time, app and pid" {
+	run_inside "$F/inside.aci" -- echo one two then stderr three
+	expect_status 0
+	grep -Eq '^\[ *[^]]*\] inside\[[0-9]+\]: one two.?$' <<<"$output" ||
+		fail "$output"
+	[[ $output$stderr == *three* ]] || fail "no stderr of the app"
+}
+
+@test "output: also in the log, in CRI line format" {
+	run_inside --uuid-file-save="$D/uuid" "$F/inside.aci" -- echo to-out \
+		then stderr to-err
+	expect_status 0
+	log=$D/data/pods/run/$(cat "$D/uuid")/logs/inside
+	time='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9.]+(Z|[+-][0-9:]+)'
+	grep -Eq "^$time stdout F to-out$" "$log" || fail "$(cat "$log")"
+	grep -Eq "^$time stderr F to-err$" "$log" || fail "$(cat "$log")"
+}
+
+@test "output: a flood keeps its order and loses nothing" {
+	run_inside --uuid-file-save="$D/uuid" "$F/inside.aci" -- \
+		lines 20000 number
+	expect_status 0
+	[ "$(sed -n 's/\r$//; s/.*: number //p' <<<"$output" | tail -1)" = 20000 ]
+	[ "$(grep -c ': number ' <<<"$output")" = 20000 ]
+}
+
+@test "rkt logs prints them, --app chooses, -f follows to the end" {
+	detach_inside --net=none "$F/a.aci" -- echo first then sleep 2 then \
+		echo last --- "$F/b.aci" -- echo other
+	wait_for 10 pod_logged "$uuid" a first
+	timeout 30 "$RKT" --dir="$D/data" logs -f "$uuid" >"$D/follow"
+	grep -q first "$D/follow"
+	grep -q last "$D/follow"
+	grep -q other "$D/follow"
+	run rkt logs --app=b "$uuid"
+	expect_status 0
+	expect_output other
+	expect_no_output first
+}
+
+@test "--interactive: a terminal of the caller's size, raw output" {
+	run python3 "$TESTS/cli/pty.py" 33x111 -- "$RKT" --dir="$D/data" \
+		--insecure-options=image run --net=none --interactive \
+		"$F/inside.aci" -- print-tty then exit-code 4
+	expect_status 4
+	expect_value isatty.0 1
+	expect_value isatty.1 1
+	expect_value isatty.2 1
+	expect_value winsize 33x111
+	expect_value devtty ok
+	expect_no_output 'inside['
+}
+
+@test "--interactive: a change of the window size arrives" {
+	run python3 "$TESTS/cli/pty.py" 24x80 ready=1:size:50x100 \
+		winsize=50x100:send:'\x03' -- "$RKT" --dir="$D/data" \
+		--insecure-options=image run --net=none --interactive \
+		"$F/inside.aci" -- signals 5
+	expect_output signal=WINCH winsize=50x100 signal=INT
+}
+
+@test "--interactive: what is typed arrives" {
+	run python3 "$TESTS/cli/pty.py" 24x80 'ready=1:send:hello pod\n\x04' \
+		-- "$RKT" --dir="$D/data" --insecure-options=image run \
+		--net=none --interactive "$F/inside.aci" -- ready then stdin
+	expect_status 0
+	expect_output 'stdin=hello pod'
+}
+
+@test "--interactive: ^] three times kills the pod" {
+	run python3 "$TESTS/cli/pty.py" 24x80 'ready=1:send:\x1d\x1d\x1d' \
+		-- "$RKT" --dir="$D/data" --insecure-options=image run \
+		--net=none --interactive "$F/inside.aci" -- ready then sleep 30
+	expect_status 1
+}
+
+@test "--interactive takes one image" {
+	run_inside --interactive "$F/a.aci" "$F/b.aci"
+	expect_status 254
+}
+
+@test "rkt stop asks, the pod ends and nothing is left" {
+	detach_inside --net=none "$F/inside.aci" -- signals 60
+	wait_for 10 pod_logged "$uuid" inside ready=1
+	run rkt stop "$uuid"
+	expect_status 0
+	expect_output "\"$uuid\""
+	wait_for 15 pod_is "$uuid" exited
+	pod_logged "$uuid" inside signal=TERM
+	nothing_left "$uuid"
+	run rkt stop "$uuid"
+	expect_status 0
+	expect_output 'already stopped'
+}
+
+@test "rkt stop --force does not ask" {
+	detach_inside --net=none "$F/inside.aci" -- ignore-term then sleep 60
+	wait_for 10 pod_logged "$uuid" inside ready=1
+	run rkt stop --force "$uuid"
+	expect_status 0
+	wait_for 10 pod_is "$uuid" exited
+	nothing_left "$uuid"
+}
+
+@test "SIGTERM to rkt run is an orderly stop" {
+	"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
+		--uuid-file-save="$D/uuid" "$F/inside.aci" -- signals 60 \
+		>"$D/out" 2>&1 &
+	pid=$!
+	wait_for 10 grep -q ready=1 "$D/out"
+	kill -TERM "$pid"
+	wait "$pid" || true
+	grep -q signal=TERM "$D/out"
+	pod_is "$(cat "$D/uuid")" exited
+}
+
+@test "kill -9 of the supervisor ends the pod, rkt gc leaves nothing" {
+	"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
+		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ignore-term then \
+		sleep 60 >"$D/out" 2>&1 &
+	pid=$!
+	wait_for 10 grep -q ready=1 "$D/out"
+	kill -9 "$pid"
+	wait "$pid" || true
+	uuid=$(cat "$D/uuid")
+	wait_for 10 pod_is "$uuid" exited
+	wait_for 5 test -z "$(pgrep -x inside)"
+	run rkt gc --grace-period=0s
+	expect_status 0
+	nothing_left "$uuid"
+	[ -z "$(ls "$D"/data/pods/run "$D"/data/pods/exited-garbage \
+		"$D"/data/pods/garbage | grep -v :)" ]
+}
+
+@test "kill -9 of the pod's init ends the pod" {
+	"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
+		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ready then \
+		sleep 60 >"$D/out" 2>&1 &
+	pid=$!
+	wait_for 10 grep -q ready=1 "$D/out"
+	kill -9 "$(cat "$D/data/pods/run/$(cat "$D/uuid")/pid")"
+	wait "$pid" && fail "exit code 0"
+	pod_is "$(cat "$D/uuid")" exited
+}
+
+@test "the app sees neither init's memory nor its files" {
+	run_inside "$F/inside.aci" -- readlink /proc/1/exe then \
+		readlink /proc/1/root then ls /proc/1/root then ls /proc/1/fd \
+		then readlink /proc/1/cwd
+	expect_status 0
+	expect_no_output readlink=/ ls=
+}
+
+@test "rkt start runs an exited pod again" {
+	run_inside --uuid-file-save="$D/uuid" "$F/inside.aci" -- echo again
+	expect_status 0
+	run rkt start "$(cat "$D/uuid")"
+	expect_status 0
+	wait_for 10 pod_is "$(cat "$D/uuid")" exited
+}
+
+@test "prepare and run-prepared" {
+	run --separate-stderr "$RKT" --dir="$D/data" --insecure-options=image \
+		prepare --quiet "$F/inside.aci" -- exit-code 3
+	expect_status 0
+	uuid=$output
+	pod_is "$uuid" prepared
+	run rkt run-prepared --net=none "${uuid:0:8}"
+	expect_status 3
+	pod_is "$uuid" exited
+	run rkt rm "$uuid"
+	expect_status 0
+	expect_output "\"$uuid\""
+}
+
+@test "status --wait, --wait-ready" {
+	detach_inside --net=none "$F/inside.aci" -- sleep 2
+	run timeout 10 "$RKT" --dir="$D/data" status --wait-ready "$uuid"
+	expect_status 0
+	expect_output state=running
+	run timeout 10 "$RKT" --dir="$D/data" status --wait=100ms "$uuid"
+	expect_status 254
+	run timeout 20 "$RKT" --dir="$D/data" status --wait "$uuid"
+	expect_status 0
+	expect_output state=exited app-inside=0
+}
+
+@test "enter runs a command in the app, bound as the app is" {
+	detach_inside --net=none "$F/inside.aci" -- ready then sleep 60
+	wait_for 10 pod_logged "$uuid" inside ready=1
+	run rkt enter "$uuid" /inside print-caps then print-ns then \
+		exit-code 6
+	expect_status 6
+	expect_value capbnd 00000000a80425fb
+	[ "$(value ns.pid)" != "$(readlink /proc/self/ns/pid)" ]
+	[ "$(value seccomp)" = 2 ]
+}
+
+@test "named pods" {
+	detach_inside --net=none --pod-name=web "$F/inside.aci" -- sleep 60
+	run rkt status web
+	expect_status 0
+	expect_output state=running
+	run rkt stop --force web
+	expect_status 0
+	wait_for 10 pod_is web exited
+}

@@ -1,0 +1,155 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# --net=none, --net=host and the default network, set up and torn down.
+
+load lib
+
+setup_file() {
+	mkdir -p "$F"
+	image_inside "$F/inside.aci"
+}
+
+rkt_run() {
+	run --separate-stderr "$RKT" --dir="$D/data" \
+		--local-config="$D/local" --system-config="$D/system" \
+		--insecure-options=image run "$@"
+}
+
+# No interface, namespace, firewall rule or lease of a pod.
+network_clean() {
+	[ "$(ip -o link | wc -l)" = 1 ] || fail "$(ip -o link)"
+	[ -z "$(find /run/netns -mindepth 1 2>/dev/null)" ] || fail "netns left"
+	! iptables-save 2>/dev/null | grep -E 'CNI|RKT' || fail "rules left"
+	[ -z "$(find /var/lib/cni -type f -name '[0-9]*' 2>/dev/null)" ] ||
+		fail "leases left"
+}
+
+@test "none: only lo" {
+	rkt_run --net=none "$F/inside.aci" -- print-net
+	expect_status 0
+	[ "$(grep -o 'if=.*' <<<"$output")" = if=lo ]
+	expect_value ip.lo 127.0.0.1
+}
+
+@test "host: the host's interfaces" {
+	rkt_run --net=host "$F/inside.aci" -- print-ns
+	expect_status 0
+	expect_value ns.net "$(readlink /proc/self/ns/net)"
+}
+
+@test "host: no abstract socket of the host is reachable from elsewhere" {
+	python3 -c '
+import socket, time
+s = socket.socket(socket.AF_UNIX)
+s.bind("\0rkt-test-shim")
+s.listen()
+time.sleep(60)' &
+	server=$!
+	wait_for 5 grep -q @rkt-test-shim /proc/net/unix
+	rkt_run --net=none "$F/inside.aci" -- connect-abstract rkt-test-shim
+	expect_value connect-abstract.error ECONNREFUSED
+	kill "$server"
+	# stage1 itself must not have an abstract socket on the host network.
+	before=$(grep -c '@' /proc/net/unix || true)
+	detach_inside --net=host "$F/inside.aci" -- sleep 60
+	[ "$(grep -c '@' /proc/net/unix || true)" -le "$before" ]
+}
+
+@test "default: address, route, traffic to the host, then nothing left" {
+	skip_without cni
+	skip_without iptables
+	python3 -c '
+import socket
+s = socket.create_server(("0.0.0.0", 7001))
+while True:
+    c, _ = s.accept()
+    c.sendall(b"from-host\n")
+    c.close()' &
+	server=$!
+	rkt_run "$F/inside.aci" -- print-net then connect 172.16.28.1 7001
+	kill "$server"
+	expect_status 0
+	[[ $(value ip.eth0) == 172.16.28.* ]] || fail "$output"
+	expect_output connect=ok received=from-host
+	run rkt gc --grace-period=0s
+	network_clean
+}
+
+@test "default: rkt list and status show it, the host reaches the pod" {
+	skip_without cni
+	skip_without iptables
+	detach_inside "$F/inside.aci" -- listen 7002 from-pod
+	wait_for 10 pod_logged "$uuid" inside listen=7002
+	run rkt list --full
+	expect_output default:ip4=172.16.28.
+	run rkt status "$uuid"
+	expect_output networks=default:ip4=172.16.28.
+	ip=$(sed -n 's/^networks=.*ip4=\([0-9.]*\).*/\1/p' <<<"$output")
+	run "$INSIDE" connect "$ip" 7002
+	expect_output received=from-pod
+	iptables-save | grep -q MASQUERADE
+	rkt stop --force "$uuid"
+	wait_for 10 pod_is "$uuid" exited
+	rkt gc --grace-period=0s
+	network_clean
+}
+
+@test "default: two pods have two addresses and reach each other" {
+	skip_without cni
+	skip_without iptables
+	detach_inside "$F/inside.aci" -- listen 7003 from-first
+	first=$uuid
+	wait_for 10 pod_logged "$first" inside listen=7003
+	ip=$(rkt status "$first" |
+		sed -n 's/^networks=.*ip4=\([0-9.]*\).*/\1/p')
+	rkt_run "$F/inside.aci" -- print-net then connect "$ip" 7003
+	expect_status 0
+	expect_output received=from-first
+	[ "$(value ip.eth0)" != "$ip" ]
+}
+
+@test "default: torn down after kill -9 and gc" {
+	skip_without cni
+	skip_without iptables
+	"$RKT" --dir="$D/data" --insecure-options=image run \
+		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ready then \
+		sleep 60 >"$D/out" 2>&1 &
+	pid=$!
+	wait_for 10 grep -q ready=1 "$D/out"
+	kill -9 "$pid"
+	wait "$pid" || true
+	wait_for 10 pod_is "$(cat "$D/uuid")" exited
+	rkt gc --grace-period=0s
+	network_clean
+}
+
+@test "an unknown network is an error and starts nothing" {
+	rkt_run --net=nowhere "$F/inside.aci" -- echo started
+	expect_status 254
+	case $stderr in *'networks not found: nowhere'*) ;; *) fail "$stderr" ;; esac
+	expect_no_output started
+	rkt gc --grace-period=0s --expire-prepared=0s
+	network_clean
+}
+
+@test "a network whose plugin fails is torn down" {
+	skip_without cni
+	mkdir -p "$D/local/net.d"
+	echo '{"name":"broken","type":"no-such-plugin"}' \
+		>"$D/local/net.d/10-broken.conf"
+	rkt_run --net=default,broken "$F/inside.aci" -- echo started
+	expect_status 254
+	expect_no_output started
+	case $stderr in *no-such-plugin*) ;; *) fail "$stderr" ;; esac
+	rkt gc --grace-period=0s --expire-prepared=0s
+	network_clean
+}
+
+@test "an app that cannot start leaves no network" {
+	skip_without cni
+	skip_without iptables
+	rkt_run "$F/inside.aci" --exec=/nope
+	[ "$status" != 0 ]
+	rkt gc --grace-period=0s
+	network_clean
+}
