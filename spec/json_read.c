@@ -473,6 +473,26 @@ void json_get_strv(const struct json_node *object, const char *key,
 		json_read_strv(&node, ret);
 }
 
+bool json_get_checked(const struct json_node *object, const char *key,
+		      int (*check)(const char *s, struct error *err),
+		      char **ret)
+{
+	struct error err = ERROR_INIT;
+	struct json_node node;
+	const char *s;
+
+	if (!json_member_or_null(object, key, &node) ||
+	    !json_read_string(&node, &s))
+		return false;
+	if (check(s, &err) < 0) {
+		json_problem_error(&node, &err);
+		return false;
+	}
+	free(*ret);
+	*ret = xstrdup(s);
+	return true;
+}
+
 int json_strv_parse(const char *buf, size_t len, struct strv *ret,
 		    struct error *err)
 {

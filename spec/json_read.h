@@ -139,6 +139,14 @@ void json_get_int(const struct json_node *object, const char *key, int64_t min,
 void json_get_strv(const struct json_node *object, const char *key,
 		   struct strv *ret);
 
+/*
+ * Like json_get_string(), and CHECK must accept the string; null is a
+ * problem here, as in the reference decoder.  True if *ret was set.
+ */
+bool json_get_checked(const struct json_node *object, const char *key,
+		      int (*check)(const char *s, struct error *err),
+		      char **ret);
+
 /* BUF is a JSON array of strings. */
 int json_strv_parse(const char *buf, size_t len, struct strv *ret,
 		    struct error *err);

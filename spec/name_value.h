@@ -46,6 +46,9 @@ void name_values_copy(struct name_values *ret, const struct name_values *nv);
 bool name_values_equal(const struct name_values *a,
 		       const struct name_values *b);
 
+/* A name that occurs twice, NULL if none does.  Sorts NAMES. */
+const char *names_find_duplicate(const char **names, size_t n);
+
 /* environment names: ^[A-Za-z_][A-Za-z_0-9.-]*$ */
 int environment_name_check(const char *name, struct error *err);
 
