@@ -88,17 +88,24 @@ void isolators_release(struct isolators *list);
 #define cleanup_isolator __attribute__((__cleanup__(isolator_release)))
 #define cleanup_isolators __attribute__((__cleanup__(isolators_release)))
 
+/* Deep copies; RET is overwritten, not released. */
+void isolator_copy(struct isolator *ret, const struct isolator *isolator);
+void isolators_copy(struct isolators *ret, const struct isolators *list);
+
 /* The one that counts: the last of KIND; NULL if there is none. */
 const struct isolator *isolators_find(const struct isolators *list,
 				      enum isolator_kind kind);
 /* Takes *ISOLATOR (leaves it empty); replaces all of the same kind. */
 void isolators_set(struct isolators *list, struct isolator *isolator);
+void isolators_remove(struct isolators *list, enum isolator_kind kind);
 /* Takes *ISOLATOR, appends. */
 void isolators_add(struct isolators *list, struct isolator *isolator);
 
 /* "resource/cpu" -> ISOLATOR_CPU; ISOLATOR_UNKNOWN if not in the table. */
 enum isolator_kind isolator_kind_from_name(const char *name);
 const char *isolator_kind_name(enum isolator_kind kind);
+/* At most one in the list of an app (reference code). */
+bool isolator_kind_is_single(enum isolator_kind kind);
 
 /*
  * One isolator from NAME and the JSON text of its value, as `actool` and
@@ -129,7 +136,7 @@ int isolators_check(const struct isolators *list, struct error *err);
 
 /*
  * What parsing lets through and no executor can apply: negative or
- * out-of-range amounts, request above limit.  Called where limits are set.
+ * out-of-range amounts.  Called where limits are set.
  */
 int isolator_check_usable(const struct isolator *isolator, struct error *err);
 
