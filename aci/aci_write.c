@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,13 +211,25 @@ static struct archive_entry *entry_make(const struct writer *w,
 	return e;
 }
 
+static bool is_utf8(const char *s)
+{
+	return !s || mbstowcs(NULL, s, 0) != (size_t)-1;
+}
+
+/* A warning means that something of the file would be lost, except for names
+ * that are not UTF-8: those are written as bytes (hdrcharset=BINARY). */
 static int header_write(struct writer *w, struct archive_entry *e,
 			struct error *err)
 {
-	/* A warning means that something of the file would be lost. */
-	return archive_write_header(w->a, e) == ARCHIVE_OK
-		       ? 0
-		       : archive_fail(w, err);
+	int r = archive_write_header(w->a, e);
+
+	if (r == ARCHIVE_OK)
+		return 0;
+	if (r == ARCHIVE_WARN && !(is_utf8(archive_entry_pathname(e)) &&
+				   is_utf8(archive_entry_symlink(e)) &&
+				   is_utf8(archive_entry_hardlink(e))))
+		return 0;
+	return archive_fail(w, err);
 }
 
 static int data_write(struct writer *w, const void *data, size_t n,
@@ -400,13 +413,11 @@ static int rootfs_write(struct writer *w, const struct aci_layout *layout,
 
 static int archive_open(struct writer *w, int outfd, struct error *err)
 {
+	/* One form of extended attributes, the one every reader knows. */
 	const char *options =
-		/* Names are bytes, not text of some locale; one form of
-		 * extended attributes, the one every reader knows. */
 		w->opt->no_compression
-			? "pax:hdrcharset=BINARY,pax:xattrheader=SCHILY"
-			: "pax:hdrcharset=BINARY,pax:xattrheader=SCHILY,"
-			  "gzip:!timestamp";
+			? "pax:xattrheader=SCHILY"
+			: "pax:xattrheader=SCHILY,gzip:!timestamp";
 
 	if (archive_write_set_format_pax(w->a) != ARCHIVE_OK ||
 	    (!w->opt->no_compression &&
@@ -432,6 +443,26 @@ static int image_write(struct writer *w, const struct aci_layout *layout,
 	return r;
 }
 
+/*
+ * The library takes names for text of the current locale.  Ours are bytes,
+ * nearly always UTF-8: so it gets that locale whatever the caller's is.
+ */
+static int image_write_utf8(struct writer *w, const struct aci_layout *layout,
+			    int outfd, struct error *err)
+{
+	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	locale_t before;
+	int r;
+
+	if (!utf8)
+		return error_sys(err, errno, "use the locale C.UTF-8");
+	before = uselocale(utf8);
+	r = image_write(w, layout, outfd, err);
+	(void)uselocale(before);
+	freelocale(utf8);
+	return r;
+}
+
 int aci_write(const struct aci_layout *layout, int outfd,
 	      const struct aci_write_options *opt, struct strv *warnings,
 	      struct error *err)
@@ -443,7 +474,7 @@ int aci_write(const struct aci_layout *layout, int outfd,
 		.path = STRBUF_INIT,
 		.buf = xmalloc(COPY_SIZE),
 	};
-	int r = image_write(&w, layout, outfd, err);
+	int r = image_write_utf8(&w, layout, outfd, err);
 
 	/* After a failure closing would still write: drop what is buffered. */
 	if (r < 0)

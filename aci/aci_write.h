@@ -8,9 +8,10 @@
  *
  * Reproducible: equal trees give equal bytes on every machine.  Entries are
  * sorted by the bytes of their names, `manifest` first, then `rootfs`; names
- * are written as the bytes they are, whatever the locale; the gzip header
- * has no name and no time; nothing that copying a tree changes (ctime,
- * atime, inode and device numbers, directory order, user names) is written.
+ * are written as UTF-8, or as bytes when they are not, whatever the locale; the
+ * gzip header has no name and no time; nothing that copying a tree changes
+ * (ctime, atime, inode and device numbers, directory order, user names) is
+ * written.
  *
  * All properties a file has in the tree are kept (A6): owner, mode, mtime
  * with nanoseconds, device numbers, symlinks, FIFOs, extended attributes
