@@ -1,0 +1,259 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# build-images.sh DIR [IMAGE...]: images of real programs, made from the
+# Debian packages of `make deps` with actool, into DIR; all of them without
+# IMAGE.  What DIR has already is kept.  Prints the path of each.
+#
+#   busybox         static busybox with all its applets, runs sh
+#   busybox-mounts  the same with mount points data, config (read-only), file
+#   nginx-1 nginx-2 nginx 1.0.0 and 2.0.0 of one name, port 80, as root
+#   nginx-nonroot   nginx as www-data on port 8080
+#   python          python with http.server and threads, port 8000
+#   redis           redis-server with a mount point data, port 6379
+#
+# ACTOOL    actool (default build/bin/actool)
+# SIGN_KEY  secret key file: every image is signed with it
+set -euo pipefail
+top=$(readlink -f "$(dirname "$0")/../..")
+ACTOOL=${ACTOOL:-$top/build/bin/actool}
+all=(busybox busybox-mounts nginx-1 nginx-2 nginx-nonroot python redis)
+
+[ $# -ge 1 ] || { echo "usage: build-images.sh DIR [IMAGE...]" >&2; exit 2; }
+out=$1
+shift
+[ $# -gt 0 ] || set -- "${all[@]}"
+mkdir -p "$out"
+out=$(readlink -f "$out")
+# Two tests that want one image build it once.
+exec 9>"$out/.lock"
+flock 9
+work=$(mktemp -d "${TMPDIR:-/tmp}/build-images.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+case $(uname -m) in
+x86_64) arch=amd64 ;;
+i?86) arch=i386 ;;
+*) arch=$(uname -m) ;;
+esac
+
+# --- root file systems ---------------------------------------------------------
+
+# The directories every root has, /usr merged as Debian has it.
+root_make() {
+	local d
+	mkdir -p "$R"/{etc,usr/bin,usr/sbin,usr/lib,usr/lib64,run,tmp,root,var/log}
+	chmod 1777 "$R/tmp"
+	for d in bin sbin lib lib64; do ln -s "usr/$d" "$R/$d"; done
+	printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' \
+		'www-data:x:33:33:www-data:/srv/www:/bin/false' \
+		'redis:x:100:101:redis:/var/lib/redis:/bin/false' \
+		>"$R/etc/passwd"
+	printf '%s\n' 'root:x:0:' 'www-data:x:33:' 'redis:x:101:' \
+		>"$R/etc/group"
+}
+
+# copy FILE...: to the same path below $R, symlinks followed.
+copy() {
+	local f
+	for f in "$@"; do
+		mkdir -p "$R${f%/*}"
+		cp -pL "$f" "$R$f"
+	done
+}
+
+# copy_program FILE...: with the shared libraries and the loader it names.
+copy_program() {
+	local f
+	for f in "$@"; do
+		copy "$f"
+		ldd "$f" | sed -n 's,^[^/]*\(/[^ ]*\).*,\1,p' | while read -r lib; do
+			[ -e "$R$lib" ] || copy "$lib"
+		done
+	done
+}
+
+# manifest NAME VERSION [JQ]: the layout's manifest; JQ edits it.
+manifest() {
+	jq -n --arg name "example.com/$1" --arg version "$2" \
+		--arg arch "$arch" '{
+		acKind: "ImageManifest", acVersion: "0.8.11", name: $name,
+		labels: [{name: "version", value: $version},
+			{name: "os", value: "linux"},
+			{name: "arch", value: $arch}],
+		app: {exec: [], user: "0", group: "0"}
+	} | '"${3:-.}" >"$L/manifest"
+}
+
+# finish IMAGE: what was made now gets a fixed time, so that the image has
+# the same bytes whenever it is built.
+finish() {
+	find "$L" -newer "$work/start" -exec touch -h -d @1700000000 {} +
+	"$ACTOOL" build --owner-root "$L" "$work/$1.aci"
+	if [ -n "${SIGN_KEY-}" ]; then
+		"$ACTOOL" sign --key="$SIGN_KEY" "$work/$1.aci" >/dev/null
+		mv "$work/$1.aci.asc" "$out/"
+	fi
+	mv "$work/$1.aci" "$out/"
+}
+
+# --- the images ------------------------------------------------------------------
+
+busybox_root() {
+	local applet
+	root_make
+	copy /bin/busybox
+	for applet in $(/bin/busybox --list); do
+		[ -e "$R/bin/$applet" ] || ln -s busybox "$R/bin/$applet"
+	done
+}
+
+build_busybox() {
+	busybox_root
+	manifest busybox 1.35.0 '.app.exec = ["/bin/sh"]'
+}
+
+build_busybox_mounts() {
+	busybox_root
+	mkdir -p "$R/data" "$R/etc/app"
+	: >"$R/etc/app.conf"
+	manifest busybox-mounts 1.35.0 '.app.exec = ["/bin/sh"]
+	| .app.mountPoints = [{name: "data", path: "/data"},
+		{name: "config", path: "/etc/app", readOnly: true},
+		{name: "file", path: "/etc/app.conf"}]'
+}
+
+# nginx_root VERSION USER PORT TEMP: TEMP holds the pid file and bodies.
+nginx_root() {
+	root_make
+	copy_program /usr/sbin/nginx
+	copy /etc/nginx/mime.types
+	mkdir -p "$R/srv/www" "$R/var/lib/nginx" "$R/var/log/nginx"
+	printf '<!doctype html>\n<title>nginx %s</title>\n<h1>version %s</h1>\n' \
+		"$1" "$1" >"$R/srv/www/index.html"
+	echo "$1" >"$R/srv/www/version"
+	cat >"$R/etc/nginx/nginx.conf" <<-EOF
+		${2:+user $2;}
+		worker_processes 1;
+		pid $4/nginx.pid;
+		error_log /dev/stderr notice;
+		events { worker_connections 1024; }
+		http {
+		    include mime.types;
+		    default_type text/plain;
+		    client_body_temp_path $4/body;
+		    proxy_temp_path $4/proxy;
+		    fastcgi_temp_path $4/fastcgi;
+		    uwsgi_temp_path $4/uwsgi;
+		    scgi_temp_path $4/scgi;
+		    map \$http_user_agent \$is_logged { ~^load 0; default 1; }
+		    log_format short '\$remote_addr "\$request" \$status';
+		    access_log /dev/stdout short if=\$is_logged;
+		    server { listen $3; root /srv/www; }
+		}
+	EOF
+}
+
+# nginx_manifest NAME VERSION USER PORT
+nginx_manifest() {
+	manifest "$1" "$2" '.app.exec =
+		["/usr/sbin/nginx", "-g", "daemon off;"]
+	| .app.user = "'"$3"'" | .app.group = "'"$3"'"
+	| .app.ports = [{name: "http", protocol: "tcp", port: '"$4"'}]'
+}
+
+build_nginx_1() {
+	nginx_root 1.0.0 www-data 80 /var/lib/nginx
+	nginx_manifest nginx 1.0.0 root 80
+}
+
+build_nginx_2() {
+	nginx_root 2.0.0 www-data 80 /var/lib/nginx
+	nginx_manifest nginx 2.0.0 root 80
+}
+
+build_nginx_nonroot() {
+	nginx_root 1.0.0 '' 8080 /tmp
+	nginx_manifest nginx-nonroot 1.0.0 www-data 8080
+}
+
+# The modules a threaded web server loads, found by loading them.
+build_python() {
+	local python
+	python=$(readlink -f /usr/bin/python3)
+	root_make
+	copy_program "$python"
+	ln -s "${python##*/}" "$R/usr/bin/python3"
+	"$python" -I -c '
+import http.server, threading, socketserver, json, signal, argparse, queue
+import os, sys, encodings.idna, encodings.latin_1, runpy, importlib.util
+for m in list(sys.modules.values()):
+    f = getattr(m, "__file__", None)
+    if f:
+        print(f)
+        c = getattr(m, "__cached__", None)
+        if c and os.path.exists(c):
+            print(c)
+' | grep '^/usr/lib/' | sort -u >"$work/modules"
+	while read -r f; do copy_module "$f"; done <"$work/modules"
+	mkdir -p "$R/srv/www"
+	echo 1.0.0 >"$R/srv/www/version"
+	cat >"$R/srv/server.py" <<-'EOF'
+		"""Serves /srv/www, one thread a connection; SIGTERM ends it."""
+		import functools, http.server, signal, sys, threading
+
+		port = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
+		handler = functools.partial(
+		    http.server.SimpleHTTPRequestHandler, directory="/srv/www")
+		server = http.server.ThreadingHTTPServer(("", port), handler)
+		stop = lambda *_: threading.Thread(target=server.shutdown).start()
+		signal.signal(signal.SIGTERM, stop)
+		print("listening on", port, flush=True)
+		server.serve_forever()
+	EOF
+	manifest python 1.0.0 '.app.exec =
+		["/usr/bin/python3", "-I", "/srv/server.py"]
+	| .app.ports = [{name: "http", protocol: "tcp", port: 8000}]'
+}
+
+copy_module() {
+	case $1 in
+	*.so) copy_program "$1" ;;
+	*) copy "$1" ;;
+	esac
+}
+
+build_redis() {
+	root_make
+	copy_program "$(readlink -f /usr/bin/redis-server)" /usr/bin/redis-cli
+	[ -e "$R/usr/bin/redis-server" ] ||
+		ln -s redis-check-rdb "$R/usr/bin/redis-server"
+	mkdir -p "$R/var/lib/redis"
+	cat >"$R/etc/redis.conf" <<-'EOF'
+		bind * -::*
+		protected-mode no
+		port 6379
+		dir /var/lib/redis
+		logfile ""
+		save 900 1
+	EOF
+	manifest redis 7.0.15 '.app.exec =
+		["/usr/bin/redis-server", "/etc/redis.conf"]
+	| .app.mountPoints = [{name: "data", path: "/var/lib/redis"}]
+	| .app.ports = [{name: "redis", protocol: "tcp", port: 6379}]'
+}
+
+touch "$work/start"
+for image; do
+	case " ${all[*]} " in
+	*" $image "*) ;;
+	*) echo "build-images.sh: no image \"$image\"" >&2; exit 2 ;;
+	esac
+	if [ ! -e "$out/$image.aci" ] ||
+		{ [ -n "${SIGN_KEY-}" ] && [ ! -e "$out/$image.aci.asc" ]; }; then
+		L=$work/$image R=$work/$image/rootfs
+		mkdir -p "$R"
+		"build_${image//-/_}"
+		finish "$image"
+	fi
+	echo "$out/$image.aci"
+done
