@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/seccomp_compile.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "stage1/seccomp_plan.h"
+#include "stage1/seccomp_sets.h"
+
+#ifndef CLONE_NEWTIME /* Linux 5.6 */
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+#define ENOSYS_ANSWER (SECCOMP_RET_ERRNO | ENOSYS)
+#define NUMBERS (SECCOMP_MODERN_LAST + 1)
+#define SUBCALLS 32
+
+/* Answers that are no SECCOMP_RET_*: where to look further. */
+#define GO_TAIL 0x00010001U
+#define GO_SOCKETCALL 0x00010002U
+#define GO_IPC 0x00010003U
+
+/* The architectures of one machine; libseccomp's tokens are AUDIT_ARCH_*. */
+static const uint32_t arches[] = {
+#if defined(__x86_64__)
+	SCMP_ARCH_X86_64,
+	SCMP_ARCH_X86,
+#elif defined(__aarch64__)
+	SCMP_ARCH_AARCH64,
+#else
+#error "name this machine's system call architectures"
+#endif
+};
+#define N_ARCHES (sizeof(arches) / sizeof(arches[0]))
+
+/* --- argument checks --------------------------------------------------------
+ */
+
+#define CLONE_FLAGS                                                            \
+	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |           \
+	 CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
+#define HAS(flag)                                                              \
+	{                                                                      \
+		0, SCMP_CMP_MASKED_EQ, flag, flag                              \
+	}
+#define FIRST(op, value)                                                       \
+	{                                                                      \
+		0, op, value, 0                                                \
+	}
+
+/* One rule of libseccomp a comparison: a match is any of them. */
+struct match {
+	struct scmp_arg_cmp any[8];
+	unsigned int n;
+	/* What a multiplexed sub-call, whose arguments are in memory, gets:
+	 * the rule's action too, or nothing. */
+	bool subcall;
+};
+
+static const struct match matches[SECCOMP_MATCH_MAX] = {
+	[SECCOMP_MATCH_CLONE_PLAIN] = {.any = {{0, SCMP_CMP_MASKED_EQ,
+						CLONE_FLAGS, 0}},
+				       .n = 1},
+	[SECCOMP_MATCH_CLONE_NAMESPACE] =
+		{.any = {HAS(CLONE_NEWNS), HAS(CLONE_NEWUTS), HAS(CLONE_NEWIPC),
+			 HAS(CLONE_NEWUSER), HAS(CLONE_NEWPID),
+			 HAS(CLONE_NEWNET), HAS(CLONE_NEWCGROUP)},
+		 .n = 7},
+	[SECCOMP_MATCH_UNSHARE_PLAIN] = {.any = {{0, SCMP_CMP_MASKED_EQ,
+						  CLONE_FLAGS | CLONE_NEWTIME,
+						  0}},
+					 .n = 1},
+	[SECCOMP_MATCH_UNSHARE_NAMESPACE] =
+		{.any = {HAS(CLONE_NEWNS), HAS(CLONE_NEWUTS), HAS(CLONE_NEWIPC),
+			 HAS(CLONE_NEWUSER), HAS(CLONE_NEWPID),
+			 HAS(CLONE_NEWNET), HAS(CLONE_NEWCGROUP),
+			 HAS(CLONE_NEWTIME)},
+		 .n = 8},
+	/* PER_LINUX, PER_LINUX32, both with UNAME26, and the query. */
+	[SECCOMP_MATCH_PERSONALITY] = {.any = {FIRST(SCMP_CMP_EQ, 0),
+					       FIRST(SCMP_CMP_EQ, 8),
+					       FIRST(SCMP_CMP_EQ, 0x20000),
+					       FIRST(SCMP_CMP_EQ, 0x20008),
+					       FIRST(SCMP_CMP_EQ, 0xffffffff)},
+				       .n = 5},
+	[SECCOMP_MATCH_NOT_VSOCK] = {.any = {FIRST(SCMP_CMP_NE, AF_VSOCK)},
+				     .n = 1,
+				     .subcall = true},
+	[SECCOMP_MATCH_VSOCK] = {.any = {FIRST(SCMP_CMP_EQ, AF_VSOCK)}, .n = 1},
+	[SECCOMP_MATCH_BARRIER] = {.any = {FIRST(SCMP_CMP_EQ, UINT64_MAX)},
+				   .n = 1},
+	[SECCOMP_MATCH_NOT_BARRIER] = {.any = {FIRST(SCMP_CMP_NE, UINT64_MAX)},
+				       .n = 1,
+				       .subcall = true},
+};
+
+/* --- answers per number ------------------------------------------------------
+ */
+
+struct answers {
+	uint32_t number[NUMBERS];
+	uint32_t newer; /* every number above */
+	uint32_t socketcall[SUBCALLS];
+	uint32_t ipc[SUBCALLS];
+};
+
+/* i386 has had its own numbers for what socketcall and ipc do since Linux 4.3
+ * and 5.1; libseccomp names only the multiplexers for them. */
+static int i386_direct_number(const char *name)
+{
+	static const struct {
+		const char *name;
+		int nr;
+	} direct[] = {
+		{"socket", 359},      {"socketpair", 360}, {"bind", 361},
+		{"connect", 362},     {"listen", 363},	   {"accept4", 364},
+		{"getsockopt", 365},  {"setsockopt", 366}, {"getsockname", 367},
+		{"getpeername", 368}, {"sendto", 369},	   {"sendmsg", 370},
+		{"recvfrom", 371},    {"recvmsg", 372},	   {"shutdown", 373},
+		{"semget", 393},      {"semctl", 394},	   {"shmget", 395},
+		{"shmctl", 396},      {"shmat", 397},	   {"shmdt", 398},
+		{"msgget", 399},      {"msgsnd", 400},	   {"msgrcv", 401},
+		{"msgctl", 402},
+	};
+
+	for (size_t i = 0; i < sizeof(direct) / sizeof(direct[0]); i++)
+		if (strcmp(direct[i].name, name) == 0)
+			return direct[i].nr;
+	return -1;
+}
+
+static void put_number(struct answers *answers, int nr, uint32_t answer)
+{
+	if (nr >= 0 && nr < NUMBERS)
+		answers->number[nr] = answer;
+}
+
+/* libseccomp's numbers for multiplexed calls: -100 - N is socketcall's
+ * sub-call N, -200 - N is ipc's. */
+static void put_subcall(struct answers *answers, int nr, uint32_t answer)
+{
+	if (nr <= -101 && nr > -100 - SUBCALLS)
+		answers->socketcall[-nr - 100] = answer;
+	else if (nr <= -201 && nr > -200 - SUBCALLS)
+		answers->ipc[-nr - 200] = answer;
+}
+
+static void put_rule(struct answers *answers, uint32_t arch,
+		     const struct seccomp_rule *rule)
+{
+	bool always = rule->match == SECCOMP_MATCH_ALWAYS;
+	uint32_t answer = always ? rule->action : GO_TAIL;
+	int nr = seccomp_modern_number(rule->name);
+
+	if (nr < 0)
+		nr = seccomp_syscall_resolve_name_arch(arch, rule->name);
+	put_number(answers, nr, answer);
+	if (arch != SCMP_ARCH_X86 || nr >= 0)
+		return;
+	put_number(answers, i386_direct_number(rule->name), answer);
+	if (always || matches[rule->match].subcall)
+		put_subcall(answers, nr, rule->action);
+}
+
+/* A multiplexer whose sub-calls all have one answer is an ordinary call. */
+static void settle_mux(struct answers *answers, int nr, const uint32_t *sub,
+		       uint32_t go)
+{
+	for (int i = 1; i < SUBCALLS; i++) {
+		if (sub[i] == sub[0])
+			continue;
+		answers->number[nr] = go;
+		return;
+	}
+	answers->number[nr] = sub[0];
+}
+
+static const struct seccomp_rule *rule_find(const struct seccomp_plan *plan,
+					    const char *name)
+{
+	for (size_t i = 0; i < plan->n_rules; i++)
+		if (strcmp(plan->rules[i].name, name) == 0)
+			return &plan->rules[i];
+	return NULL;
+}
+
+static void answers_make(const struct seccomp_plan *plan, uint32_t arch,
+			 struct answers *ret)
+{
+	const struct seccomp_rule *socketcall = rule_find(plan, "socketcall");
+	const struct seccomp_rule *ipc = rule_find(plan, "ipc");
+	const int bind_subcall = 2; /* SYS_BIND of <linux/net.h> */
+
+	ret->newer = plan->newer_enosys ? ENOSYS_ANSWER : plan->default_action;
+	for (int i = 0; i < NUMBERS; i++)
+		ret->number[i] = i < SECCOMP_MODERN_FIRST ? plan->default_action
+							  : ret->newer;
+	for (int i = 0; i < SUBCALLS; i++) {
+		ret->socketcall[i] =
+			socketcall ? socketcall->action : plan->default_action;
+		ret->ipc[i] = ipc ? ipc->action : plan->default_action;
+	}
+	for (size_t i = 0; i < plan->n_rules; i++)
+		put_rule(ret, arch, &plan->rules[i]);
+	if (arch != SCMP_ARCH_X86)
+		return;
+	if (plan->notify_bind &&
+	    ret->socketcall[bind_subcall] == SECCOMP_RET_ALLOW)
+		ret->socketcall[bind_subcall] = SECCOMP_RET_USER_NOTIF;
+	settle_mux(ret, 102, ret->socketcall, GO_SOCKETCALL);
+	settle_mux(ret, 117, ret->ipc, GO_IPC);
+}
+
+/* --- head
+ * --------------------------------------------------------------------- */
+
+struct program {
+	struct sock_filter insns[BPF_MAXINSNS];
+	size_t n;
+	bool overflow;
+	/* Jumps to the tail, which is placed last. */
+	size_t to_tail[NUMBERS * N_ARCHES];
+	size_t n_to_tail;
+};
+
+struct range {
+	uint32_t first;
+	uint32_t answer;
+};
+
+static void emit(struct program *p, uint16_t code, uint32_t k, uint8_t jt,
+		 uint8_t jf)
+{
+	if (p->n == BPF_MAXINSNS) {
+		p->overflow = true;
+		return;
+	}
+	p->insns[p->n++] = (struct sock_filter)BPF_JUMP(code, k, jt, jf);
+}
+
+static void emit_load(struct program *p, size_t offset)
+{
+	emit(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
+}
+
+static void emit_ret(struct program *p, uint32_t action)
+{
+	emit(p, BPF_RET | BPF_K, action, 0, 0);
+}
+
+static void emit_ranges(struct program *p, const struct answers *answers,
+			const struct range *ranges, size_t n);
+
+static size_t ranges_of(const uint32_t *answers, size_t n, struct range *ret)
+{
+	size_t n_ranges = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || answers[i] != answers[i - 1])
+			ret[n_ranges++] =
+				(struct range){(uint32_t)i, answers[i]};
+	return n_ranges;
+}
+
+static void emit_mux(struct program *p, const uint32_t *sub, uint32_t mask)
+{
+	struct range ranges[SUBCALLS];
+	size_t n = ranges_of(sub, SUBCALLS, ranges);
+
+	emit_load(p, offsetof(struct seccomp_data, args));
+	emit(p, BPF_ALU | BPF_AND | BPF_K, mask, 0, 0);
+	emit_ranges(p, NULL, ranges, n);
+}
+
+static void emit_answer(struct program *p, const struct answers *answers,
+			uint32_t answer)
+{
+	switch (answer) {
+	case GO_TAIL:
+		p->to_tail[p->n_to_tail++] = p->n;
+		emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
+		break;
+	case GO_SOCKETCALL:
+		emit_mux(p, answers->socketcall, UINT32_MAX);
+		break;
+	case GO_IPC: /* the upper half is a version */
+		emit_mux(p, answers->ipc, 0xffff);
+		break;
+	default:
+		emit_ret(p, answer);
+	}
+}
+
+/* A right branch farther than a conditional jump reaches (255) goes through
+ * a JA, for which one instruction is kept free when that may be needed. */
+static void emit_ranges(struct program *p, const struct answers *answers,
+			const struct range *ranges, size_t n)
+{
+	const size_t half = n / 2;
+	bool far = n > 100;
+	size_t branch = p->n;
+	size_t left;
+
+	if (n == 1) {
+		emit_answer(p, answers, ranges[0].answer);
+		return;
+	}
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, ranges[half].first, 0, far ? 1 : 0);
+	if (far)
+		emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
+	left = p->n;
+	emit_ranges(p, answers, ranges, half);
+	if (p->overflow)
+		return;
+	if (far)
+		p->insns[branch + 1].k = (uint32_t)(p->n - left);
+	else
+		p->insns[branch].jt = (uint8_t)(p->n - left);
+	emit_ranges(p, answers, ranges + half, n - half);
+}
+
+static void emit_arch(struct program *p, const struct seccomp_plan *plan,
+		      uint32_t arch)
+{
+	struct answers answers;
+	struct range ranges[NUMBERS + 2];
+	size_t branch = p->n + 1;
+	size_t n;
+
+	answers_make(plan, arch, &answers);
+	n = ranges_of(answers.number, NUMBERS, ranges);
+	if (ranges[n - 1].answer != answers.newer)
+		ranges[n++] = (struct range){NUMBERS, answers.newer};
+	/* x32: the same calls under other numbers. */
+	if (arch == SCMP_ARCH_X86_64 && answers.newer != ENOSYS_ANSWER)
+		ranges[n++] = (struct range){0x40000000, ENOSYS_ANSWER};
+
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, arch, 1, 0);
+	emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
+	emit_load(p, offsetof(struct seccomp_data, nr));
+	emit_ranges(p, &answers, ranges, n);
+	if (!p->overflow)
+		p->insns[branch].k = (uint32_t)(p->n - branch - 1);
+}
+
+/* --- tail
+ * --------------------------------------------------------------------- */
+
+static void release_context(void *pp)
+{
+	scmp_filter_ctx *ctx = pp;
+
+	if (*ctx)
+		seccomp_release(*ctx);
+}
+
+static int add_match(scmp_filter_ctx ctx, const struct seccomp_rule *rule)
+{
+	const struct match *match = &matches[rule->match];
+	int nr = seccomp_syscall_resolve_name(rule->name);
+	int r;
+
+	for (unsigned int i = 0; i < match->n; i++) {
+		r = seccomp_rule_add_array(ctx, rule->action, nr, 1,
+					   &match->any[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int fill_context(scmp_filter_ctx ctx, const struct seccomp_plan *plan,
+			struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 1; i < N_ARCHES && r == 0; i++)
+		r = seccomp_arch_add(ctx, arches[i]);
+	if (r < 0)
+		return error_sys(err, -r, "seccomp: add an architecture");
+	for (size_t i = 0; i < plan->n_rules; i++) {
+		const struct seccomp_rule *rule = &plan->rules[i];
+
+		if (rule->match == SECCOMP_MATCH_ALWAYS ||
+		    rule->action == plan->default_action)
+			continue;
+		r = add_match(ctx, rule);
+		if (r < 0)
+			return error_sys(err, -r, "seccomp: add the rule of %s",
+					 rule->name);
+	}
+	return 0;
+}
+
+static int emit_tail(struct program *p, const struct seccomp_plan *plan,
+		     struct error *err)
+{
+	scmp_filter_ctx ctx cleanup_with(release_context) =
+		seccomp_init(plan->default_action);
+	int fd cleanup_fd = -EBADF;
+	size_t room = sizeof(p->insns) - p->n * sizeof(p->insns[0]);
+	ssize_t n;
+	int r;
+
+	if (!ctx)
+		return error_set(err, ENOMEM, "seccomp: make a filter");
+	r = fill_context(ctx, plan, err);
+	if (r < 0)
+		return r;
+	fd = memfd_create("seccomp", MFD_CLOEXEC);
+	if (fd < 0)
+		return error_sys(err, errno, "seccomp: make a memory file");
+	r = seccomp_export_bpf(ctx, fd);
+	if (r < 0)
+		return error_sys(err, -r, "seccomp: export the filter");
+	n = pread_full(fd, &p->insns[p->n], room, 0);
+	if (n < 0)
+		return error_sys(err, (int)-n, "seccomp: read the filter");
+	if ((size_t)n == room || (size_t)n % sizeof(p->insns[0]) != 0)
+		return error_set(err, E2BIG, "seccomp: the filter is too long");
+	for (size_t i = 0; i < p->n_to_tail; i++)
+		p->insns[p->to_tail[i]].k =
+			(uint32_t)(p->n - p->to_tail[i] - 1);
+	p->n += (size_t)n / sizeof(p->insns[0]);
+	return 0;
+}
+
+int seccomp_compile(const struct seccomp_plan *plan, struct sock_fprog *ret,
+		    struct error *err)
+{
+	struct program *p cleanup_free = xcalloc(1, sizeof(*p));
+	int r;
+
+	*ret = (struct sock_fprog){0};
+	if (plan->n_rules == 0 && plan->default_action == SECCOMP_RET_ALLOW)
+		return 0;
+	emit_load(p, offsetof(struct seccomp_data, arch));
+	for (size_t i = 0; i < N_ARCHES; i++)
+		emit_arch(p, plan, arches[i]);
+	emit_ret(p, ENOSYS_ANSWER);
+	if (p->overflow)
+		return error_set(err, E2BIG, "seccomp: the filter is too long");
+	if (p->n_to_tail > 0) {
+		r = emit_tail(p, plan, err);
+		if (r < 0)
+			return r;
+	}
+	ret->filter = xreallocarray(NULL, p->n, sizeof(p->insns[0]));
+	memcpy(ret->filter, p->insns, p->n * sizeof(p->insns[0]));
+	ret->len = (unsigned short)p->n;
+	return 0;
+}
