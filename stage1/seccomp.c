@@ -200,7 +200,6 @@ int seccomp_install(const struct sock_fprog *prog, bool listener)
 
 int seccomp_barrier(void)
 {
-	/* The filter compares the whole register with -1. */
 	long r = syscall(SYS_bind, -1L, NULL, 0L);
 
 	return r < 0 ? -errno : 0;

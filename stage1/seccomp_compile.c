@@ -29,6 +29,7 @@
 #define GO_TAIL 0x00010001U
 #define GO_SOCKETCALL 0x00010002U
 #define GO_IPC 0x00010003U
+#define GO_BARRIER 0x00010004U
 
 /* The architectures of one machine; libseccomp's tokens are AUDIT_ARCH_*. */
 static const uint32_t arches[] = {
@@ -97,11 +98,6 @@ static const struct match matches[SECCOMP_MATCH_MAX] = {
 				     .n = 1,
 				     .subcall = true},
 	[SECCOMP_MATCH_VSOCK] = {.any = {FIRST(SCMP_CMP_EQ, AF_VSOCK)}, .n = 1},
-	[SECCOMP_MATCH_BARRIER] = {.any = {FIRST(SCMP_CMP_EQ, UINT64_MAX)},
-				   .n = 1},
-	[SECCOMP_MATCH_NOT_BARRIER] = {.any = {FIRST(SCMP_CMP_NE, UINT64_MAX)},
-				       .n = 1,
-				       .subcall = true},
 };
 
 /* --- answers per number ------------------------------------------------------
@@ -110,6 +106,7 @@ static const struct match matches[SECCOMP_MATCH_MAX] = {
 struct answers {
 	uint32_t number[NUMBERS];
 	uint32_t newer; /* every number above */
+	uint32_t bind;	/* GO_BARRIER: what is not the barrier */
 	uint32_t socketcall[SUBCALLS];
 	uint32_t ipc[SUBCALLS];
 };
@@ -159,16 +156,21 @@ static void put_rule(struct answers *answers, uint32_t arch,
 		     const struct seccomp_rule *rule)
 {
 	bool always = rule->match == SECCOMP_MATCH_ALWAYS;
-	uint32_t answer = always ? rule->action : GO_TAIL;
+	bool barrier = rule->match == SECCOMP_MATCH_BARRIER;
+	uint32_t answer = always    ? rule->action
+			  : barrier ? GO_BARRIER
+				    : GO_TAIL;
 	int nr = seccomp_modern_number(rule->name);
 
 	if (nr < 0)
 		nr = seccomp_syscall_resolve_name_arch(arch, rule->name);
 	put_number(answers, nr, answer);
+	if (barrier)
+		answers->bind = rule->action;
 	if (arch != SCMP_ARCH_X86 || nr >= 0)
 		return;
 	put_number(answers, i386_direct_number(rule->name), answer);
-	if (always || matches[rule->match].subcall)
+	if (always || barrier || matches[rule->match].subcall)
 		put_subcall(answers, nr, rule->action);
 }
 
@@ -296,6 +298,12 @@ static void emit_answer(struct program *p, const struct answers *answers,
 	case GO_IPC: /* the upper half is a version */
 		emit_mux(p, answers->ipc, 0xffff);
 		break;
+	case GO_BARRIER: /* an int: the upper half may be anything */
+		emit_load(p, offsetof(struct seccomp_data, args));
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, UINT32_MAX, 0, 1);
+		emit_ret(p, SECCOMP_RET_USER_NOTIF);
+		emit_ret(p, answers->bind);
+		break;
 	default:
 		emit_ret(p, answer);
 	}
@@ -391,7 +399,7 @@ static int fill_context(scmp_filter_ctx ctx, const struct seccomp_plan *plan,
 	for (size_t i = 0; i < plan->n_rules; i++) {
 		const struct seccomp_rule *rule = &plan->rules[i];
 
-		if (rule->match == SECCOMP_MATCH_ALWAYS ||
+		if (matches[rule->match].n == 0 ||
 		    rule->action == plan->default_action)
 			continue;
 		r = add_match(ctx, rule);

@@ -250,11 +250,7 @@ static void push_bind(struct seccomp_plan *plan, const struct cell *cell)
 		push_rule(plan, cell->name, SECCOMP_RET_USER_NOTIF,
 			  SECCOMP_MATCH_ALWAYS);
 	} else {
-		push_rule(plan, cell->name, SECCOMP_RET_USER_NOTIF,
-			  SECCOMP_MATCH_BARRIER);
-		if (action != plan->default_action)
-			push_rule(plan, cell->name, action,
-				  SECCOMP_MATCH_NOT_BARRIER);
+		push_rule(plan, cell->name, action, SECCOMP_MATCH_BARRIER);
 	}
 }
 

@@ -67,8 +67,9 @@ enum seccomp_match {
 	SECCOMP_MATCH_PERSONALITY, /* the harmless values */
 	SECCOMP_MATCH_NOT_VSOCK,   /* socket: family is not AF_VSOCK */
 	SECCOMP_MATCH_VSOCK,
-	SECCOMP_MATCH_BARRIER, /* bind on descriptor -1 */
-	SECCOMP_MATCH_NOT_BARRIER,
+	/* bind where the app may not: descriptor -1 asks stage1, others get
+	 * the action. */
+	SECCOMP_MATCH_BARRIER,
 	SECCOMP_MATCH_MAX
 };
 
