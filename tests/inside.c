@@ -3,9 +3,9 @@
  * The app of the black-box tests: a static program that runs inside a pod
  * and reports what it sees, one KEY=VALUE a line, never failing because of
  * what it sees: an error is reported as KEY.error=ENAME.  Several commands
- * in one run are separated by the word "then":
+ * in one run are separated by the word "and":
  *
- *     inside print-ids then read /etc/greeting then exit-code 3
+ *     inside print-ids and read /etc/greeting and exit-code 3
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -1082,9 +1082,9 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc && !r;) {
 		int end = i + 1;
 
-		while (end < argc && strcmp(argv[end], "then"))
+		while (end < argc && strcmp(argv[end], "and"))
 			end++;
-		argv[end] = NULL; /* argv[argc] or the "then" */
+		argv[end] = NULL; /* argv[argc] or the "and" */
 		r = run_command(argv[i], argv + i + 1);
 		i = end + 1;
 	}

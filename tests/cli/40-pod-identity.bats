@@ -10,7 +10,7 @@ setup_file() {
 }
 
 @test "a pod has namespaces of its own" {
-	run_inside "$F/inside.aci" -- print-ns then print-ids then print-pids
+	run_inside "$F/inside.aci" -- print-ns and print-ids and print-pids
 	expect_status 0
 	for ns in pid mnt uts ipc net cgroup; do
 		[ -n "$(value ns.$ns)" ] || fail "no ns.$ns"
@@ -37,7 +37,7 @@ setup_file() {
 	run_inside --uuid-file-save="$D/uuid" "$F/inside.aci" -- print-hostname
 	expect_status 0
 	expect_value hostname "rkt-$(cat "$D/uuid")"
-	run_inside --hostname=web1 "$F/inside.aci" -- print-hostname then \
+	run_inside --hostname=web1 "$F/inside.aci" -- print-hostname and \
 		read /etc/hostname
 	expect_value hostname web1
 	expect_value read web1
@@ -209,7 +209,7 @@ setup_file() {
 
 @test "a non-root app can reopen /dev/stdout and /dev/stderr" {
 	run_inside "$F/inside.aci" --user=200 --group=300 -- \
-		append /dev/stdout through-stdout then append /dev/stderr x
+		append /dev/stdout through-stdout and append /dev/stderr x
 	expect_status 0
 	expect_output through-stdout append=ok
 }

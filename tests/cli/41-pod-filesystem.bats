@@ -13,22 +13,22 @@ setup_file() {
 }
 
 @test "the root is writable and clean for every pod" {
-	run_inside "$F/inside.aci" -- write /new text then read /new then \
+	run_inside "$F/inside.aci" -- write /new text and read /new and \
 		write /etc/greeting changed
 	expect_status 0
 	expect_value read text
-	run_inside "$F/inside.aci" -- read /new then read /etc/greeting
+	run_inside "$F/inside.aci" -- read /new and read /etc/greeting
 	expect_value read.error ENOENT
 	expect_value read hello
 }
 
 @test "--no-overlay gives a copy, with the same result" {
 	run_inside --no-overlay "$F/inside.aci" -- write /etc/greeting changed \
-		then read /etc/greeting then print-mounts
+		and read /etc/greeting and print-mounts
 	expect_status 0
 	expect_value read changed
 	expect_no_output 'mount./=overlay'
-	run_inside "$F/inside.aci" -- read /etc/greeting then print-mounts
+	run_inside "$F/inside.aci" -- read /etc/greeting and print-mounts
 	expect_value read hello
 	expect_output 'mount./=overlay'
 }
@@ -44,7 +44,7 @@ setup_file() {
 	mkdir "$D/vol"
 	run_inside --volume=v,kind=host,source="$D/vol" "$F/inside.aci" \
 		--readonly-rootfs=true --mount=volume=v,target=/vol -- \
-		write /new x then write /vol/new y
+		write /new x and write /vol/new y
 	expect_value write.error EROFS
 	expect_value write ok
 	[ "$(cat "$D/vol/new")" = y ]
@@ -57,7 +57,7 @@ setup_file() {
 	mkdir "$D/vol"
 	echo from-host >"$D/vol/in"
 	run_inside --volume=v,kind=host,source="$D/vol" "$F/inside.aci" \
-		--mount=volume=v,target=/vol -- read /vol/in then \
+		--mount=volume=v,target=/vol -- read /vol/in and \
 		write /vol/out from-pod
 	expect_status 0
 	expect_value read from-host
@@ -104,7 +104,7 @@ setup_file() {
 	echo single >"$D/file"
 	run_inside --volume=v,kind=host,source="$D/file" "$F/inside.aci" \
 		--mount=volume=v,target=/etc/app/one.conf -- \
-		read /etc/app/one.conf then append /etc/app/one.conf more
+		read /etc/app/one.conf and append /etc/app/one.conf more
 	expect_status 0
 	expect_value read single
 	[ "$(tail -1 "$D/file")" = more ]
@@ -120,9 +120,9 @@ setup_file() {
 @test "empty volume: mode, uid and gid, shared by two apps" {
 	image_inside "$D/b.aci" . example.com/other
 	run_inside --volume=e,kind=empty,mode=0710,uid=1000,gid=1001 \
-		"$F/inside.aci" --mount=volume=e,target=/e -- stat /e then \
+		"$F/inside.aci" --mount=volume=e,target=/e -- stat /e and \
 		write /e/f shared --- \
-		"$D/b.aci" --mount=volume=e,target=/other -- sleep 1 then \
+		"$D/b.aci" --mount=volume=e,target=/other -- sleep 1 and \
 		read /other/f
 	expect_status 0
 	expect_value type directory
@@ -139,7 +139,7 @@ setup_file() {
 }
 
 @test "a mount point without volume becomes an empty one, with a warning" {
-	run_inside "$F/mounts.aci" -- write /data/f x then ls /data
+	run_inside "$F/mounts.aci" -- write /data/f x and ls /data
 	expect_status 0
 	expect_value ls f
 	case $stderr in
@@ -171,14 +171,14 @@ setup_file() {
 	expect_value open.error ENOENT
 	run_inside --volume=d,kind=host,source=/dev/loop-control \
 		"$F/inside.aci" --mount=volume=d,target=/dev/loop-control -- \
-		stat /dev/loop-control then open /dev/loop-control
+		stat /dev/loop-control and open /dev/loop-control
 	expect_status 0
 	expect_value type char
 	expect_value open ok
 }
 
 @test "/dev holds the usual nodes, a pts and a shm of its own" {
-	run_inside "$F/inside.aci" -- check-dev then print-mounts
+	run_inside "$F/inside.aci" -- check-dev and print-mounts
 	expect_status 0
 	expect_value dev ok
 	expect_output 'mount./dev/pts=devpts' 'mount./dev/shm=tmpfs'
@@ -191,8 +191,8 @@ setup_file() {
 }
 
 @test "no other device can be made or opened" {
-	run_inside "$F/inside.aci" -- mknod /tmp/disk b 254 0 then \
-		mknod /tmp/mem c 1 1 then mknod /tmp/kmsg c 1 11
+	run_inside "$F/inside.aci" -- mknod /tmp/disk b 254 0 and \
+		mknod /tmp/mem c 1 1 and mknod /tmp/kmsg c 1 11
 	expect_status 0
 	expect_no_output open=ok
 	run_inside "$F/inside.aci" -- mknod /tmp/null c 1 3
@@ -200,12 +200,12 @@ setup_file() {
 }
 
 @test "/proc and /sys show the pod and cannot be written" {
-	run_inside "$F/inside.aci" -- print-mounts then \
-		open-write /proc/sysrq-trigger then \
-		open-write /proc/sys/kernel/core_pattern then \
-		open-write /proc/sys/kernel/modprobe then \
-		open-write /proc/sys/vm/panic_on_oom then \
-		open-write /sys/kernel/profiling then \
+	run_inside "$F/inside.aci" -- print-mounts and \
+		open-write /proc/sysrq-trigger and \
+		open-write /proc/sys/kernel/core_pattern and \
+		open-write /proc/sys/kernel/modprobe and \
+		open-write /proc/sys/vm/panic_on_oom and \
+		open-write /sys/kernel/profiling and \
 		open-write /sys/kernel/uevent_helper
 	expect_status 0
 	expect_no_output open-write=ok
@@ -218,20 +218,20 @@ setup_file() {
 		/proc/timer_list /proc/keys /sys/firmware /sys/fs \
 		/sys/hypervisor /sys/module /sys/power
 	expect_status 0
-	expect_no_output =no
+	expect_no_output '=no'
 	expect_output masked./proc/kcore masked./sys/power
 }
 
 @test "masked paths cannot be uncovered by unmounting" {
 	run_inside "$F/inside.aci" -- try umount mount
 	expect_status 0
-	expect_no_output =ok
+	expect_no_output '=ok'
 }
 
 @test "--insecure-options=paths leaves them open" {
 	run --separate-stderr "$RKT" --dir="$D/data" \
 		--insecure-options=image,paths run --net=none "$F/inside.aci" \
-		-- masked /sys/module then open-write /proc/sysrq-trigger
+		-- masked /sys/module and open-write /proc/sysrq-trigger
 	expect_status 0
 	expect_output masked./sys/module=no open-write=ok
 }
@@ -245,7 +245,7 @@ setup_file() {
 }
 
 @test "mtab, hosts and hostname" {
-	run_inside "$F/inside.aci" -- readlink /etc/mtab then read /etc/hosts
+	run_inside "$F/inside.aci" -- readlink /etc/mtab and read /etc/hosts
 	expect_status 0
 	expect_value readlink ../proc/self/mounts
 	expect_output 127.0.0.1

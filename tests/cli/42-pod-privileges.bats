@@ -76,7 +76,7 @@ isolator() {
 }
 
 @test "default filter: dangerous calls fail, unknown ones are unknown" {
-	run_inside "$F/inside.aci" -- print-caps then try
+	run_inside "$F/inside.aci" -- print-caps and try
 	expect_status 0
 	expect_value seccomp 2
 	for call in mount umount pivot_root unshare-user unshare-mount setns \

@@ -22,7 +22,7 @@ nothing_left() {
 }
 
 @test "apps that end with 0 stop nobody" {
-	run_inside "$F/a.aci" -- exit-code 0 --- "$F/b.aci" -- sleep 1 then \
+	run_inside "$F/a.aci" -- exit-code 0 --- "$F/b.aci" -- sleep 1 and \
 		echo b-ran-on
 	expect_status 0
 	expect_output b-ran-on
@@ -30,8 +30,8 @@ nothing_left() {
 
 @test "the first app that fails stops the pod, its code counts" {
 	run_inside --uuid-file-save="$D/uuid" "$F/a.aci" -- exit-code 0 --- \
-		"$F/b.aci" -- sleep 1 then exit-code 5 --- \
-		"$F/c.aci" -- sleep 30 then exit-code 6
+		"$F/b.aci" -- sleep 1 and exit-code 5 --- \
+		"$F/c.aci" -- sleep 30 and exit-code 6
 	expect_status 5
 	run rkt status "$(cat "$D/uuid")"
 	expect_output state=exited app-a=0 app-b=5
@@ -39,7 +39,7 @@ nothing_left() {
 }
 
 @test "the other apps get SIGTERM when one fails" {
-	run_inside "$F/a.aci" -- sleep 1 then exit-code 3 --- \
+	run_inside "$F/a.aci" -- sleep 1 and exit-code 3 --- \
 		"$F/b.aci" -- signals 30
 	expect_status 3
 	expect_output signal=TERM
@@ -66,7 +66,7 @@ nothing_left() {
 }
 
 @test "output: each line with time, app and pid" {
-	run_inside "$F/inside.aci" -- echo one two then stderr three
+	run_inside "$F/inside.aci" -- echo one two and stderr three
 	expect_status 0
 	grep -Eq '^\[ *[^]]*\] inside\[[0-9]+\]: one two.?$' <<<"$output" ||
 		fail "$output"
@@ -75,7 +75,7 @@ nothing_left() {
 
 @test "output: also in the log, in CRI line format" {
 	run_inside --uuid-file-save="$D/uuid" "$F/inside.aci" -- echo to-out \
-		then stderr to-err
+		and stderr to-err
 	expect_status 0
 	log=$D/data/pods/run/$(cat "$D/uuid")/logs/inside
 	time='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9.]+(Z|[+-][0-9:]+)'
@@ -92,7 +92,7 @@ nothing_left() {
 }
 
 @test "rkt logs prints them, --app chooses, -f follows to the end" {
-	detach_inside --net=none "$F/a.aci" -- echo first then sleep 2 then \
+	detach_inside --net=none "$F/a.aci" -- echo first and sleep 2 and \
 		echo last --- "$F/b.aci" -- echo other
 	wait_for 10 pod_logged "$uuid" a first
 	timeout 30 "$RKT" --dir="$D/data" logs -f "$uuid" >"$D/follow"
@@ -106,9 +106,9 @@ nothing_left() {
 }
 
 @test "--interactive: a terminal of the caller's size, raw output" {
-	run python3 "$TESTS/cli/pty.py" 33x111 -- "$RKT" --dir="$D/data" \
+	run python3 "$TESTS/cli/terminal.py" 33x111 -- "$RKT" --dir="$D/data" \
 		--insecure-options=image run --net=none --interactive \
-		"$F/inside.aci" -- print-tty then exit-code 4
+		"$F/inside.aci" -- print-tty and exit-code 4
 	expect_status 4
 	expect_value isatty.0 1
 	expect_value isatty.1 1
@@ -119,7 +119,7 @@ nothing_left() {
 }
 
 @test "--interactive: a change of the window size arrives" {
-	run python3 "$TESTS/cli/pty.py" 24x80 ready=1:size:50x100 \
+	run python3 "$TESTS/cli/terminal.py" 24x80 ready=1:size:50x100 \
 		winsize=50x100:send:'\x03' -- "$RKT" --dir="$D/data" \
 		--insecure-options=image run --net=none --interactive \
 		"$F/inside.aci" -- signals 5
@@ -127,17 +127,17 @@ nothing_left() {
 }
 
 @test "--interactive: what is typed arrives" {
-	run python3 "$TESTS/cli/pty.py" 24x80 'ready=1:send:hello pod\n\x04' \
+	run python3 "$TESTS/cli/terminal.py" 24x80 'ready=1:send:hello pod\n\x04' \
 		-- "$RKT" --dir="$D/data" --insecure-options=image run \
-		--net=none --interactive "$F/inside.aci" -- ready then stdin
+		--net=none --interactive "$F/inside.aci" -- ready and stdin
 	expect_status 0
 	expect_output 'stdin=hello pod'
 }
 
 @test "--interactive: ^] three times kills the pod" {
-	run python3 "$TESTS/cli/pty.py" 24x80 'ready=1:send:\x1d\x1d\x1d' \
+	run python3 "$TESTS/cli/terminal.py" 24x80 'ready=1:send:\x1d\x1d\x1d' \
 		-- "$RKT" --dir="$D/data" --insecure-options=image run \
-		--net=none --interactive "$F/inside.aci" -- ready then sleep 30
+		--net=none --interactive "$F/inside.aci" -- ready and sleep 30
 	expect_status 1
 }
 
@@ -161,7 +161,7 @@ nothing_left() {
 }
 
 @test "rkt stop --force does not ask" {
-	detach_inside --net=none "$F/inside.aci" -- ignore-term then sleep 60
+	detach_inside --net=none "$F/inside.aci" -- ignore-term and sleep 60
 	wait_for 10 pod_logged "$uuid" inside ready=1
 	run rkt stop --force "$uuid"
 	expect_status 0
@@ -183,7 +183,7 @@ nothing_left() {
 
 @test "kill -9 of the supervisor ends the pod, rkt gc leaves nothing" {
 	"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
-		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ignore-term then \
+		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ignore-term and \
 		sleep 60 >"$D/out" 2>&1 &
 	pid=$!
 	wait_for 10 grep -q ready=1 "$D/out"
@@ -195,13 +195,12 @@ nothing_left() {
 	run rkt gc --grace-period=0s
 	expect_status 0
 	nothing_left "$uuid"
-	[ -z "$(ls "$D"/data/pods/run "$D"/data/pods/exited-garbage \
-		"$D"/data/pods/garbage | grep -v :)" ]
+	[ -z "$(find "$D/data/pods" -mindepth 2 -maxdepth 2)" ]
 }
 
 @test "kill -9 of the pod's init ends the pod" {
 	"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
-		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ready then \
+		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ready and \
 		sleep 60 >"$D/out" 2>&1 &
 	pid=$!
 	wait_for 10 grep -q ready=1 "$D/out"
@@ -211,9 +210,9 @@ nothing_left() {
 }
 
 @test "the app sees neither init's memory nor its files" {
-	run_inside "$F/inside.aci" -- readlink /proc/1/exe then \
-		readlink /proc/1/root then ls /proc/1/root then ls /proc/1/fd \
-		then readlink /proc/1/cwd
+	run_inside "$F/inside.aci" -- readlink /proc/1/exe and \
+		readlink /proc/1/root and ls /proc/1/root and ls /proc/1/fd \
+		and readlink /proc/1/cwd
 	expect_status 0
 	expect_no_output readlink=/ ls=
 }
@@ -253,9 +252,9 @@ nothing_left() {
 }
 
 @test "enter runs a command in the app, bound as the app is" {
-	detach_inside --net=none "$F/inside.aci" -- ready then sleep 60
+	detach_inside --net=none "$F/inside.aci" -- ready and sleep 60
 	wait_for 10 pod_logged "$uuid" inside ready=1
-	run rkt enter "$uuid" /inside print-caps then print-ns then \
+	run rkt enter "$uuid" /inside print-caps and print-ns and \
 		exit-code 6
 	expect_status 6
 	expect_value capbnd 00000000a80425fb

@@ -66,7 +66,7 @@ while True:
     c.sendall(b"from-host\n")
     c.close()' &
 	server=$!
-	rkt_run "$F/inside.aci" -- print-net then connect 172.16.28.1 7001
+	rkt_run "$F/inside.aci" -- print-net and connect 172.16.28.1 7001
 	kill "$server"
 	expect_status 0
 	[[ $(value ip.eth0) == 172.16.28.* ]] || fail "$output"
@@ -102,7 +102,7 @@ while True:
 	wait_for 10 pod_logged "$first" inside listen=7003
 	ip=$(rkt status "$first" |
 		sed -n 's/^networks=.*ip4=\([0-9.]*\).*/\1/p')
-	rkt_run "$F/inside.aci" -- print-net then connect "$ip" 7003
+	rkt_run "$F/inside.aci" -- print-net and connect "$ip" 7003
 	expect_status 0
 	expect_output received=from-first
 	[ "$(value ip.eth0)" != "$ip" ]
@@ -112,7 +112,7 @@ while True:
 	skip_without cni
 	skip_without iptables
 	"$RKT" --dir="$D/data" --insecure-options=image run \
-		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ready then \
+		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ready and \
 		sleep 60 >"$D/out" 2>&1 &
 	pid=$!
 	wait_for 10 grep -q ready=1 "$D/out"

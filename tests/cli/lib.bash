@@ -18,6 +18,7 @@ ACTOOL=$BUILD/bin/actool
 INSIDE=$BUILD/tests/inside
 TESTS=$(readlink -f "$BATS_TEST_DIRNAME/..")
 F=$RKT_TEST_DIR/file
+uuid=
 D=$RKT_TEST_DIR/${BATS_TEST_NUMBER:-0}
 export RKT ACTOOL INSIDE TESTS F D
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a command on a pseudo terminal: pty.py ROWSxCOLS [STEP...] -- COMMAND
+"""Runs a command on a pseudo terminal: terminal.py ROWSxCOLS [STEP...] -- COMMAND
 
 A STEP is done when its text has shown up in the output:
     TEXT:send:BYTES       types BYTES (Python escapes) once TEXT was seen
