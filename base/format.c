@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/format.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/strbuf.h"
+
+#define NS_PER_S 1000000000LL
+#define TAB_WIDTH 8
+#define COLUMNS_MAX 16
+
+void format_time_full(struct strbuf *sb, int64_t ns)
+{
+	time_t seconds = ns / NS_PER_S;
+	int ms = (int)(ns % NS_PER_S / 1000000);
+	char text[64], zone[64], fraction[8] = "";
+	struct tm tm;
+
+	if (!localtime_r(&seconds, &tm))
+		return;
+	(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+	(void)strftime(zone, sizeof(zone), "%z %Z", &tm);
+	if (ms > 0)
+		(void)snprintf(fraction, sizeof(fraction), ".%03d", ms);
+	for (size_t n = strlen(fraction); n > 0 && fraction[n - 1] == '0'; n--)
+		fraction[n - 1] = '\0';
+	strbuf_addf(sb, "%s%s %s", text, fraction, zone);
+}
+
+#define MINUTE 60
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define WEEK (7 * DAY)
+#define MONTH (30 * DAY)
+#define YEAR (12 * MONTH)
+
+/* Below LIMIT seconds: FORMAT with the difference in UNITs. */
+static const struct {
+	int64_t limit;
+	int64_t unit; /* 0: the text has no number */
+	const char *text;
+} ago[] = {
+	{1, 0, "now"},
+	{2, 0, "1 second"},
+	{MINUTE, 1, "seconds"},
+	{2 * MINUTE, 0, "1 minute"},
+	{HOUR, MINUTE, "minutes"},
+	{2 * HOUR, 0, "1 hour"},
+	{DAY, HOUR, "hours"},
+	{2 * DAY, 0, "1 day"},
+	{WEEK, DAY, "days"},
+	{2 * WEEK, 0, "1 week"},
+	{MONTH, WEEK, "weeks"},
+	{2 * MONTH, 0, "1 month"},
+	{YEAR, MONTH, "months"},
+	{18 * MONTH, 0, "1 year"},
+	{2 * YEAR, 0, "2 years"},
+	{37LL * YEAR, YEAR, "years"},
+	{INT64_MAX, 0, "a long while"},
+};
+
+void format_time_ago(struct strbuf *sb, int64_t ns, int64_t now_ns)
+{
+	int64_t diff = (now_ns - ns) / NS_PER_S;
+	const char *when = diff < 0 ? "from now" : "ago";
+	size_t i = 0;
+
+	if (diff < 0)
+		diff = -diff;
+	while (diff >= ago[i].limit && ago[i].limit != INT64_MAX)
+		i++;
+	if (i == 0)
+		strbuf_addstr(sb, ago[i].text);
+	else if (ago[i].unit)
+		strbuf_addf(sb, "%lld %s %s", (long long)(diff / ago[i].unit),
+			    ago[i].text, when);
+	else
+		strbuf_addf(sb, "%s %s", ago[i].text, when);
+}
+
+void format_size(struct strbuf *sb, uint64_t bytes)
+{
+	static const char *const units[] = {"B",   "KiB", "MiB", "GiB",
+					    "TiB", "PiB", "EiB"};
+	double value = (double)bytes;
+	size_t i = 0;
+
+	for (; value >= 1024 && i + 1 < sizeof(units) / sizeof(*units); i++)
+		value /= 1024;
+	value = (double)(uint64_t)(value * 10 + 0.5) / 10;
+	strbuf_addf(sb, i > 0 && value < 10 ? "%.1f %s" : "%.0f %s", value,
+		    units[i]);
+}
+
+/* Characters, not bytes: continuation bytes of UTF-8 don't count. */
+static size_t text_width(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += ((unsigned char)s[i] & 0xc0) != 0x80;
+	return n;
+}
+
+static void measure(const char *text, size_t widths[COLUMNS_MAX])
+{
+	size_t column = 0;
+
+	while (*text) {
+		size_t len = strcspn(text, "\t\n");
+		size_t width = text_width(text, len) + 1;
+
+		width = (width + TAB_WIDTH - 1) / TAB_WIDTH * TAB_WIDTH;
+		if (text[len] == '\t' && column < COLUMNS_MAX &&
+		    width > widths[column])
+			widths[column] = width;
+		column = text[len] == '\t' ? column + 1 : 0;
+		text += len + (text[len] != '\0');
+	}
+}
+
+void format_table(struct strbuf *sb, const char *text)
+{
+	size_t widths[COLUMNS_MAX] = {0};
+	size_t column = 0;
+
+	measure(text, widths);
+	while (*text) {
+		size_t len = strcspn(text, "\t\n");
+		size_t width = text_width(text, len);
+
+		strbuf_add(sb, text, len);
+		if (text[len] == '\n')
+			strbuf_addch(sb, '\n');
+		do {
+			if (text[len] != '\t')
+				break;
+			strbuf_addch(sb, '\t');
+			width = (width / TAB_WIDTH + 1) * TAB_WIDTH;
+		} while (column < COLUMNS_MAX && width < widths[column]);
+		column = text[len] == '\t' ? column + 1 : 0;
+		text += len + (text[len] != '\0');
+	}
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/format.h"
+#include "base/strbuf.h"
+
+#define S 1000000000LL
+
+Test(format, time_full)
+{
+	static const struct {
+		int64_t ns;
+		const char *want;
+	} tests[] = {
+		{0, "1970-01-01 00:00:00 +0000 UTC"},
+		{1447415110 * S, "2015-11-13 11:45:10 +0000 UTC"},
+		{1447415110 * S + 120000000,
+		 "2015-11-13 11:45:10.12 +0000 UTC"},
+		{1447415110 * S + 999999999,
+		 "2015-11-13 11:45:10.999 +0000 UTC"},
+		{1447415110 * S + 999, "2015-11-13 11:45:10 +0000 UTC"},
+	};
+
+	setenv("TZ", "UTC", 1);
+	tzset();
+	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
+		cleanup_strbuf struct strbuf sb = STRBUF_INIT;
+
+		format_time_full(&sb, tests[i].ns);
+		cr_expect_str_eq(sb.buf, tests[i].want);
+	}
+}
+
+Test(format, time_ago)
+{
+	static const struct {
+		int64_t ago;
+		const char *want;
+	} tests[] = {
+		{0, "now"},
+		{1, "1 second ago"},
+		{59, "59 seconds ago"},
+		{60, "1 minute ago"},
+		{121, "2 minutes ago"},
+		{3600, "1 hour ago"},
+		{86400, "1 day ago"},
+		{3 * 86400, "3 days ago"},
+		{8 * 86400, "1 week ago"},
+		{15 * 86400, "2 weeks ago"},
+		{70 * 86400, "2 months ago"},
+		{400 * 86400, "1 year ago"},
+		{600 * 86400, "2 years ago"},
+		{1000 * 86400, "2 years ago"},
+		{40LL * 366 * 86400, "a long while ago"},
+		{-120, "2 minutes from now"},
+	};
+
+	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
+		cleanup_strbuf struct strbuf sb = STRBUF_INIT;
+
+		format_time_ago(&sb, 1700000000 * S - tests[i].ago * S,
+				1700000000 * S);
+		cr_expect_str_eq(sb.buf, tests[i].want, "%lld: %s",
+				 (long long)tests[i].ago, sb.buf);
+	}
+}
+
+Test(format, size)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *want;
+	} tests[] = {
+		{0, "0 B"},
+		{9, "9 B"},
+		{1023, "1023 B"},
+		{1024, "1.0 KiB"},
+		{4404019, "4.2 MiB"},
+		{44040192, "42 MiB"},
+		{5ULL << 30, "5.0 GiB"},
+	};
+
+	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
+		cleanup_strbuf struct strbuf sb = STRBUF_INIT;
+
+		format_size(&sb, tests[i].bytes);
+		cr_expect_str_eq(sb.buf, tests[i].want);
+	}
+}
+
+Test(format, table)
+{
+	static const struct {
+		const char *text, *want;
+	} tests[] = {
+		{"", ""},
+		{"A\tB\n", "A\tB\n"},
+		{"ID\tNAME\nlong-cell\tx\n", "ID\t\tNAME\nlong-cell\tx\n"},
+		{"1234567\tx\n12345678\ty\n", "1234567\t\tx\n12345678\ty\n"},
+		{"a\tb\t\n\tc\t\n", "a\tb\t\n\tc\t\n"},
+		{"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\tx\n",
+		 "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\tx\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
+		cleanup_strbuf struct strbuf sb = STRBUF_INIT;
+
+		format_table(&sb, tests[i].text);
+		cr_expect_str_eq(sb.buf, tests[i].want, "%zu: %s", i, sb.buf);
+	}
+}
