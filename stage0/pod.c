@@ -20,6 +20,7 @@
 #include "base/lock.h"
 #include "base/path.h"
 #include "base/strbuf.h"
+#include "base/test_hooks.h"
 #include "spec/acname.h"
 #include "spec/stage1_abi.h"
 
@@ -300,7 +301,7 @@ static int make_embryo(struct pods *pods, const char *uuid, struct error *err)
 	return 0;
 }
 
-int pod_new(struct pods *pods, struct pod *ret, struct error *err)
+static int try_new(struct pods *pods, struct pod *ret, struct error *err)
 {
 	cleanup_pod struct pod pod = POD_INIT;
 	char uuid[UUID_TEXT_LEN + 1];
@@ -312,21 +313,32 @@ int pod_new(struct pods *pods, struct pod *ret, struct error *err)
 		return r;
 	uuid_format(&random, uuid);
 	r = make_embryo(pods, uuid, err);
+	test_stop_at("new-embryo");
 	if (r == 0)
 		r = pod_open_in(pods, POD_EMBRYO, uuid, &pod, err);
 	if (r < 0)
 		return r;
-	/* gc may have taken the embryo for a dead one: then the move fails. */
 	r = lock_wait(pod.fd, LOCK_EX);
 	if (r < 0)
 		return error_sys(err, -r, "lock pod %s", uuid);
 	pod.locked = true;
 	r = pod_move(&pod, POD_PREPARE, false, err);
+	test_stop_at("new-prepare");
 	if (r < 0)
 		return r;
 	*ret = pod;
 	pod = (struct pod)POD_INIT;
 	return 0;
+}
+
+int pod_new(struct pods *pods, struct pod *ret, struct error *err)
+{
+	int r = -ENOENT;
+
+	/* gc takes an embryo for a dead one if it comes before the lock. */
+	for (int tries = 0; r == -ENOENT && tries < 5; tries++)
+		r = try_new(pods, ret, err);
+	return r;
 }
 
 /* True if the path PHASE/UUID still is the directory we have open. */
