@@ -493,6 +493,21 @@ bool json_get_checked(const struct json_node *object, const char *key,
 	return true;
 }
 
+void json_for_each(const struct json_node *object, const char *key,
+		   void (*read)(const struct json_node *item, void *arg),
+		   void *arg)
+{
+	struct json_node array, item;
+	size_t n;
+
+	if (!json_member(object, key, &array) || !json_want_array(&array))
+		return;
+	n = json_n_items(&array);
+	for (size_t i = 0; i < n; i++)
+		if (json_item(&array, i, &item))
+			read(&item, arg);
+}
+
 int json_strv_parse(const char *buf, size_t len, struct strv *ret,
 		    struct error *err)
 {

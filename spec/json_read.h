@@ -147,6 +147,11 @@ bool json_get_checked(const struct json_node *object, const char *key,
 		      int (*check)(const char *s, struct error *err),
 		      char **ret);
 
+/* Calls READ for each element of the array KEY, if it is there. */
+void json_for_each(const struct json_node *object, const char *key,
+		   void (*read)(const struct json_node *item, void *arg),
+		   void *arg);
+
 /* BUF is a JSON array of strings. */
 int json_strv_parse(const char *buf, size_t len, struct strv *ret,
 		    struct error *err);

@@ -11,35 +11,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "spec/app.h"
 #include "spec/isolator.h"
 #include "spec/json_write.h"
-#include "spec/mount.h"
 #include "spec/name_value.h"
 #include "spec/port.h"
+#include "spec/runtime_app.h"
 #include "spec/volume.h"
 
 struct error;
 struct problems;
 struct strbuf;
-
-struct runtime_image {
-	char *name; /* AC Identifier; NULL = not given */
-	char *id;   /* NULL = not given; image_id_parse() before use */
-	struct name_values labels;
-};
-
-/* One element of "apps". */
-struct runtime_app {
-	char *name; /* AC Name; NULL = not given */
-	struct runtime_image image;
-	bool has_app;
-	struct app app; /* replaces the image's app as a whole */
-	bool read_only_rootfs;
-	struct mount *mounts;
-	size_t n_mounts;
-	struct name_values annotations;
-};
 
 struct pod_manifest {
 	char *ac_version; /* NULL = not given */
@@ -59,11 +40,6 @@ struct pod_manifest {
 	{                                                                      \
 		0                                                              \
 	}
-#define RUNTIME_APP_INIT                                                       \
-	{                                                                      \
-		0                                                              \
-	}
-
 /* -EINVAL with line and column or JSON path; *RET is set only on success. */
 int pod_manifest_parse(const char *buf, size_t len, struct pod_manifest *ret,
 		       struct error *err);
@@ -76,10 +52,13 @@ int pod_manifest_validate(const char *buf, size_t len,
 /*
  * Nothing missing that an executor needs: acVersion, at least one app and no
  * more than POD_APPS_MAX, app names, full image IDs, mount volumes that
- * exist and absolute paths, volumes and ports in range, no port name twice.
+ * exist and absolute paths, volumes, ports and quantities in range.
  */
 int pod_manifest_check_runnable(const struct pod_manifest *pm,
 				struct error *err);
+
+/* The part of it that concerns an app object, of an image too. */
+int app_check_runnable(const struct app *app, struct error *err);
 
 void pod_manifest_write(const struct pod_manifest *pm, enum json_style style,
 			struct strbuf *out);
@@ -89,16 +68,9 @@ struct runtime_app *pod_manifest_find_app(const struct pod_manifest *pm,
 					  const char *name);
 const struct volume *pod_manifest_find_volume(const struct pod_manifest *pm,
 					      const char *name);
-/* A new zeroed element at the end, borrowed until the next one. */
+/* New zeroed elements at the end, borrowed until the next one. */
 struct runtime_app *pod_manifest_add_app(struct pod_manifest *pm);
-
-/* One app alone, as in generations/APP/N/app. */
-int runtime_app_parse(const char *buf, size_t len, struct runtime_app *ret,
-		      struct error *err);
-void runtime_app_release(struct runtime_app *ra);
-#define cleanup_runtime_app __attribute__((__cleanup__(runtime_app_release)))
-void runtime_app_copy(struct runtime_app *ret, const struct runtime_app *ra);
-void runtime_app_write(const struct runtime_app *ra, enum json_style style,
-		       struct strbuf *out);
+struct volume *pod_manifest_add_volume(struct pod_manifest *pm);
+struct exposed_port *pod_manifest_add_port(struct pod_manifest *pm);
 
 #endif
