@@ -132,21 +132,25 @@ static void row_help(const struct option_row *row, struct strbuf *sb)
 		    row->implied ? "]" : "", row->help);
 }
 
-void option_help(const struct option_row *rows, struct strbuf *sb)
+void option_help(const struct option_row *const *tables, size_t n,
+		 struct strbuf *sb)
 {
 	cleanup_free const struct option_row **sorted = NULL;
-	size_t n = 0;
+	size_t n_sorted = 0;
 
-	for (const struct option_row *row = rows; row && row->name; row++) {
-		if (row->flags & (OPTION_HIDDEN | OPTION_DEPRECATED))
-			continue;
-		sorted = xreallocarray(sorted, n + 1,
-				       sizeof(const struct option_row *));
-		sorted[n++] = row;
+	for (size_t i = 0; i < n; i++) {
+		const struct option_row *row = tables[i];
+
+		for (; row && row->name; row++) {
+			if (row->flags & (OPTION_HIDDEN | OPTION_DEPRECATED))
+				continue;
+			sorted = xreallocarray(sorted, n_sorted + 1,
+					       sizeof(row));
+			sorted[n_sorted++] = row;
+		}
 	}
-	if (n > 0)
-		qsort(sorted, n, sizeof(const struct option_row *),
-		      row_compare);
-	for (size_t i = 0; i < n; i++)
+	if (n_sorted > 0)
+		qsort(sorted, n_sorted, sizeof(*sorted), row_compare);
+	for (size_t i = 0; i < n_sorted; i++)
 		row_help(sorted[i], sb);
 }

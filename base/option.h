@@ -72,7 +72,8 @@ bool option_is_flag(const char *arg);
 int option_apply(const struct option_set *sets, size_t n, char *const *argv,
 		 struct error *err);
 
-/* Appends "      --name=shown<TAB>help" lines, sorted by name. */
-void option_help(const struct option_row *rows, struct strbuf *sb);
+/* Appends "      --name=shown<TAB>help" lines of N tables, sorted by name. */
+void option_help(const struct option_row *const *tables, size_t n,
+		 struct strbuf *sb);
 
 #endif

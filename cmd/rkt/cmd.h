@@ -60,6 +60,8 @@ enum command_flags {
 	/* Flags stop at the first word that is none: what follows belongs
 	 * to another program or to the app grammar. */
 	CMD_NON_INTERSPERSED = 1 << 2,
+	/* parse() reads all words itself, flags included. */
+	CMD_OWN_FLAGS = 1 << 3,
 };
 
 struct command;
@@ -81,6 +83,8 @@ struct command {
 	const char *description;	  /* may be NULL */
 	unsigned int flags;		  /* enum command_flags */
 	const struct option_row *options; /* may be NULL */
+	/* More rows for help, NULL-terminated; may be NULL. */
+	const struct option_row *const *more_options;
 	size_t opts_size;
 	/* Sets defaults in call->opts before flags are read; may be NULL. */
 	void (*init)(void *opts);

@@ -46,6 +46,24 @@ static void add_indented(struct strbuf *sb, const char *text)
 	}
 }
 
+static void help_of_options(const struct command *command, struct strbuf *sb)
+{
+	const struct option_row *tables[8] = {command->options};
+	size_t n = 1;
+
+	for (const struct option_row *const *more = command->more_options;
+	     more && *more && n < 8; more++)
+		tables[n++] = *more;
+	option_help(tables, n, sb);
+}
+
+static void help_of_globals(struct strbuf *sb)
+{
+	const struct option_row *rows = globals_rows;
+
+	option_help(&rows, 1, sb);
+}
+
 void cmd_help(const struct command *const *path, struct strbuf *sb)
 {
 	const struct command *command = path[0];
@@ -71,10 +89,10 @@ void cmd_help(const struct command *const *path, struct strbuf *sb)
 	}
 	if (command->options) {
 		strbuf_addstr(sb, "\nOPTIONS:\n");
-		option_help(command->options, sb);
+		help_of_options(command, sb);
 	}
 	strbuf_addstr(sb, root ? "\nOPTIONS:\n" : "\nGLOBAL OPTIONS:\n");
-	option_help(globals_rows, sb);
+	help_of_globals(sb);
 }
 
 static void print_usage(const struct command *command, struct strbuf *sb)
@@ -84,7 +102,7 @@ static void print_usage(const struct command *command, struct strbuf *sb)
 	strbuf_addf(sb, "Usage:\n  rkt %s%s%s\n",
 		    command == &cmd_root ? "" : command->name,
 		    command == &cmd_root ? "" : " ", command->usage);
-	option_help(command->options, &rows);
+	help_of_options(command, &rows);
 	if (rows.len > 0)
 		strbuf_addf(sb, "\nFlags:\n%s", rows.buf);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -78,6 +79,14 @@ static bool takes_value(const struct command *command, const char *name)
 
 	if (row)
 		return !row->implied;
+	for (const struct option_row *const *more = command->more_options;
+	     more && *more; more++) {
+		const struct option_set set = {.rows = *more};
+
+		row = option_find(&set, 1, name, strlen(name), NULL);
+		if (row)
+			return !row->implied;
+	}
 	for (const struct command *const *c = command->subcommands; c && *c;
 	     c++)
 		if (takes_value(*c, name))
@@ -169,8 +178,12 @@ static int read_flags(struct cmd_call *call, struct globals *globals,
 static int read_arguments(struct cmd_call *call, struct globals *globals,
 			  struct error *err)
 {
-	int r = read_flags(call, globals, err);
+	int r = 0;
 
+	if (!(call->command->flags & CMD_OWN_FLAGS))
+		r = read_flags(call, globals, err);
+	else if (call->argc > 0 && strcmp(call->argv[0], "-h") == 0)
+		globals->help = true;
 	if (r == 0 && !globals->help && call->command->parse)
 		r = call->command->parse(call, err);
 	return r;
@@ -218,6 +231,7 @@ int main(int argc, char **argv)
 	struct error err = ERROR_INIT;
 	int used;
 
+	(void)umask(022);
 	globals_init(&globals);
 	take_command_words(&argc, argv, words);
 	used = cmd_find(words, path);

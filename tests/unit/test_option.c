@@ -103,8 +103,9 @@ Test(option, values)
 Test(option, help)
 {
 	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
+	const struct option_row *table = rows;
 
-	option_help(rows, &sb);
+	option_help(&table, 1, &sb);
 	cr_expect_str_eq(sb.buf, "      --full[=false]\tall of it\n"
 				 "      --list=\tseveral\n"
 				 "      --name=\"\"\ta name\n"
