@@ -58,7 +58,7 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libarchive-dev libssl-dev \
 DEPS_RUN := containernetworking-plugins iptables
 DEPS_CHECK := libcriterion-dev clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
-	redis-server python3-minimal iproute2 procps util-linux socat \
+	redis-server python3 iproute2 procps util-linux socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck
 DEPS_BENCH := crun bubblewrap podman
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
@@ -171,11 +171,12 @@ $(B)/tests/unit: $(unit_OBJ) $(LAYERS:%=$(B)/lib%.a)
 check-unit: $(B)/tests/unit
 	sh tests/run-unit.sh $(B)/tests/unit '$(FILTER)'
 
-$(B)/tests/inside: tests/inside.c $(B)/flags
+# Programs the tests run, inside pods or beside them.
+$(B)/tests/inside $(B)/tests/load: $(B)/tests/%: tests/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -std=gnu17 -O2 $(WARN) -static -o $@ $<
 
-check-cli: all $(B)/tests/inside
+check-cli: all $(B)/tests/inside $(B)/tests/load
 	BUILD=$(B) sh tests/run-cli.sh $(BATS)
 
 $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LAYERS:%=$(B)/lib%.a) $(filter-out %/main.o,$(stage1_SRC:%.c=$(B)/obj/%.o))
@@ -211,7 +212,7 @@ check-san: deps
 	MAKE='$(MAKE)' sh tests/check.sh san
 
 demo: deps
-	$(MAKE) all
+	$(MAKE) all $(B)/tests/load
 	BUILD=$(B) sh tests/demo.sh
 
 bench: DEPS += $(DEPS_BENCH)
