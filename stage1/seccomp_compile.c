@@ -127,7 +127,7 @@ static int i386_direct_number(const char *name)
 		{"semget", 393},      {"semctl", 394},	   {"shmget", 395},
 		{"shmctl", 396},      {"shmat", 397},	   {"shmdt", 398},
 		{"msgget", 399},      {"msgsnd", 400},	   {"msgrcv", 401},
-		{"msgctl", 402},
+		{"msgctl", 402},      {"recvmmsg", 337},   {"sendmmsg", 345},
 	};
 
 	for (size_t i = 0; i < sizeof(direct) / sizeof(direct[0]); i++)
@@ -152,25 +152,43 @@ static void put_subcall(struct answers *answers, int nr, uint32_t answer)
 		answers->ipc[-nr - 200] = answer;
 }
 
+static bool rule_needs_tail(const struct seccomp_plan *plan,
+			    const struct seccomp_rule *rule)
+{
+	return matches[rule->match].n > 0 &&
+	       rule->action != plan->default_action;
+}
+
+static uint32_t answer_of(const struct seccomp_plan *plan,
+			  const struct seccomp_rule *rule)
+{
+	switch (rule->match) {
+	case SECCOMP_MATCH_ALWAYS:
+		return rule->action;
+	case SECCOMP_MATCH_BARRIER:
+		return GO_BARRIER;
+	default:
+		return rule_needs_tail(plan, rule) ? GO_TAIL
+						   : plan->default_action;
+	}
+}
+
 static void put_rule(struct answers *answers, uint32_t arch,
+		     const struct seccomp_plan *plan,
 		     const struct seccomp_rule *rule)
 {
-	bool always = rule->match == SECCOMP_MATCH_ALWAYS;
-	bool barrier = rule->match == SECCOMP_MATCH_BARRIER;
-	uint32_t answer = always    ? rule->action
-			  : barrier ? GO_BARRIER
-				    : GO_TAIL;
+	uint32_t answer = answer_of(plan, rule);
 	int nr = seccomp_modern_number(rule->name);
 
 	if (nr < 0)
 		nr = seccomp_syscall_resolve_name_arch(arch, rule->name);
 	put_number(answers, nr, answer);
-	if (barrier)
+	if (rule->match == SECCOMP_MATCH_BARRIER)
 		answers->bind = rule->action;
 	if (arch != SCMP_ARCH_X86 || nr >= 0)
 		return;
 	put_number(answers, i386_direct_number(rule->name), answer);
-	if (always || barrier || matches[rule->match].subcall)
+	if (answer != GO_TAIL || matches[rule->match].subcall)
 		put_subcall(answers, nr, rule->action);
 }
 
@@ -213,7 +231,7 @@ static void answers_make(const struct seccomp_plan *plan, uint32_t arch,
 		ret->ipc[i] = ipc ? ipc->action : plan->default_action;
 	}
 	for (size_t i = 0; i < plan->n_rules; i++)
-		put_rule(ret, arch, &plan->rules[i]);
+		put_rule(ret, arch, plan, &plan->rules[i]);
 	if (arch != SCMP_ARCH_X86)
 		return;
 	if (plan->notify_bind &&
@@ -223,16 +241,24 @@ static void answers_make(const struct seccomp_plan *plan, uint32_t arch,
 	settle_mux(ret, 117, ret->ipc, GO_IPC);
 }
 
-/* --- head
- * --------------------------------------------------------------------- */
+/* --- program ----------------------------------------------------------------
+ */
 
+/*
+ * Built from its end to its start: every target of a jump is known when the
+ * jump is made, and an answer already there is shared instead of repeated
+ * (the kernel pays 0.4 us for each RET it translates).
+ */
 struct program {
 	struct sock_filter insns[BPF_MAXINSNS];
-	size_t n;
+	size_t start; /* insns[start..] is the program so far */
 	bool overflow;
-	/* Jumps to the tail, which is placed last. */
-	size_t to_tail[NUMBERS * N_ARCHES];
-	size_t n_to_tail;
+	size_t tail;
+	struct {
+		uint32_t answer;
+		size_t at;
+	} known[16]; /* the nearest instruction that gives an answer */
+	size_t n_known;
 };
 
 struct range {
@@ -240,28 +266,48 @@ struct range {
 	uint32_t answer;
 };
 
-static void emit(struct program *p, uint16_t code, uint32_t k, uint8_t jt,
-		 uint8_t jf)
+static size_t emit(struct program *p, uint16_t code, uint32_t k, uint8_t jt,
+		   uint8_t jf)
 {
-	if (p->n == BPF_MAXINSNS) {
+	if (p->start == 0) {
 		p->overflow = true;
-		return;
+		return 0;
 	}
-	p->insns[p->n++] = (struct sock_filter)BPF_JUMP(code, k, jt, jf);
+	p->insns[--p->start] = (struct sock_filter)BPF_JUMP(code, k, jt, jf);
+	return p->start;
 }
 
-static void emit_load(struct program *p, size_t offset)
+static size_t emit_load(struct program *p, size_t offset)
 {
-	emit(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
+	return emit(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
 }
 
-static void emit_ret(struct program *p, uint32_t action)
+static size_t emit_goto(struct program *p, size_t target)
 {
-	emit(p, BPF_RET | BPF_K, action, 0, 0);
+	return emit(p, BPF_JMP | BPF_JA, (uint32_t)(target - p->start), 0, 0);
 }
 
-static void emit_ranges(struct program *p, const struct answers *answers,
-			const struct range *ranges, size_t n);
+/* TARGET, or a jump to it where a conditional jump (8 bits) made after N more
+ * instructions would not reach it. */
+static size_t within_reach(struct program *p, size_t target, size_t n)
+{
+	return target - (p->start - n) <= 255 || p->overflow
+		       ? target
+		       : emit_goto(p, target);
+}
+
+static size_t emit_branch(struct program *p, uint16_t op, uint32_t k,
+			  size_t yes, size_t no)
+{
+	/* Two jumps may have to be put in between. */
+	yes = within_reach(p, yes, 2);
+	no = within_reach(p, no, 1);
+	return emit(p, BPF_JMP | op | BPF_K, k, (uint8_t)(yes - p->start),
+		    (uint8_t)(no - p->start));
+}
+
+static size_t emit_ranges(struct program *p, const struct answers *answers,
+			  const struct range *ranges, size_t n);
 
 static size_t ranges_of(const uint32_t *answers, size_t n, struct range *ret)
 {
@@ -274,75 +320,94 @@ static size_t ranges_of(const uint32_t *answers, size_t n, struct range *ret)
 	return n_ranges;
 }
 
-static void emit_mux(struct program *p, const uint32_t *sub, uint32_t mask)
+static size_t emit_mux(struct program *p, const uint32_t *sub, uint32_t mask)
 {
 	struct range ranges[SUBCALLS];
 	size_t n = ranges_of(sub, SUBCALLS, ranges);
+	size_t first = emit_ranges(p, NULL, ranges, n);
 
-	emit_load(p, offsetof(struct seccomp_data, args));
+	if (first != p->start)
+		emit_goto(p, first);
 	emit(p, BPF_ALU | BPF_AND | BPF_K, mask, 0, 0);
-	emit_ranges(p, NULL, ranges, n);
+	return emit_load(p, offsetof(struct seccomp_data, args));
 }
 
-static void emit_answer(struct program *p, const struct answers *answers,
-			uint32_t answer)
+static size_t answer_at(struct program *p, const struct answers *answers,
+			uint32_t answer);
+
+/* An int: the upper half of the register may be anything. */
+static size_t emit_barrier(struct program *p, const struct answers *answers)
+{
+	size_t other = answer_at(p, answers, answers->bind);
+	size_t barrier = answer_at(p, answers, SECCOMP_RET_USER_NOTIF);
+
+	emit_branch(p, BPF_JEQ, UINT32_MAX, barrier, other);
+	return emit_load(p, offsetof(struct seccomp_data, args));
+}
+
+static size_t emit_answer(struct program *p, const struct answers *answers,
+			  uint32_t answer)
 {
 	switch (answer) {
 	case GO_TAIL:
-		p->to_tail[p->n_to_tail++] = p->n;
-		emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
-		break;
+		return emit_goto(p, p->tail);
 	case GO_SOCKETCALL:
-		emit_mux(p, answers->socketcall, UINT32_MAX);
-		break;
+		return emit_mux(p, answers->socketcall, UINT32_MAX);
 	case GO_IPC: /* the upper half is a version */
-		emit_mux(p, answers->ipc, 0xffff);
-		break;
-	case GO_BARRIER: /* an int: the upper half may be anything */
-		emit_load(p, offsetof(struct seccomp_data, args));
-		emit(p, BPF_JMP | BPF_JEQ | BPF_K, UINT32_MAX, 0, 1);
-		emit_ret(p, SECCOMP_RET_USER_NOTIF);
-		emit_ret(p, answers->bind);
-		break;
+		return emit_mux(p, answers->ipc, 0xffff);
+	case GO_BARRIER:
+		return emit_barrier(p, answers);
 	default:
-		emit_ret(p, answer);
+		return emit(p, BPF_RET | BPF_K, answer, 0, 0);
 	}
 }
 
-/* A right branch farther than a conditional jump reaches (255) goes through
- * a JA, for which one instruction is kept free when that may be needed. */
-static void emit_ranges(struct program *p, const struct answers *answers,
-			const struct range *ranges, size_t n)
+/* Where ANSWER is given: an instruction near enough, or a new one. */
+static size_t answer_at(struct program *p, const struct answers *answers,
+			uint32_t answer)
+{
+	const size_t n_max = sizeof(p->known) / sizeof(p->known[0]);
+	size_t at;
+	size_t i;
+
+	for (i = 0; i < p->n_known && p->known[i].answer != answer; i++)
+		;
+	if (i < p->n_known && p->known[i].at - p->start < 200)
+		return p->known[i].at;
+	at = emit_answer(p, answers, answer);
+	/* Something inside it may have been noted meanwhile. */
+	for (i = 0; i < p->n_known && p->known[i].answer != answer; i++)
+		;
+	if (i < n_max) {
+		p->known[i].answer = answer;
+		p->known[i].at = at;
+		p->n_known = i == p->n_known ? i + 1 : p->n_known;
+	}
+	return at;
+}
+
+static size_t emit_ranges(struct program *p, const struct answers *answers,
+			  const struct range *ranges, size_t n)
 {
 	const size_t half = n / 2;
-	bool far = n > 100;
-	size_t branch = p->n;
+	size_t right;
 	size_t left;
 
-	if (n == 1) {
-		emit_answer(p, answers, ranges[0].answer);
-		return;
-	}
-	emit(p, BPF_JMP | BPF_JGE | BPF_K, ranges[half].first, 0, far ? 1 : 0);
-	if (far)
-		emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
-	left = p->n;
-	emit_ranges(p, answers, ranges, half);
-	if (p->overflow)
-		return;
-	if (far)
-		p->insns[branch + 1].k = (uint32_t)(p->n - left);
-	else
-		p->insns[branch].jt = (uint8_t)(p->n - left);
-	emit_ranges(p, answers, ranges + half, n - half);
+	if (n == 1)
+		return answer_at(p, answers, ranges[0].answer);
+	right = emit_ranges(p, answers, ranges + half, n - half);
+	left = emit_ranges(p, answers, ranges, half);
+	return emit_branch(p, BPF_JGE, ranges[half].first, right, left);
 }
 
+/* The code for ARCH; what is of another goes on at NEXT. */
 static void emit_arch(struct program *p, const struct seccomp_plan *plan,
 		      uint32_t arch)
 {
 	struct answers answers;
 	struct range ranges[NUMBERS + 2];
-	size_t branch = p->n + 1;
+	size_t next = p->start;
+	size_t first;
 	size_t n;
 
 	answers_make(plan, arch, &answers);
@@ -353,12 +418,13 @@ static void emit_arch(struct program *p, const struct seccomp_plan *plan,
 	if (arch == SCMP_ARCH_X86_64 && answers.newer != ENOSYS_ANSWER)
 		ranges[n++] = (struct range){0x40000000, ENOSYS_ANSWER};
 
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, arch, 1, 0);
-	emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
-	emit_load(p, offsetof(struct seccomp_data, nr));
-	emit_ranges(p, &answers, ranges, n);
-	if (!p->overflow)
-		p->insns[branch].k = (uint32_t)(p->n - branch - 1);
+	/* The multiplexers' answers are this architecture's. */
+	p->n_known = 0;
+	first = emit_ranges(p, &answers, ranges, n);
+	if (first != p->start)
+		emit_goto(p, first);
+	first = emit_load(p, offsetof(struct seccomp_data, nr));
+	emit_branch(p, BPF_JEQ, arch, first, next);
 }
 
 /* --- tail
@@ -399,8 +465,7 @@ static int fill_context(scmp_filter_ctx ctx, const struct seccomp_plan *plan,
 	for (size_t i = 0; i < plan->n_rules; i++) {
 		const struct seccomp_rule *rule = &plan->rules[i];
 
-		if (matches[rule->match].n == 0 ||
-		    rule->action == plan->default_action)
+		if (!rule_needs_tail(plan, rule))
 			continue;
 		r = add_match(ctx, rule);
 		if (r < 0)
@@ -416,8 +481,8 @@ static int emit_tail(struct program *p, const struct seccomp_plan *plan,
 	scmp_filter_ctx ctx cleanup_with(release_context) =
 		seccomp_init(plan->default_action);
 	int fd cleanup_fd = -EBADF;
-	size_t room = sizeof(p->insns) - p->n * sizeof(p->insns[0]);
-	ssize_t n;
+	size_t len;
+	off_t size;
 	int r;
 
 	if (!ctx)
@@ -431,40 +496,53 @@ static int emit_tail(struct program *p, const struct seccomp_plan *plan,
 	r = seccomp_export_bpf(ctx, fd);
 	if (r < 0)
 		return error_sys(err, -r, "seccomp: export the filter");
-	n = pread_full(fd, &p->insns[p->n], room, 0);
-	if (n < 0)
-		return error_sys(err, (int)-n, "seccomp: read the filter");
-	if ((size_t)n == room || (size_t)n % sizeof(p->insns[0]) != 0)
+	size = lseek(fd, 0, SEEK_END);
+	if (size < 0)
+		return error_sys(err, errno, "seccomp: size the filter");
+	len = (size_t)size / sizeof(p->insns[0]);
+	if (len > p->start)
 		return error_set(err, E2BIG, "seccomp: the filter is too long");
-	for (size_t i = 0; i < p->n_to_tail; i++)
-		p->insns[p->to_tail[i]].k =
-			(uint32_t)(p->n - p->to_tail[i] - 1);
-	p->n += (size_t)n / sizeof(p->insns[0]);
+	p->start -= len;
+	p->tail = p->start;
+	if (pread_full(fd, &p->insns[p->start], (size_t)size, 0) != size)
+		return error_set(err, EIO, "seccomp: read the filter");
 	return 0;
+}
+
+static bool needs_tail(const struct seccomp_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_rules; i++)
+		if (rule_needs_tail(plan, &plan->rules[i]))
+			return true;
+	return false;
 }
 
 int seccomp_compile(const struct seccomp_plan *plan, struct sock_fprog *ret,
 		    struct error *err)
 {
 	struct program *p cleanup_free = xcalloc(1, sizeof(*p));
+	size_t n;
 	int r;
 
 	*ret = (struct sock_fprog){0};
 	if (plan->n_rules == 0 && plan->default_action == SECCOMP_RET_ALLOW)
 		return 0;
-	emit_load(p, offsetof(struct seccomp_data, arch));
-	for (size_t i = 0; i < N_ARCHES; i++)
-		emit_arch(p, plan, arches[i]);
-	emit_ret(p, ENOSYS_ANSWER);
-	if (p->overflow)
-		return error_set(err, E2BIG, "seccomp: the filter is too long");
-	if (p->n_to_tail > 0) {
+	p->start = BPF_MAXINSNS;
+	if (needs_tail(plan)) {
 		r = emit_tail(p, plan, err);
 		if (r < 0)
 			return r;
 	}
-	ret->filter = xreallocarray(NULL, p->n, sizeof(p->insns[0]));
-	memcpy(ret->filter, p->insns, p->n * sizeof(p->insns[0]));
-	ret->len = (unsigned short)p->n;
+	emit(p, BPF_RET | BPF_K, ENOSYS_ANSWER, 0, 0);
+	for (size_t i = N_ARCHES; i > 0; i--)
+		emit_arch(p, plan, arches[i - 1]);
+	emit_load(p, offsetof(struct seccomp_data, arch));
+	if (p->overflow)
+		return error_set(err, E2BIG, "seccomp: the filter is too long");
+
+	n = BPF_MAXINSNS - p->start;
+	ret->filter = xreallocarray(NULL, n, sizeof(p->insns[0]));
+	memcpy(ret->filter, &p->insns[p->start], n * sizeof(p->insns[0]));
+	ret->len = (unsigned short)n;
 	return 0;
 }
