@@ -30,7 +30,8 @@ rkt-fetch_SRC := $(wildcard cmd/rkt-fetch/*.c)
 actool_SRC := $(wildcard cmd/actool/*.c)
 unit_SRC := $(wildcard tests/unit/test_*.c)
 fuzz_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-tool_SRC := $(wildcard tests/*.c tests/bench/*.c tests/images/*.c)
+inside_SRC := $(wildcard tests/inside/*.c)
+tool_SRC := $(inside_SRC) $(wildcard tests/*.c tests/bench/*.c tests/images/*.c)
 headers := $(wildcard base/*.h spec/*.h aci/*.h stage0/*.h stage1/*.h cmd/*/*.h tests/*/*.h)
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) \
 	$(rkt-fetch_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
@@ -171,10 +172,13 @@ $(B)/tests/unit: $(unit_OBJ) $(LAYERS:%=$(B)/lib%.a)
 check-unit: $(B)/tests/unit
 	sh tests/run-unit.sh $(B)/tests/unit '$(FILTER)'
 
-# Programs the tests run, inside pods or beside them.
-$(B)/tests/inside $(B)/tests/load: $(B)/tests/%: tests/%.c $(B)/flags
+# Programs the tests run, inside pods or beside them: static, and never
+# sanitized.
+$(B)/tests/inside: $(inside_SRC) tests/inside/inside.h
+$(B)/tests/load: tests/load.c
+$(B)/tests/inside $(B)/tests/load: $(B)/flags
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS_ALL) -std=gnu17 -O2 $(WARN) -static -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) -std=gnu17 -O2 $(WARN) -static -o $@ $(filter %.c,$^)
 
 check-cli: all $(B)/tests/inside $(B)/tests/load
 	BUILD=$(B) sh tests/run-cli.sh $(BATS)
