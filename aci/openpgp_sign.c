@@ -44,7 +44,7 @@ static int ffi_open(rnp_ffi_t *ret, struct error *err)
 	return 0;
 }
 
-static int output_take(rnp_output_t output, struct strbuf *ret,
+static int armor_take(rnp_output_t output, struct strbuf *ret,
 		       struct error *err)
 {
 	uint8_t *buf = NULL;
@@ -53,7 +53,11 @@ static int output_take(rnp_output_t output, struct strbuf *ret,
 
 	if (r)
 		return rnp_fail(err, "read OpenPGP output", r);
-	strbuf_add(ret, buf, len);
+	/* The library ends armor lines with CR LF. */
+	for (size_t i = 0; i < len; i++) {
+		if (buf[i] != '\r')
+			strbuf_addch(ret, (char)buf[i]);
+	}
 	return 0;
 }
 
@@ -81,7 +85,7 @@ static int key_export(rnp_key_handle_t key, uint32_t what, struct strbuf *ret,
 		r = rnp_key_export(key, out, what | RNP_KEY_EXPORT_ARMORED);
 	if (r)
 		return rnp_fail(err, "export the key", r);
-	return output_take(out, ret, err);
+	return armor_take(out, ret, err);
 }
 
 static rnp_result_t generate_set(rnp_op_generate_t op,
@@ -321,7 +325,7 @@ static int sign_with(rnp_ffi_t ffi, rnp_key_handle_t key, struct source *source,
 		r = rnp_op_sign_execute(op);
 	if (source->error)
 		return error_sys(err, source->error, "read the image");
-	return r ? rnp_fail(err, "sign", r) : output_take(out, ret, err);
+	return r ? rnp_fail(err, "sign", r) : armor_take(out, ret, err);
 }
 
 int openpgp_sign(const struct strbuf *key, int fd, openpgp_passphrase_fn ask,

@@ -166,11 +166,13 @@ static void *worker(void *arg)
 	int64_t next =
 		now() + period * (int64_t)(intptr_t)arg / (int64_t)load.workers;
 
-	while (!atomic_load(&load.stop)) {
+	for (;;) {
 		struct timespec ts = {next / 1000000000, next % 1000000000};
 
 		(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts,
 				      NULL);
+		if (atomic_load(&load.stop))
+			break;
 		request_once();
 		next += period;
 		if (next < now())

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/actool/manifest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aci/layout.h"
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/strv.h"
+#include "spec/image_manifest.h"
+#include "spec/json_read.h"
+#include "spec/pod_manifest.h"
+
+static const struct kind {
+	const char *name;
+	int (*validate)(const char *buf, size_t len, struct problems *p);
+} kinds[] = {
+	{"ImageManifest", image_manifest_validate},
+	{"PodManifest", pod_manifest_validate},
+};
+
+/* Without a known acKind a document is judged as an image manifest. */
+static const struct kind *kind_of(const char *buf, size_t len)
+{
+	cleanup_json_doc struct json_doc doc = {0};
+	cleanup_free char *name = NULL;
+	struct json_node root;
+
+	if (json_doc_parse(&doc, buf, len, NULL, NULL) < 0)
+		return &kinds[0];
+	root = json_root(&doc);
+	if (!json_want_object(&root))
+		return &kinds[0];
+	json_get_string(&root, "acKind", &name);
+	return name && !strcmp(name, kinds[1].name) ? &kinds[1] : &kinds[0];
+}
+
+/* File names and manifests are outside text: not for the terminal as is. */
+__attribute__((__format__(__printf__, 1, 2))) static void
+print_line(const char *fmt, ...)
+{
+	struct error line = ERROR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line.msg, sizeof(line.msg), fmt, ap);
+	va_end(ap);
+	error_sanitize(&line);
+	log_error("%s", line.msg);
+}
+
+static void print_problem(const char *label, const struct problem *p)
+{
+	bool has_where = p->where && *p->where;
+
+	print_line("%s: %s%s%s%s", label, has_where ? p->where : "",
+		   has_where ? ": " : "", p->is_warning ? "warning: " : "",
+		   p->text);
+}
+
+const char *manifest_report(const char *label, enum manifest_kind want,
+			    const char *buf, size_t len)
+{
+	cleanup_problems struct problems problems = PROBLEMS_INIT;
+	const struct kind *kind =
+		want == MANIFEST_IMAGE ? &kinds[0] : kind_of(buf, len);
+	int r = kind->validate(buf, len, &problems);
+
+	for (size_t i = 0; i < problems.n; i++)
+		print_problem(label, &problems.v[i]);
+	return r < 0 ? NULL : kind->name;
+}
+
+int layout_report(const char *path, struct aci_layout *ret, struct error *err)
+{
+	cleanup_fd int dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_strv struct strv problems = STRV_INIT;
+	cleanup_free char *label = NULL;
+	int r;
+
+	if (dirfd < 0)
+		return error_sys(err, errno, "open layout %s", path);
+	r = aci_layout_check(dirfd, &problems, err);
+	if (r < 0)
+		return error_wrap(err, r, "%s", path);
+	for (size_t i = 0; i < problems.n; i++)
+		print_line("%s: %s", path, problems.v[i]);
+	if (problems.n)
+		return 1;
+
+	r = aci_layout_open(dirfd, ret, err);
+	if (r < 0)
+		return error_wrap(err, r, "%s", path);
+	label = xasprintf("%s/%s", path, ACI_MANIFEST);
+	return manifest_report(label, MANIFEST_IMAGE, ret->manifest,
+			       ret->manifest_len)
+		       ? 0
+		       : 1;
+}
