@@ -9,6 +9,10 @@
 
 static void set_message(struct error *err, int code, const char *fmt,
 			va_list ap)
+	__attribute__((__format__(__printf__, 3, 0)));
+
+static void set_message(struct error *err, int code, const char *fmt,
+			va_list ap)
 {
 	err->code = code;
 	err->n_levels = 1;
