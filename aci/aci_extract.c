@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aci/aci_extract.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "aci/aci_check.h"
+#include "aci/aci_read.h"
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+
+#define READ_SIZE (1UL << 20)
+
+#define EXTRACT_FLAGS                                                          \
+	(ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME | \
+	 ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_ACL |                         \
+	 ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT |   \
+	 ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS)
+
+static void tar_free(struct archive *a)
+{
+	(void)archive_free(a);
+}
+DEFINE_CLEANUP(struct archive *, tar_free);
+#define cleanup_tar cleanup_with(tar_free_cleanup)
+
+struct blob_reader {
+	int fd;
+	off_t offset;
+	uint8_t buf[READ_SIZE];
+};
+
+static la_ssize_t blob_read(struct archive *a, void *data, const void **ret)
+{
+	struct blob_reader *b = data;
+	ssize_t n = pread_full(b->fd, b->buf, sizeof(b->buf), b->offset);
+
+	if (n < 0) {
+		archive_set_error(a, (int)-n, "read the blob: %s",
+				  strerrordesc_np((int)-n));
+		return -1;
+	}
+	b->offset += n;
+	*ret = b->buf;
+	return n;
+}
+
+static int disk_error(struct archive *disk, const char *path, struct error *err)
+{
+	cleanup_free char *quoted = aci_quote(path);
+	int code = archive_errno(disk);
+
+	return error_set(err, code > 0 ? code : EIO, "extract %s: %s", quoted,
+			 archive_error_string(disk) ? archive_error_string(disk)
+						    : "unknown error");
+}
+
+/* Removes what an image may not set on this host's files. */
+static void filter_properties(struct archive_entry *entry)
+{
+	struct archive_entry *copy = archive_entry_clone(entry);
+	const char *name;
+	const void *value;
+	size_t size;
+
+	archive_entry_xattr_clear(entry);
+	(void)archive_entry_xattr_reset(copy);
+	while (archive_entry_xattr_next(copy, &name, &value, &size) ==
+	       ARCHIVE_OK)
+		if (name && aci_xattr_is_kept(name))
+			archive_entry_xattr_add_entry(entry, name, value, size);
+	archive_entry_free(copy);
+	/* Immutable files could not be removed again. */
+	archive_entry_set_fflags(entry, 0, 0);
+}
+
+static int set_clean_names(struct archive_entry *entry,
+			   const struct aci_entry *e, struct error *err)
+{
+	cleanup_free char *target = NULL;
+	cleanup_free char *path = NULL;
+	int r;
+
+	if (e->type == ACI_HARDLINK) {
+		r = aci_path_clean(e->target, &target, err);
+		if (r < 0)
+			return r;
+		archive_entry_copy_hardlink(entry, target);
+	}
+	r = aci_path_clean(e->path, &path, err);
+	if (r < 0)
+		return r;
+	archive_entry_copy_pathname(entry, path);
+	return 0;
+}
+
+static int copy_data(struct archive *tar, struct archive *disk,
+		     struct archive_entry *entry, struct error *err)
+{
+	const void *buf;
+	la_int64_t offset;
+	size_t size;
+
+	for (;;) {
+		int r = archive_read_data_block(tar, &buf, &size, &offset);
+
+		r = aci_tar_result(tar, entry, r, err);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return 0;
+		if (archive_write_data_block(disk, buf, size, offset) !=
+		    ARCHIVE_OK)
+			return disk_error(disk, archive_entry_pathname(entry),
+					  err);
+	}
+}
+
+static int extract_entry(struct archive *tar, struct archive *disk,
+			 struct archive_entry *entry, struct aci_check *check,
+			 struct error *err)
+{
+	struct aci_entry e;
+	int r;
+
+	r = aci_entry_make(entry, &e, err);
+	if (r == 0)
+		r = aci_check_entry(check, &e, err);
+	if (r < 0 || r == ACI_ROLE_TOP)
+		return r;
+	r = set_clean_names(entry, &e, err);
+	if (r < 0)
+		return r;
+	if (archive_entry_xattr_count(entry) > 0)
+		filter_properties(entry);
+	if (archive_write_header(disk, entry) != ARCHIVE_OK)
+		return disk_error(disk, archive_entry_pathname(entry), err);
+	if (e.type == ACI_FILE && e.size > 0) {
+		r = copy_data(tar, disk, entry, err);
+		if (r < 0)
+			return r;
+	}
+	if (archive_write_finish_entry(disk) != ARCHIVE_OK)
+		return disk_error(disk, archive_entry_pathname(entry), err);
+	return 0;
+}
+
+static int extract_all(struct archive *tar, struct archive *disk,
+		       struct aci_check *check, struct error *err)
+{
+	for (;;) {
+		struct archive_entry *entry = NULL;
+		int r = archive_read_next_header(tar, &entry);
+
+		r = aci_tar_result(tar, entry, r, err);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return aci_check_end(check, err);
+		r = extract_entry(tar, disk, entry, check, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+int aci_extract(int blob_fd, struct error *err)
+{
+	static const struct aci_check_limits limits = {INT64_MAX, INT64_MAX};
+	cleanup_aci_check struct aci_check check;
+	cleanup_tar struct archive *tar = aci_tar_new();
+	cleanup_tar struct archive *disk = archive_write_disk_new();
+	cleanup_free struct blob_reader *blob = xcalloc(1, sizeof(*blob));
+	mode_t mask = umask(022); /* directories without an entry: 0755 */
+	int r;
+
+	aci_check_init(&check, &limits);
+	blob->fd = blob_fd;
+	if (!disk ||
+	    archive_write_disk_set_options(disk, EXTRACT_FLAGS) != ARCHIVE_OK)
+		r = error_sys(err, ENOMEM, "start the extraction");
+	else
+		r = aci_tar_result(
+			tar, NULL,
+			archive_read_open(tar, blob, NULL, blob_read, NULL),
+			err);
+	if (r == 0)
+		r = extract_all(tar, disk, &check, err);
+	/* Sets the times and modes of directories. */
+	if (r == 0 && archive_write_close(disk) != ARCHIVE_OK)
+		r = disk_error(disk, "its directories", err);
+	(void)umask(mask);
+	return r;
+}

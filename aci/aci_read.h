@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_ACI_READ_H
+#define ACI_ACI_READ_H
+
+/*
+ * Reads and checks a whole image in one pass: decompression, digests, the
+ * blob, and every archive entry as an extraction will see it (the same
+ * library, the same options: aci_tar_open()).  Runs on hostile bytes: only
+ * inside the sandbox, in tests and in fuzzers.
+ */
+
+#include <stdint.h>
+
+#include "aci/aci_check.h"
+#include "aci/image_stream.h"
+#include "aci/layout.h"
+#include "base/strbuf.h"
+
+struct archive;
+struct archive_entry;
+struct error;
+
+struct aci_limits {
+	uint64_t max_tar_size; /* bytes */
+	uint64_t max_files;
+};
+
+struct aci_contents {
+	struct image_totals totals;
+	uint64_t n_files;	/* rootfs and below */
+	uint64_t unpacked_size; /* bytes, in whole 4 KiB blocks */
+	struct strbuf manifest; /* as in the archive, not yet parsed */
+};
+
+#define ACI_CONTENTS_INIT                                                      \
+	{                                                                      \
+		.manifest = STRBUF_INIT                                        \
+	}
+
+/*
+ * IMAGE_FD and BLOB_FD as image_stream_open() has them.  -EINVAL: a bad
+ * image; -EFBIG: over a limit.
+ */
+int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
+	     struct aci_contents *ret, struct error *err);
+
+void aci_contents_release(struct aci_contents *contents);
+#define cleanup_aci_contents __attribute__((__cleanup__(aci_contents_release)))
+
+/* A tar reader as both reading and extraction use it: tar only, no filters. */
+struct archive *aci_tar_new(void);
+
+/*
+ * Judges the result R of an archive call on A: 0, 1 at the end of the archive,
+ * or -EINVAL with the reason.  Warnings are errors, except names that are not
+ * UTF-8, which are taken byte for byte.
+ */
+int aci_tar_result(struct archive *a, struct archive_entry *entry, int r,
+		   struct error *err);
+
+/* What ENTRY is, in our terms; strings borrowed from it. */
+int aci_entry_make(struct archive_entry *entry, struct aci_entry *ret,
+		   struct error *err);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_FETCH_PROTOCOL_H
+#define ACI_FETCH_PROTOCOL_H
+
+/*
+ * What aci/fetch_client.c and rkt-fetch say to each other.
+ *
+ *	rkt-fetch MODE		MODE: "parse" or "extract"
+ *
+ * with a SOCK_SEQPACKET socket as descriptor 3 (and /dev/null as 0, 1, 2).
+ * One request record with its descriptors as SCM_RIGHTS, one reply record,
+ * end.  The request is trusted; the reply is not.  Both sides are of one
+ * build: a different version is an error, not a negotiation.
+ *
+ *	job		mode	 descriptors, in order
+ *	IMPORT		parse	 image, manifest (memfd to write), [blob]
+ *	VERIFY		parse	 image, signature, key...
+ *	KEY_INFO	parse	 key
+ *	EXTRACT		extract	 blob, directory
+ */
+
+#include <stdint.h>
+
+#include "aci/fetch_types.h"
+#include "base/error.h"
+
+#define FETCH_SOCKET_FD 3
+#define FETCH_MAGIC 0x46544b52 /* "RKTF" */
+#define FETCH_VERSION 1
+#define FETCH_FDS_MAX (FETCH_KEYS_MAX + 2)
+
+#define FETCH_MODE_PARSE "parse"
+#define FETCH_MODE_EXTRACT "extract"
+
+enum fetch_job {
+	FETCH_JOB_IMPORT = 1,
+	FETCH_JOB_VERIFY,
+	FETCH_JOB_KEY_INFO,
+	FETCH_JOB_EXTRACT,
+};
+
+struct fetch_request {
+	uint32_t magic, version, job;
+	uint32_t n_fds;			  /* that come with this record */
+	uint64_t max_tar_size, max_files; /* IMPORT */
+	uint8_t has_digest; /* VERIFY: the image must hash to this SHA-256 */
+	uint8_t image_digest[32];
+};
+
+struct fetch_import_reply {
+	uint32_t compression;  /* enum compression */
+	uint32_t manifest_len; /* bytes in the memfd */
+	uint64_t image_size, tar_size, n_files, unpacked_size;
+	uint8_t image_digest[32], tar_digest[64];
+};
+
+struct fetch_reply {
+	uint32_t magic, version, job;
+	uint32_t code;		 /* positive errno, 0 = done */
+	char msg[ERROR_MSG_MAX]; /* when code is set */
+	union {
+		struct fetch_import_reply import;
+		struct fetch_signer signer;
+		struct fetch_key key;
+	};
+};
+
+#endif

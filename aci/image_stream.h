@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_IMAGE_STREAM_H
+#define ACI_IMAGE_STREAM_H
+
+/*
+ * One pass over an image file: decompressed by one thread, hashed by
+ * another, written to the blob and handed on in chunks by the caller's.  At
+ * most STREAM_CHUNKS chunks are in flight, whatever the image's size.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "aci/decompress.h"
+
+struct error;
+struct image_stream;
+
+#define STREAM_CHUNKS 8
+#define STREAM_CHUNK_SIZE (1UL << 20)
+
+struct image_totals {
+	enum compression compression;
+	uint64_t image_size; /* bytes as transported */
+	uint64_t tar_size;
+	uint64_t n_trailing_zeros; /* zero bytes the tar ends with */
+	uint8_t image_digest[32];  /* SHA-256 as transported */
+	uint8_t tar_digest[64];	   /* SHA-512 of the tar */
+};
+
+/*
+ * IMAGE_FD is a regular file, read from offset 0.  BLOB_FD (or a negative
+ * number) gets the bytes at their offsets, zero blocks left as holes.  A
+ * stream longer than MAX_SIZE fails with -EFBIG.
+ */
+int image_stream_open(int image_fd, int blob_fd, uint64_t max_size,
+		      struct image_stream **ret, struct error *err);
+
+/* The next chunk, borrowed until the next call; 0 at the end. */
+ssize_t image_stream_next(struct image_stream *s, const uint8_t **ret,
+			  struct error *err);
+
+/* After a 0 of image_stream_next() only: settles the blob's size too. */
+int image_stream_finish(struct image_stream *s, struct image_totals *ret,
+			struct error *err);
+
+/* Stops the threads, at any time. */
+void image_stream_free(struct image_stream *s);
+
+#endif

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aci/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "base/syscalls.h"
+
+#define NOBODY 65534
+
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_SANITIZED true
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED false
+#endif
+
+/* Landlock, Linux 5.13: each version knows more rights, and refuses rights
+ * it does not know. */
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE /* version 3, Linux 6.2 */
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+#define FS_RIGHTS_V1 ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
+#define FS_IOCTL_DEV (1ULL << 15) /* version 5, Linux 6.10 */
+#define NET_RIGHTS_V4 3ULL	  /* bind and connect TCP, Linux 6.7 */
+#define SCOPE_RIGHTS_V6 3ULL	  /* abstract sockets, signals, 6.12 */
+
+struct landlock_attr { /* struct landlock_ruleset_attr as of version 6 */
+	uint64_t handled_access_fs;
+	uint64_t handled_access_net;
+	uint64_t scoped;
+};
+
+DEFINE_CLEANUP(scmp_filter_ctx, seccomp_release);
+
+static int limit(int resource, const char *name, uint64_t max,
+		 struct error *err)
+{
+	struct rlimit rl;
+
+	/* An unprivileged caller's own limits may be lower already. */
+	if (getrlimit((__rlimit_resource_t)resource, &rl) < 0)
+		return error_sys(err, errno, "read the limit %s", name);
+	if (rl.rlim_max > max)
+		rl.rlim_max = max;
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit((__rlimit_resource_t)resource, &rl) < 0)
+		return error_sys(err, errno, "set the limit %s", name);
+	return 0;
+}
+
+static int limits_apply(const struct sandbox *s, struct error *err)
+{
+	int r = 0;
+
+	/* AddressSanitizer reserves terabytes of address space. */
+	if (!IS_SANITIZED)
+		r = limit(RLIMIT_AS, "address space", s->max_memory, err);
+	if (r == 0)
+		r = limit(RLIMIT_CPU, "processor time", s->max_cpu, err);
+	if (r == 0)
+		r = limit(RLIMIT_FSIZE, "file size", s->max_file_size, err);
+	if (r == 0)
+		r = limit(RLIMIT_CORE, "core size", 0, err);
+	return r;
+}
+
+/* Nothing more is opened, so nothing above the kept ones is allowed. */
+static int limit_descriptors(const struct sandbox *s, int spare,
+			     struct error *err)
+{
+	int highest = 2;
+
+	for (size_t i = 0; i < s->n_keep_fds; i++)
+		if (s->keep_fds[i] > highest)
+			highest = s->keep_fds[i];
+	return limit(RLIMIT_NOFILE, "descriptors",
+		     (uint64_t)(highest + 1 + spare), err);
+}
+
+static int set_capabilities(uint64_t caps, struct error *err)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2] = {0};
+
+	for (int i = 0; i < 2; i++) {
+		data[i].effective = (uint32_t)(caps >> (32 * i));
+		data[i].permitted = data[i].effective;
+	}
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capset, &header, data) < 0)
+		return error_sys(err, errno, "reduce the capabilities");
+	return 0;
+}
+
+/* Needs CAP_SETPCAP: before the capabilities are reduced. */
+static int bound_capabilities(uint64_t caps, struct error *err)
+{
+	for (int cap = 0; cap < 64; cap++) {
+		if (caps & (1ULL << cap))
+			continue;
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
+			if (errno == EINVAL)
+				break; /* past the kernel's last one */
+			return error_sys(err, errno, "bound the capabilities");
+		}
+	}
+	return 0;
+}
+
+static int become_nobody(struct error *err)
+{
+	int r;
+
+	if (geteuid() != 0)
+		return set_capabilities(0, err);
+	r = bound_capabilities(0, err);
+	if (r < 0)
+		return r;
+	if (setgroups(0, NULL) < 0)
+		return error_sys(err, errno, "drop the groups");
+	if (setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+	    setresuid(NOBODY, NOBODY, NOBODY) < 0)
+		return error_sys(err, errno, "become uid %d", NOBODY);
+	return set_capabilities(0, err);
+}
+
+/* After the ids are switched: that sets "dumpable" anew. */
+static int process_flags_apply(struct error *err)
+{
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_sys(err, errno, "set the process flags");
+	return 0;
+}
+
+/* A rule set without rules: nothing can be opened.  A kernel without
+ * Landlock is fine, the filter alone has no call that opens. */
+static int landlock_apply(struct error *err)
+{
+	cleanup_fd int fd = -EBADF;
+	struct landlock_attr attr = {.handled_access_fs = FS_RIGHTS_V1};
+	size_t size = sizeof(attr.handled_access_fs);
+	long version;
+
+	version = syscall(SYS_landlock_create_ruleset, NULL, 0,
+			  LANDLOCK_CREATE_RULESET_VERSION);
+	if (version < 1)
+		return 0;
+	if (version >= 2)
+		attr.handled_access_fs |= LANDLOCK_ACCESS_FS_REFER;
+	if (version >= 3)
+		attr.handled_access_fs |= LANDLOCK_ACCESS_FS_TRUNCATE;
+	if (version >= 4) {
+		attr.handled_access_net = NET_RIGHTS_V4;
+		size = offsetof(struct landlock_attr, scoped);
+	}
+	if (version >= 5)
+		attr.handled_access_fs |= FS_IOCTL_DEV;
+	if (version >= 6) {
+		attr.scoped = SCOPE_RIGHTS_V6;
+		size = sizeof(attr);
+	}
+	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		return error_sys(err, errno, "restrict with Landlock");
+	return 0;
+}
+
+/* Calls any C program with threads makes, none of which reaches further than
+ * the descriptors it has. */
+static const int common_calls[] = {
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(readv),
+	SCMP_SYS(writev),
+	SCMP_SYS(lseek),
+	SCMP_SYS(close),
+	SCMP_SYS(fstat),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(brk),
+	SCMP_SYS(futex),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(getuid),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(getgid),
+	SCMP_SYS(getegid),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+};
+
+/* What making files below "/" needs on top. */
+static const int extract_calls[] = {
+	SCMP_SYS(open),		SCMP_SYS(openat),      SCMP_SYS(stat),
+	SCMP_SYS(lstat),	SCMP_SYS(newfstatat),  SCMP_SYS(mkdir),
+	SCMP_SYS(mkdirat),	SCMP_SYS(rmdir),       SCMP_SYS(unlink),
+	SCMP_SYS(unlinkat),	SCMP_SYS(symlink),     SCMP_SYS(symlinkat),
+	SCMP_SYS(link),		SCMP_SYS(linkat),      SCMP_SYS(mknod),
+	SCMP_SYS(mknodat),	SCMP_SYS(chmod),       SCMP_SYS(fchmod),
+	SCMP_SYS(fchmodat),	SCMP_SYS(chown),       SCMP_SYS(lchown),
+	SCMP_SYS(fchown),	SCMP_SYS(fchownat),    SCMP_SYS(utimensat),
+	SCMP_SYS(fsetxattr),	SCMP_SYS(setxattr),    SCMP_SYS(lsetxattr),
+	SCMP_SYS(fremovexattr), SCMP_SYS(removexattr), SCMP_SYS(umask),
+	SCMP_SYS(chdir),	SCMP_SYS(fchdir),      SCMP_SYS(getcwd),
+	SCMP_SYS(fcntl),	SCMP_SYS(dup),	       SCMP_SYS(fadvise64),
+	SCMP_SYS(statfs),	SCMP_SYS(fstatfs),
+};
+
+static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
+/* Calls that are harmless with the right argument only. */
+static int allow_restricted(scmp_filter_ctx ctx)
+{
+	const struct {
+		int call;
+		unsigned int arg;
+		uint64_t mask, value;
+	} rules[] = {
+		{SCMP_SYS(mmap), 2, PROT_EXEC, 0},
+		{SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
+		/* Threads, not processes. */
+		{SCMP_SYS(clone), 0, CLONE_THREAD | CLONE_VM,
+		 CLONE_THREAD | CLONE_VM},
+		/* The reply, on the one socket there is. */
+		{SCMP_SYS(sendmsg), 0, UINT64_MAX, 3},
+		{SCMP_SYS(sendto), 0, UINT64_MAX, 3},
+		{SCMP_SYS(tgkill), 0, UINT64_MAX, (uint64_t)getpid()},
+		{SCMP_SYS(prlimit64), 2, UINT64_MAX, 0},
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, rules[i].call, 1,
+				     SCMP_CMP64(rules[i].arg,
+						SCMP_CMP_MASKED_EQ,
+						rules[i].mask, rules[i].value));
+	/* Its flags are in memory, out of a filter's sight; the C library
+	 * then uses clone(2). */
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS),
+				     SCMP_SYS(clone3), 0);
+	return r;
+}
+
+static int filter_apply(bool extract, struct error *err)
+{
+	cleanup_with(seccomp_release_cleanup) scmp_filter_ctx ctx = NULL;
+	int r;
+
+	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	if (!ctx)
+		return error_sys(err, ENOMEM, "make the system call filter");
+	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
+			     SCMP_ACT_KILL_PROCESS);
+	if (r == 0)
+		r = allow(ctx, common_calls,
+			  sizeof(common_calls) / sizeof(common_calls[0]));
+	if (r == 0)
+		r = allow_restricted(ctx);
+	if (r == 0 && extract)
+		r = allow(ctx, extract_calls,
+			  sizeof(extract_calls) / sizeof(extract_calls[0]));
+	if (r == 0)
+		r = seccomp_load(ctx);
+	if (r < 0)
+		return error_sys(err, -r, "apply the system call filter");
+	return 0;
+}
+
+static int close_others(const struct sandbox *s, struct error *err)
+{
+	int r = close_all_from(3, s->keep_fds, s->n_keep_fds);
+
+	return r < 0 ? error_sys(err, -r, "close descriptors") : 0;
+}
+
+int sandbox_enter_parse(const struct sandbox *s, struct error *err)
+{
+	int r;
+
+	r = close_others(s, err);
+	if (r == 0)
+		r = limits_apply(s, err);
+	if (r == 0)
+		r = become_nobody(err);
+	if (r == 0)
+		r = process_flags_apply(err);
+	if (r == 0)
+		r = landlock_apply(err);
+	if (r == 0)
+		r = limit_descriptors(s, 0, err);
+	if (r == 0)
+		r = filter_apply(false, err);
+	return r;
+}
+
+/* Makes DIRFD the root of a mount namespace in which nothing else is. */
+static int enter_directory(int dirfd, struct error *err)
+{
+	cleanup_fd int tree = -EBADF;
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			    MOUNT_ATTR_NOEXEC,
+	};
+	int r;
+
+	/* First: what DIRFD names is foreign to the new namespace. */
+	tree = open_tree(dirfd, "",
+			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	if (tree < 0)
+		return error_sys(err, errno, "take the target directory");
+	if (unshare(CLONE_NEWNS | CLONE_NEWIPC) < 0)
+		return error_sys(err, errno, "make a mount namespace");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return error_sys(err, errno, "make the mounts private");
+	if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
+	    move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return error_sys(err, errno, "mount the target directory");
+	if (fchdir(tree) < 0)
+		return error_sys(err, errno, "enter the target directory");
+	/* pivot_root(2): stacks the old root on the new one, where it is
+	 * then unmounted with everything below it. */
+	r = sys_pivot_root(".", ".");
+	if (r < 0)
+		return error_sys(err, -r, "change the root");
+	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return error_sys(err, errno, "leave the old root");
+	return 0;
+}
+
+int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
+{
+	const uint64_t caps = 1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE |
+			      1ULL << CAP_FOWNER | 1ULL << CAP_FSETID |
+			      1ULL << CAP_MKNOD | 1ULL << CAP_SETFCAP;
+	int r;
+
+	r = enter_directory(dirfd, err);
+	if (r == 0)
+		r = close_others(s, err);
+	if (r == 0)
+		r = limits_apply(s, err);
+	if (r == 0)
+		r = bound_capabilities(caps, err);
+	if (r == 0)
+		r = set_capabilities(caps, err);
+	if (r == 0)
+		r = process_flags_apply(err);
+	if (r == 0)
+		r = limit_descriptors(s, 8, err);
+	if (r == 0)
+		r = filter_apply(true, err);
+	return r;
+}

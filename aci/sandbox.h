@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_SANDBOX_H
+#define ACI_SANDBOX_H
+
+/*
+ * The two cages of rkt-fetch.  Entered once, after the libraries are
+ * initialised and before the first untrusted byte; there is no way back.
+ * A call the job does not need ends the process (SIGSYS).
+ *
+ * parse:   nobody's ids and no capability when started by root, otherwise
+ *          the caller's; Landlock without any rule; only reads, writes and
+ *          memory through the descriptors that are open.
+ * extract: root with CHOWN DAC_OVERRIDE FOWNER FSETID MKNOD SETFCAP, own
+ *          mount and network namespace, the target directory as "/" and
+ *          nothing else mounted; file calls, no sockets.
+ *
+ * Both: no_new_privs, not dumpable, killed with the parent, resource limits,
+ * no executable memory, no descriptors but the listed ones.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+struct sandbox {
+	const int *keep_fds;
+	size_t n_keep_fds;
+	uint64_t max_memory;	/* address space, bytes */
+	uint64_t max_cpu;	/* seconds */
+	uint64_t max_file_size; /* bytes */
+};
+
+int sandbox_enter_parse(const struct sandbox *s, struct error *err);
+/* DIRFD becomes "/" and the working directory; it is closed if not kept. */
+int sandbox_enter_extract(const struct sandbox *s, int dirfd,
+			  struct error *err);
+
+#endif

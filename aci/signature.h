@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_SIGNATURE_H
+#define ACI_SIGNATURE_H
+
+/*
+ * Detached OpenPGP signatures (aci.md, Image Archives) and public keys, read
+ * with librnp.  Runs on hostile bytes: only inside the sandbox, in tests and
+ * in fuzzers.  openpgp_open() before the sandbox, the rest inside.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct fetch_key;
+struct fetch_signer;
+
+#define SIGNATURE_SIZE_MAX (256UL * 1024) /* bytes of a signature file */
+#define KEY_SIZE_MAX (4UL * 1024 * 1024)  /* of a public key file */
+
+struct openpgp {
+	void *ffi; /* rnp_ffi_t; its key ring is this object's */
+};
+
+int openpgp_open(struct openpgp *ret, struct error *err);
+void openpgp_release(struct openpgp *pgp);
+#define cleanup_openpgp __attribute__((__cleanup__(openpgp_release)))
+
+/*
+ * Checks the signature SIG_FD over IMAGE_FD (read with pread(2)) with the N
+ * public keys KEY_FDS.  DIGEST, if not NULL, is the SHA-256 the image must
+ * have.  Results as fetch_verify() documents them.
+ */
+int signature_verify(struct openpgp *pgp, int image_fd, const uint8_t *digest,
+		     int sig_fd, const int *key_fds, size_t n,
+		     struct fetch_signer *ret, struct error *err);
+
+/* Describes the public key KEY_FD.  -EINVAL: it is none. */
+int signature_key_info(struct openpgp *pgp, int key_fd, struct fetch_key *ret,
+		       struct error *err);
+
+#endif
