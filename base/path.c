@@ -16,6 +16,7 @@
 #include "base/strbuf.h"
 #include "base/syscalls.h"
 
+#define IN_ROOT_TRIES 1000
 #define IN_ROOT (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 
 bool path_is_absolute(const char *path)
@@ -92,8 +93,14 @@ char *path_clean(const char *path)
 
 int open_in_root(int rootfd, const char *path, uint64_t flags)
 {
-	return sys_openat2(rootfd, *path ? path : ".", flags | O_CLOEXEC, 0,
-			   IN_ROOT);
+	int fd = -EAGAIN;
+
+	/* ".." is refused with EAGAIN while anything is renamed or mounted
+	 * anywhere on the machine; openat2(2) says try again. */
+	for (int i = 0; fd == -EAGAIN && i < IN_ROOT_TRIES; i++)
+		fd = sys_openat2(rootfd, *path ? path : ".", flags | O_CLOEXEC,
+				 0, IN_ROOT);
+	return fd;
 }
 
 /* Opens or makes the directory at the first LEN bytes of PATH. */
