@@ -14,14 +14,16 @@
 
 #include "base/strv.h"
 
+struct name_values;
+
 struct environment_request {
-	const struct strv *app;	  /* NAME=VALUE, or NULL */
-	const char *app_name;	  /* name of the app in the pod */
-	const char *metadata_url; /* NULL: not served */
-	const struct strv *extra; /* NAME=VALUE, or NULL */
+	const struct name_values *app; /* or NULL */
+	const char *app_name;	       /* name of the app in the pod */
+	const char *metadata_url;      /* NULL: not served */
+	const struct strv *extra;      /* NAME=VALUE, or NULL */
 };
 
-/* Appends to RET; every name is there once. */
+/* Puts NAME=VALUE strings into RET (empty before); every name is there once. */
 void environment_make(const struct environment_request *req, struct strv *ret);
 
 #endif
