@@ -187,6 +187,13 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LAYERS:%=$(B)/lib%.a) $(filter
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $(filter %.c,$^) $(filter %.o,$^) \
 		$(B)/libstage0.a $(B)/libaci.a $(B)/libspec.a $(B)/libbase.a $(foreach p,$(PKGS),$($(p)_L)) -lbz2
+
+# For tests/fuzz/run.sh: with libFuzzer's main, by clang.
+$(B)/fuzzer/%: tests/fuzz/%.c $(LAYERS:%=$(B)/lib%.a) $(filter-out %/main.o,$(stage1_SRC:%.c=$(B)/obj/%.o))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -fsanitize=fuzzer -pie -o $@ $(filter %.c,$^) $(filter %.o,$^) \
+		$(B)/libstage0.a $(B)/libaci.a $(B)/libspec.a $(B)/libbase.a $(foreach p,$(PKGS),$($(p)_L)) -lbz2
+
 check-fuzz-corpus: $(fuzz_SRC:tests/%.c=$(B)/%)
 	@for f in $(notdir $(fuzz_SRC:.c=)); do \
 		$(B)/fuzz/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; done

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The same text through every grammar of the command line. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/strbuf.h"
+#include "base/strv.h"
+#include "spec/acidentifier.h"
+#include "spec/acname.h"
+#include "spec/acversion.h"
+#include "spec/image_id.h"
+#include "spec/image_ref.h"
+#include "spec/json_read.h"
+#include "spec/json_write.h"
+#include "spec/mount.h"
+#include "spec/mount_point.h"
+#include "spec/name_value.h"
+#include "spec/port.h"
+#include "spec/quantity.h"
+#include "spec/uuid.h"
+#include "spec/volume.h"
+#include "tests/fuzz/fuzz.h"
+
+/* Parse, format, parse, format: both texts must be the same. */
+#define expect_round_trip(type, s)                                             \
+	do {                                                                   \
+		struct type once cleanup_with(type##_release) = {0};           \
+		struct type again cleanup_with(type##_release) = {0};          \
+		struct strbuf first cleanup_strbuf = STRBUF_INIT;              \
+		struct strbuf second cleanup_strbuf = STRBUF_INIT;             \
+		struct error err = ERROR_INIT;                                 \
+                                                                               \
+		if (type##_parse(s, &once, &err) < 0) {                        \
+			fuzz_expect(*err.msg);                                 \
+			break;                                                 \
+		}                                                              \
+		type##_format(&once, &first);                                  \
+		fuzz_expect(type##_parse(first.buf, &again, NULL) == 0);       \
+		type##_format(&again, &second);                                \
+		fuzz_expect(strcmp(first.buf, second.buf) == 0);               \
+	} while (0)
+
+static void quantity_release(struct quantity *q)
+{
+	(void)q;
+}
+
+static void try_quantity_values(const char *s)
+{
+	struct quantity q;
+	int64_t value;
+
+	if (quantity_parse(s, &q, NULL) < 0)
+		return;
+	fuzz_expect(quantity_compare(&q, &q) == 0);
+	(void)quantity_milli_ceil(&q, &value);
+	(void)quantity_value_ceil(&q, &value);
+	(void)quantity_check_usable(&q, "limit", NULL);
+}
+
+static void try_mount(const char *s)
+{
+	struct exposed_port port cleanup_exposed_port = {0};
+	struct mount mount cleanup_mount = {0};
+
+	if (mount_parse(s, &mount, NULL) == 0)
+		fuzz_expect(mount.volume && mount.path[0] == '/');
+	if (exposed_port_parse(s, &port, NULL) == 0)
+		fuzz_expect(acname_check(port.name, NULL) == 0 &&
+			    port.host_port > 0 && port.host_port < 65536);
+}
+
+static void try_names(const char *s)
+{
+	char *identifier cleanup_free = NULL;
+	char *name cleanup_free = NULL;
+
+	if (acname_sanitize(s, &name, NULL) == 0)
+		fuzz_expect(acname_check(name, NULL) == 0);
+	if (acidentifier_sanitize(s, &identifier, NULL) == 0)
+		fuzz_expect(acidentifier_check(identifier, NULL) == 0);
+	if (acname_check(s, NULL) == 0)
+		fuzz_expect(acidentifier_check(s, NULL) == 0);
+	(void)environment_name_check(s, NULL);
+	(void)date_check(s, NULL);
+	(void)url_check(s, NULL);
+}
+
+static void try_ids(const char *s)
+{
+	char text[UUID_TEXT_LEN + 1];
+	struct image_id id, prefix;
+	struct uuid u, again;
+
+	if (uuid_parse(s, &u, NULL) == 0) {
+		uuid_format(&u, text);
+		fuzz_expect(uuid_parse(text, &again, NULL) == 0);
+		fuzz_expect(uuid_equal(&u, &again));
+	}
+	if (image_id_parse(s, &id, NULL) == 0) {
+		fuzz_expect(image_id_parse_prefix(s, &prefix, NULL) == 0);
+		fuzz_expect(strcmp(id.text, prefix.text) == 0);
+		fuzz_expect(image_id_check_text(s, NULL) == 0);
+	}
+}
+
+static void try_json(const char *s)
+{
+	struct strbuf first cleanup_strbuf = STRBUF_INIT;
+	struct strbuf second cleanup_strbuf = STRBUF_INIT;
+	struct strbuf query cleanup_strbuf = STRBUF_INIT;
+	struct strv sv cleanup_strv = STRV_INIT;
+	struct strv again cleanup_strv = STRV_INIT;
+
+	(void)make_query_string(s, &query, NULL);
+	/* Any bytes become a JSON string. */
+	strv_push(&sv, s);
+	json_strv_write(&sv, &first);
+	fuzz_expect(json_strv_parse(first.buf, first.len, &again, NULL) == 0);
+	json_strv_write(&again, &second);
+	fuzz_expect(strcmp(first.buf, second.buf) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *s cleanup_free = xstrndup((const char *)data, size);
+
+	expect_round_trip(volume, s);
+	expect_round_trip(mount_point, s);
+	expect_round_trip(port, s);
+	expect_round_trip(image_ref, s);
+	expect_round_trip(acversion, s);
+	expect_round_trip(quantity, s);
+	try_quantity_values(s);
+	try_mount(s);
+	try_names(s);
+	try_ids(s);
+	try_json(s);
+	return 0;
+}
