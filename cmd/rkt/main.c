@@ -16,7 +16,10 @@
 #include "cmd/rkt/globals.h"
 
 static const struct command *const commands[] = {
+	&cmd_fetch,
 	&cmd_help_command,
+	&cmd_image,
+	&cmd_trust,
 	&cmd_version,
 	NULL,
 };

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/image.h"
+#include "cmd/rkt/image_remove.h"
+#include "cmd/rkt/images.h"
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+bool strv_sorted_has(const struct strv *sorted, const char *id)
+{
+	return sorted->n > 0 && bsearch(&id, sorted->v, sorted->n,
+					sizeof(*sorted->v), by_text) != NULL;
+}
+
+/* The tree first: what has a tree has a blob, but for trees pods still use. */
+static int remove_one(struct images *im, const char *text,
+		      const struct strv *used, struct error *err)
+{
+	struct image_id id;
+	int r = image_id_parse(text, &id, err);
+
+	if (r >= 0 && !strv_sorted_has(used, text))
+		r = treestore_remove(&im->trees, &id, err);
+	if (r >= 0)
+		r = imagestore_remove(im->store, &id, err);
+	return r;
+}
+
+int images_remove(struct images *im, const struct strv *ids,
+		  const struct strv *used, struct error *err)
+{
+	size_t done = 0;
+
+	for (size_t i = 0; i < ids->n; i++) {
+		struct error why = ERROR_INIT;
+
+		if (remove_one(im, ids->v[i], used, &why) < 0) {
+			log_failure(&why, "error removing aci for image");
+			continue;
+		}
+		printf("successfully removed aci for image: \"%.*s\"\n",
+		       IMAGE_ID_FULL_LEN, ids->v[i]);
+		(void)fflush(stdout);
+		done++;
+	}
+	if (done > 0)
+		log_info("%zu image(s) successfully removed", done);
+	if (done == ids->n)
+		return 0;
+	log_error("%zu image(s) cannot be removed", ids->n - done);
+	return error_set(err, EIO, "error(s) found while removing images");
+}
+
+static int remove_arguments(const struct cmd_call *call, struct error *err)
+{
+	cleanup_images struct images im = {0};
+	cleanup_strv struct strv ids = STRV_INIT;
+	cleanup_strv struct strv used = STRV_INIT;
+	int r;
+
+	r = images_open(call->rkt, IMAGESTORE_EXCLUSIVE, &im, err);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < call->argc; i++) {
+		struct error why = ERROR_INIT;
+		struct image_id id;
+
+		if (image_find_stored(im.store, call->argv[i], &id, &why) < 0)
+			log_failure(&why, NULL);
+		else if (!strv_has(&ids, id.text))
+			strv_push(&ids, id.text);
+	}
+	r = imagestore_pod_images(im.store, &used, err);
+	return r < 0 ? r : images_remove(&im, &ids, &used, err);
+}
+
+static int run(struct cmd_call *call)
+{
+	struct error err = ERROR_INIT;
+
+	if (call->argc < 1) {
+		log_error("must provide at least one image ID");
+		return RKT_EXIT_FAILURE;
+	}
+	if (remove_arguments(call, &err) < 0) {
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	return 0;
+}
+
+const struct command cmd_image_rm = {
+	.name = "rm",
+	.summary = "Remove one or more images with the given IDs or image "
+		   "names from the local store",
+	.usage = "IMAGE...",
+	.description = "Unlike image gc, image rm allows users to remove "
+		       "specific images.",
+	.run = run,
+};

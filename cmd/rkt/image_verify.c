@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "aci/fetch_client.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/image.h"
+#include "cmd/rkt/images.h"
+
+/* The stored tar still has the digest it is stored under. */
+static int verify_blob(struct images *im, const struct image_id *id,
+		       struct error *err)
+{
+	cleanup_fetch_image struct fetch_image image = {0};
+	cleanup_fd int fd = imagestore_open_blob(im->store, id, err);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = fetch_import(im->trees.libexec_dir, fd, -1, NULL, &image, err);
+	if (r < 0)
+		return r;
+	if (strcmp(image.id, id->text) != 0)
+		return error_set(err, EBADMSG,
+				 "the stored image has the digest %.*s: remove "
+				 "it and fetch it again",
+				 IMAGE_ID_FULL_LEN, image.id);
+	return 0;
+}
+
+/* A damaged tree is made anew: pods that run keep the old one open. */
+static int rebuild(struct images *im, const char *arg,
+		   const struct image_id *id, const struct error *why,
+		   struct error *err)
+{
+	int r;
+
+	log_error("tree cache verification failed for image %s: %s;  "
+		  "rebuilding...",
+		  arg, why->msg);
+	r = treestore_remove(&im->trees, id, err);
+	return r < 0 ? r : treestore_prepare(&im->trees, id, err);
+}
+
+static int verify(struct images *im, const char *arg, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	struct image_id id;
+	int r;
+
+	r = image_find_stored(im->store, arg, &id, err);
+	if (r >= 0)
+		r = verify_blob(im, &id, err);
+	if (r < 0)
+		return r;
+	r = treestore_check(&im->trees, &id, &why);
+	if (r == -EBADMSG)
+		return rebuild(im, arg, &id, &why, err);
+	if (r == -ENOENT)
+		printf("image \"%s\" not rendered; no verification needed\n",
+		       arg);
+	else if (r < 0)
+		return error_set(err, -r, "%s", why.msg);
+	else
+		printf("successfully verified checksum for image: \"%s\" "
+		       "(\"%.*s\")\n",
+		       arg, IMAGE_ID_FULL_LEN, id.text);
+	return 0;
+}
+
+static int verify_all(const struct cmd_call *call, struct error *err)
+{
+	cleanup_images struct images im = {0};
+	int r = images_open(call->rkt, 0, &im, err);
+
+	for (int i = 0; r >= 0 && i < call->argc; i++) {
+		r = verify(&im, call->argv[i], err);
+		if (r < 0)
+			return error_wrap(err, r, "image %s", call->argv[i]);
+	}
+	return r;
+}
+
+static int run(struct cmd_call *call)
+{
+	struct error err = ERROR_INIT;
+
+	if (call->argc < 1)
+		return cmd_usage(call, NULL);
+	if (verify_all(call, &err) < 0) {
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	return fflush(stdout) == 0 ? 0 : RKT_EXIT_FAILURE;
+}
+
+const struct command cmd_image_verify = {
+	.name = "verify",
+	.summary = "Verify one or more rendered images in the local store",
+	.usage = "IMAGE...",
+	.description = "Reads each image again, and compares what was "
+		       "unpacked of it with what it holds.",
+	.flags = CMD_ROOT,
+	.run = run,
+};

@@ -1,0 +1,214 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2154 # bats sets status, output, stderr
+# rkt image: list, rm, cat-manifest, gc, verify.
+
+load lib
+
+setup_file() {
+	load lib
+	mkdir -p "$F"
+	image_inside "$F/a1.aci" '.' example.com/a 1.0.0
+	image_inside "$F/a2.aci" '.' example.com/a 2.0.0
+	image_inside "$F/b.aci" '.' example.com/b 1.0.0
+}
+
+fetch() {
+	"$RKT" --dir="$D/data" --insecure-options=image fetch --full "$@" \
+		2>/dev/null
+}
+
+count() {
+	find "$1" -mindepth 1 -maxdepth 1 | wc -l
+}
+
+@test "list: header, columns, short and full" {
+	run rkt image list
+	expect_status 0
+	[[ $output == ID$'\t'*NAME*SIZE*"IMPORT TIME"*"LAST USED" ]]
+	local id
+	id=$(fetch "$F/a1.aci")
+	run rkt image list --no-legend
+	expect_status 0
+	IFS=$'\n' read -r -a row <<<"$(tr -s '\t' '\n' <<<"$output" | paste -sd'|')"
+	[[ ${row[0]} =~ ^${id:0:19}\|example.com/a:1.0.0\|[0-9.]+\ [KM]iB\|(now|[0-9]+\ seconds?\ ago)\|(now|[0-9]+\ seconds?\ ago)$ ]]
+	run rkt image list --no-legend --full
+	[[ $output =~ ^$id$'\t'+example.com/a:1.0.0$'\t'+[0-9]+$'\t'+20[0-9]{2}-[0-9-]+\ [0-9:.]+\ [+-][0-9]{4}\ [A-Z0-9+-]+ ]]
+}
+
+@test "list: fields, sort, order, json" {
+	fetch "$F/b.aci" "$F/a1.aci" >/dev/null
+	run rkt image list --no-legend --fields=name
+	[ "$output" = "example.com/b:1.0.0
+example.com/a:1.0.0" ]
+	run rkt image list --no-legend --fields=NAME --order=desc
+	[ "${lines[0]}" = example.com/a:1.0.0 ]
+	run rkt image list --no-legend --fields=name --sort=name
+	[ "${lines[0]}" = example.com/a:1.0.0 ]
+	run rkt image list --fields=name,id
+	[[ ${lines[0]} =~ ^NAME$'\t'+ID$ ]]
+	run rkt image list --format=json
+	jq -e 'length == 2 and .[0].name == "example.com/b:1.0.0" and
+		(.[0].id | startswith("sha512-")) and .[0].size > 0 and
+		.[0].import_time > 1e18 and .[0].last_used_time > 1e18' \
+		<<<"$output"
+	run rkt image list --format=json-pretty
+	[ "${#lines[@]}" -gt 10 ]
+	jq -e 'length == 2' <<<"$output"
+	for bad in --fields=x --sort=id --order=up --format=xml --fields=id,id; do
+		run rkt image list "$bad"
+		expect_status 254
+	done
+}
+
+@test "cat-manifest by name, prefix and id" {
+	local id
+	id=$(fetch "$F/a1.aci")
+	for i in "$id" "${id:0:20}" example.com/a example.com/a:1.0.0; do
+		run rkt image cat-manifest "$i"
+		expect_status 0
+		jq -e '.name == "example.com/a" and .acKind == "ImageManifest"' \
+			<<<"$output"
+	done
+	run rkt image cat-manifest --pretty-print=false example.com/a
+	[ "${#lines[@]}" = 1 ]
+	run rkt image cat-manifest example.com/none
+	expect_status 254
+	run rkt image cat-manifest sha512-0000
+	expect_status 254
+	expect_output "no image IDs found"
+}
+
+@test "rm: texts and exit codes" {
+	local a b
+	a=$(fetch "$F/a1.aci")
+	b=$(fetch "$F/b.aci")
+	run --separate-stderr rkt image rm "$a" example.com/b example.com/b
+	expect_status 0
+	[ "$output" = "successfully removed aci for image: \"$a\"
+successfully removed aci for image: \"$b\"" ]
+	[ "$stderr" = "rm: 2 image(s) successfully removed" ]
+	run rkt image list --no-legend
+	[ -z "$output" ]
+	[ -z "$(find "$D/data/cas" -mindepth 2)" ]
+	run rkt image rm example.com/b
+	expect_status 0
+	expect_output "not found"
+	run rkt image rm
+	expect_status 254
+	expect_output "must provide at least one image ID"
+}
+
+@test "a name without version is the newest import" {
+	fetch "$F/a1.aci" "$F/a2.aci" >/dev/null
+	run rkt image cat-manifest example.com/a
+	jq -e '.labels[] | select(.name == "version").value == "2.0.0"' \
+		<<<"$output"
+	fetch "$F/a1.aci" >/dev/null
+	run rkt image cat-manifest example.com/a
+	jq -e '.labels[] | select(.name == "version").value == "1.0.0"' \
+		<<<"$output"
+}
+
+@test "gc: grace period, pods keep images" {
+	local a b
+	a=$(fetch "$F/a1.aci")
+	b=$(fetch "$F/b.aci")
+	run rkt image gc
+	expect_status 0
+	[ -z "$output" ]
+	local blob tree
+	blob=$(basename "$D"/data/cas/blob/"$a"*)
+	tree=${blob%.tar}
+	mkdir -p "$D/data/pods/prepared/x/generations/app/1"
+	echo "$tree" >"$D/data/pods/prepared/x/generations/app/1/treeStoreID"
+	run --separate-stderr rkt image gc --grace-period=0s
+	expect_status 0
+	[ "$output" = "successfully removed aci for image: \"$b\"" ]
+	[ -d "$D/data/cas/tree/$tree/rootfs" ]
+	# Removed by hand while a pod has it: the tree stays until gc.
+	run rkt image rm "$a"
+	expect_status 0
+	[ -d "$D/data/cas/tree/$tree/rootfs" ]
+	run rkt image gc
+	[ -d "$D/data/cas/tree/$tree/rootfs" ]
+	rm -r "$D/data/pods"
+	run rkt image gc
+	expect_status 0
+	expect_output "removed treestore \"$tree\""
+	[ ! -e "$D/data/cas/tree/$tree" ]
+}
+
+@test "gc mends a store" {
+	local a blob
+	a=$(fetch "$F/a1.aci")
+	fetch "$F/b.aci" >/dev/null
+	rm "$D"/data/cas/images.sqlite
+	mkdir -p "$D/data/cas/tmp/tree-1/rootfs"
+	: >"$D/data/cas/tmp/import-1"
+	run rkt image list --no-legend
+	[ -z "$output" ]
+	run rkt image gc
+	expect_status 0
+	[ -z "$(ls -A "$D/data/cas/tmp")" ]
+	run rkt image list --no-legend --fields=name --sort=name
+	[ "$output" = "example.com/a:1.0.0
+example.com/b:1.0.0" ]
+	blob=$(ls "$D"/data/cas/blob/"$a"*)
+	rm "$blob"
+	run rkt image gc
+	run rkt image list --no-legend --fields=name
+	[ "$output" = example.com/b:1.0.0 ]
+	[ "$(count "$D/data/cas/manifest")" = 1 ]
+	[ "$(count "$D/data/cas/tree")" = 1 ]
+}
+
+@test "verify finds and mends a changed tree, and a changed blob" {
+	local a tree
+	a=$(fetch "$F/a1.aci")
+	tree=$(ls -d "$D"/data/cas/tree/*)
+	run rkt image verify example.com/a
+	expect_status 0
+	expect_output "successfully verified checksum for image: \"example.com/a\" (\"$a\")"
+	echo changed >>"$tree/rootfs/etc/greeting"
+	run rkt image verify "$a"
+	expect_status 0
+	expect_output "tree cache verification failed for image $a: size of /etc/greeting differs;  rebuilding..."
+	[ "$(cat "$tree/rootfs/etc/greeting")" = hello ]
+	rm -r "$tree"
+	run rkt image verify "$a"
+	expect_output "not rendered; no verification needed"
+	chmod u+w "$D"/data/cas/blob/*
+	printf X | dd of="$(ls "$D"/data/cas/blob/*)" bs=1 seek=900 conv=notrunc \
+		2>/dev/null
+	run rkt image verify "$a"
+	expect_status 254
+}
+
+@test "dependencies and path whitelists are rendered" {
+	mkdir -p "$D"/{base,top}/rootfs/etc "$D/base/rootfs/opt"
+	echo base >"$D/base/rootfs/etc/a"
+	echo base >"$D/base/rootfs/etc/b"
+	echo base >"$D/base/rootfs/etc/hidden"
+	ln "$D/base/rootfs/etc/b" "$D/base/rootfs/opt/linked"
+	echo top >"$D/top/rootfs/etc/b"
+	image_tree "$D/base" example.com/base 1.0.0
+	image_tree "$D/top" example.com/top 1.0.0 \
+		'.dependencies=[{imageName:"example.com/base"}] |
+		.pathWhitelist=["/etc/a","/etc/b","/opt/linked"]'
+	run_rkt fetch "$D/top.aci"
+	expect_status 254
+	expect_output "depends on example.com/base, which is not in the store"
+	run_rkt fetch "$D/base.aci" "$D/top.aci"
+	expect_status 0
+	local id tree
+	id=$(rkt image list --full --no-legend --fields=id,name |
+		awk '/top/ { print $1 }')
+	tree=$(ls -d "$D"/data/cas/tree/"$id"*)/rootfs
+	[ "$(cat "$tree/etc/a")" = base ]
+	[ "$(cat "$tree/etc/b")" = top ]
+	[ "$(cat "$tree/opt/linked")" = base ]
+	[ ! -e "$tree/etc/hidden" ]
+	run rkt image verify example.com/top
+	expect_status 0
+}
