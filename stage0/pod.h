@@ -21,6 +21,7 @@
  * anonymous ones are not worth a disk's write.
  */
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -84,6 +84,11 @@ int network_finish(struct network *net, struct error *err);
 
 /* First network with name servers; borrows from NET. */
 const struct network_dns *network_dns(const struct network *net);
+/*
+ * resolv.conf(5) as rkt writes it from a network's answer: malloc'ed, NULL
+ * when no network told name servers.  Pure.
+ */
+char *network_resolv_conf_make(const struct network_dns *dns);
 /* Address of the first network ("172.16.28.2"), NULL when there is none. */
 const char *network_address(const struct network *net);
 

@@ -17,8 +17,14 @@
 
 static const struct command *const commands[] = {
 	&cmd_fetch,
+	&cmd_gc,
 	&cmd_help_command,
 	&cmd_image,
+	&cmd_prepare,
+	&cmd_rm,
+	&cmd_run,
+	&cmd_run_prepared,
+	&cmd_start,
 	&cmd_trust,
 	&cmd_version,
 	NULL,

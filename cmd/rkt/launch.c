@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/rkt/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aci/treestore.h"
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/images.h"
+#include "spec/net_list.h"
+#include "spec/pod_manifest.h"
+#include "stage0/pod.h"
+#include "stage0/prepare.h"
+#include "stage0/run.h"
+
+#define LIST_ROW(row_name, field, row_help)                                    \
+	{                                                                      \
+		.name = (row_name), .kind = OPTION_LIST,                       \
+		.offset = offsetof(struct launch_opts, field),                 \
+		.help = (row_help)                                             \
+	}
+
+const struct option_row launch_rows[] = {
+	{.name = "net",
+	 .kind = OPTION_LIST,
+	 .implied = "default",
+	 .shown = "default",
+	 .offset = offsetof(struct launch_opts, net),
+	 .help = "networks of the pod: NAME[:ARGS],... or none or host"},
+	LIST_ROW("dns", dns.servers,
+		 "name servers for resolv.conf, or \"host\" or \"none\""),
+	LIST_ROW("dns-search", dns.search, "search domains for resolv.conf"),
+	LIST_ROW("dns-opt", dns.options, "options for resolv.conf"),
+	{.name = "dns-domain",
+	 .kind = OPTION_STRING,
+	 .offset = offsetof(struct launch_opts, dns.domain),
+	 .help = "domain for resolv.conf"},
+	LIST_ROW("hosts-entry", dns.hosts,
+		 "IP=NAME lines for /etc/hosts, or \"host\""),
+	{.name = "hostname",
+	 .kind = OPTION_STRING,
+	 .offset = offsetof(struct launch_opts, hostname),
+	 .help = "host name of the pod (default rkt-$PODUUID)"},
+	{.name = "ipc",
+	 .kind = OPTION_STRING,
+	 .offset = offsetof(struct launch_opts, ipc),
+	 .help = "IPC namespace: \"auto\", \"private\" or \"parent\""},
+	{.name = "interactive",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct launch_opts, interactive),
+	 .help = "attach the terminal to the pod's only app"},
+	{.name = "detach",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct launch_opts, detach),
+	 .help = "print the pod's UUID once it runs and leave it in the "
+		 "background"},
+	{.name = NULL},
+};
+
+void launch_release(struct launch *l)
+{
+	strv_release(&l->args);
+	dns_files_release(&l->dns);
+}
+
+/* --- deciding --------------------------------------------------------------
+ */
+
+static int check_nets(const struct launch_opts *o, bool has_ports, char **ret,
+		      struct error *err)
+{
+	cleanup_net_list struct net_list nets = NET_LIST_INIT;
+
+	for (size_t i = 0; i < o->net.n; i++) {
+		int r = net_list_add(&nets, o->net.v[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	if (has_ports && net_list_kind(&nets) == NET_KIND_NONE)
+		return error_set(err, EINVAL,
+				 "--port flag does not work with "
+				 "'none' networking");
+	if (has_ports && net_list_kind(&nets) == NET_KIND_HOST)
+		return error_set(err, EINVAL,
+				 "--port flag does not work with "
+				 "'host' networking");
+	*ret = net_list_text(&nets);
+	return 0;
+}
+
+static int check_opts(const struct launch_opts *o, size_t n_apps,
+		      struct error *err)
+{
+	static const char *const ipcs[] = {"", "auto", "private", "parent"};
+	size_t i = 0;
+
+	while (i < 4 && o->ipc && strcmp(o->ipc, ipcs[i]) != 0)
+		i++;
+	if (i == 4)
+		return error_set(err, EINVAL,
+				 "invalid --ipc \"%s\": must be auto, private "
+				 "or parent",
+				 o->ipc);
+	if (o->interactive && n_apps != 1)
+		return error_set(err, EINVAL,
+				 "interactive option only supports one image");
+	if (o->interactive && o->detach)
+		return error_set(err, EINVAL,
+				 "--interactive and --detach exclude each "
+				 "other");
+	return 0;
+}
+
+int launch_make(const struct cmd_call *call, const struct launch_opts *o,
+		bool has_ports, size_t n_apps, struct launch *ret,
+		struct error *err)
+{
+	unsigned int insecure = call->rkt->insecure;
+	cleanup_free char *net = NULL;
+	int r = check_opts(o, n_apps, err);
+
+	if (r == 0)
+		r = check_nets(o, has_ports, &net, err);
+	if (r == 0)
+		r = dns_files_make(&o->dns, &ret->dns, err);
+	if (r < 0)
+		return r;
+	ret->detach = o->detach;
+	pod_run_args_make(
+		&(const struct pod_run_options){
+			.net = net,
+			.hostname = o->hostname,
+			.ipc = o->ipc,
+			.dns_mode = ret->dns.mode,
+			.local_config = call->rkt->local_config,
+			.system_config = call->rkt->system_config,
+			.interactive = o->interactive,
+			.insecure_capabilities =
+				insecure & INSECURE_CAPABILITIES,
+			.insecure_paths = insecure & INSECURE_PATHS,
+			.insecure_seccomp = insecure & INSECURE_SECCOMP,
+		},
+		&ret->args);
+	return 0;
+}
+
+/* --- doing -----------------------------------------------------------------
+ */
+
+int launch_save(const struct pod *pod, const struct launch *l,
+		struct error *err)
+{
+	int r = pod_run_args_save(pod->fd, &l->args, err);
+
+	if (r == 0 && l->dns.resolv)
+		r = write_string_at(pod->fd, POD_RESOLV_CONF_FILE, 0644,
+				    l->dns.resolv, err);
+	if (r == 0 && l->dns.hosts)
+		r = write_string_at(pod->fd, POD_HOSTS_FILE, 0644, l->dns.hosts,
+				    err);
+	return r;
+}
+
+int launch_pod(const struct cmd_call *call, struct pod *pod,
+	       const struct strv *args, const struct pod_trees *trees,
+	       bool detach)
+{
+	struct error err = ERROR_INIT;
+	int r = pod_start(pod,
+			  &(const struct pod_start){
+				  .libexec_dir = call->rkt->libexec,
+				  .args = args,
+				  .trees = trees,
+				  .debug = call->rkt->debug,
+				  .detach = detach,
+			  },
+			  &err);
+
+	if (r < 0) {
+		/* stage1 has said why a pod that died did. */
+		if (r != -ECHILD || call->rkt->debug)
+			log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	puts(pod->uuid);
+	return fflush(stdout) == 0 ? 0 : RKT_EXIT_FAILURE;
+}
+
+static int prepare_again(const struct cmd_call *call, struct images *im,
+			 struct pod *pod, struct pod_trees *trees,
+			 struct error *err)
+{
+	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
+	int r = pod_manifest_load(pod->fd, &pm, err);
+
+	if (r == 0 && pod->dir != POD_RUN)
+		r = pod_move(pod, POD_RUN, false, err);
+	if (r == 0)
+		r = pod_reset(pod, call->rkt->libexec, err);
+	if (r == 0)
+		r = pod_trees_open(pod->fd, &pm, &im->trees, trees, err);
+	return r;
+}
+
+int launch_again(const struct cmd_call *call, struct images *im,
+		 struct pod *pod, const struct strv *args, bool detach)
+{
+	cleanup_pod_trees struct pod_trees trees = POD_TREES_INIT;
+	struct error err = ERROR_INIT;
+
+	if (prepare_again(call, im, pod, &trees, &err) < 0) {
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	return launch_pod(call, pod, args, &trees, detach);
+}
+
+/* --- the pod that is meant -------------------------------------------------
+ */
+
+static int read_uuid_file(const char *path, struct strbuf *ret,
+			  struct error *err)
+{
+	int r = read_file_at(AT_FDCWD, path, 4096, ret, err);
+
+	if (r < 0)
+		return r;
+	while (ret->len > 0 && strchr(" \t\r\n", ret->buf[ret->len - 1]))
+		strbuf_setlen(ret, ret->len - 1);
+	return 0;
+}
+
+int pod_from_args(const struct cmd_call *call, const struct pods *pods,
+		  const char *file, struct pod *ret)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	const char *word = call->argv[0];
+	struct error err = ERROR_INIT;
+
+	if (call->argc != (file ? 0 : 1))
+		return cmd_usage(call, NULL);
+	if (file) {
+		if (read_uuid_file(file, &text, &err) < 0) {
+			log_failure(&err, "unable to resolve UUID from file");
+			return 1; /* rkt's code for this one */
+		}
+		word = text.buf;
+	}
+	if (pod_open(pods, word, ret, &err) < 0) {
+		log_failure(&err, "problem retrieving pod");
+		return RKT_EXIT_FAILURE;
+	}
+	return 0;
+}

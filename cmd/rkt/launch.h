@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CMD_RKT_LAUNCH_H
+#define CMD_RKT_LAUNCH_H
+
+/* What run, run-prepared and start share: from a prepared pod to stage1. */
+
+#include <stdbool.h>
+
+#include "base/option.h"
+#include "base/strv.h"
+#include "stage0/dns.h"
+
+struct cmd_call;
+struct error;
+struct images;
+struct pod;
+struct pod_manifest;
+struct pod_trees;
+struct pods;
+
+struct launch_opts {
+	struct strv net;
+	struct dns_request dns;
+	const char *hostname;
+	const char *ipc;
+	bool interactive;
+	bool detach;
+};
+
+/* --net, --dns*, --hosts-entry, --hostname, --ipc, --interactive, --detach;
+ * target struct launch_opts. */
+extern const struct option_row launch_rows[];
+
+/* What launch_opts come to: release it. */
+struct launch {
+	struct strv args; /* for stage1 */
+	struct dns_files dns;
+	bool detach;
+};
+
+void launch_release(struct launch *l);
+#define cleanup_launch __attribute__((__cleanup__(launch_release)))
+
+/* Checks the options and decides; HAS_PORTS: --port was given, N_APPS apps. */
+int launch_make(const struct cmd_call *call, const struct launch_opts *o,
+		bool has_ports, size_t n_apps, struct launch *ret,
+		struct error *err);
+
+/* Files of the launch into the pod directory. */
+int launch_save(const struct pod *pod, const struct launch *l,
+		struct error *err);
+
+/*
+ * Becomes stage1, or prints the UUID of the detached pod.  The pod is locked
+ * and in `run`.  Returns rkt's exit code, with the error printed.
+ */
+int launch_pod(const struct cmd_call *call, struct pod *pod,
+	       const struct strv *args, const struct pod_trees *trees,
+	       bool detach);
+
+/* Starts the exited pod, locked by us, again as ARGS say. */
+int launch_again(const struct cmd_call *call, struct images *im,
+		 struct pod *pod, const struct strv *args, bool detach);
+
+/*
+ * The pod of the command's only argument or of --uuid-file (FILE, may be
+ * NULL).  0, or an exit code with the message printed.
+ */
+int pod_from_args(const struct cmd_call *call, const struct pods *pods,
+		  const char *file, struct pod *ret);
+
+#endif

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/rkt/pod_make.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "cmd/rkt/cmd.h"
+#include "spec/acname.h"
+#include "stage0/generation.h"
+#include "stage0/pod.h"
+#include "stage0/pod_build.h"
+#include "stage0/pod_files.h"
+#include "stage0/pod_gc.h"
+#include "stage0/prepare.h"
+
+static int parse_pod_name(const struct option_row *row, void *target,
+			  const char *value, struct error *err)
+{
+	int r = acname_check(value, err);
+
+	(void)row;
+	if (r == 0)
+		*(const char **)target = value;
+	return r;
+}
+
+const struct option_row make_rows[] = {
+	PULL_OPTION_ROWS(struct make_opts, pull, "new"),
+	{.name = "pod-manifest",
+	 .kind = OPTION_STRING,
+	 .offset = offsetof(struct make_opts, pod_manifest),
+	 .help = "run the pod of this Pod Manifest file; its images must be "
+		 "in the store"},
+	{.name = "pod-name",
+	 .kind = OPTION_CALL,
+	 .parse = parse_pod_name,
+	 .offset = offsetof(struct make_opts, pod_name),
+	 .help = "name of the pod, usable wherever a UUID is; the pod is kept "
+		 "until it is removed, and started again by the same command"},
+	{.name = "replace",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct make_opts, replace),
+	 .help = "remove an exited pod of the same name first"},
+	{.name = "no-overlay",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct make_opts, no_overlay),
+	 .help = "copy root file systems instead of using overlayfs"},
+	{.name = NULL},
+};
+
+int make_opts_check(const struct make_opts *o, struct error *err)
+{
+	const struct pod_request *req = &o->req;
+	bool has_policy =
+		o->pull.no_store || o->pull.store_only ||
+		(o->pull.policy && strcmp(o->pull.policy, "new") != 0);
+
+	if (o->replace && !o->pod_name)
+		return error_set(err, EINVAL, "--replace needs --pod-name");
+	if (!o->pod_manifest && req->n_apps == 0)
+		return error_set(err, EINVAL,
+				 "must provide at least one image or specify "
+				 "the pod manifest");
+	if (o->pod_manifest &&
+	    (req->n_apps || req->n_volumes || req->mounts.n || req->n_ports ||
+	     req->inherit_env || req->set_env.n || req->set_env_file.n ||
+	     has_policy))
+		return error_set(err, EINVAL,
+				 "conflicting flags set with --pod-manifest "
+				 "(see --help)");
+	return 0;
+}
+
+void made_release(struct made *made)
+{
+	pod_manifest_release(&made->manifest);
+	for (size_t i = 0; i < made->n_images; i++) {
+		pod_image_release(&made->images[i]);
+		if (made->words)
+			strv_release(&made->words[i]);
+	}
+	free(made->images);
+	free(made->words);
+	*made = (struct made)MADE_INIT;
+}
+
+/* --- from images on the command line ---------------------------------------
+ */
+
+static struct pod_image *add_image(struct made *made)
+{
+	made->images = xreallocarray(made->images, made->n_images + 1,
+				     sizeof(*made->images));
+	made->images[made->n_images] = (struct pod_image)POD_IMAGE_INIT;
+	return &made->images[made->n_images++];
+}
+
+static int fetch_images(struct images *im, const struct pod_request *req,
+			struct made *made, struct error *err)
+{
+	for (size_t i = 0; i < req->n_apps; i++) {
+		const struct app_request *app = &req->apps[i];
+		struct image_id id;
+		int r = image_fetch(&im->fetcher, app->image,
+				    app->options.signature, &id, err);
+
+		if (r == 0)
+			r = pod_image_load(im->store, &id, add_image(made),
+					   err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int build_manifest(const struct pod_request *req, struct made *made,
+			  struct error *err)
+{
+	const struct image_manifest *manifests[POD_APPS_MAX];
+	const char *ids[POD_APPS_MAX];
+	cleanup_strv struct strv warnings = STRV_INIT;
+	int r;
+
+	for (size_t i = 0; i < made->n_images; i++) {
+		manifests[i] = &made->images[i].manifest;
+		ids[i] = made->images[i].id.text;
+	}
+	r = pod_manifest_make(req, manifests, ids, &made->manifest, &warnings,
+			      err);
+	for (size_t i = 0; i < warnings.n && r == 0; i++)
+		log_warning("%s", warnings.v[i]);
+	return r;
+}
+
+static int make_from_request(struct images *im, struct pod_request *req,
+			     struct made *made, struct error *err)
+{
+	struct strv environment = STRV_INIT;
+	int r;
+
+	for (char **e = environ; req->inherit_env && *e; e++)
+		strv_push(&environment, *e);
+	r = pod_request_resolve(req, &environment, err);
+	strv_release(&environment);
+	if (r == 0)
+		r = fetch_images(im, req, made, err);
+	if (r == 0)
+		r = build_manifest(req, made, err);
+	if (r < 0)
+		return r;
+	made->words = xcalloc(made->n_images, sizeof(*made->words));
+	for (size_t i = 0; i < made->n_images; i++)
+		strv_append(&made->words[i], &req->apps[i].words);
+	return 0;
+}
+
+/* --- from a pod manifest ---------------------------------------------------
+ */
+
+static int complete_app(struct images *im, struct made *made,
+			struct runtime_app *ra, struct strv *warnings,
+			struct error *err)
+{
+	struct pod_image *image = add_image(made);
+	struct image_id id;
+	int r;
+
+	if (!ra->image.id)
+		return error_set(err, EINVAL, "app %s has no image id",
+				 ra->name ? ra->name : "without name");
+	r = imagestore_find_id(im->store, ra->image.id, &id, err);
+	if (r == 0)
+		r = pod_image_load(im->store, &id, image, err);
+	if (r == 0)
+		r = pod_image_check_host(&image->manifest, err);
+	if (r < 0)
+		return r;
+	free(ra->image.id);
+	ra->image.id = xstrdup(id.text);
+	if (!ra->image.name)
+		ra->image.name = xstrdup(image->manifest.name);
+	if (!ra->has_app && image->manifest.has_app) {
+		app_copy(&ra->app, &image->manifest.app);
+		ra->has_app = true;
+	}
+	if (!ra->has_app)
+		return error_set(err, EINVAL,
+				 "image %s has no app section and the pod "
+				 "manifest gives none",
+				 image->manifest.name);
+	return pod_app_reify(ra, &made->manifest, true, warnings, err);
+}
+
+static int make_from_manifest(struct images *im, const char *file,
+			      struct made *made, struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_strv struct strv warnings = STRV_INIT;
+	struct pod_manifest *pm = &made->manifest;
+	int r = read_file_at(AT_FDCWD, file, MANIFEST_MAX, &text, err);
+
+	if (r == 0)
+		r = pod_manifest_parse(text.buf, text.len, pm, err);
+	if (r == 0 && pm->n_apps == 0)
+		r = error_set(err, EINVAL,
+			      "pod must contain at least one application");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < pm->n_apps && r == 0; i++)
+		r = complete_app(im, made, &pm->apps[i], &warnings, err);
+	for (size_t i = 0; i < warnings.n && r == 0; i++)
+		log_warning("%s", warnings.v[i]);
+	if (r == 0)
+		r = pod_manifest_check_runnable(pm, err);
+	return r;
+}
+
+int made_make(struct images *im, struct make_opts *o, struct made *ret,
+	      struct error *err)
+{
+	int r = pull_opts_resolve(&o->pull, PULL_NEW, &im->fetcher.policy, err);
+
+	if (r < 0)
+		return r;
+	im->fetcher.with_hash = true;
+	if (o->pod_manifest)
+		return make_from_manifest(im, o->pod_manifest, ret, err);
+	return make_from_request(im, &o->req, ret, err);
+}
+
+/* --- into a new pod --------------------------------------------------------
+ */
+
+static void close_fds(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fd_close(&fds[i]);
+}
+
+int made_prepare(struct images *im, const struct make_opts *o,
+		 const struct made *made, struct pod *pod, struct error *err)
+{
+	int trees[POD_APPS_MAX];
+	size_t n = 0;
+	int r = 0;
+
+	for (; o->no_overlay && n < made->n_images && r == 0; n += r == 0)
+		r = treestore_open(&im->trees, &made->images[n].id, &trees[n],
+				   err);
+	if (r == 0)
+		r = pod_prepare(
+			pod,
+			&(const struct pod_contents){
+				.manifest = &made->manifest,
+				.images = made->images,
+				.words = made->words,
+				.copied_trees = o->no_overlay ? trees : NULL,
+				.name = o->pod_name,
+			},
+			err);
+	close_fds(trees, n);
+	return r;
+}
+
+void make_undo(struct pod *pod)
+{
+	if (pod->locked && pod->dir == POD_PREPARE)
+		(void)pod_delete(pod, NULL, NULL);
+}
+
+/* --- into an existing one --------------------------------------------------
+ */
+
+int make_find_named(const struct cmd_call *call, const struct make_opts *o,
+		    const struct pods *pods, struct pod *ret, struct error *err)
+{
+	char uuid[UUID_TEXT_LEN + 1];
+	int r;
+
+	if (!o->pod_name || pod_name_lookup(pods, o->pod_name, uuid, NULL) < 0)
+		return 0;
+	r = pod_open(pods, uuid, ret, NULL);
+	if (r == -ENOENT)
+		return 0; /* the name outlived its pod */
+	if (r == 0)
+		r = pod_lock(ret, err);
+	if (r == -EBUSY)
+		return error_set(err, EBUSY,
+				 "pod %s is %s: use `rkt update %s` to change "
+				 "its images or `rkt stop %s` first",
+				 o->pod_name, pod_state_text(pod_state(ret)),
+				 o->pod_name, o->pod_name);
+	if (r < 0)
+		return r;
+	if (ret->dir == POD_PREPARE || o->replace) {
+		r = pod_delete(ret, call->rkt->libexec, err);
+		pod_close(ret);
+		return r;
+	}
+	return 1;
+}
+
+static int check_same_apps(const struct make_opts *o,
+			   const struct pod_manifest *old,
+			   const struct pod_manifest *new, struct error *err)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < new->n_apps; i++)
+		found += pod_manifest_find_app(old, new->apps[i].name) != NULL;
+	if (found == new->n_apps && found == old->n_apps)
+		return 0;
+	return error_set(err, EINVAL,
+			 "pod %s has other apps than those given: use "
+			 "--replace to start anew",
+			 o->pod_name);
+}
+
+/* Returns 1 if the app's image changed. */
+static int change_app(struct images *im, const struct make_opts *o,
+		      const struct made *made, size_t i, struct pod *pod,
+		      struct error *err)
+{
+	const struct runtime_app *ra = &made->manifest.apps[i];
+	cleanup_fd int tree = -EBADF;
+	struct image_id id;
+	unsigned int n;
+	int r = generation_current(pod->fd, ra->name, &n, err);
+
+	if (r == 0)
+		r = generation_image_id(pod->fd, ra->name, n, &id, err);
+	if (r < 0 || strcmp(id.text, made->images[i].id.text) == 0)
+		return r;
+	r = generation_highest(pod->fd, ra->name, &n, err);
+	if (r == 0 && o->no_overlay)
+		r = treestore_open(&im->trees, &made->images[i].id, &tree, err);
+	if (r == 0)
+		r = generation_write(pod->fd, n + 1, ra, &made->images[i], tree,
+				     err);
+	if (r == 0 && made->words)
+		r = app_args_save(pod->fd, ra->name, &made->words[i], true,
+				  err);
+	if (r == 0)
+		r = pod_files_sync(pod->fd, err);
+	if (r == 0)
+		r = generation_commit(pod->fd, ra->name, n + 1, true, err);
+	return r < 0 ? r : 1;
+}
+
+int made_change(struct images *im, const struct make_opts *o,
+		const struct made *made, struct pod *pod, struct error *err)
+{
+	cleanup_pod_manifest struct pod_manifest old = POD_MANIFEST_INIT;
+	bool changed = false;
+	int r = pod_manifest_load(pod->fd, &old, err);
+
+	if (r == 0)
+		r = check_same_apps(o, &old, &made->manifest, err);
+	if (r == 0)
+		r = pod_volumes_make(pod->fd, &made->manifest, err);
+	for (size_t i = 0; i < made->n_images && r >= 0; i++) {
+		r = change_app(im, o, made, i, pod, err);
+		changed |= r > 0;
+	}
+	if (r >= 0 && changed)
+		r = pod_manifest_save(pod->fd, &made->manifest, true, err);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CMD_RKT_POD_MAKE_H
+#define CMD_RKT_POD_MAKE_H
+
+/* What run and prepare share: from their words to a filled pod directory. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/option.h"
+#include "cmd/rkt/images.h"
+#include "spec/pod_manifest.h"
+#include "stage0/pod_request.h"
+
+struct cmd_call;
+struct error;
+struct pod;
+struct pod_image;
+struct pods;
+
+struct make_opts {
+	struct pod_request req;
+	struct pull_opts pull;
+	const char *pod_manifest; /* file */
+	const char *pod_name;
+	bool replace;
+	bool no_overlay;
+};
+
+/* Target struct make_opts; pod_request_rows are read besides. */
+extern const struct option_row make_rows[];
+
+/* Usage errors that need no file to be opened. */
+int make_opts_check(const struct make_opts *o, struct error *err);
+
+/* A pod, decided: manifest and images, one an app. */
+struct made {
+	struct pod_manifest manifest;
+	struct pod_image *images;
+	size_t n_images;
+	struct strv *words; /* NULL: no command line */
+};
+
+#define MADE_INIT                                                              \
+	{                                                                      \
+		.manifest = POD_MANIFEST_INIT                                  \
+	}
+
+void made_release(struct made *made);
+#define cleanup_made __attribute__((__cleanup__(made_release)))
+
+/* Finds or imports the images and makes the manifest; warnings are logged. */
+int made_make(struct images *im, struct make_opts *o, struct made *ret,
+	      struct error *err);
+
+/* Fills the new, locked pod. */
+int made_prepare(struct images *im, const struct make_opts *o,
+		 const struct made *made, struct pod *pod, struct error *err);
+
+/* Removes a pod whose preparation failed; gc does what is left over. */
+void make_undo(struct pod *pod);
+
+/*
+ * The pod named by --pod-name, if there is one: 1 with RET locked, 0 if the
+ * name is free.  A pod that runs or is being prepared is -EBUSY.  With
+ * --replace an old one is deleted first.
+ */
+int make_find_named(const struct cmd_call *call, const struct make_opts *o,
+		    const struct pods *pods, struct pod *ret,
+		    struct error *err);
+
+/*
+ * Brings the existing, locked POD to what was MADE: apps whose image changed
+ * get a new committed generation.
+ */
+int made_change(struct images *im, const struct make_opts *o,
+		const struct made *made, struct pod *pod, struct error *err);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/test_hooks.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/images.h"
+#include "cmd/rkt/launch.h"
+#include "cmd/rkt/pod_make.h"
+#include "stage0/generation.h"
+#include "stage0/pod.h"
+#include "stage0/run.h"
+
+struct opts {
+	struct make_opts make;
+	struct launch_opts launch;
+	const char *uuid_file_save;
+};
+
+static const struct option_row rows[] = {
+	{.name = "uuid-file-save",
+	 .kind = OPTION_STRING,
+	 .offset = offsetof(struct opts, uuid_file_save),
+	 .help = "write the pod's UUID to this file before preparing"},
+	{.name = NULL},
+};
+
+static const struct option_row *const more_rows[] = {
+	launch_rows, make_rows, pod_request_rows, app_option_rows, NULL,
+};
+
+static int parse(struct cmd_call *call, struct error *err)
+{
+	struct opts *o = call->opts;
+	const struct option_set sets[] = {
+		{rows, o},
+		{launch_rows, &o->launch},
+		{make_rows, &o->make},
+		call->sets[1],
+	};
+
+	return pod_request_parse(&o->make.req, call->argv, sets, 4, err);
+}
+
+static int save_uuid(const char *file, const struct pod *pod, struct error *err)
+{
+	cleanup_fd int fd = -EBADF;
+
+	if (!file)
+		return 0;
+	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0 || write_full(fd, pod->uuid, strlen(pod->uuid)) < 0)
+		return error_sys(err, errno, "save UUID in %s", file);
+	return 0;
+}
+
+static int open_trees(struct images *im, const struct opts *o,
+		      const struct made *made, struct pod_trees *ret,
+		      struct error *err)
+{
+	int r = 0;
+
+	/* The images are known: nothing has to be read back from the pod. */
+	for (size_t i = 0; i < made->n_images && r == 0; i++) {
+		int fd;
+
+		if (o->make.no_overlay)
+			continue;
+		r = treestore_open(&im->trees, &made->images[i].id, &fd, err);
+		if (r == 0)
+			pod_trees_add(ret, made->manifest.apps[i].name, fd);
+	}
+	return r;
+}
+
+static int prepare_new(struct images *im, const struct opts *o,
+		       const struct made *made, const struct launch *launch,
+		       struct pods *pods, struct pod *pod, struct error *err)
+{
+	int r = pod_new(pods, pod, err);
+
+	if (r == 0)
+		r = save_uuid(o->uuid_file_save, pod, err);
+	if (r == 0)
+		r = made_prepare(im, &o->make, made, pod, err);
+	if (r == 0)
+		r = launch_save(pod, launch, err);
+	test_stop_at("run-prepared");
+	if (r == 0)
+		r = pod_move(pod, POD_RUN, o->make.pod_name != NULL, err);
+	test_stop_at("run-moved");
+	if (r < 0)
+		make_undo(pod);
+	return r;
+}
+
+/* Starts the pod that has the name already. */
+static int run_again(struct cmd_call *call, struct images *im,
+		     const struct made *made, const struct launch *launch,
+		     struct pod *pod, struct error *err)
+{
+	const struct opts *o = call->opts;
+	int r = save_uuid(o->uuid_file_save, pod, err);
+
+	if (r == 0)
+		r = made_change(im, &o->make, made, pod, err);
+	if (r == 0)
+		r = launch_save(pod, launch, err);
+	if (r < 0)
+		return r;
+	return launch_again(call, im, pod, &launch->args, launch->detach);
+}
+
+/* Returns rkt's exit code or a negative errno with ERR set. */
+static int run_pod(struct cmd_call *call, struct error *err)
+{
+	cleanup_images struct images im = {0};
+	cleanup_pods struct pods pods = PODS_INIT;
+	cleanup_pod struct pod pod = POD_INIT;
+	cleanup_made struct made made = MADE_INIT;
+	cleanup_launch struct launch launch = {0};
+	cleanup_pod_trees struct pod_trees trees = POD_TREES_INIT;
+	struct opts *o = call->opts;
+	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
+
+	if (r == 0)
+		r = made_make(&im, &o->make, &made, err);
+	if (r == 0)
+		r = launch_make(call, &o->launch, made.manifest.n_ports > 0,
+				made.manifest.n_apps, &launch, err);
+	if (r == 0)
+		r = pods_open(&pods, call->rkt->dir, err);
+	if (r == 0)
+		r = make_find_named(call, &o->make, &pods, &pod, err);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return run_again(call, &im, &made, &launch, &pod, err);
+	r = prepare_new(&im, o, &made, &launch, &pods, &pod, err);
+	if (r == 0)
+		r = open_trees(&im, o, &made, &trees, err);
+	if (r < 0)
+		return r;
+	return launch_pod(call, &pod, &launch.args, &trees, launch.detach);
+}
+
+static int run(struct cmd_call *call)
+{
+	struct opts *o = call->opts;
+	struct error err = ERROR_INIT;
+	int r;
+
+	if (make_opts_check(&o->make, &err) < 0)
+		return cmd_usage(call, err.msg);
+	r = run_pod(call, &err);
+	if (r < 0) {
+		log_failure(&err, NULL);
+		r = RKT_EXIT_FAILURE;
+	}
+	pod_request_release(&o->make.req);
+	return r;
+}
+
+const struct command cmd_run = {
+	.name = "run",
+	.summary = "Run image(s) in a pod in rkt",
+	.usage = "[--volume=name,kind=host,...] IMAGE [-- "
+		 "image-args...[---]]...",
+	.description =
+		"IMAGE is a file, the name of a stored image, or its id.\n\n"
+		"Flags of an app follow its image; arguments for it come "
+		"after \"--\" and end at \"---\":\n"
+		"rkt run example.com/app1 --name=one -- -v --- "
+		"example.com/app2 -- --port=80",
+	.flags = CMD_ROOT | CMD_NON_INTERSPERSED | CMD_OWN_FLAGS,
+	.options = rows,
+	.more_options = more_rows,
+	.opts_size = sizeof(struct opts),
+	.parse = parse,
+	.run = run,
+};

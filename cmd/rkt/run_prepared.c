@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/images.h"
+#include "cmd/rkt/launch.h"
+#include "spec/pod_manifest.h"
+#include "stage0/pod.h"
+#include "stage0/prepare.h"
+#include "stage0/run.h"
+
+static int claim(struct pod *pod, struct error *err)
+{
+	int r = 0;
+
+	if (pod->dir != POD_PREPARED)
+		return error_set(err, EINVAL, "pod \"%s\" is not prepared",
+				 pod->uuid);
+	r = pod_lock(pod, err);
+	if (r < 0)
+		return error_wrap(err, r, "pod \"%s\" is not prepared",
+				  pod->uuid);
+	return 0;
+}
+
+static int run_prepared(struct cmd_call *call, struct pod *pod,
+			struct error *err)
+{
+	const struct launch_opts *o = call->opts;
+	cleanup_images struct images im = {0};
+	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
+	cleanup_launch struct launch launch = {0};
+	cleanup_pod_trees struct pod_trees trees = POD_TREES_INIT;
+	int r = claim(pod, err);
+
+	if (r == 0)
+		r = pod_manifest_load(pod->fd, &pm, err);
+	if (r == 0)
+		r = launch_make(call, o, pm.n_ports > 0, pm.n_apps, &launch,
+				err);
+	if (r == 0)
+		r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
+	if (r == 0)
+		r = pod_trees_open(pod->fd, &pm, &im.trees, &trees, err);
+	if (r == 0)
+		r = launch_save(pod, &launch, err);
+	if (r == 0)
+		r = pod_move(pod, POD_RUN, false, err);
+	if (r < 0)
+		return r;
+	return launch_pod(call, pod, &launch.args, &trees, launch.detach);
+}
+
+static int run(struct cmd_call *call)
+{
+	cleanup_pods struct pods pods = PODS_INIT;
+	cleanup_pod struct pod pod = POD_INIT;
+	struct error err = ERROR_INIT;
+	int r = pods_open(&pods, call->rkt->dir, &err);
+
+	if (r == 0) {
+		r = pod_from_args(call, &pods, NULL, &pod);
+		if (r > 0)
+			return r;
+		r = run_prepared(call, &pod, &err);
+	}
+	if (r < 0) {
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	return r;
+}
+
+const struct command cmd_run_prepared = {
+	.name = "run-prepared",
+	.summary = "Run a prepared application pod in rkt",
+	.usage = "[flags] UUID",
+	.description = "UUID must have been acquired via `rkt prepare`.",
+	.flags = CMD_ROOT,
+	.options = launch_rows,
+	.opts_size = sizeof(struct launch_opts),
+	.run = run,
+};
