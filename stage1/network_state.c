@@ -158,6 +158,8 @@ static void port_read(const struct json_node *node, struct network_mapping *ret)
 	json_get_string(node, "hostIP", &ret->host_ip);
 	json_get_int(node, "hostPort", 1, UINT16_MAX, &host);
 	json_get_int(node, "podPort", 1, UINT16_MAX, &pod);
+	if (!host || !pod)
+		json_problem(node, "hostPort or podPort is missing");
 	ret->host_port = (uint16_t)host;
 	ret->pod_port = (uint16_t)pod;
 }
