@@ -402,6 +402,17 @@ int aci_check_entry(struct aci_check *c, const struct aci_entry *e,
 	return role;
 }
 
+int aci_check_each_implied(const struct aci_check *c,
+			   int (*fn)(const char *path))
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < c->n_slots; i++)
+		if (c->slots[i].path && c->slots[i].implied)
+			r = fn(c->slots[i].path);
+	return r;
+}
+
 int aci_check_end(const struct aci_check *c, struct error *err)
 {
 	if (!c->has_manifest)

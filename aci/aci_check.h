@@ -75,6 +75,10 @@ int aci_check_entry(struct aci_check *c, const struct aci_entry *e,
 		    struct error *err);
 /* After the last entry: both top-level names were there. */
 int aci_check_end(const struct aci_check *c, struct error *err);
+/* FN for the cleaned path of every directory that is only the parent of
+ * entries; stops at a negative result and returns it. */
+int aci_check_each_implied(const struct aci_check *c,
+			   int (*fn)(const char *path));
 
 /*
  * The cleaned form of an archive name (malloc'ed): "." and empty components

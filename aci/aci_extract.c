@@ -4,6 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,25 @@ static int extract_all(struct archive *tar, struct archive *disk,
 	}
 }
 
+static int mark_implied(const char *path)
+{
+	const struct timespec times[2] = {
+		{.tv_nsec = ACI_IMPLIED_MTIME_NSEC},
+		{.tv_nsec = ACI_IMPLIED_MTIME_NSEC},
+	};
+
+	return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int mark_all_implied(const struct aci_check *check, struct error *err)
+{
+	int r = aci_check_each_implied(check, mark_implied);
+
+	return r < 0 ? error_sys(err, -r, "set times of directories") : 0;
+}
+
 int aci_extract(int blob_fd, struct error *err)
 {
 	static const struct aci_check_limits limits = {INT64_MAX, INT64_MAX};
@@ -195,6 +215,8 @@ int aci_extract(int blob_fd, struct error *err)
 	/* Sets the times and modes of directories. */
 	if (r == 0 && archive_write_close(disk) != ARCHIVE_OK)
 		r = disk_error(disk, "its directories", err);
+	if (r == 0)
+		r = mark_all_implied(&check, err);
 	(void)umask(mask);
 	return r;
 }

@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "aci/aci_extract.h"
 #include "aci/render.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -87,23 +88,31 @@ static int copy_xattrs(int src, int dst)
 	return 0;
 }
 
-/* Mode after owner: a chown drops the set-ID bits. */
-static int copy_attributes(int src, int dst)
+static int set_times(int fd, const struct stat *st)
 {
-	struct stat st;
+	const struct timespec times[2] = {st->st_atim, st->st_mtim};
+
+	return futimens(fd, times) < 0 ? -errno : 0;
+}
+
+/*
+ * ST is what SRC was before files were moved out of it: that changes times.
+ * Mode after owner: a chown drops the set-ID bits.
+ */
+static int copy_attributes(int src, const struct stat *st, int dst)
+{
 	int r;
 
-	if (fstat(src, &st) < 0 || fchown(dst, st.st_uid, st.st_gid) < 0)
+	if (fchown(dst, st->st_uid, st->st_gid) < 0)
 		return -errno;
 	r = clear_xattrs(dst);
 	if (r >= 0)
 		r = copy_xattrs(src, dst);
 	if (r < 0)
 		return r;
-	if (fchmod(dst, st.st_mode & 07777) < 0 ||
-	    futimens(dst, (struct timespec[]){st.st_atim, st.st_mtim}) < 0)
+	if (fchmod(dst, st->st_mode & 07777) < 0)
 		return -errno;
-	return 0;
+	return set_times(dst, st);
 }
 
 /* True if something below the directory SRC is kept; M's path leads to it. */
@@ -136,6 +145,13 @@ static int move(struct merge *m, int src, int dst, const char *name)
 	return 0;
 }
 
+/* No entry of the layer: it says nothing about the directory's attributes. */
+static bool is_implied(const struct stat *st)
+{
+	return st->st_mtim.tv_sec == 0 &&
+	       st->st_mtim.tv_nsec == ACI_IMPLIED_MTIME_NSEC;
+}
+
 /* NAME below DST as a directory, whatever it was; made 0755, 0:0. */
 static int open_target(struct merge *m, int dst, const char *name)
 {
@@ -153,33 +169,47 @@ static int open_target(struct merge *m, int dst, const char *name)
 	return fd;
 }
 
+/* FROM over TO; KEPT: FROM itself is let through. */
+static int merge_opened(struct merge *m, int from, int to, bool kept)
+{
+	struct stat upper, lower;
+	int r;
+
+	if (fstat(from, &upper) < 0 || fstat(to, &lower) < 0)
+		return fail(m, errno, "stat", "");
+	r = merge_dir(m, from, to);
+	if (r < 0)
+		return r;
+	if (kept && !is_implied(&upper))
+		r = copy_attributes(from, &upper, to);
+	else
+		r = set_times(to, &lower);
+	return r < 0 ? fail(m, -r, "set attributes of", "") : 0;
+}
+
 static int merge_subdir(struct merge *m, int src, int dst, const char *name)
 {
 	cleanup_fd int from = openat(src, name, OPEN_DIR);
 	cleanup_fd int to = -EBADF;
 	size_t len = m->path.len;
-	bool kept;
+	bool kept, wanted;
 	int r;
 
 	if (from < 0)
 		return fail(m, errno, "open directory", name);
 	strbuf_addf(&m->path, "/%s", name);
 	kept = render_keeps(m->pass, m->path.buf);
-	if (!kept && !any_kept(m, from)) {
-		strbuf_setlen(&m->path, len);
-		return 0;
-	}
+	wanted = kept || any_kept(m, from);
 	strbuf_setlen(&m->path, len);
+	if (!wanted)
+		return 0;
 	to = open_target(m, dst, name);
 	if (to < 0)
 		return to;
 	strbuf_addf(&m->path, "/%s", name);
-	r = merge_dir(m, from, to);
+	r = merge_opened(m, from, to, kept);
 	strbuf_setlen(&m->path, len);
-	if (r < 0 || !kept)
-		return r;
-	r = copy_attributes(from, to);
-	return r < 0 ? fail(m, -r, "set attributes of", name) : 0;
+	return r;
 }
 
 static int merge_entry(struct merge *m, int src, int dst, const char *name)
@@ -222,14 +252,8 @@ int tree_merge(int src, int dst, const struct render_pass *pass,
 	       struct error *err)
 {
 	struct merge m = {.pass = pass, .path = STRBUF_INIT, .err = err};
-	int r;
+	int r = merge_opened(&m, src, dst, true);
 
-	r = merge_dir(&m, src, dst);
 	strbuf_release(&m.path);
-	if (r < 0)
-		return r;
-	r = copy_attributes(src, dst);
-	if (r < 0)
-		return error_sys(err, -r, "set attributes of rootfs");
-	return 0;
+	return r;
 }
