@@ -31,6 +31,7 @@
 #define POD_ISOLATORS_FILE "isolators" /* "APP: NAME: REASON" lines */
 #define POD_JOURNAL_FILE "update.journal"
 #define POD_HISTORY_FILE "history"
+#define POD_RUNTIME_CONFIG_FILE "runtime-config" /* run arguments, JSON */
 #define POD_ARGS_DIR "args"		  /* args/APP: JSON array of strings */
 #define POD_APPSINFO_DIR "appsinfo"	  /* appsinfo/APP -> generation */
 #define POD_GENERATIONS_DIR "generations" /* generations/APP/N/ */
@@ -43,9 +44,16 @@
 #define GENERATION_MANIFEST_FILE "manifest" /* canonical ImageManifest */
 #define GENERATION_IMAGE_ID_FILE "treeStoreID"
 #define GENERATION_APP_FILE "app" /* RuntimeApp as in the pod manifest */
+#define GENERATION_PID_FILE "pid" /* host pid of its main process */
 #define GENERATION_UPPER_DIR "upper"
 #define GENERATION_WORK_DIR "work"
 #define GENERATION_ROOTFS_DIR "rootfs" /* a copy: --no-overlay only */
+
+/* --- elsewhere -------------------------------------------------------------
+ */
+
+/* Compiled system call filters, root only; may be removed at any time. */
+#define SECCOMP_CACHE_DIR "/run/rkt/seccomp"
 
 /* --- environment of the run entrypoint ------------------------------------ */
 

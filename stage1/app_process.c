@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/app_process.h"
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/process.h"
+#include "base/strv.h"
+#include "base/syscalls.h"
+#include "stage1/caps.h"
+#include "stage1/cgroup.h"
+#include "stage1/exec_lookup.h"
+#include "stage1/ids.h"
+#include "stage1/plan.h"
+#include "stage1/rootfs.h"
+#include "stage1/seccomp.h"
+
+struct app_barrier {
+	_Atomic int listener;	/* descriptor in the child, + 1 */
+	_Atomic int exec_errno; /* why execve failed */
+	_Atomic int pod_pid;
+};
+
+/* What the child writes when only the filter is left to do. */
+#define PREPARED "F"
+
+#define BARRIER_TIMEOUT_MS 10000
+
+/* --- the child -------------------------------------------------------------
+ */
+
+struct child {
+	const struct app_process_request *req;
+	struct app_barrier *barrier;
+	int errpipe;
+	uid_t uid;
+	gid_t gid;
+	char path[EXEC_PATH_MAX];
+};
+
+static int join_pod(struct child *c, struct error *err)
+{
+	/* Unreadable for the pod from its first instant in it. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_sys(err, errno, "make the process unreadable");
+	if (setns(c->req->pod_pidfd,
+		  CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+		return error_sys(err, errno, "join the pod's namespaces");
+	return 0;
+}
+
+static int set_oom_score(struct child *c, struct error *err)
+{
+	const struct app_plan *plan = c->req->plan;
+	char text[16];
+	int fd, r;
+
+	if (!plan->has_oom_score_adj)
+		return 0;
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_sys(err, errno, "open oom_score_adj");
+	(void)snprintf(text, sizeof(text), "%d", plan->oom_score_adj);
+	r = write_full(fd, text, strlen(text));
+	(void)close(fd);
+	/* Lowering needs CAP_SYS_RESOURCE, which the host may lack: stage1
+	 * reports it, the app runs. */
+	return r == -EACCES || r == -EPERM || r == 0
+		       ? 0
+		       : error_sys(err, -r, "set oom_score_adj to %s", text);
+}
+
+static int join_cgroup(struct child *c, struct error *err)
+{
+	int r = cgroup_leaf_join(c->req->leaf, err);
+
+	if (r < 0)
+		return r;
+	/* From inside its leaf, so the leaf is the root it sees. */
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		return error_sys(err, errno, "create the cgroup namespace");
+	return 0;
+}
+
+static int enter_root(struct child *c, struct error *err)
+{
+	if (c->req->rootfs)
+		return rootfs_enter(c->req->rootfs, err);
+	if (setns(c->req->mntns, CLONE_NEWNS) < 0)
+		return error_sys(err, errno, "join the app's root");
+	if (chdir("/") < 0)
+		return error_sys(err, errno, "enter the app's root");
+	return 0;
+}
+
+/* Everything looked up in the root, while nothing of the app runs yet. */
+static int look_up(struct child *c, struct error *err)
+{
+	const struct app_plan *plan = c->req->plan;
+	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (root < 0)
+		return error_sys(err, errno, "open the app's root");
+	if (!c->req->as_root) {
+		r = ids_find_user(root, plan->user, &c->uid, err);
+		if (r < 0)
+			return r;
+		r = ids_find_group(root, plan->group, &c->gid, err);
+		if (r < 0)
+			return r;
+	}
+	if (chdir(plan->working_directory) < 0)
+		return error_sys(err, errno, "enter working directory %s",
+				 plan->working_directory);
+	return exec_lookup(root, strv_env_get(c->req->env, "PATH"),
+			   plan->working_directory, c->req->exec->v[0], c->path,
+			   err);
+}
+
+static int set_stdio(struct child *c, struct error *err)
+{
+	const struct app_process_request *req = c->req;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return error_sys(err, errno, "open /dev/null");
+	(void)setsid();
+	for (int i = 0; i < 3; i++) {
+		int fd = req->stdio[i] >= 0 ? req->stdio[i] : null;
+
+		/* So /dev/stdout can be opened again by its path. */
+		if (req->own_stdio && req->stdio[i] >= 0 &&
+		    fchown(fd, c->uid, c->gid) < 0)
+			return error_sys(err, errno, "give away stdio");
+		if (dup2(fd, i) < 0)
+			return error_sys(err, errno, "set stdio");
+	}
+	if (req->tty && ioctl(0, TIOCSCTTY, 0) < 0)
+		return error_sys(err, errno, "set the controlling terminal");
+	return 0;
+}
+
+static int close_rest(struct child *c, struct error *err)
+{
+	int r;
+
+	/* Nothing of stage1 may follow into the app (CVE-2024-21626). */
+	c->errpipe = fcntl(c->errpipe, F_DUPFD_CLOEXEC, 3);
+	if (c->errpipe < 0)
+		return error_sys(err, errno, "keep the error socket");
+	r = close_all_from(3, &c->errpipe, 1);
+	return r < 0 ? error_sys(err, -r, "close descriptors") : 0;
+}
+
+static int drop_privileges(struct child *c, struct error *err)
+{
+	const struct app_plan *plan = c->req->plan;
+	bool nnp = plan->no_new_privs ||
+		   (c->uid != 0 && plan->has_seccomp_isolator);
+	int r;
+
+	r = caps_drop_bounding(plan->caps, err);
+	if (r == 0)
+		r = ids_set_groups(c->gid, plan->gids,
+				   c->req->as_root ? 0 : plan->n_gids, err);
+	if (r == 0)
+		r = caps_keep_on_setuid(err);
+	if (r == 0)
+		r = ids_set_user(c->uid, err);
+	if (r == 0)
+		r = caps_set_for_exec(plan->caps, c->uid, err);
+	if (r < 0)
+		return r;
+	/* The setuid made it depend on fs.suid_dumpable. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    (nnp && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0))
+		return error_sys(err, errno, "set no_new_privs");
+	return 0;
+}
+
+static int reset_signals(struct child *c, struct error *err)
+{
+	sigset_t none;
+
+	(void)c;
+	for (int sig = 1; sig < 32; sig++)
+		(void)signal(sig, SIG_DFL);
+	(void)sigemptyset(&none);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		return error_sys(err, errno, "unblock signals");
+	(void)umask(022);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*apply)(struct child *, struct error *);
+} steps[] = {
+	{"join the pod", join_pod},	   {"set the oom score", set_oom_score},
+	{"join the cgroup", join_cgroup},  {"set up the root", enter_root},
+	{"look up the program", look_up},  {"set up stdio", set_stdio},
+	{"close descriptors", close_rest}, {"drop privileges", drop_privileges},
+	{"reset signals", reset_signals},
+};
+
+__attribute__((__noreturn__)) static void execute(struct child *c)
+{
+	const struct app_process_request *req = c->req;
+	int listener;
+
+	char go;
+
+	(void)write_full(c->errpipe, PREPARED, 1);
+	/* Without a listener there is no barrier later: wait here. */
+	if (!req->listener && read_full(c->errpipe, &go, 1) != 1)
+		_exit(127);
+	listener = seccomp_install(req->filter, req->listener);
+	if (listener < 0) {
+		atomic_store(&c->barrier->exec_errno, -listener);
+		_exit(127);
+	}
+	if (req->listener) {
+		atomic_store(&c->barrier->listener, listener + 1);
+		if (bind(-1, NULL, 0) < 0) {
+			atomic_store(&c->barrier->exec_errno, errno);
+			_exit(127);
+		}
+	}
+	(void)execve(c->path, req->exec->v, req->env->v);
+	atomic_store(&c->barrier->exec_errno, errno);
+	_exit(127);
+}
+
+__attribute__((__noreturn__)) static void
+child_main(const struct app_process_request *req, struct app_barrier *barrier,
+	   int errpipe)
+{
+	struct child c = {.req = req, .barrier = barrier, .errpipe = errpipe};
+	struct error err = ERROR_INIT;
+
+	atomic_store(&barrier->pod_pid, (int)getpid());
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int r = steps[i].apply(&c, &err);
+
+		if (r == 0)
+			continue;
+		(void)error_wrap(&err, r, "%s", steps[i].name);
+		(void)write_full(c.errpipe, &err, sizeof(err));
+		_exit(126);
+	}
+	execute(&c);
+}
+
+/* --- the parent ------------------------------------------------------------
+ */
+
+/* Clones into the pod's pid namespace.  Nothing else may be started between
+ * the two setns calls: it would land in the pod. */
+static pid_t clone_into_pod(const struct app_process_request *req, int *pidfd,
+			    struct error *err)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
+			 (req->rootfs ? CLONE_NEWNS : 0) |
+			 (req->leaf->dirfd >= 0 ? CLONE_INTO_CGROUP : 0),
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+		.cgroup = (uint64_t)(req->leaf->dirfd >= 0 ? req->leaf->dirfd
+							   : 0),
+	};
+	pid_t pid;
+
+	if (setns(req->pod_pidfd, CLONE_NEWPID) < 0)
+		return error_sys(err, errno, "use the pod's pid namespace");
+	pid = sys_clone3(&args);
+	if (pid == 0)
+		return 0;
+	if (setns(req->own_pidns, CLONE_NEWPID) < 0)
+		return error_sys(err, errno, "leave the pod's pid namespace");
+	if (pid < 0)
+		return error_sys(err, (int)-pid, "start a process in the pod");
+	return pid;
+}
+
+/* Reads the child's one message: PREPARED or its error. */
+static int wait_prepared(int ours, struct error *err)
+{
+	struct error child_err;
+	ssize_t n = read(ours, &child_err, sizeof(child_err));
+
+	while (n < 0 && errno == EINTR)
+		n = read(ours, &child_err, sizeof(child_err));
+	if (n == 1)
+		return 0;
+	if (n == (ssize_t)sizeof(child_err)) {
+		if (err)
+			*err = child_err;
+		return -child_err.code;
+	}
+	return error_set(err, ECHILD, "the process died while starting");
+}
+
+/* The child installs its filter within microseconds of PREPARED. */
+static int fetch_listener(struct app_process *p, struct error *err)
+{
+	struct pollfd dead = {.fd = p->pidfd, .events = POLLIN};
+	int waited_ms = 0, number, code, fd;
+
+	while (!(number = atomic_load(&p->barrier->listener))) {
+		if (app_process_exec_failed(p, &code))
+			return error_sys(err, code,
+					 "install the system call filter");
+		if (poll(&dead, 1, waited_ms ? 1 : 0) > 0 ||
+		    waited_ms++ > BARRIER_TIMEOUT_MS)
+			return error_set(err, ECHILD,
+					 "the process died while installing "
+					 "its system call filter");
+	}
+	fd = pidfd_getfd(p->pidfd, number - 1, 0);
+	if (fd < 0)
+		return error_sys(err, errno, "take the seccomp listener");
+	p->listener = fd;
+	return 0;
+}
+
+/* Only while the process cannot end: its number is surely still its own. */
+static int open_mntns(struct app_process *p, struct error *err)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)p->pid);
+	p->mntns = open(path, O_RDONLY | O_CLOEXEC);
+	if (p->mntns < 0)
+		return error_sys(err, errno, "open the app's mount namespace");
+	return 0;
+}
+
+static int hold_at_barrier(struct app_process *p, struct error *err)
+{
+	struct seccomp_notif notif = {0};
+	struct pollfd fds = {.fd = p->listener, .events = POLLIN};
+
+	if (poll(&fds, 1, BARRIER_TIMEOUT_MS) != 1 || !(fds.revents & POLLIN) ||
+	    ioctl(p->listener, SECCOMP_IOCTL_NOTIF_RECV, &notif) < 0)
+		return error_set(err, ECHILD,
+				 "the process died at its barrier");
+	p->held = notif.id;
+	return open_mntns(p, err);
+}
+
+static int start(const struct app_process_request *req, struct app_process *p,
+		 struct error *err)
+{
+	cleanup_fd int ours = -EBADF;
+	cleanup_fd int theirs = -EBADF;
+	int fds[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return error_sys(err, errno, "create a socket pair");
+	ours = fds[0];
+	theirs = fds[1];
+	p->pid = clone_into_pod(req, &p->pidfd, err);
+	if (p->pid < 0)
+		return p->pid;
+	if (p->pid == 0)
+		child_main(req, p->barrier, theirs);
+	fd_close(&theirs);
+	r = wait_prepared(ours, err);
+	p->pod_pid = atomic_load(&p->barrier->pod_pid);
+	if (r < 0)
+		return r;
+	if (req->listener) {
+		r = fetch_listener(p, err);
+		return r < 0 ? r : hold_at_barrier(p, err);
+	}
+	r = open_mntns(p, err);
+	if (r == 0 && write_full(ours, "G", 1) < 0)
+		r = error_set(err, ECHILD, "the process died while starting");
+	return r;
+}
+
+int app_process_start(const struct app_process_request *req,
+		      struct app_process *ret, struct error *err)
+{
+	struct app_process p = APP_PROCESS_INIT;
+	int status, r;
+
+	p.barrier = mmap(NULL, sizeof(*p.barrier), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p.barrier == MAP_FAILED)
+		return error_sys(err, errno, "map shared memory");
+	r = start(req, &p, err);
+	if (r < 0) {
+		if (p.pidfd >= 0) {
+			(void)sys_pidfd_send_signal(p.pidfd, SIGKILL);
+			(void)process_wait(p.pidfd, &status);
+		}
+		app_process_close(&p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+int app_process_release(struct app_process *process, struct error *err)
+{
+	struct seccomp_notif_resp resp = {.id = process->held};
+
+	if (ioctl(process->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0)
+		return error_sys(err, errno, "let the process execute");
+	process->held = 0;
+	return 0;
+}
+
+bool app_process_exec_failed(const struct app_process *process, int *ret_errno)
+{
+	if (!process->barrier)
+		return false;
+	*ret_errno = atomic_load(&process->barrier->exec_errno);
+	return *ret_errno != 0;
+}
+
+void app_process_close(struct app_process *process)
+{
+	fd_close(&process->pidfd);
+	fd_close(&process->listener);
+	fd_close(&process->mntns);
+	if (process->barrier)
+		(void)munmap(process->barrier, sizeof(*process->barrier));
+	process->barrier = NULL;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_APP_PROCESS_H
+#define STAGE1_APP_PROCESS_H
+
+/*
+ * One process of an app: the main process, an event handler, an exec probe,
+ * or what `rkt enter` runs.  It is a child of the caller in the pod's pid
+ * namespace, born in the app's cgroup.
+ *
+ * The child's order (each step is a function in app_process.c):
+ *   pod namespaces, root (built or joined), ids looked up in it, cgroup
+ *   namespace, stdio, bounding set, groups and gid, uid with capabilities
+ *   kept, CAP_SYS_ADMIN alone raised, filter, barrier, execve.
+ * After the filter nothing but bind and execve is called, because the app's
+ * filter may allow nothing else.
+ *
+ * Barrier: with a listener the child stops in bind(-1, ...) until
+ * app_process_release(): fully prepared, not yet executed.
+ */
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct app_plan;
+struct cgroup_leaf;
+struct error;
+struct rootfs;
+struct strv;
+
+struct app_process_request {
+	const struct app_plan *plan;
+	const struct strv *exec;
+	const struct strv *env;
+	/* The root to build, or NULL to join mount namespace mntns. */
+	const struct rootfs *rootfs;
+	int mntns;
+	int pod_pidfd; /* of pod init: its namespaces are joined */
+	int own_pidns; /* of the caller, to come back to */
+	const struct cgroup_leaf *leaf;
+	const struct sock_fprog *filter;
+	bool listener;	/* filter has the notify rule: stop at the barrier */
+	bool as_root;	/* `rkt enter`: uid and gid 0 whatever the plan says */
+	int stdio[3];	/* become the child's; -EBADF = /dev/null of the app */
+	bool own_stdio; /* fchown() the pipes to the app's user */
+	bool tty;	/* stdio[0] becomes the controlling terminal */
+};
+
+struct app_barrier; /* memory shared with the child */
+
+struct app_process {
+	int pidfd;
+	pid_t pid;     /* host number */
+	pid_t pod_pid; /* in the pod's pid namespace */
+	int listener;  /* seccomp notifications; -EBADF without */
+	int mntns;     /* its mount namespace, to join later */
+	struct app_barrier *barrier;
+	uint64_t held; /* id of the notification that is the barrier */
+};
+
+#define APP_PROCESS_INIT                                                       \
+	{                                                                      \
+		.pidfd = -EBADF, .listener = -EBADF, .mntns = -EBADF           \
+	}
+
+/*
+ * Starts the process and returns when it stands at the barrier (listener) or
+ * is about to execute.  What went wrong in the child is the error here.
+ */
+int app_process_start(const struct app_process_request *req,
+		      struct app_process *ret, struct error *err);
+
+/* Lets a process at the barrier execute. */
+int app_process_release(struct app_process *process, struct error *err);
+
+/* True if the process has died because execve failed: *ret_errno is why. */
+bool app_process_exec_failed(const struct app_process *process, int *ret_errno);
+
+/* Closes descriptors and frees; the process itself is not touched. */
+void app_process_close(struct app_process *process);
+
+#endif

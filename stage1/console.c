@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/console.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+
+#define ESCAPE_CHAR '\x1d' /* ^] */
+#define ESCAPE_COUNT 3
+#define ESCAPE_WINDOW_NS 1000000000ULL
+
+static struct termios saved_termios;
+
+int console_slave(const struct console *console)
+{
+	return console->slave;
+}
+
+void console_resize(struct console *console)
+{
+	struct winsize ws;
+
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0)
+		(void)ioctl(console->master.fd, TIOCSWINSZ, &ws);
+}
+
+static void count_escapes(struct console *c, const char *buf, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t now = monotonic_ns();
+
+		if (buf[i] != ESCAPE_CHAR) {
+			c->escapes = 0;
+			continue;
+		}
+		if (c->escapes == 0 ||
+		    now - c->first_escape_ns > ESCAPE_WINDOW_NS) {
+			c->escapes = 0;
+			c->first_escape_ns = now;
+		}
+		if (++c->escapes == ESCAPE_COUNT)
+			c->on_escape(c->data);
+	}
+}
+
+static void stop_input(struct console *c)
+{
+	event_remove(c->loop, &c->input);
+	c->input.fd = -EBADF;
+}
+
+static void forward_input(struct console *c)
+{
+	ssize_t n;
+
+	while (c->to_app.len) {
+		n = write(c->master.fd, c->to_app.buf, c->to_app.len);
+		if (n <= 0)
+			break;
+		memmove(c->to_app.buf, c->to_app.buf + n,
+			c->to_app.len - (size_t)n);
+		strbuf_setlen(&c->to_app, c->to_app.len - (size_t)n);
+	}
+	(void)event_modify(c->loop, &c->master,
+			   EPOLLIN | (c->to_app.len ? EPOLLOUT : 0));
+	/* What the app does not read yet stays with the caller's terminal. */
+	if (c->input.fd >= 0)
+		(void)event_modify(c->loop, &c->input,
+				   c->to_app.len ? 0 : EPOLLIN);
+}
+
+static void on_input(struct event_source *source, uint32_t events)
+{
+	struct console *c = source->data;
+	char buf[4096];
+	ssize_t n = read(source->fd, buf, sizeof(buf));
+
+	(void)events;
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		static const char eof = '\x04';
+
+		strbuf_add(&c->to_app, &eof, 1);
+		stop_input(c);
+	} else {
+		count_escapes(c, buf, (size_t)n);
+		strbuf_add(&c->to_app, buf, (size_t)n);
+	}
+	forward_input(c);
+}
+
+/* False at the end: every slave is closed. */
+static bool show_some(struct console *c)
+{
+	char buf[16384];
+	ssize_t n = read(c->master.fd, buf, sizeof(buf));
+
+	if (n > 0)
+		(void)write_full(STDOUT_FILENO, buf, (size_t)n);
+	return n > 0;
+}
+
+static void on_master(struct event_source *source, uint32_t events)
+{
+	struct console *c = source->data;
+
+	if (events & EPOLLOUT)
+		forward_input(c);
+	if (events & (EPOLLIN | EPOLLHUP))
+		(void)show_some(c);
+}
+
+static int make_raw(struct console *c, struct error *err)
+{
+	struct termios raw;
+
+	if (!isatty(STDIN_FILENO))
+		return 0;
+	if (tcgetattr(STDIN_FILENO, &saved_termios) < 0)
+		return error_sys(err, errno, "read the terminal's settings");
+	raw = saved_termios;
+	cfmakeraw(&raw);
+	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) < 0)
+		return error_sys(err, errno, "set the terminal to raw mode");
+	c->is_raw = true;
+	return 0;
+}
+
+/* The input may be a regular file or /dev/null, which epoll cannot watch:
+ * all of it is there already. */
+static int watch_input(struct console *c, struct error *err)
+{
+	int r;
+
+	c->input = (struct event_source){
+		.fd = STDIN_FILENO, .fn = on_input, .data = c};
+	r = event_add(c->loop, &c->input, EPOLLIN);
+	if (r == -EPERM) {
+		c->input.fd = -EBADF;
+		r = strbuf_read_fd(&c->to_app, STDIN_FILENO, STRBUF_MAX / 2);
+		strbuf_addch(&c->to_app, '\x04');
+		if (r == 0)
+			forward_input(c);
+	}
+	return r < 0 ? error_sys(err, -r, "read the standard input") : 0;
+}
+
+int console_open(struct console *console, int pts, struct event_loop *loop,
+		 void (*on_escape)(void *), void *data, struct error *err)
+{
+	int unlock = 0, r;
+
+	*console = (struct console){
+		.loop = loop,
+		.input = {.fd = -EBADF},
+		.master = {.fn = on_master, .data = console},
+		.to_app = STRBUF_INIT,
+		.slave = -EBADF,
+		.on_escape = on_escape,
+		.data = data,
+	};
+	console->master.fd = openat(pts, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (console->master.fd < 0 ||
+	    ioctl(console->master.fd, TIOCSPTLCK, &unlock) < 0)
+		return error_sys(err, errno, "open a pseudo terminal");
+	console->slave = ioctl(console->master.fd, TIOCGPTPEER,
+			       O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (console->slave < 0)
+		return error_sys(err, errno, "open a pseudo terminal");
+	console_resize(console);
+	r = set_nonblock(console->master.fd);
+	if (r == 0)
+		r = event_add(loop, &console->master, EPOLLIN);
+	if (r < 0)
+		return error_sys(err, -r, "watch the pseudo terminal");
+	r = make_raw(console, err);
+	return r < 0 ? r : watch_input(console, err);
+}
+
+void console_close(struct console *console)
+{
+	fd_close(&console->slave);
+	while (show_some(console))
+		;
+	if (console->input.fd >= 0)
+		stop_input(console);
+	event_remove(console->loop, &console->master);
+	fd_close(&console->master.fd);
+	if (console->is_raw)
+		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_termios);
+	strbuf_release(&console->to_app);
+}

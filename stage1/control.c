@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "spec/stage1_abi.h"
+#include "stage1/control_record.h"
+#include "stage1/pod.h"
+#include "stage1/supervise.h"
+#include "stage1/update.h"
+
+/* More at once than an operator and a monitor need. */
+#define CONNECTIONS_MAX 16
+
+struct connection {
+	struct control *control;
+	struct event_source source;
+	struct connection *next;
+};
+
+struct control {
+	struct pod *pod;
+	struct event_source listener;
+	struct connection *connections;
+	unsigned int n_connections;
+};
+
+static void send_reply(int fd, enum control_reply_kind kind, int code,
+		       const char *text)
+{
+	struct control_reply rec = {
+		.version = STAGE1_ABI_VERSION,
+		.kind = kind,
+		.code = code,
+	};
+
+	(void)snprintf(rec.text, sizeof(rec.text), "%s", text);
+	(void)send(fd, &rec, sizeof(rec), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* --- requests --------------------------------------------------------------
+ */
+
+/* Each takes what it needs of *FD (the connection) and *PASSED. */
+
+static void serve_status(struct pod *pod, const struct control_request *rec,
+			 int *fd, int *passed)
+{
+	(void)rec;
+	(void)passed;
+	send_reply(*fd, CONTROL_DONE, 0, update_state_name(pod));
+}
+
+static void serve_stop(struct pod *pod, const struct control_request *rec,
+		       int *fd, int *passed)
+{
+	(void)rec;
+	(void)passed;
+	send_reply(*fd, CONTROL_DONE, 0, "stopping");
+	pod_stop(pod);
+}
+
+static void serve_update(struct pod *pod, const struct control_request *rec,
+			 int *fd, int *passed)
+{
+	struct error err = ERROR_INIT;
+	int reply_to = dup(*fd);
+	int exit_code, r;
+
+	r = update_start(pod, rec, TAKE_FD(*passed), reply_to, &exit_code,
+			 &err);
+	if (r < 0)
+		send_reply(*fd, CONTROL_ERROR, exit_code, err.msg);
+}
+
+static void serve_abort(struct pod *pod, const struct control_request *rec,
+			int *fd, int *passed)
+{
+	struct error err = ERROR_INIT;
+
+	(void)rec;
+	(void)passed;
+	if (update_abort(pod, &err) < 0)
+		send_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
+	else
+		send_reply(*fd, CONTROL_DONE, 0, "rolling back");
+}
+
+/* The permit table: what may be asked, when, and with how many descriptors. */
+static const struct {
+	void (*serve)(struct pod *, const struct control_request *, int *fd,
+		      int *passed);
+	bool when_running; /* only while every app has been let go */
+} permits[CONTROL_OP_MAX] = {
+	[CONTROL_STATUS] = {serve_status, false},
+	[CONTROL_STOP] = {serve_stop, false},
+	[CONTROL_UPDATE] = {serve_update, true},
+	[CONTROL_ABORT] = {serve_abort, true},
+};
+
+static void serve(struct control *control, int *fd)
+{
+	struct control_request rec;
+	cleanup_fd int passed = -EBADF;
+	int r = control_record_receive(*fd, &rec, &passed);
+
+	if (r < 0) {
+		log_debug("control: refused a record: %s", strerrordesc_np(-r));
+		return;
+	}
+	if (permits[rec.op].when_running &&
+	    (!control->pod->running || control->pod->stopping)) {
+		send_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE,
+			   "the pod is not running");
+		return;
+	}
+	permits[rec.op].serve(control->pod, &rec, fd, &passed);
+}
+
+/* --- connections -----------------------------------------------------------
+ */
+
+static void connection_close(struct connection *c)
+{
+	struct control *control = c->control;
+
+	for (struct connection **p = &control->connections; *p; p = &(*p)->next)
+		if (*p == c) {
+			*p = c->next;
+			break;
+		}
+	control->n_connections--;
+	event_remove(&control->pod->loop, &c->source);
+	fd_close(&c->source.fd);
+	free(c);
+}
+
+/* One request a connection: then it is closed (an update keeps its own
+ * duplicate for the replies). */
+static void on_request(struct event_source *source, uint32_t events)
+{
+	struct connection *c = source->data;
+	struct control *control = c->control;
+	cleanup_fd int fd = dup(source->fd);
+
+	(void)events;
+	connection_close(c);
+	if (fd >= 0)
+		serve(control, &fd);
+}
+
+static bool is_root(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       peer.uid == 0;
+}
+
+static void on_connection(struct event_source *source, uint32_t events)
+{
+	struct control *control = source->data;
+	cleanup_fd int fd = -EBADF;
+	struct connection *c;
+
+	(void)events;
+	fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0 || !is_root(fd) || control->n_connections >= CONNECTIONS_MAX)
+		return;
+	c = xcalloc(1, sizeof(*c));
+	*c = (struct connection){
+		.control = control,
+		.source = {.fd = fd, .fn = on_request, .data = c},
+		.next = control->connections,
+	};
+	if (event_add(&control->pod->loop, &c->source, EPOLLIN) < 0) {
+		free(c);
+		return;
+	}
+	control->connections = c;
+	control->n_connections++;
+	(void)TAKE_FD(fd);
+}
+
+int control_open(struct pod *pod, struct error *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct control *control = xcalloc(1, sizeof(*control));
+	char dir[PROC_FD_MAX];
+	int r;
+
+	pod->control = control;
+	control->pod = pod;
+	control->listener = (struct event_source){
+		.fd = socket(AF_UNIX,
+			     SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+		.fn = on_connection,
+		.data = control,
+	};
+	/* Through the descriptor: data directories may have long names. */
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path),
+		       "%s/" POD_CONTROL_SOCKET, proc_fd_path(pod->dirfd, dir));
+	(void)unlinkat(pod->dirfd, POD_CONTROL_SOCKET, 0);
+	if (control->listener.fd < 0 ||
+	    bind(control->listener.fd, (struct sockaddr *)&addr, sizeof(addr)) <
+		    0 ||
+	    fchmodat(pod->dirfd, POD_CONTROL_SOCKET, 0600, 0) < 0 ||
+	    listen(control->listener.fd, CONNECTIONS_MAX) < 0)
+		return error_sys(err, errno, "open the control socket");
+	r = event_add(&pod->loop, &control->listener, EPOLLIN);
+	return r < 0 ? error_sys(err, -r, "watch the control socket") : 0;
+}
+
+void control_close(struct pod *pod)
+{
+	if (!pod->control)
+		return;
+	while (pod->control->connections)
+		connection_close(pod->control->connections);
+	event_remove(&pod->loop, &pod->control->listener);
+	fd_close(&pod->control->listener.fd);
+	(void)unlinkat(pod->dirfd, POD_CONTROL_SOCKET, 0);
+	free(pod->control);
+	pod->control = NULL;
+}

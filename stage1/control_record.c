@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/control_record.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "spec/acname.h"
+#include "spec/stage1_abi.h"
+
+/* Descriptors an operation comes with. */
+static const size_t fds_wanted[CONTROL_OP_MAX] = {
+	[CONTROL_UPDATE] = 1,
+};
+
+int control_record_check(const void *buf, size_t len, size_t n_fds,
+			 struct control_request *ret)
+{
+	struct control_request rec;
+
+	if (len != sizeof(rec))
+		return -EPROTO;
+	memcpy(&rec, buf, sizeof(rec));
+	if (rec.version != STAGE1_ABI_VERSION || rec.op < CONTROL_STATUS ||
+	    rec.op >= CONTROL_OP_MAX || n_fds != fds_wanted[rec.op])
+		return -EPROTO;
+	if (!memchr(rec.app, '\0', sizeof(rec.app)))
+		return -EPROTO;
+	if (rec.op == CONTROL_UPDATE &&
+	    (acname_check(rec.app, NULL) < 0 || rec.generation == 0))
+		return -EPROTO;
+	*ret = rec;
+	return 0;
+}
+
+int control_record_receive(int fd, struct control_request *ret, int *ret_passed)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	/* One byte more than a record tells a longer one. */
+	char buf[sizeof(struct control_request) + 1];
+	struct iovec iov = {.iov_base = buf, .iov_len = sizeof(buf)};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	cleanup_fd int passed = -EBADF;
+	struct cmsghdr *c;
+	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	int r;
+
+	if (n < 0)
+		return -errno;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&passed, CMSG_DATA(c), sizeof(passed));
+	if (msg.msg_flags & MSG_CTRUNC)
+		return -EPROTO;
+	r = control_record_check(buf, (size_t)n, passed >= 0 ? 1 : 0, ret);
+	if (r == 0)
+		*ret_passed = TAKE_FD(passed);
+	return r;
+}

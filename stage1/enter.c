@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/enter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "base/process.h"
+#include "base/strbuf.h"
+#include "base/strv.h"
+#include "base/syscalls.h"
+#include "spec/json_read.h"
+#include "spec/pod_manifest.h"
+#include "spec/stage1_abi.h"
+#include "stage1/app_process.h"
+#include "stage1/cgroup.h"
+#include "stage1/console.h"
+#include "stage1/event.h"
+#include "stage1/gc.h"
+#include "stage1/options.h"
+#include "stage1/plan.h"
+#include "stage1/seccomp.h"
+
+struct enter {
+	pid_t init_pid;
+	const char *app;
+	struct strv command;
+	int dirfd;	/* of the pod */
+	int generation; /* dirfd of appsinfo/APP */
+	unsigned int number;
+	struct strv run_args; /* of the run entrypoint, for its options */
+	struct run_options options;
+	struct pod_manifest manifest;
+	struct runtime_app runtime_app;
+	struct app_plan plan;
+	struct cgroup_leaf leaf;
+	struct sock_fprog filter;
+	int init_pidfd;
+	int own_pidns;
+	int app_pidfd;
+	int mntns;
+	int root; /* O_PATH of the app's root */
+	struct event_loop loop;
+	struct event_source exited, signals;
+	struct console console;
+	bool has_console;
+	struct app_process process;
+};
+
+static int parse_args(struct enter *e, int argc, char *const argv[],
+		      struct error *err)
+{
+	uint64_t pid;
+	int i;
+
+	for (i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strncmp(argv[i], "--pid=", 6) == 0 &&
+		    parse_uint(argv[i] + 6, INT32_MAX, &pid) == 0)
+			e->init_pid = (pid_t)pid;
+		else if (strncmp(argv[i], "--appname=", 10) == 0)
+			e->app = argv[i] + 10;
+		else if (strcmp(argv[i], "--debug") == 0)
+			log_init("enter", true);
+		else
+			return error_set(err, EINVAL, "unknown argument %s",
+					 argv[i]);
+	}
+	for (i++; i < argc; i++)
+		strv_push(&e->command, argv[i]);
+	if (e->init_pid <= 0 || !e->app || e->command.n == 0)
+		return error_set(err, EINVAL,
+				 "--pid, --appname or the command is missing");
+	return 0;
+}
+
+static int load_text(int dirfd, const char *name, struct strbuf *text,
+		     struct error *err)
+{
+	return read_file_at(dirfd, name, MANIFEST_MAX, text, err);
+}
+
+/* The options the pod runs with: what was switched off there is off here. */
+static int load_options(struct enter *e, struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	int r = load_text(e->dirfd, POD_RUNTIME_CONFIG_FILE, &text, err);
+
+	if (r == 0)
+		r = json_strv_parse(text.buf, text.len, &e->run_args, err);
+	if (r == 0)
+		r = run_options_parse((int)e->run_args.n, e->run_args.v,
+				      &e->options, err);
+	return r;
+}
+
+static int load_app(struct enter *e, struct error *err)
+{
+	cleanup_free char *link = xasprintf(POD_APPSINFO_DIR "/%s", e->app);
+	cleanup_strbuf struct strbuf pod = STRBUF_INIT;
+	cleanup_strbuf struct strbuf app = STRBUF_INIT;
+	cleanup_strbuf struct strbuf image = STRBUF_INIT;
+	char target[512];
+	uint64_t number;
+	ssize_t n;
+	int r;
+
+	n = readlinkat(e->dirfd, link, target, sizeof(target) - 1);
+	if (n < 0)
+		return error_set(err, ENOENT, "the pod has no app %s", e->app);
+	target[n] = '\0';
+	if (!strrchr(target, '/') ||
+	    parse_uint(strrchr(target, '/') + 1, UINT32_MAX, &number) < 0)
+		return error_set(err, EINVAL, "%s leads nowhere", link);
+	e->number = (unsigned int)number;
+	e->generation =
+		openat(e->dirfd, link, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (e->generation < 0)
+		return error_sys(err, errno, "open %s", link);
+	r = load_text(e->dirfd, POD_MANIFEST_FILE, &pod, err);
+	if (r == 0)
+		r = pod_manifest_parse(pod.buf, pod.len, &e->manifest, err);
+	if (r == 0)
+		r = load_text(e->generation, GENERATION_APP_FILE, &app, err);
+	if (r == 0)
+		r = runtime_app_parse(app.buf, app.len, &e->runtime_app, err);
+	return r;
+}
+
+static int make_plan(struct enter *e, struct error *err)
+{
+	cleanup_seccomp_plan struct seccomp_plan seccomp = SECCOMP_PLAN_INIT;
+	cleanup_fd int cache = -EBADF;
+	struct seccomp_request request;
+	const char *term = getenv("TERM");
+	int r;
+
+	r = app_plan_make(&e->manifest, &e->runtime_app, &e->options.insecure,
+			  &e->plan, err);
+	if (r < 0)
+		return r;
+	free(e->plan.working_directory);
+	e->plan.working_directory = xstrdup("/");
+	strv_env_set(&e->plan.env, "TERM", term && *term ? term : "vt100");
+	request = e->plan.seccomp;
+	request.notify_bind = false;
+	r = seccomp_plan_make(&request, &seccomp, err);
+	if (r < 0)
+		return r;
+	cache = open(SECCOMP_CACHE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return seccomp_program_get(cache, &seccomp, &e->filter, err);
+}
+
+/* True if process PID is in the pod's pid namespace: its number could have
+ * gone to somebody else since it was written down. */
+static bool is_in_pod(const struct enter *e, pid_t pid)
+{
+	struct stat pod, other;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)e->init_pid);
+	if (stat(path, &pod) < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+	return stat(path, &other) == 0 && pod.st_ino == other.st_ino;
+}
+
+static int open_app(struct enter *e, struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	uint64_t pid;
+	char path[64];
+	int r;
+
+	e->init_pidfd = pidfd_open(e->init_pid, 0);
+	e->own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	r = load_text(e->generation, GENERATION_PID_FILE, &text, NULL);
+	if (e->init_pidfd < 0 || e->own_pidns < 0 || r < 0 ||
+	    parse_uint(text.buf, INT32_MAX, &pid) < 0)
+		return error_set(err, ESRCH, "app %s is not running", e->app);
+	/* First the pidfd, then the check: now the number cannot change
+	 * hands unnoticed. */
+	e->app_pidfd = pidfd_open((pid_t)pid, 0);
+	if (e->app_pidfd < 0 || !is_in_pod(e, (pid_t)pid))
+		return error_set(err, ESRCH, "app %s is not running", e->app);
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	e->mntns = open(path, O_RDONLY | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+	e->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (e->mntns < 0 || e->root < 0 ||
+	    sys_pidfd_send_signal(e->app_pidfd, 0) < 0)
+		return error_set(err, ESRCH, "app %s is not running", e->app);
+	return 0;
+}
+
+static int open_leaf(struct enter *e, struct error *err)
+{
+	cleanup_free char *name = xasprintf("%s.%u", e->app, e->number);
+	cleanup_strv struct strv dirs = STRV_INIT;
+	int r = cgroup_file_read(e->dirfd, &dirs, err);
+
+	if (r < 0)
+		return r;
+	r = cgroup_leaf_open(&dirs, name, &e->leaf, err);
+	return r == -ENOENT ? 0 : r;
+}
+
+static void ignore_escape(void *data)
+{
+	(void)data;
+}
+
+/* A terminal of the pod's own: with the caller's, the app could type into
+ * it (TIOCSTI) after the command is over. */
+static int open_terminal(struct enter *e, struct error *err)
+{
+	cleanup_fd int pts = -EBADF;
+	struct statfs fs;
+	int r;
+
+	if (!isatty(STDIN_FILENO))
+		return 0;
+	pts = open_in_root(e->root, "/dev/pts", O_RDONLY | O_DIRECTORY);
+	if (pts < 0 || fstatfs(pts, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC)
+		return error_set(err, ENOTTY,
+				 "app %s has no /dev/pts of its own any more",
+				 e->app);
+	r = console_open(&e->console, pts, &e->loop, ignore_escape, NULL, err);
+	e->has_console = r == 0;
+	return r;
+}
+
+static void on_exit_event(struct event_source *source, uint32_t events)
+{
+	struct enter *e = source->data;
+
+	(void)events;
+	e->loop.stop = true;
+}
+
+static void on_signal(struct event_source *source, uint32_t events)
+{
+	struct enter *e = source->data;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read_full(source->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGWINCH) {
+		if (e->has_console)
+			console_resize(&e->console);
+		return;
+	}
+	(void)sys_pidfd_send_signal(e->process.pidfd, (int)info.ssi_signo);
+}
+
+static int watch(struct enter *e, struct error *err)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGQUIT);
+	(void)sigaddset(&set, SIGWINCH);
+	e->signals = (struct event_source){
+		.fd = signalfd(-1, &set, SFD_CLOEXEC),
+		.fn = on_signal,
+		.data = e,
+	};
+	e->exited = (struct event_source){
+		.fd = e->process.pidfd, .fn = on_exit_event, .data = e};
+	if (e->signals.fd < 0 ||
+	    event_add(&e->loop, &e->signals, EPOLLIN) < 0 ||
+	    event_add(&e->loop, &e->exited, EPOLLIN) < 0)
+		return error_set(err, EINVAL, "watch the command");
+	return 0;
+}
+
+static int start(struct enter *e, struct error *err)
+{
+	struct app_process_request request = {
+		.plan = &e->plan,
+		.exec = &e->command,
+		.env = &e->plan.env,
+		.mntns = e->mntns,
+		.pod_pidfd = e->init_pidfd,
+		.own_pidns = e->own_pidns,
+		.leaf = &e->leaf,
+		.filter = &e->filter,
+		.as_root = true,
+		.stdio = {0, 1, 2},
+		.tty = e->has_console,
+	};
+	int r;
+
+	if (e->has_console)
+		for (int i = 0; i < 3; i++)
+			request.stdio[i] = console_slave(&e->console);
+	r = app_process_start(&request, &e->process, err);
+	return r < 0 ? r : watch(e, err);
+}
+
+static int wait_for_command(struct enter *e, struct error *err)
+{
+	int status = 0, code;
+
+	(void)event_loop_run(&e->loop);
+	(void)process_wait(e->process.pidfd, &status);
+	if (e->has_console)
+		console_close(&e->console);
+	if (app_process_exec_failed(&e->process, &code))
+		return error_sys(err, code, "execute %s", e->command.v[0]);
+	return process_exit_code(status);
+}
+
+static int prepare(struct enter *e, struct error *err)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_sys(err, errno, "make the process unreadable");
+	e->dirfd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (e->dirfd < 0)
+		return error_sys(err, errno, "open the pod directory");
+	return event_loop_init(&e->loop, err);
+}
+
+int enter_main(int argc, char *const argv[])
+{
+	struct enter e = {
+		.dirfd = -EBADF,
+		.generation = -EBADF,
+		.init_pidfd = -EBADF,
+		.own_pidns = -EBADF,
+		.app_pidfd = -EBADF,
+		.mntns = -EBADF,
+		.root = -EBADF,
+		.leaf = CGROUP_LEAF_INIT,
+		.process = APP_PROCESS_INIT,
+	};
+	int (*const steps[])(struct enter *, struct error *) = {
+		prepare,   load_options,  load_app, make_plan,	      open_app,
+		open_leaf, open_terminal, start,    wait_for_command,
+	};
+	struct error err = ERROR_INIT;
+	int r;
+
+	log_init("enter", false);
+	r = parse_args(&e, argc, argv, &err);
+	for (size_t i = 0; r == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
+		r = steps[i](&e, &err);
+	if (r < 0) {
+		if (e.has_console)
+			console_close(&e.console);
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	/* The process ends here: the kernel takes back the rest. */
+	return r;
+}

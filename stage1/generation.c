@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/generation.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/process.h"
+#include "base/strbuf.h"
+#include "base/syscalls.h"
+#include "spec/stage1_abi.h"
+#include "stage1/console.h"
+#include "stage1/exec_lookup.h"
+#include "stage1/seccomp.h"
+
+/* --- making one ------------------------------------------------------------
+ */
+
+static int load_file(struct generation *g, const char *name,
+		     struct strbuf *text, struct error *err)
+{
+	return read_file_at(g->dirfd, name, MANIFEST_MAX, text, err);
+}
+
+static int load(struct generation *g, struct error *err)
+{
+	cleanup_free char *dir = xasprintf(POD_GENERATIONS_DIR "/%s/%u",
+					   g->app->name, g->number);
+	cleanup_strbuf struct strbuf image = STRBUF_INIT;
+	cleanup_strbuf struct strbuf runtime = STRBUF_INIT;
+	int r;
+
+	g->dirfd = sys_openat2(g->app->pod->dirfd, dir,
+			       O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
+			       RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (g->dirfd < 0)
+		return error_sys(err, -g->dirfd, "open %s", dir);
+	r = load_file(g, GENERATION_MANIFEST_FILE, &image, err);
+	if (r == 0)
+		r = image_manifest_parse(image.buf, image.len, &g->image, err);
+	if (r == 0)
+		r = load_file(g, GENERATION_APP_FILE, &runtime, err);
+	if (r == 0)
+		r = runtime_app_parse(runtime.buf, runtime.len, &g->runtime_app,
+				      err);
+	if (r < 0)
+		return error_wrap(err, r, "load %s", dir);
+	if (!g->runtime_app.has_app) {
+		if (!g->image.has_app)
+			return error_set(err, EINVAL,
+					 "%s: neither pod nor image says what "
+					 "to execute",
+					 dir);
+		app_copy(&g->runtime_app.app, &g->image.app);
+		g->runtime_app.has_app = true;
+	}
+	return app_plan_make(&g->app->pod->manifest, &g->runtime_app,
+			     &g->app->pod->options.insecure, &g->plan, err);
+}
+
+static int make_leaf(struct generation *g, struct strv *ignored,
+		     struct error *err)
+{
+	struct pod *pod = g->app->pod;
+	cleanup_free char *name = xasprintf("%s.%u", g->app->name, g->number);
+	cleanup_free struct device_rule *rules = NULL;
+	size_t n = device_policy_closed_n;
+	int r;
+
+	r = cgroup_leaf_make(pod->cgroup, name, &g->plan.limits, &g->leaf,
+			     ignored, err);
+	if (r < 0)
+		return r;
+	if (pod->options.insecure.insecure_paths)
+		return 0;
+	rules = xcalloc(n + g->rootfs.n_rules, sizeof(*rules));
+	memcpy(rules, device_policy_closed, n * sizeof(*rules));
+	if (g->rootfs.n_rules)
+		memcpy(rules + n, g->rootfs.rules,
+		       g->rootfs.n_rules * sizeof(*rules));
+	return device_policy_apply(pod->cgroup, &g->leaf, rules,
+				   n + g->rootfs.n_rules, ignored, err);
+}
+
+static int make_filter(struct generation *g, bool notify,
+		       struct sock_fprog *ret, struct strv *notes,
+		       struct error *err)
+{
+	cleanup_seccomp_plan struct seccomp_plan plan = SECCOMP_PLAN_INIT;
+	struct seccomp_request request = g->plan.seccomp;
+	int r;
+
+	request.notify_bind = notify;
+	r = seccomp_plan_make(&request, &plan, err);
+	if (r == 0)
+		r = seccomp_program_get(g->app->pod->seccomp_cache, &plan, ret,
+					err);
+	if (r < 0)
+		return error_wrap(err, r, "app %s", g->app->name);
+	for (size_t i = 0; notes && i < plan.notes.n; i++)
+		strv_pushf(notes, "seccomp: %s", plan.notes.v[i]);
+	return 0;
+}
+
+static int make(struct generation *g, struct error *err)
+{
+	struct pod *pod = g->app->pod;
+	int r;
+
+	r = load(g, err);
+	if (r < 0)
+		return r;
+	g->rootfs.plan = &g->plan;
+	g->rootfs.files = &pod->files;
+	g->rootfs.shared = &pod->mounts;
+	g->rootfs.pod_dirfd = pod->dirfd;
+	g->rootfs.insecure_paths = pod->options.insecure.insecure_paths;
+	if (pod->console)
+		g->rootfs.tty = console_slave(pod->console);
+	r = rootfs_open(&g->rootfs, g->dirfd, g->tree_fd, err);
+	if (r == 0)
+		r = make_leaf(g, &g->plan.ignored, err);
+	if (r == 0)
+		r = make_filter(g, true, &g->filter, &g->plan.ignored, err);
+	return r;
+}
+
+int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
+		   const struct generation_ops *ops, struct generation **ret,
+		   struct error *err)
+{
+	struct generation *g = xcalloc(1, sizeof(*g));
+	int r;
+
+	*g = (struct generation){
+		.app = app,
+		.number = number,
+		.ops = ops,
+		.dirfd = -EBADF,
+		.tree_fd = tree_fd,
+		.rootfs = ROOTFS_INIT,
+		.leaf = CGROUP_LEAF_INIT,
+		.main = APP_PROCESS_INIT,
+		.main_source = {.fd = -EBADF},
+		.listener_source = {.fd = -EBADF},
+		.handler = APP_PROCESS_INIT,
+		.handler_source = {.fd = -EBADF},
+		.mntns = -EBADF,
+		.out = {.source = {.fd = -EBADF}},
+		.err = {.source = {.fd = -EBADF}},
+	};
+	r = make(g, err);
+	if (r < 0) {
+		r = error_wrap(err, r, "app %s", app->name);
+		generation_free(g);
+		return r;
+	}
+	pod_note_ignored(app->pod, app->name, &g->plan.ignored);
+	*ret = g;
+	return 0;
+}
+
+/* --- processes -------------------------------------------------------------
+ */
+
+static void request_init(struct generation *g,
+			 struct app_process_request *request)
+{
+	struct pod *pod = g->app->pod;
+
+	*request = (struct app_process_request){
+		.plan = &g->plan,
+		.exec = &g->plan.exec,
+		.env = &g->plan.env,
+		.rootfs = g->mntns < 0 ? &g->rootfs : NULL,
+		.mntns = g->mntns,
+		.pod_pidfd = pod->init.pidfd,
+		.own_pidns = pod->own_pidns,
+		.leaf = &g->leaf,
+		.filter = &g->filter,
+		.listener = true,
+		.stdio = {-EBADF, -EBADF, -EBADF},
+		.own_stdio = true,
+	};
+}
+
+/* Both pipes' reading ends become streams of the app's log. */
+static int open_output(struct generation *g, int write_fds[2],
+		       struct error *err)
+{
+	static const char *const names[] = {"stdout", "stderr"};
+	struct output_stream *streams[] = {&g->out, &g->err};
+
+	for (int i = 0; i < 2; i++) {
+		int fds[2], r;
+
+		if (pipe2(fds, O_CLOEXEC) < 0)
+			return error_sys(err, errno, "create pipe");
+		write_fds[i] = fds[1];
+		r = output_stream_open(streams[i], &g->app->log, names[i],
+				       fds[0], err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int start_process(struct generation *g,
+			 struct app_process_request *request,
+			 struct app_process *process, struct error *err)
+{
+	int fds[2] = {-EBADF, -EBADF};
+	int r = 0;
+
+	if (g->app->pod->console) {
+		int tty = console_slave(g->app->pod->console);
+
+		for (int i = 0; i < 3; i++)
+			request->stdio[i] = tty;
+		request->tty = request->listener;
+	} else if (g->out.source.fd < 0) {
+		r = open_output(g, fds, err);
+		request->stdio[1] = fds[0];
+		request->stdio[2] = fds[1];
+	}
+	if (r == 0)
+		r = app_process_start(request, process, err);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+	if (r < 0)
+		return error_wrap(err, r, "app %s", g->app->name);
+	g->out.pid = g->err.pid = process->pod_pid;
+	if (g->mntns < 0 && process->mntns >= 0)
+		g->mntns = TAKE_FD(process->mntns);
+	return 0;
+}
+
+static int watch(struct generation *g, struct event_source *source, int fd,
+		 void (*fn)(struct event_source *, uint32_t), struct error *err)
+{
+	int r;
+
+	*source = (struct event_source){.fd = fd, .fn = fn, .data = g};
+	r = event_add(&g->app->pod->loop, source, EPOLLIN);
+	if (r < 0)
+		source->fd = -EBADF;
+	return r < 0 ? error_sys(err, -r, "watch app %s", g->app->name) : 0;
+}
+
+static void unwatch(struct generation *g, struct event_source *source)
+{
+	event_remove(&g->app->pod->loop, source);
+	source->fd = -EBADF;
+}
+
+/* --- the end ---------------------------------------------------------------
+ */
+
+static void finish(struct generation *g)
+{
+	struct error err = ERROR_INIT;
+
+	event_timer_cancel(&g->app->pod->loop, &g->kill_timer);
+	if (g->leaf.dirfd >= 0)
+		(void)cgroup_leaf_kill(&g->leaf, &err);
+	output_stream_close(&g->out);
+	output_stream_close(&g->err);
+	g->state = GENERATION_ENDED;
+	g->ops->ended(g);
+}
+
+static void on_handler_exit(struct event_source *source, uint32_t events);
+
+static int start_handler(struct generation *g, const struct strv *exec,
+			 struct error *err)
+{
+	struct app_process_request request;
+	int r = 0;
+
+	if (!g->handler_filter.filter)
+		r = make_filter(g, false, &g->handler_filter, NULL, err);
+	if (r < 0)
+		return r;
+	request_init(g, &request);
+	request.exec = exec;
+	request.filter = &g->handler_filter;
+	request.listener = false;
+	r = start_process(g, &request, &g->handler, err);
+	if (r < 0)
+		return r;
+	return watch(g, &g->handler_source, g->handler.pidfd, on_handler_exit,
+		     err);
+}
+
+static void post_stop(struct generation *g)
+{
+	struct error err = ERROR_INIT;
+
+	g->state = GENERATION_POST_STOP;
+	if (g->plan.post_stop.n == 0 || g->mntns < 0) {
+		finish(g);
+		return;
+	}
+	if (start_handler(g, &g->plan.post_stop, &err) < 0) {
+		log_failure(&err, "post-stop");
+		finish(g);
+	}
+}
+
+static void report_exec_failure(struct generation *g, int code)
+{
+	cleanup_free char *path = NULL;
+	struct error err = ERROR_INIT;
+	char found[EXEC_PATH_MAX];
+
+	path = xstrdup(g->plan.exec.v[0]);
+	if (exec_lookup(g->rootfs.tree, strv_env_get(&g->plan.env, "PATH"),
+			g->plan.working_directory, path, found, &err) == 0)
+		(void)exec_diagnose(g->rootfs.tree, found, code, &err);
+	log_failure(&err, g->app->name);
+}
+
+static void on_main_exit(struct event_source *source, uint32_t events)
+{
+	struct generation *g = source->data;
+	struct error err = ERROR_INIT;
+	int status = 0, code;
+
+	(void)events;
+	(void)process_wait(g->main.pidfd, &status);
+	unwatch(g, &g->main_source);
+	if (g->listener_source.fd >= 0)
+		unwatch(g, &g->listener_source);
+	g->exit_code = process_exit_code(status);
+	if (app_process_exec_failed(&g->main, &code)) {
+		g->exit_code = EXIT_EXEC_FAILED;
+		report_exec_failure(g, code);
+	}
+	/* What the main process leaves behind ends with it. */
+	if (g->leaf.dirfd >= 0)
+		(void)cgroup_leaf_kill(&g->leaf, &err);
+	app_process_close(&g->main);
+	post_stop(g);
+}
+
+/* --- the way up ------------------------------------------------------------
+ */
+
+static int start_main(struct generation *g, struct error *err)
+{
+	struct app_process_request request;
+	int r;
+
+	request_init(g, &request);
+	r = start_process(g, &request, &g->main, err);
+	if (r < 0)
+		return r;
+	r = watch(g, &g->main_source, g->main.pidfd, on_main_exit, err);
+	if (r == 0)
+		r = watch(g, &g->listener_source, g->main.listener,
+			  g->ops->notify, err);
+	if (r < 0)
+		return r;
+	g->state = GENERATION_HELD;
+	return 0;
+}
+
+static void fail(struct generation *g, const struct error *err)
+{
+	output_stream_close(&g->out);
+	output_stream_close(&g->err);
+	g->state = GENERATION_ENDED;
+	g->ops->failed(g, err);
+}
+
+static void pre_start_done(struct generation *g, int status)
+{
+	struct error err = ERROR_INIT;
+	char text[64];
+	int r;
+
+	if (status != 0) {
+		g->exit_code = process_exit_code(status);
+		(void)error_set(
+			&err, ECHILD, "app %s: pre-start: %s", g->app->name,
+			process_status_text(status, text, sizeof(text)));
+		fail(g, &err);
+		return;
+	}
+	r = start_main(g, &err);
+	if (r < 0)
+		fail(g, &err);
+	else
+		g->ops->held(g);
+}
+
+static void on_handler_exit(struct event_source *source, uint32_t events)
+{
+	struct generation *g = source->data;
+	int status = 0;
+
+	(void)events;
+	(void)process_wait(g->handler.pidfd, &status);
+	unwatch(g, source);
+	app_process_close(&g->handler);
+	if (g->state == GENERATION_PRE_START)
+		pre_start_done(g, status);
+	else
+		finish(g);
+}
+
+int generation_start(struct generation *g, struct error *err)
+{
+	int r;
+
+	assert(g->state == GENERATION_NEW);
+	if (g->plan.pre_start.n) {
+		g->state = GENERATION_PRE_START;
+		return start_handler(g, &g->plan.pre_start, err);
+	}
+	r = start_main(g, err);
+	if (r == 0)
+		g->ops->held(g);
+	return r;
+}
+
+int generation_release(struct generation *g, struct error *err)
+{
+	char text[16];
+	int r;
+
+	assert(g->state == GENERATION_HELD);
+	(void)snprintf(text, sizeof(text), "%d", (int)g->main.pid);
+	r = write_string_at(g->dirfd, GENERATION_PID_FILE, 0644, text, err);
+	if (r < 0)
+		return r;
+	r = app_process_release(&g->main, err);
+	if (r < 0)
+		return error_wrap(err, r, "app %s", g->app->name);
+	g->state = GENERATION_RUNNING;
+	return 0;
+}
+
+static void on_kill_timer(struct event_timer *timer)
+{
+	struct generation *g = timer->data;
+	struct error err = ERROR_INIT;
+
+	if (g->main.pidfd >= 0)
+		(void)sys_pidfd_send_signal(g->main.pidfd, SIGKILL);
+	if (g->handler.pidfd >= 0)
+		(void)sys_pidfd_send_signal(g->handler.pidfd, SIGKILL);
+	if (g->leaf.dirfd >= 0)
+		(void)cgroup_leaf_kill(&g->leaf, &err);
+}
+
+void generation_stop(struct generation *g, int signal, uint64_t timeout_ms)
+{
+	if (g->state == GENERATION_ENDED || g->stop_sent)
+		return;
+	g->stop_sent = true;
+	g->kill_timer.fn = on_kill_timer;
+	g->kill_timer.data = g;
+	event_timer_set(&g->app->pod->loop, &g->kill_timer, timeout_ms);
+	/* Held at its barrier it can take no other signal. */
+	if (g->state == GENERATION_HELD)
+		signal = SIGKILL;
+	if (g->main.pidfd >= 0)
+		(void)sys_pidfd_send_signal(g->main.pidfd, signal);
+	else if (g->handler.pidfd >= 0 && g->state == GENERATION_PRE_START)
+		(void)sys_pidfd_send_signal(g->handler.pidfd, signal);
+}
+
+static void end_process(struct generation *g, struct app_process *process,
+			struct event_source *source)
+{
+	int status;
+
+	if (source->fd >= 0)
+		unwatch(g, source);
+	if (process->pidfd >= 0) {
+		(void)sys_pidfd_send_signal(process->pidfd, SIGKILL);
+		(void)process_wait(process->pidfd, &status);
+	}
+	app_process_close(process);
+}
+
+void generation_free(struct generation *g)
+{
+	struct error err = ERROR_INIT;
+	struct pod *pod = g->app->pod;
+
+	event_timer_cancel(&pod->loop, &g->kill_timer);
+	if (g->listener_source.fd >= 0)
+		unwatch(g, &g->listener_source);
+	end_process(g, &g->main, &g->main_source);
+	end_process(g, &g->handler, &g->handler_source);
+	output_stream_close(&g->out);
+	output_stream_close(&g->err);
+	if (g->leaf.name && cgroup_leaf_remove(pod->cgroup, &g->leaf, &err) < 0)
+		log_failure(&err, g->app->name);
+	pod_forget_reuseport(pod, g);
+	rootfs_release(&g->rootfs);
+	seccomp_program_release(&g->filter);
+	seccomp_program_release(&g->handler_filter);
+	app_plan_release(&g->plan);
+	runtime_app_release(&g->runtime_app);
+	image_manifest_release(&g->image);
+	fd_close(&g->mntns);
+	fd_close(&g->tree_fd);
+	fd_close(&g->dirfd);
+	free(g);
+}

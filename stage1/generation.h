@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_GENERATION_H
+#define STAGE1_GENERATION_H
+
+/*
+ * One running set of processes of an app: image, root, cgroup leaf, filter.
+ *
+ *	generation_new -> generation_start -> (pre-start) -> HELD
+ *	generation_release -> RUNNING -> ended by itself or generation_stop
+ *	-> (post-stop) -> ENDED -> generation_free
+ *
+ * HELD is fully prepared, one system call before execve.  The steps that
+ * wait for a process are driven by the event loop and end in one of the
+ * callbacks of struct generation_ops.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "spec/image_manifest.h"
+#include "spec/pod_manifest.h"
+#include "stage1/app_process.h"
+#include "stage1/event.h"
+#include "stage1/output.h"
+#include "stage1/plan.h"
+#include "stage1/pod.h"
+#include "stage1/rootfs.h"
+
+enum generation_state {
+	GENERATION_NEW,
+	GENERATION_PRE_START,
+	GENERATION_HELD,
+	GENERATION_RUNNING,
+	GENERATION_POST_STOP,
+	GENERATION_ENDED,
+};
+
+/* Exit status of an app whose program could not be executed (systemd's and
+ * so rkt's EXIT_EXEC). */
+#define EXIT_EXEC_FAILED 203
+
+struct generation_ops {
+	/* Its seccomp listener is readable; source->data is it. */
+	void (*notify)(struct event_source *source, uint32_t events);
+	/* It stands at the barrier. */
+	void (*held)(struct generation *g);
+	/* It will never run: ERR says why.  State is ENDED. */
+	void (*failed)(struct generation *g, const struct error *err);
+	/* Its main process and its post-stop handler are over. */
+	void (*ended)(struct generation *g);
+};
+
+struct generation {
+	struct pod_app *app;
+	unsigned int number; /* of generations/APP/N */
+	const struct generation_ops *ops;
+	void *data; /* of whoever set ops */
+	enum generation_state state;
+
+	int dirfd;
+	int tree_fd; /* image, kept for a restart of this generation */
+	struct runtime_app runtime_app;
+	struct image_manifest image;
+	struct app_plan plan;
+	struct rootfs rootfs;
+	struct cgroup_leaf leaf;
+	struct sock_fprog filter;	  /* with the notify rule */
+	struct sock_fprog handler_filter; /* without; made when needed */
+
+	struct app_process main;
+	struct event_source main_source;     /* pidfd */
+	struct event_source listener_source; /* seccomp notifications */
+	struct app_process handler;
+	struct event_source handler_source;
+	int mntns; /* kept for handlers after main is gone */
+	struct output_stream out, err;
+	struct event_timer kill_timer;
+
+	bool stop_sent;
+	int exit_code; /* valid in POST_STOP and ENDED */
+};
+
+/*
+ * Loads generations/APP/NUMBER over TREE_FD (taken), plans it and makes its
+ * root, leaf and filters.
+ */
+int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
+		   const struct generation_ops *ops, struct generation **ret,
+		   struct error *err);
+
+/* Runs pre-start, then brings the main process to the barrier. */
+int generation_start(struct generation *g, struct error *err);
+
+/* HELD -> RUNNING: the main process executes. */
+int generation_release(struct generation *g, struct error *err);
+
+/*
+ * SIGNAL to the main process; what is left of the generation after
+ * TIMEOUT_MS is killed.  Works in every state; `ended` follows.
+ */
+void generation_stop(struct generation *g, int signal, uint64_t timeout_ms);
+
+/* Kills everything at once and frees.  No callback follows. */
+void generation_free(struct generation *g);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_JOURNAL_H
+#define STAGE1_JOURNAL_H
+
+/*
+ * update.journal: one line of JSON a state of the running transaction, each
+ * synced before the next step is taken:
+ *	{"time":"...","app":"web","from":1,"to":2,"state":"STAGED","text":"..."}
+ * When the transaction is over its last line is appended to `history` and
+ * the journal is removed.  A journal that is there when a pod starts belongs
+ * to a stage1 that was killed: appsinfo/APP still points to the committed
+ * generation, and journal_recover() notes the rollback.
+ */
+
+#include "spec/stage1_abi.h"
+
+struct error;
+
+const char *journal_state_name(enum update_state state);
+
+int journal_append(int pod_dirfd, const char *app, unsigned int from,
+		   unsigned int to, enum update_state state, const char *text,
+		   struct error *err);
+
+/* Moves the last line to `history`, removes the journal.  Synced. */
+int journal_close(int pod_dirfd, struct error *err);
+
+/* Makes appsinfo/APP point to generation NUMBER: one rename, synced. */
+int journal_commit(int pod_dirfd, const char *app, unsigned int number,
+		   struct error *err);
+
+/* At a pod's start: settles what a killed stage1 left. */
+int journal_recover(int pod_dirfd, struct error *err);
+
+#endif

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/listeners.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "base/strbuf.h"
+#include "base/syscalls.h"
+#include "stage1/bind_call.h"
+#include "stage1/generation.h"
+
+/* While nobody accepts, everybody who connects has to fit. */
+#define HELD_BACKLOG 4096
+#define PROCS_MAX (1024UL * 1024)
+
+/* --- the sockets of a generation -------------------------------------------
+ */
+
+static bool get_int(int fd, int level, int option, int *ret)
+{
+	socklen_t len = sizeof(*ret);
+
+	return getsockopt(fd, level, option, ret, &len) == 0;
+}
+
+static bool is_listening(int fd)
+{
+	int value;
+
+	return get_int(fd, SOL_SOCKET, SO_ACCEPTCONN, &value) && value;
+}
+
+/*
+ * A second name for the socket file, so that it outlives the unlink of a
+ * server that cleans up, or of one that makes room for its own.
+ */
+static void keep_unix_path(struct held_listener *h, struct generation *g)
+{
+	const struct sockaddr_un *un = (const void *)&h->addr;
+	cleanup_fd int root = -EBADF;
+	cleanup_free char *path = NULL;
+	cleanup_free char *dir = NULL;
+	char proc[64];
+
+	if (h->addrlen <= offsetof(struct sockaddr_un, sun_path) ||
+	    un->sun_path[0] != '/')
+		return;
+	path = xstrndup(un->sun_path, sizeof(un->sun_path));
+	(void)snprintf(proc, sizeof(proc), "/proc/%d/root", (int)g->main.pid);
+	root = open(proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dir = xstrndup(path, (size_t)(path_base(path) - path));
+	h->dirfd = root < 0 ? -EBADF
+			    : open_in_root(root, dir, O_PATH | O_DIRECTORY);
+	if (h->dirfd < 0)
+		return;
+	h->name = xstrdup(path_base(path));
+	h->kept_name = xasprintf(".%s.rkt-held", h->name);
+	(void)unlinkat(h->dirfd, h->kept_name, 0);
+	if (linkat(h->dirfd, h->name, h->dirfd, h->kept_name, 0) < 0) {
+		free(h->kept_name);
+		h->kept_name = NULL;
+	}
+}
+
+static void held_release(struct held_listener *h)
+{
+	if (h->kept_name && h->dirfd >= 0)
+		(void)unlinkat(h->dirfd, h->kept_name, 0);
+	fd_close(&h->fd);
+	fd_close(&h->next_fd);
+	fd_close(&h->dirfd);
+	free(h->name);
+	free(h->kept_name);
+}
+
+static bool is_held_already(const struct pod_app *app, ino_t inode)
+{
+	for (size_t i = 0; i < app->n_held; i++)
+		if (app->held[i].inode == inode)
+			return true;
+	return false;
+}
+
+/* Takes FD if it is a listening socket not held yet. */
+static void hold_socket(struct generation *g, int fd)
+{
+	struct pod_app *app = g->app;
+	struct held_listener h = {
+		.fd = fd,
+		.addrlen = sizeof(h.addr),
+		.dirfd = -EBADF,
+		.next_fd = -EBADF,
+	};
+	int reuseport = 0;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || is_held_already(app, st.st_ino) ||
+	    !is_listening(fd) ||
+	    !get_int(fd, SOL_SOCKET, SO_DOMAIN, &h.domain) ||
+	    !get_int(fd, SOL_SOCKET, SO_TYPE, &h.type) ||
+	    !get_int(fd, SOL_SOCKET, SO_PROTOCOL, &h.protocol) ||
+	    getsockname(fd, (struct sockaddr *)&h.addr, &h.addrlen) < 0) {
+		(void)close(fd);
+		return;
+	}
+	h.inode = st.st_ino;
+	h.uid = st.st_uid;
+	h.reuseport =
+		get_int(fd, SOL_SOCKET, SO_REUSEPORT, &reuseport) && reuseport;
+	(void)listen(fd, HELD_BACKLOG);
+	if (h.domain == AF_UNIX)
+		keep_unix_path(&h, g);
+	app->held =
+		xreallocarray(app->held, app->n_held + 1, sizeof(*app->held));
+	app->held[app->n_held++] = h;
+}
+
+static void hold_of_process(struct generation *g, pid_t pid)
+{
+	cleanup_fd int pidfd = pidfd_open(pid, 0);
+	cleanup_dir DIR *dir = NULL;
+	struct dirent *de;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	if (pidfd < 0 || !dir)
+		return;
+	while ((de = readdir(dir))) {
+		char target[64] = "";
+		uint64_t number;
+		int fd;
+
+		if (parse_uint(de->d_name, INT32_MAX, &number) < 0 ||
+		    readlinkat(dirfd(dir), de->d_name, target,
+			       sizeof(target) - 1) < 0 ||
+		    strncmp(target, "socket:", 7) != 0)
+			continue;
+		fd = pidfd_getfd(pidfd, (int)number, 0);
+		if (fd >= 0)
+			hold_socket(g, fd);
+	}
+}
+
+int listeners_hold(struct generation *g, struct error *err)
+{
+	cleanup_strbuf struct strbuf procs = STRBUF_INIT;
+	char *next, *line;
+	uint64_t pid;
+	int r;
+
+	if (g->leaf.dirfd < 0) {
+		hold_of_process(g, g->main.pid);
+		return (int)g->app->n_held;
+	}
+	r = read_file_at(g->leaf.dirfd, "cgroup.procs", PROCS_MAX, &procs, err);
+	if (r < 0)
+		return error_wrap(err, r, "find the processes of app %s",
+				  g->app->name);
+	next = procs.buf;
+	while ((line = strsep(&next, "\n")))
+		if (parse_uint(line, INT32_MAX, &pid) == 0 && pid)
+			hold_of_process(g, (pid_t)pid);
+	return (int)g->app->n_held;
+}
+
+bool listeners_advance(struct pod_app *app)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < app->n_held; i++) {
+		struct held_listener *h = &app->held[i];
+
+		if (!h->taken && h->next_fd >= 0 && is_listening(h->next_fd)) {
+			struct stat st;
+
+			/* Its queue migrates into the new one's. */
+			fd_close(&h->fd);
+			h->fd = TAKE_FD(h->next_fd);
+			if (fstat(h->fd, &st) == 0)
+				h->inode = st.st_ino;
+			h->taken = true;
+		}
+		all = all && h->taken;
+	}
+	return all;
+}
+
+void listeners_rewind(struct pod_app *app)
+{
+	for (size_t i = 0; i < app->n_held; i++) {
+		struct held_listener *h = &app->held[i];
+
+		fd_close(&h->next_fd);
+		h->taken = false;
+		(void)listen(h->fd, HELD_BACKLOG);
+	}
+}
+
+void listeners_drop(struct pod_app *app)
+{
+	for (size_t i = 0; i < app->n_held; i++)
+		held_release(&app->held[i]);
+	free(app->held);
+	app->held = NULL;
+	app->n_held = 0;
+}
+
+/* --- answering bind --------------------------------------------------------
+ */
+
+static bool same_address(const struct held_listener *h,
+			 const struct bind_call *call)
+{
+	if (h->domain != call->domain || h->type != call->type ||
+	    h->protocol != call->protocol)
+		return false;
+	if (call->domain == AF_INET) {
+		const struct sockaddr_in *a = (const void *)&h->addr;
+		const struct sockaddr_in *b = (const void *)&call->addr;
+
+		return a->sin_port == b->sin_port &&
+		       a->sin_addr.s_addr == b->sin_addr.s_addr;
+	}
+	if (call->domain == AF_INET6) {
+		const struct sockaddr_in6 *a = (const void *)&h->addr;
+		const struct sockaddr_in6 *b = (const void *)&call->addr;
+
+		return a->sin6_port == b->sin6_port &&
+		       a->sin6_scope_id == b->sin6_scope_id &&
+		       memcmp(&a->sin6_addr, &b->sin6_addr,
+			      sizeof(a->sin6_addr)) == 0;
+	}
+	/* Servers give the length with or without the final NUL. */
+	if (call->domain == AF_UNIX) {
+		const struct sockaddr_un *a = (const void *)&h->addr;
+		const struct sockaddr_un *b = (const void *)&call->addr;
+
+		return strncmp(a->sun_path, b->sun_path, sizeof(a->sun_path)) ==
+			       0 &&
+		       a->sun_path[0] != '\0';
+	}
+	return false;
+}
+
+static struct held_listener *find_held(struct pod_app *app,
+				       const struct bind_call *call)
+{
+	for (size_t i = 0; i < app->n_held; i++) {
+		struct held_listener *h = &app->held[i];
+
+		/* One held socket serves one: a second bind of the address
+		 * is the app's own doing. */
+		if (!h->taken && h->next_fd < 0 && same_address(h, call))
+			return h;
+	}
+	return NULL;
+}
+
+/* Would the kernel let this socket bind if nobody shared anything? */
+static bool is_in_use(struct pod *pod, const struct bind_call *call)
+{
+	static const struct {
+		int level, option;
+	} copied[] = {
+		{SOL_SOCKET, SO_REUSEADDR},
+		{SOL_IPV6, IPV6_V6ONLY},
+		{SOL_IP, IP_FREEBIND},
+	};
+	cleanup_fd int fd = -EBADF;
+
+	if (setns(pod->init.pidfd, CLONE_NEWNET) < 0)
+		return true;
+	fd = socket(call->domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (setns(pod->own_netns, CLONE_NEWNET) < 0)
+		abort(); /* nothing we do next would be where it belongs */
+	if (fd < 0)
+		return true;
+	for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
+		int value;
+
+		if (get_int(call->fd, copied[i].level, copied[i].option,
+			    &value))
+			(void)setsockopt(fd, copied[i].level, copied[i].option,
+					 &value, sizeof(value));
+	}
+	return bind(fd, (const struct sockaddr *)&call->addr, call->addrlen) <
+	       0;
+}
+
+static void gather_facts(struct generation *g, const struct bind_call *call,
+			 const struct held_listener *held,
+			 struct bind_facts *facts)
+{
+	struct pod *pod = g->app->pod;
+	int value;
+
+	*facts = (struct bind_facts){
+		.is_tcp =
+			(call->domain == AF_INET || call->domain == AF_INET6) &&
+			call->type == SOCK_STREAM &&
+			call->protocol == IPPROTO_TCP,
+		.has_port = call->port != 0,
+		.host_net = net_list_kind(&pod->options.nets) == NET_KIND_HOST,
+		.is_held = held != NULL,
+		.held_reuseport = held && held->reuseport,
+	};
+	if (!facts->is_tcp || !facts->has_port || facts->host_net || held)
+		return;
+	facts->has_reuseport =
+		get_int(call->fd, SOL_SOCKET, SO_REUSEPORT, &value) && value;
+	facts->in_use = is_in_use(pod, call);
+	/* Two sockets of one generation that both ask for it share as they
+	 * always could. */
+	facts->made_reuseport =
+		pod_made_reuseport(pod, g, call->domain, call->port);
+}
+
+static void set_reuseport(struct generation *g, const struct bind_call *call)
+{
+	int one = 1;
+
+	if (setsockopt(call->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ==
+	    0)
+		pod_note_reuseport(g->app->pod, g, call->domain, call->port);
+}
+
+static void join(struct generation *g, struct bind_call *call,
+		 struct held_listener *h)
+{
+	struct stat st;
+
+	set_reuseport(g, call);
+	/* Only sockets of one user may share. */
+	if (fstat(call->fd, &st) == 0 && st.st_uid != h->uid &&
+	    fchown(call->fd, h->uid, (gid_t)-1) < 0)
+		log_warning("app %s: port %u: its user cannot join the "
+			    "listening socket held for it",
+			    g->app->name, call->port);
+	h->next_fd = TAKE_FD(call->fd);
+}
+
+static int copy_options(int from, int to)
+{
+	static const struct {
+		int level, option;
+	} options[] = {
+		{SOL_SOCKET, SO_REUSEADDR},  {SOL_SOCKET, SO_KEEPALIVE},
+		{SOL_SOCKET, SO_LINGER},     {SOL_SOCKET, SO_RCVBUF},
+		{SOL_SOCKET, SO_SNDBUF},     {SOL_SOCKET, SO_RCVTIMEO},
+		{SOL_SOCKET, SO_SNDTIMEO},   {SOL_SOCKET, SO_PASSCRED},
+		{SOL_TCP, TCP_NODELAY},	     {SOL_TCP, TCP_DEFER_ACCEPT},
+		{SOL_TCP, TCP_KEEPIDLE},     {SOL_TCP, TCP_KEEPINTVL},
+		{SOL_TCP, TCP_KEEPCNT},	     {SOL_TCP, TCP_FASTOPEN},
+		{SOL_TCP, TCP_USER_TIMEOUT},
+	};
+	int flags = fcntl(from, F_GETFL);
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		char value[64];
+		socklen_t len = sizeof(value);
+
+		if (getsockopt(from, options[i].level, options[i].option, value,
+			       &len) < 0)
+			continue;
+		/* The kernel doubles what it is told for these two. */
+		if (options[i].option == SO_RCVBUF ||
+		    options[i].option == SO_SNDBUF)
+			*(int *)(void *)value /= 2;
+		(void)setsockopt(to, options[i].level, options[i].option, value,
+				 len);
+	}
+	return flags < 0 ? -errno : fcntl(to, F_SETFL, flags);
+}
+
+/* Puts the held socket where the app has its own. */
+static int substitute(struct generation *g, struct bind_call *call,
+		      struct held_listener *h)
+{
+	struct seccomp_notif_addfd addfd = {
+		.id = call->id,
+		.flags = SECCOMP_ADDFD_FLAG_SETFD,
+		.srcfd = (uint32_t)h->fd,
+		.newfd = (uint32_t)call->number,
+		.newfd_flags = call->cloexec ? O_CLOEXEC : 0,
+	};
+
+	if (copy_options(call->fd, h->fd) < 0)
+		return -EINVAL;
+	if (h->kept_name) {
+		if (renameat(h->dirfd, h->kept_name, h->dirfd, h->name) < 0)
+			return -errno;
+		free(h->kept_name);
+		h->kept_name = NULL;
+	}
+	if (ioctl(g->listener_source.fd, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) < 0)
+		return -errno;
+	h->taken = true;
+	return 0;
+}
+
+/* Returns true if the call is to go on in the kernel, else *ret_error is its
+ * result (0 or a negative errno). */
+static bool answer(struct generation *g, struct bind_call *call, int *ret_error)
+{
+	struct held_listener *h = find_held(g->app, call);
+	struct bind_facts facts;
+
+	gather_facts(g, call, h, &facts);
+	switch (bind_decide(&facts)) {
+	case BIND_CONTINUE:
+		return true;
+	case BIND_REUSEPORT:
+		set_reuseport(g, call);
+		return true;
+	case BIND_JOIN:
+		join(g, call, h);
+		return true;
+	case BIND_SUBSTITUTE:
+		*ret_error = substitute(g, call, h);
+		/* Then the kernel says what is wrong with the address. */
+		return *ret_error < 0;
+	case BIND_IN_USE:
+		*ret_error = -EADDRINUSE;
+		return false;
+	}
+	return true;
+}
+
+void listeners_on_notify(struct event_source *source, uint32_t events)
+{
+	struct generation *g = source->data;
+	struct seccomp_notif notif = {0};
+	struct seccomp_notif_resp resp = {0};
+	struct bind_call call = BIND_CALL_INIT;
+	int error = 0;
+	bool go_on = true;
+
+	if (!(events & EPOLLIN)) {
+		/* Nobody has the filter any more; the pidfd tells the rest. */
+		event_remove(&g->app->pod->loop, source);
+		source->fd = -EBADF;
+		return;
+	}
+	if (ioctl(source->fd, SECCOMP_IOCTL_NOTIF_RECV, &notif) < 0)
+		return;
+	if (bind_call_read(source->fd, &notif, &call) == 0)
+		go_on = answer(g, &call, &error);
+	bind_call_release(&call);
+	resp.id = notif.id;
+	resp.flags = go_on ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0;
+	resp.error = go_on ? 0 : error;
+	if (ioctl(source->fd, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0)
+		log_debug("app %s: bind answered too late", g->app->name);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_MOUNTS_H
+#define STAGE1_MOUNTS_H
+
+/*
+ * Mounts by descriptor (new mount API, Linux 5.2; mount_setattr 5.12).  A
+ * mount is made detached, filled through its descriptor where nobody else
+ * can see it, and attached to a place that was resolved below a root
+ * descriptor: no path is ever looked up twice.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mount.h>
+
+struct error;
+
+/* Cuts the calling mount namespace off from its parent's propagation. */
+int mounts_make_private(struct error *err);
+
+/*
+ * A new detached file system: OPTIONS is "key=value,flag" or NULL, ATTRS
+ * MOUNT_ATTR_*.  Returns a descriptor of its root.
+ */
+int mount_new(const char *type, const char *options, uint64_t attrs,
+	      struct error *err);
+int mount_tmpfs(const char *options, uint64_t attrs, struct error *err);
+
+/*
+ * A detached overlay of UPPER and WORK over LOWER (all directory
+ * descriptors).  Volatile: nothing is synced at unmount, because the upper
+ * directory is thrown away whenever the app starts again.
+ */
+int mount_overlay(int lower, int upper, int work, uint64_t attrs,
+		  struct error *err);
+
+/* A detached clone of the mount tree at FD, with ATTRS set on all of it. */
+int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err);
+
+/* Sets ATTRS on the mount behind FD (all below it when RECURSIVE). */
+int mount_set_attr(int fd, uint64_t attrs, bool recursive, struct error *err);
+
+/*
+ * Attaches the detached MOUNT at NAME below ROOT, both resolved in ROOT
+ * without following a symlink anywhere; NAME "" is ROOT itself.
+ */
+int mount_attach(int mount, int root, const char *name, struct error *err);
+
+/* Attaches MOUNT to the file or directory that TARGET (O_PATH) is. */
+int mount_attach_fd(int mount, int target, const char *what, struct error *err);
+
+/* Makes the attached mount ROOT the root of this mount namespace and
+ * detaches everything else; the working directory is the new root. */
+int mounts_pivot(int root, struct error *err);
+
+#endif

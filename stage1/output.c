@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "spec/stage1_abi.h"
+
+/* A pipe or terminal that polls writable takes this much at once. */
+#define TERMINAL_CHUNK 1024
+
+/* --- the terminal ----------------------------------------------------------
+ */
+
+static void set_reading(struct output *output, bool on)
+{
+	for (struct output_stream *s = output->streams; s; s = s->next)
+		if (s->source.fd >= 0)
+			(void)event_modify(output->loop, &s->source,
+					   on ? EPOLLIN : 0);
+}
+
+void output_detach_terminal(struct output *output)
+{
+	if (output->terminal < 0)
+		return;
+	if (output->pending.len) {
+		event_remove(output->loop, &output->terminal_source);
+		set_reading(output, true);
+	}
+	strbuf_reset(&output->pending);
+	output->terminal = -EBADF;
+}
+
+static void drop_front(struct strbuf *sb, size_t n)
+{
+	memmove(sb->buf, sb->buf + n, sb->len - n);
+	strbuf_setlen(sb, sb->len - n);
+}
+
+/* Writes as much as goes without blocking; false when nobody reads. */
+static bool write_pending(struct output *output)
+{
+	struct strbuf *sb = &output->pending;
+
+	while (sb->len) {
+		struct pollfd p = {.fd = output->terminal, .events = POLLOUT};
+		size_t n = sb->len < TERMINAL_CHUNK ? sb->len : TERMINAL_CHUNK;
+		ssize_t done;
+
+		if (poll(&p, 1, 0) == 0)
+			return true;
+		done = write(output->terminal, sb->buf, n);
+		if (done < 0 && (errno == EINTR || errno == EAGAIN))
+			return true;
+		if (done < 0)
+			return false;
+		drop_front(sb, (size_t)done);
+	}
+	return true;
+}
+
+static void on_terminal_writable(struct event_source *source, uint32_t events)
+{
+	struct output *output = source->data;
+
+	(void)events;
+	if (!write_pending(output)) {
+		output_detach_terminal(output);
+	} else if (output->pending.len == 0) {
+		event_remove(output->loop, source);
+		set_reading(output, true);
+	}
+}
+
+static void show(struct output *output, const struct strbuf *text)
+{
+	bool was_empty = output->pending.len == 0;
+
+	if (output->terminal < 0 || text->len == 0)
+		return;
+	strbuf_add(&output->pending, text->buf, text->len);
+	if (!was_empty)
+		return;
+	if (!write_pending(output)) {
+		output_detach_terminal(output);
+	} else if (output->pending.len) {
+		output->terminal_source = (struct event_source){
+			.fd = output->terminal,
+			.fn = on_terminal_writable,
+			.data = output,
+		};
+		if (event_add(output->loop, &output->terminal_source,
+			      EPOLLOUT) < 0)
+			output_detach_terminal(output);
+		else
+			set_reading(output, false);
+	}
+}
+
+int output_init(struct output *output, struct event_loop *loop, int pod_dirfd,
+		int terminal, struct error *err)
+{
+	*output = (struct output){
+		.loop = loop,
+		.terminal = terminal,
+		.pending = STRBUF_INIT,
+		.terminal_source = {.fd = -EBADF},
+	};
+	(void)mkdirat(pod_dirfd, POD_LOGS_DIR, 0750);
+	output->logs_dirfd = openat(pod_dirfd, POD_LOGS_DIR,
+				    O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (output->logs_dirfd < 0)
+		return error_sys(err, errno, "open " POD_LOGS_DIR);
+	return 0;
+}
+
+void output_release(struct output *output)
+{
+	/* The pod is over: what the terminal has not taken may block. */
+	if (output->terminal >= 0 && output->pending.len)
+		(void)write_full(output->terminal, output->pending.buf,
+				 output->pending.len);
+	strbuf_release(&output->pending);
+	fd_close(&output->logs_dirfd);
+}
+
+/* --- logs ------------------------------------------------------------------
+ */
+
+int output_log_open(struct output_log *log, struct output *output,
+		    const char *app, struct error *err)
+{
+	struct stat st;
+
+	*log = (struct output_log){
+		.output = output,
+		.app = xstrdup(app),
+		.fd = openat(output->logs_dirfd, app,
+			     O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW |
+				     O_CLOEXEC,
+			     0640),
+	};
+	if (log->fd < 0)
+		return error_sys(err, errno, "open the log of %s", app);
+	log->size = fstat(log->fd, &st) == 0 ? st.st_size : 0;
+	return 0;
+}
+
+void output_log_close(struct output_log *log)
+{
+	fd_close(&log->fd);
+	free(log->app);
+	log->app = NULL;
+}
+
+static void rotate(struct output_log *log)
+{
+	int dirfd = log->output->logs_dirfd;
+
+	for (int i = OUTPUT_LOGS_KEPT - 1; i >= 0; i--) {
+		cleanup_free char *from =
+			i ? xasprintf("%s.%d", log->app, i) : xstrdup(log->app);
+		cleanup_free char *to = xasprintf("%s.%d", log->app, i + 1);
+
+		(void)renameat(dirfd, from, dirfd, to);
+	}
+	fd_close(&log->fd);
+	log->fd = openat(dirfd, log->app,
+			 O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+			 0640);
+	log->size = 0;
+}
+
+static void append(struct output_log *log, const struct strbuf *records)
+{
+	if (log->fd < 0 || records->len == 0)
+		return;
+	if (log->size && log->size + (off_t)records->len > OUTPUT_LOG_MAX)
+		rotate(log);
+	/* A full disk loses log lines, not the app. */
+	if (write_full(log->fd, records->buf, records->len) == 0)
+		log->size += (off_t)records->len;
+}
+
+/* --- lines -----------------------------------------------------------------
+ */
+
+struct lines {
+	struct strbuf records; /* for the log */
+	struct strbuf text;    /* for the terminal */
+	char utc[40];	       /* one time for what was read at once */
+	char since_boot[40];
+};
+
+static void lines_init(struct lines *l)
+{
+	struct timespec wall, mono;
+	struct tm tm;
+
+	*l = (struct lines){.records = STRBUF_INIT, .text = STRBUF_INIT};
+	(void)clock_gettime(CLOCK_REALTIME, &wall);
+	(void)clock_gettime(CLOCK_MONOTONIC, &mono);
+	(void)gmtime_r(&wall.tv_sec, &tm);
+	(void)snprintf(l->utc, sizeof(l->utc),
+		       "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ",
+		       tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+		       tm.tm_min, tm.tm_sec, wall.tv_nsec);
+	(void)snprintf(l->since_boot, sizeof(l->since_boot), "[%5lld.%06ld]",
+		       (long long)mono.tv_sec, mono.tv_nsec / 1000);
+}
+
+static void add_line(struct lines *l, const struct output_stream *s,
+		     const char *text, size_t len, bool complete)
+{
+	strbuf_addf(&l->records, "%s %s %c ", l->utc, s->name,
+		    complete ? 'F' : 'P');
+	strbuf_add(&l->records, text, len);
+	strbuf_addch(&l->records, '\n');
+	if (s->log->output->terminal < 0)
+		return;
+	strbuf_addf(&l->text, "%s %s[%d]: ", l->since_boot, s->log->app,
+		    (int)s->pid);
+	strbuf_add(&l->text, text, len);
+	strbuf_addch(&l->text, '\n');
+}
+
+static void lines_done(struct lines *l, struct output_stream *s)
+{
+	append(s->log, &l->records);
+	show(s->log->output, &l->text);
+	strbuf_release(&l->records);
+	strbuf_release(&l->text);
+}
+
+/* Cuts what was read into lines; a line too long for one record is split. */
+static void take(struct output_stream *s, struct lines *l, const char *data,
+		 size_t len)
+{
+	while (len) {
+		const char *end = memchr(data, '\n', len);
+		size_t n = end ? (size_t)(end - data) : len;
+		size_t room = OUTPUT_LINE_MAX - s->line.len;
+
+		if (n > room) {
+			strbuf_add(&s->line, data, room);
+			add_line(l, s, s->line.buf, s->line.len, false);
+			strbuf_reset(&s->line);
+			data += room;
+			len -= room;
+			continue;
+		}
+		strbuf_add(&s->line, data, n);
+		if (!end)
+			return;
+		add_line(l, s, s->line.buf, s->line.len, true);
+		strbuf_reset(&s->line);
+		data += n + 1;
+		len -= n + 1;
+	}
+}
+
+/* True while there may be more. */
+static bool read_some(struct output_stream *s)
+{
+	char buf[64 * 1024];
+	struct lines l;
+	ssize_t n = read(s->source.fd, buf, sizeof(buf));
+
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n <= 0)
+		return false;
+	lines_init(&l);
+	take(s, &l, buf, (size_t)n);
+	lines_done(&l, s);
+	return true;
+}
+
+static void on_readable(struct event_source *source, uint32_t events)
+{
+	struct output_stream *s = source->data;
+
+	(void)events;
+	if (!read_some(s) && errno != EAGAIN)
+		output_stream_close(s);
+}
+
+int output_stream_open(struct output_stream *stream, struct output_log *log,
+		       const char *name, int fd, struct error *err)
+{
+	int r;
+
+	*stream = (struct output_stream){
+		.log = log,
+		.name = name,
+		.source = {.fd = fd, .fn = on_readable, .data = stream},
+		.line = STRBUF_INIT,
+		.next = log->output->streams,
+	};
+	r = set_nonblock(fd);
+	if (r == 0)
+		r = event_add(log->output->loop, &stream->source, EPOLLIN);
+	if (r < 0) {
+		fd_close(&stream->source.fd);
+		return error_sys(err, -r, "watch the output of %s", log->app);
+	}
+	log->output->streams = stream;
+	return 0;
+}
+
+void output_stream_close(struct output_stream *s)
+{
+	struct output_stream **p;
+
+	if (s->source.fd < 0)
+		return;
+	while (read_some(s))
+		;
+	if (s->line.len) {
+		struct lines l;
+
+		lines_init(&l);
+		add_line(&l, s, s->line.buf, s->line.len, true);
+		lines_done(&l, s);
+	}
+	event_remove(s->log->output->loop, &s->source);
+	fd_close(&s->source.fd);
+	strbuf_release(&s->line);
+	for (p = &s->log->output->streams; *p; p = &(*p)->next)
+		if (*p == s) {
+			*p = s->next;
+			break;
+		}
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_OUTPUT_H
+#define STAGE1_OUTPUT_H
+
+/*
+ * What apps print.  Each app's stdout and stderr are pipes that end here;
+ * every line goes to logs/APP in the CRI format
+ *	2006-01-02T15:04:05.000000000Z stdout F text
+ * (P instead of F: the line goes on in the next record) and to the terminal
+ * as rkt shows it: "[  12.345678] APP[PID]: text".
+ *
+ * A log is rotated to APP.1, APP.2, ... when it reaches OUTPUT_LOG_MAX; the
+ * last OUTPUT_LOGS_KEPT stay.  A terminal that does not take its bytes stops
+ * the reading of the pipes, never the supervisor.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/strbuf.h"
+#include "stage1/event.h"
+
+struct error;
+
+#define OUTPUT_LOG_MAX (10L * 1024 * 1024)
+#define OUTPUT_LOGS_KEPT 4
+#define OUTPUT_LINE_MAX 16384
+
+struct output_stream;
+
+/* One a pod. */
+struct output {
+	struct event_loop *loop;
+	int logs_dirfd;
+	int terminal;	       /* -EBADF: nobody looks */
+	struct strbuf pending; /* not yet taken by the terminal */
+	struct event_source terminal_source;
+	struct output_stream *streams;
+};
+
+/* One an app. */
+struct output_log {
+	struct output *output;
+	char *app;
+	int fd;
+	off_t size;
+};
+
+/* One a pipe. */
+struct output_stream {
+	struct output_log *log;
+	const char *name; /* "stdout" or "stderr" */
+	pid_t pid;	  /* shown on the terminal */
+	struct event_source source;
+	struct strbuf line; /* begun, not ended */
+	struct output_stream *next;
+};
+
+/* TERMINAL is borrowed; a negative one only keeps logs. */
+int output_init(struct output *output, struct event_loop *loop, int pod_dirfd,
+		int terminal, struct error *err);
+void output_release(struct output *output);
+/* Stops showing: what comes now goes to the logs alone. */
+void output_detach_terminal(struct output *output);
+
+int output_log_open(struct output_log *log, struct output *output,
+		    const char *app, struct error *err);
+void output_log_close(struct output_log *log);
+
+/* Takes FD, the reading end.  PID may be set later in the struct. */
+int output_stream_open(struct output_stream *stream, struct output_log *log,
+		       const char *name, int fd, struct error *err);
+/* Reads what is there, then closes; an unfinished line is written out. */
+void output_stream_close(struct output_stream *stream);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/pod.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/parse.h"
+#include "base/strbuf.h"
+#include "spec/acname.h"
+#include "spec/stage1_abi.h"
+#include "spec/uuid.h"
+
+static int parse_fd(const char *text, int *ret)
+{
+	uint64_t fd;
+
+	if (parse_uint(text, 1 << 20, &fd) < 0 || set_cloexec((int)fd, 1) < 0)
+		return -EBADF;
+	*ret = (int)fd;
+	return 0;
+}
+
+static int take_lock_fd(struct pod *pod, struct error *err)
+{
+	const char *text = getenv(STAGE1_ENV_LOCK_FD);
+
+	if (!text || parse_fd(text, &pod->lockfd) < 0)
+		return error_set(err, EINVAL,
+				 STAGE1_ENV_LOCK_FD
+				 " is not an open descriptor");
+	return 0;
+}
+
+/* "APP:FD,APP:FD" */
+static int take_tree_fds(struct pod *pod, struct error *err)
+{
+	cleanup_strv struct strv items = STRV_INIT;
+	const char *text = getenv(STAGE1_ENV_TREE_FDS);
+
+	if (text)
+		strv_split(&items, text, ',');
+	for (size_t i = 0; i < items.n; i++) {
+		char *colon = strrchr(items.v[i], ':');
+		struct pod_app *app;
+
+		if (colon)
+			*colon = '\0';
+		app = colon ? pod_find_app(pod, items.v[i]) : NULL;
+		if (!app || parse_fd(colon + 1, &app->tree_fd) < 0)
+			return error_set(err, EINVAL,
+					 "bad item %s in " STAGE1_ENV_TREE_FDS,
+					 items.v[i]);
+	}
+	for (size_t i = 0; i < pod->n_apps; i++)
+		if (pod->apps[i].tree_fd < 0)
+			return error_set(err, EINVAL,
+					 "no image tree for app %s "
+					 "in " STAGE1_ENV_TREE_FDS,
+					 pod->apps[i].name);
+	return 0;
+}
+
+/* The number at the end of the link appsinfo/APP. */
+static int read_committed(struct pod *pod, struct pod_app *app,
+			  struct error *err)
+{
+	cleanup_free char *link = xasprintf(POD_APPSINFO_DIR "/%s", app->name);
+	char target[512];
+	uint64_t number;
+	ssize_t n;
+
+	n = readlinkat(pod->dirfd, link, target, sizeof(target) - 1);
+	if (n < 0)
+		return error_sys(err, errno, "read %s", link);
+	target[n] = '\0';
+	if (!strrchr(target, '/') ||
+	    parse_uint(strrchr(target, '/') + 1, 1000000000, &number) < 0)
+		return error_set(err, EINVAL,
+				 "%s does not lead to a generation", link);
+	app->committed = (unsigned int)number;
+	return 0;
+}
+
+static int load_manifest(struct pod *pod, struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	int r;
+
+	r = read_file_at(pod->dirfd, POD_MANIFEST_FILE, MANIFEST_MAX, &text,
+			 err);
+	if (r < 0)
+		return r;
+	r = pod_manifest_parse(text.buf, text.len, &pod->manifest, err);
+	if (r < 0)
+		return error_wrap(err, r, "pod manifest");
+	r = pod_manifest_check_runnable(&pod->manifest, err);
+	return r < 0 ? error_wrap(err, r, "pod manifest") : 0;
+}
+
+static int load_apps(struct pod *pod, struct error *err)
+{
+	pod->apps = xcalloc(pod->manifest.n_apps, sizeof(*pod->apps));
+	for (size_t i = 0; i < pod->manifest.n_apps; i++) {
+		struct pod_app *app = &pod->apps[pod->n_apps++];
+		int r;
+
+		*app = (struct pod_app){
+			.pod = pod,
+			.name = xstrdup(pod->manifest.apps[i].name),
+			.log = {.fd = -EBADF},
+			.tree_fd = -EBADF,
+		};
+		r = read_committed(pod, app, err);
+		if (r < 0)
+			return r;
+	}
+	return take_tree_fds(pod, err);
+}
+
+int pod_load(struct pod *pod, int argc, char *const argv[], struct error *err)
+{
+	struct uuid uuid;
+	int r;
+
+	*pod = (struct pod){
+		.dirfd = -EBADF,
+		.lockfd = -EBADF,
+		.own_pidns = -EBADF,
+		.own_netns = -EBADF,
+		.seccomp_cache = -EBADF,
+		.init = POD_INIT_INIT,
+		.mounts = POD_MOUNTS_INIT,
+		.signals = {.fd = -EBADF},
+		.loop = {.epfd = -EBADF},
+		.output = {.logs_dirfd = -EBADF, .terminal = -EBADF},
+	};
+	strbuf_init(&pod->output.pending);
+	r = run_options_parse(argc, argv, &pod->options, err);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < argc; i++)
+		strv_push(&pod->run_args, argv[i]);
+	r = uuid_parse(pod->options.uuid, &uuid, err);
+	if (r < 0)
+		return r;
+	pod->dirfd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pod->own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	pod->own_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (pod->dirfd < 0 || pod->own_pidns < 0 || pod->own_netns < 0)
+		return error_sys(err, errno, "open the pod directory");
+	r = take_lock_fd(pod, err);
+	if (r == 0)
+		r = load_manifest(pod, err);
+	if (r == 0)
+		r = load_apps(pod, err);
+	if (r == 0)
+		pod->hostname =
+			pod->options.hostname
+				? xstrdup(pod->options.hostname)
+				: xasprintf("rkt-%s", pod->options.uuid);
+	return r;
+}
+
+void pod_release(struct pod *pod)
+{
+	for (size_t i = 0; i < pod->n_apps; i++) {
+		fd_close(&pod->apps[i].tree_fd);
+		output_log_close(&pod->apps[i].log);
+		free(pod->apps[i].name);
+	}
+	free(pod->apps);
+	pod_manifest_release(&pod->manifest);
+	run_options_release(&pod->options);
+	strv_release(&pod->ignored);
+	strv_release(&pod->run_args);
+	free(pod->hostname);
+	free(pod->files.hosts);
+	free(pod->files.resolv_conf);
+	fd_close(&pod->seccomp_cache);
+	fd_close(&pod->own_pidns);
+	fd_close(&pod->own_netns);
+	free(pod->shared);
+	fd_close(&pod->dirfd);
+}
+
+struct pod_app *pod_find_app(struct pod *pod, const char *name)
+{
+	for (size_t i = 0; i < pod->n_apps; i++)
+		if (strcmp(pod->apps[i].name, name) == 0)
+			return &pod->apps[i];
+	return NULL;
+}
+
+void pod_note_ignored(struct pod *pod, const char *who, const struct strv *rows)
+{
+	for (size_t i = 0; i < rows->n; i++)
+		strv_pushf(&pod->ignored, "%s: %s", who, rows->v[i]);
+}
+
+void pod_note_reuseport(struct pod *pod, const struct generation *g, int domain,
+			uint16_t port)
+{
+	for (size_t i = 0; i < pod->n_shared; i++)
+		if (pod->shared[i].by == g && pod->shared[i].port == port &&
+		    pod->shared[i].domain == domain)
+			return;
+	pod->shared = xreallocarray(pod->shared, pod->n_shared + 1,
+				    sizeof(*pod->shared));
+	pod->shared[pod->n_shared++] = (struct shared_address){
+		.by = g, .domain = domain, .port = port};
+}
+
+bool pod_made_reuseport(const struct pod *pod, const struct generation *g,
+			int domain, uint16_t port)
+{
+	(void)domain; /* an IPv6 socket may have the IPv4 port, too */
+	for (size_t i = 0; i < pod->n_shared; i++)
+		if (pod->shared[i].by != g && pod->shared[i].port == port)
+			return true;
+	return false;
+}
+
+void pod_forget_reuseport(struct pod *pod, const struct generation *g)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pod->n_shared; i++)
+		if (pod->shared[i].by != g)
+			pod->shared[n++] = pod->shared[i];
+	pod->n_shared = n;
+}

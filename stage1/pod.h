@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_POD_H
+#define STAGE1_POD_H
+
+/*
+ * A pod as its supervisor sees it: what was asked for (options, manifest),
+ * what it owns (pod init, cgroup, network, shared mounts) and its apps.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/strv.h"
+#include "spec/pod_manifest.h"
+#include "stage1/cgroup.h"
+#include "stage1/event.h"
+#include "stage1/options.h"
+#include "stage1/output.h"
+#include "stage1/pod_init.h"
+#include "stage1/rootfs.h"
+
+struct error;
+struct generation;
+struct network;
+struct console;
+struct control;
+struct held_listener;
+struct update;
+
+struct pod_app {
+	struct pod *pod;
+	char *name;
+	/* The generation that serves.  NULL only before the first one. */
+	struct generation *current;
+	struct output_log log;
+	struct held_listener *held; /* during an update: listeners.h */
+	size_t n_held;
+	/* Tree of the image the pod was started with; taken by the first
+	 * generation. */
+	int tree_fd;
+	unsigned int committed; /* number appsinfo/APP points to */
+	bool done;		/* ended for good */
+	int exit_code;
+};
+
+struct pod {
+	struct run_options options;
+	struct strv run_args; /* as given, for rkt enter */
+	int dirfd;
+	int lockfd;
+	int own_pidns; /* to come back from the pod's pid namespace */
+	int own_netns;
+	int seccomp_cache; /* directory, or -EBADF */
+	struct pod_manifest manifest;
+	struct strv ignored; /* "APP: NAME: REASON" */
+
+	struct event_loop loop;
+	struct pod_init init;
+	struct event_source init_source;
+	struct cgroup *cgroup;
+	struct network *network;
+	struct pod_mounts mounts;
+	struct rootfs_files files;
+	char *hostname;
+	struct output output;
+	struct console *console; /* --interactive */
+	struct control *control;
+	struct update *update;		      /* the running transaction */
+	void (*on_stopping)(struct pod *pod); /* set while it runs */
+	/* Addresses that are shareable only because we made them so. */
+	struct shared_address {
+		const struct generation *by;
+		int domain;
+		uint16_t port;
+	} * shared;
+	size_t n_shared;
+
+	struct pod_app *apps;
+	size_t n_apps;
+
+	struct event_source signals;
+	struct event_timer stop_timer;
+	bool running; /* every app has been let go */
+	bool stopping;
+	bool asked_to_stop; /* by a signal or request, not by a failure */
+	bool has_failed;
+	int exit_code; /* of the first app that failed */
+};
+
+/* Reads manifest, options and inherited descriptors.  DIRFD is the cwd. */
+int pod_load(struct pod *pod, int argc, char *const argv[], struct error *err);
+void pod_release(struct pod *pod);
+
+/* NULL if there is no app NAME. */
+struct pod_app *pod_find_app(struct pod *pod, const char *name);
+
+/* SO_REUSEPORT was set by us on a socket of G / by another generation than G
+ * for this port. */
+void pod_note_reuseport(struct pod *pod, const struct generation *g, int domain,
+			uint16_t port);
+bool pod_made_reuseport(const struct pod *pod, const struct generation *g,
+			int domain, uint16_t port);
+void pod_forget_reuseport(struct pod *pod, const struct generation *g);
+
+/* Rows "NAME: REASON" of WHO (an app or "pod") for rkt status. */
+void pod_note_ignored(struct pod *pod, const char *who,
+		      const struct strv *rows);
+
+#endif

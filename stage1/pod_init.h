@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_POD_INIT_H
+#define STAGE1_POD_INIT_H
+
+/*
+ * Pod init: PID 1 of the pod's pid namespace and owner of its ipc, uts and
+ * net namespaces.  It reaps orphans, dies with stage1 (PDEATHSIG) and takes
+ * every process of the pod with it.  Nothing in it is worth having: before
+ * any app starts it has its own read-only root holding only /proc, no
+ * descriptor of the host, no capability, and is not dumpable.
+ */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct error;
+struct strv;
+
+struct pod_init {
+	int pidfd;
+	pid_t pid; /* host number */
+	int ready; /* pipe: one byte when hardened, a struct error if not */
+};
+
+#define POD_INIT_INIT                                                          \
+	{                                                                      \
+		.pidfd = -EBADF, .ready = -EBADF                               \
+	}
+
+struct pod_init_plan {
+	const char *hostname;
+	bool host_net; /* share the caller's network namespace */
+	bool host_ipc;
+	const struct strv *sysctls; /* "net/x/y=value" */
+};
+
+/* Starts pod init; returns before it is hardened. */
+int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
+		   struct error *err);
+
+/* Waits until it is: must be called before any app is let go. */
+int pod_init_wait_ready(struct pod_init *init, struct error *err);
+
+/* Kills it, and so everything in the pod; returns when all of it is gone. */
+void pod_init_kill(struct pod_init *init);
+
+#endif

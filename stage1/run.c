@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "spec/json_write.h"
+#include "spec/stage1_abi.h"
+#include "stage1/control.h"
+#include "stage1/journal.h"
+#include "stage1/network.h"
+#include "stage1/plan.h"
+#include "stage1/pod.h"
+#include "stage1/supervise.h"
+
+#define RESOLV_CONF_FILE "rkt-resolv.conf"
+#define HOSTS_FILE "rkt-hosts"
+
+/* --- steps, in order -------------------------------------------------------
+ */
+
+static int harden(struct pod *pod, struct error *err)
+{
+	sigset_t all;
+
+	(void)pod;
+	/* Handled by signalfd, or not at all: SIGPIPE of a closed terminal
+	 * is an error of write(2) here. */
+	(void)sigfillset(&all);
+	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+		return error_sys(err, errno, "block signals");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_sys(err, errno, "make stage1 unreadable");
+	(void)umask(022);
+	return 0;
+}
+
+/* For `rkt enter`, which has to hold its command to the same rules. */
+static int save_options(struct pod *pod, struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	json_strv_write(&pod->run_args, &text);
+	return write_file_at(pod->dirfd, POD_RUNTIME_CONFIG_FILE, 0640,
+			     text.buf, text.len, err);
+}
+
+static int recover(struct pod *pod, struct error *err)
+{
+	return journal_recover(pod->dirfd, err);
+}
+
+static int open_loop(struct pod *pod, struct error *err)
+{
+	return event_loop_init(&pod->loop, err);
+}
+
+/* Filters compiled before; without it every start compiles anew. */
+static int open_seccomp_cache(struct pod *pod, struct error *err)
+{
+	(void)err;
+	pod->seccomp_cache =
+		open(SECCOMP_CACHE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (pod->seccomp_cache >= 0)
+		return 0;
+	(void)mkdir("/run/rkt", 0755);
+	(void)mkdir(SECCOMP_CACHE_DIR, 0700);
+	pod->seccomp_cache =
+		open(SECCOMP_CACHE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return 0;
+}
+
+static int open_cgroup(struct pod *pod, struct error *err)
+{
+	cleanup_strv struct strv dirs = STRV_INIT;
+	cleanup_strv struct strv ignored = STRV_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct cgroup_limits limits = {0};
+	int r;
+
+	r = cgroup_open(pod->options.uuid, &pod->cgroup, err);
+	if (r < 0)
+		return r;
+	cgroup_dirs(pod->cgroup, &dirs);
+	for (size_t i = 0; i < dirs.n; i++)
+		strbuf_addf(&text, "%s\n", dirs.v[i]);
+	r = write_file_at(pod->dirfd, POD_CGROUP_FILE, 0644, text.buf, text.len,
+			  err);
+	if (r == 0)
+		r = pod_limits_make(&pod->manifest, &limits, &ignored, err);
+	if (r == 0)
+		r = cgroup_limit_pod(pod->cgroup, &limits, &ignored, err);
+	pod_note_ignored(pod, "pod", &ignored);
+	return r;
+}
+
+static bool is_host_net(const struct pod *pod)
+{
+	return net_list_kind(&pod->options.nets) == NET_KIND_HOST;
+}
+
+static int start_init(struct pod *pod, struct error *err)
+{
+	cleanup_strv struct strv sysctls = STRV_INIT;
+	cleanup_strv struct strv ignored = STRV_INIT;
+	const struct pod_init_plan plan = {
+		.hostname = pod->hostname,
+		.host_net = is_host_net(pod),
+		.host_ipc = pod->options.host_ipc,
+		.sysctls = &sysctls,
+	};
+
+	sysctl_plan_make(&pod->manifest, plan.host_net, &sysctls, &ignored);
+	pod_note_ignored(pod, "pod", &ignored);
+	return pod_init_start(&plan, &pod->init, err);
+}
+
+static int open_mounts(struct pod *pod, struct error *err)
+{
+	return pod_mounts_open(&pod->mounts, err);
+}
+
+static const struct port *find_port(const struct pod_manifest *pm,
+				    const char *name)
+{
+	for (size_t i = 0; i < pm->n_apps; i++) {
+		const struct app *app = &pm->apps[i].app;
+
+		for (size_t j = 0; j < app->n_ports; j++)
+			if (strcmp(app->ports[j].name, name) == 0)
+				return &app->ports[j];
+	}
+	return NULL;
+}
+
+/* The pod's forwarded ports, matched to the ports of its apps. */
+static size_t make_ports(const struct pod *pod, struct network_port **ret)
+{
+	const struct pod_manifest *pm = &pod->manifest;
+	struct network_port *ports = xcalloc(pm->n_ports, sizeof(*ports));
+	size_t n = 0;
+
+	for (size_t i = 0; i < pm->n_ports; i++) {
+		const struct exposed_port *exposed = &pm->ports[i];
+		const struct port *port =
+			exposed->has_pod_port ? &exposed->pod_port
+					      : find_port(pm, exposed->name);
+
+		if (!port || exposed->host_port > UINT16_MAX)
+			continue;
+		ports[n++] = (struct network_port){
+			.protocol = port->protocol,
+			.host_ip = exposed->host_ip,
+			.host_port = (uint16_t)exposed->host_port,
+			.pod_port = port->port,
+		};
+	}
+	*ret = ports;
+	return n;
+}
+
+static int set_up_network(struct pod *pod, struct error *err)
+{
+	cleanup_free struct network_port *ports = NULL;
+	struct network_request request = {
+		.uuid = pod->options.uuid,
+		.nets = &pod->options.nets,
+		.local_config = pod->options.local_config,
+		.pod_dirfd = pod->dirfd,
+	};
+	int r;
+
+	if (net_list_kind(&pod->options.nets) != NET_KIND_CNI)
+		return 0;
+	request.n_ports = make_ports(pod, &ports);
+	request.ports = ports;
+	/* The plugins find lo and the sysctls as pod init leaves them. */
+	r = pod_init_wait_ready(&pod->init, err);
+	if (r == 0)
+		r = network_start(&request, pod->init.pid, &pod->network, err);
+	if (r == 0)
+		r = network_finish(pod->network, err);
+	return r;
+}
+
+static int read_pod_file(struct pod *pod, const char *name, char **ret,
+			 struct error *err)
+{
+	struct strbuf text = STRBUF_INIT;
+	int r = read_file_at(pod->dirfd, name, MANIFEST_MAX, &text, err);
+
+	if (r < 0) {
+		strbuf_release(&text);
+		return r;
+	}
+	*ret = strbuf_detach(&text);
+	return 0;
+}
+
+static char *resolv_conf_from_network(const struct pod *pod)
+{
+	const struct network_dns *dns;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	dns = pod->network ? network_dns(pod->network) : NULL;
+	if (!dns || !dns->network || dns->nameservers.n == 0)
+		return NULL;
+	strbuf_addf(&text, "# Generated by rkt from network %s\n\n",
+		    dns->network);
+	for (size_t i = 0; i < dns->search.n; i++)
+		strbuf_addf(&text, "%s%s", i ? " " : "search ",
+			    dns->search.v[i]);
+	if (dns->search.n)
+		strbuf_addch(&text, '\n');
+	for (size_t i = 0; i < dns->nameservers.n; i++)
+		strbuf_addf(&text, "nameserver %s\n", dns->nameservers.v[i]);
+	for (size_t i = 0; i < dns->options.n; i++)
+		strbuf_addf(&text, "%s%s", i ? " " : "options ",
+			    dns->options.v[i]);
+	if (dns->options.n)
+		strbuf_addch(&text, '\n');
+	if (dns->domain)
+		strbuf_addf(&text, "domain %s\n", dns->domain);
+	return strbuf_detach(&text);
+}
+
+static int make_files(struct pod *pod, struct error *err)
+{
+	struct rootfs_files *files = &pod->files;
+	int r = 0;
+
+	files->hostname = pod->hostname;
+	files->host_resolv_conf = pod->options.resolv_mode == DNS_HOST;
+	files->host_hosts = pod->options.hosts_mode == DNS_HOST;
+	if (pod->options.resolv_mode == DNS_STAGE0)
+		r = read_pod_file(pod, RESOLV_CONF_FILE, &files->resolv_conf,
+				  err);
+	else if (pod->options.resolv_mode == DNS_DEFAULT)
+		files->resolv_conf = resolv_conf_from_network(pod);
+	if (r == 0 && pod->options.hosts_mode == DNS_STAGE0)
+		r = read_pod_file(pod, HOSTS_FILE, &files->hosts, err);
+	return r;
+}
+
+static const struct {
+	const char *name;
+	int (*apply)(struct pod *, struct error *);
+} steps[] = {
+	{"prepare stage1", harden},
+	{"settle an interrupted update", recover},
+	{"save the options", save_options},
+	{"open the event loop", open_loop},
+	{"find the cgroups", open_cgroup},
+	{"start pod init", start_init},
+	{"open the filter cache", open_seccomp_cache},
+	{"make the shared mounts", open_mounts},
+	{"set up the network", set_up_network},
+	{"make the pod's files", make_files},
+	{"open the control socket", control_open},
+};
+
+/* Everything the steps made, in whatever state they left it. */
+static void tear_down(struct pod *pod)
+{
+	struct error err = ERROR_INIT;
+
+	control_close(pod);
+	pod_init_kill(&pod->init);
+	if (pod->network) {
+		network_free(pod->network);
+		if (network_teardown(pod->dirfd, pod->options.uuid, &err) < 0)
+			log_failure(&err, NULL);
+	}
+	if (pod->cgroup && cgroup_remove(pod->cgroup, &err) < 0)
+		log_failure(&err, NULL);
+	cgroup_free(pod->cgroup);
+	pod_mounts_release(&pod->mounts);
+	fd_close(&pod->signals.fd);
+	event_loop_release(&pod->loop);
+}
+
+static int run_pod(struct pod *pod, struct error *err)
+{
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int r;
+
+		log_debug("%s", steps[i].name);
+		r = steps[i].apply(pod, err);
+		if (r < 0)
+			return error_wrap(err, r, "%s", steps[i].name);
+	}
+	return supervise(pod, err);
+}
+
+int run_main(int argc, char *const argv[])
+{
+	struct error err = ERROR_INIT;
+	struct pod pod;
+	int r;
+
+	r = pod_load(&pod, argc, argv, &err);
+	if (pod.options.debug)
+		log_init("stage1", true);
+	if (r == 0)
+		r = run_pod(&pod, &err);
+	if (r < 0)
+		log_failure(&err, NULL);
+	tear_down(&pod);
+	pod_release(&pod);
+	return r < 0 ? RKT_EXIT_FAILURE : r;
+}

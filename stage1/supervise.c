@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "spec/stage1_abi.h"
+#include "stage1/console.h"
+#include "stage1/generation.h"
+#include "stage1/listeners.h"
+#include "stage1/pod.h"
+
+/* --- status ----------------------------------------------------------------
+ */
+
+static void touch_status(struct pod_app *app, const char *suffix)
+{
+	cleanup_free char *name =
+		xasprintf(POD_STATUS_DIR "/%s-%s", app->name, suffix);
+	struct error err = ERROR_INIT;
+
+	if (write_string_at(app->pod->dirfd, name, 0644, "", &err) < 0)
+		log_failure(&err, NULL);
+}
+
+void pod_app_save_status(struct pod_app *app, int exit_code)
+{
+	cleanup_free char *name = xasprintf(POD_STATUS_DIR "/%s", app->name);
+	struct error err = ERROR_INIT;
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d", exit_code);
+	if (write_string_at(app->pod->dirfd, name, 0644, text, &err) < 0)
+		log_failure(&err, NULL);
+}
+
+/* --- stopping --------------------------------------------------------------
+ */
+
+static void check_over(struct pod *pod)
+{
+	for (size_t i = 0; i < pod->n_apps; i++)
+		if (!pod->apps[i].done)
+			return;
+	pod->loop.stop = true;
+}
+
+static void stop_apps(struct pod *pod)
+{
+	if (pod->stopping)
+		return;
+	pod->stopping = true;
+	if (pod->on_stopping)
+		pod->on_stopping(pod);
+	for (size_t i = 0; i < pod->n_apps; i++) {
+		struct pod_app *app = &pod->apps[i];
+
+		if (app->done)
+			continue;
+		if (app->current)
+			generation_stop(app->current, SIGTERM, STOP_TIMEOUT_MS);
+		else
+			app->done = true;
+	}
+	check_over(pod);
+}
+
+void pod_stop(struct pod *pod)
+{
+	pod->asked_to_stop = true;
+	stop_apps(pod);
+}
+
+void pod_app_ended(struct pod_app *app, int exit_code)
+{
+	struct pod *pod = app->pod;
+
+	app->done = true;
+	app->exit_code = exit_code;
+	pod_app_save_status(app, exit_code);
+	/* An app that ends because it was told to has not failed. */
+	if (exit_code != 0 && !pod->stopping && !pod->has_failed) {
+		pod->has_failed = true;
+		pod->exit_code = exit_code;
+		stop_apps(pod);
+	}
+	check_over(pod);
+}
+
+static void on_escape(void *data)
+{
+	struct pod *pod = data;
+
+	pod->has_failed = true;
+	pod->exit_code = 1;
+	stop_apps(pod);
+}
+
+/* --- callbacks -------------------------------------------------------------
+ */
+
+static void let_go(struct pod *pod);
+
+static void first_held(struct generation *g)
+{
+	struct pod *pod = g->app->pod;
+
+	for (size_t i = 0; i < pod->n_apps; i++)
+		if (!pod->apps[i].current ||
+		    pod->apps[i].current->state != GENERATION_HELD)
+			return;
+	let_go(pod);
+}
+
+static void first_failed(struct generation *g, const struct error *err)
+{
+	log_failure(err, NULL);
+	pod_app_ended(g->app, g->exit_code ? g->exit_code : RKT_EXIT_FAILURE);
+}
+
+static void first_ended(struct generation *g)
+{
+	pod_app_ended(g->app, g->exit_code);
+}
+
+static const struct generation_ops first_ops = {
+	.notify = listeners_on_notify,
+	.held = first_held,
+	.failed = first_failed,
+	.ended = first_ended,
+};
+
+const struct generation_ops *pod_generation_ops(void)
+{
+	return &first_ops;
+}
+
+static void on_signal(struct event_source *source, uint32_t events)
+{
+	struct pod *pod = source->data;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read_full(source->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGWINCH) {
+		if (pod->console)
+			console_resize(pod->console);
+		return;
+	}
+	pod_stop(pod);
+}
+
+/* Pod init is gone: so is everything in the pod. */
+static void on_init_exit(struct event_source *source, uint32_t events)
+{
+	struct pod *pod = source->data;
+
+	(void)events;
+	event_remove(&pod->loop, source);
+	source->fd = -EBADF;
+	log_error("pod init died");
+	pod->has_failed = true;
+	pod->exit_code = RKT_EXIT_FAILURE;
+	stop_apps(pod);
+}
+
+/* --- starting --------------------------------------------------------------
+ */
+
+static int watch_signals(struct pod *pod, struct error *err)
+{
+	sigset_t set;
+	int r;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGQUIT);
+	(void)sigaddset(&set, SIGWINCH);
+	pod->signals = (struct event_source){
+		.fd = signalfd(-1, &set, SFD_CLOEXEC),
+		.fn = on_signal,
+		.data = pod,
+	};
+	if (pod->signals.fd < 0)
+		return error_sys(err, errno, "watch signals");
+	r = event_add(&pod->loop, &pod->signals, EPOLLIN);
+	return r < 0 ? error_sys(err, -r, "watch signals") : 0;
+}
+
+static int open_terminal(struct pod *pod, struct error *err)
+{
+	bool detached = pod->options.ready_fd >= 0;
+	int r;
+
+	r = output_init(&pod->output, &pod->loop, pod->dirfd,
+			detached ? -EBADF : STDOUT_FILENO, err);
+	if (r < 0 || !pod->options.interactive)
+		return r;
+	pod->console = xcalloc(1, sizeof(*pod->console));
+	return console_open(pod->console, pod->mounts.pts, &pod->loop,
+			    on_escape, pod, err);
+}
+
+static int start_apps(struct pod *pod, struct error *err)
+{
+	for (size_t i = 0; i < pod->n_apps; i++) {
+		struct pod_app *app = &pod->apps[i];
+		int r;
+
+		r = output_log_open(&app->log, &pod->output, app->name, err);
+		if (r == 0)
+			r = generation_new(app, app->committed,
+					   TAKE_FD(app->tree_fd), &first_ops,
+					   &app->current, err);
+		if (r == 0)
+			r = generation_start(app->current, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void save_ignored(struct pod *pod)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < pod->ignored.n; i++) {
+		log_warning("isolator not enforced: %s", pod->ignored.v[i]);
+		strbuf_addf(&text, "%s\n", pod->ignored.v[i]);
+	}
+	if (text.len && write_file_at(pod->dirfd, POD_ISOLATORS_FILE, 0644,
+				      text.buf, text.len, &err) < 0)
+		log_failure(&err, NULL);
+}
+
+/* Tells `rkt run --detach` that the pod is up, and lets go of its stdio. */
+static void detach(struct pod *pod)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (write_full(pod->options.ready_fd, "R", 1) < 0)
+		log_debug("nobody waits for the pod to be ready");
+	fd_close(&pod->options.ready_fd);
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		(void)dup2(null, fd);
+	fd_close(&null);
+}
+
+static int announce(struct pod *pod, struct error *err)
+{
+	char text[16];
+	int r;
+
+	(void)snprintf(text, sizeof(text), "%d", (int)pod->init.pid);
+	r = write_string_at(pod->dirfd, POD_PID_FILE, 0644, text, err);
+	if (r < 0)
+		return r;
+	save_ignored(pod);
+	if (symlinkat("ready", pod->dirfd, POD_READY_LINK) < 0 &&
+	    errno != EEXIST)
+		return error_sys(err, errno, "create " POD_READY_LINK);
+	return 0;
+}
+
+/* Every app stands at its barrier: the pod begins. */
+static void let_go(struct pod *pod)
+{
+	struct error err = ERROR_INIT;
+	int r;
+
+	r = pod_init_wait_ready(&pod->init, &err);
+	if (r == 0)
+		r = announce(pod, &err);
+	for (size_t i = 0; i < pod->n_apps && r == 0; i++) {
+		touch_status(&pod->apps[i], "started");
+		r = generation_release(pod->apps[i].current, &err);
+	}
+	if (r < 0) {
+		log_failure(&err, NULL);
+		pod->has_failed = true;
+		pod->exit_code = RKT_EXIT_FAILURE;
+		stop_apps(pod);
+		return;
+	}
+	pod->running = true;
+	if (pod->options.ready_fd >= 0)
+		detach(pod);
+}
+
+static void release_apps(struct pod *pod)
+{
+	for (size_t i = 0; i < pod->n_apps; i++) {
+		struct pod_app *app = &pod->apps[i];
+
+		if (app->current)
+			generation_free(app->current);
+		app->current = NULL;
+	}
+}
+
+int supervise(struct pod *pod, struct error *err)
+{
+	int r;
+
+	pod->init_source = (struct event_source){
+		.fd = pod->init.pidfd, .fn = on_init_exit, .data = pod};
+	r = watch_signals(pod, err);
+	if (r == 0 && event_add(&pod->loop, &pod->init_source, EPOLLIN) < 0)
+		r = error_set(err, EINVAL, "watch pod init");
+	if (r == 0)
+		r = open_terminal(pod, err);
+	if (r == 0)
+		r = start_apps(pod, err);
+	if (r == 0) {
+		r = event_loop_run(&pod->loop);
+		if (r < 0)
+			(void)error_sys(err, -r, "wait for events");
+	}
+	release_apps(pod);
+	if (pod->console)
+		console_close(pod->console);
+	output_release(&pod->output);
+	return r < 0 ? r : pod->has_failed ? pod->exit_code : 0;
+}

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/update.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "spec/stage1_abi.h"
+#include "stage1/generation.h"
+#include "stage1/journal.h"
+#include "stage1/listeners.h"
+#include "stage1/pod.h"
+#include "stage1/supervise.h"
+
+/* How often it is looked whether the new generation listens. */
+#define TICK_MS 2
+/* An app that listens nowhere is ready when it has lived this long. */
+#define ALIVE_MS 1000
+#define DEFAULT_READY_MS 30000
+
+struct update {
+	struct pod *pod;
+	struct pod_app *app;
+	struct generation *old; /* until it is over */
+	struct generation *next;
+	unsigned int from, to;
+	int old_tree; /* to start the old one again */
+	enum update_state state;
+	bool rolling_back; /* next is the old generation again */
+	bool old_stopped;
+	uint64_t begun_ns, released_ns;
+	uint64_t ready_ms, observe_ms, stop_ms;
+	int conn; /* -EBADF: nobody listens any more */
+	struct event_timer tick;
+	struct event_timer observe;
+	struct event_timer abort;
+	struct error why; /* of a rollback */
+};
+
+/* --- telling ---------------------------------------------------------------
+ */
+
+static void send_reply(struct update *u, enum control_reply_kind kind, int code,
+		       const char *text)
+{
+	struct control_reply rec = {
+		.version = STAGE1_ABI_VERSION,
+		.kind = kind,
+		.state = u->state,
+		.code = code,
+		.elapsed_us = (monotonic_ns() - u->begun_ns) / 1000,
+	};
+
+	if (u->conn < 0)
+		return;
+	(void)snprintf(rec.text, sizeof(rec.text), "%s", text);
+	/* The command may be gone, or slow: the transaction goes on. */
+	if (send(u->conn, &rec, sizeof(rec), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+	    errno != EAGAIN)
+		fd_close(&u->conn);
+}
+
+static void enter_state(struct update *u, enum update_state state,
+			const char *text)
+{
+	struct error err = ERROR_INIT;
+
+	u->state = state;
+	log_debug("update of %s: %s", u->app->name, journal_state_name(state));
+	if (journal_append(u->pod->dirfd, u->app->name, u->from, u->to, state,
+			   text, &err) < 0)
+		log_failure(&err, "update");
+	send_reply(u, CONTROL_PROGRESS, 0, text);
+}
+
+const char *update_state_name(const struct pod *pod)
+{
+	return pod->update ? journal_state_name(pod->update->state) : "idle";
+}
+
+static void finish(struct update *u, int exit_code, const char *text)
+{
+	struct pod *pod = u->pod;
+	struct error err = ERROR_INIT;
+
+	event_timer_cancel(&pod->loop, &u->tick);
+	event_timer_cancel(&pod->loop, &u->observe);
+	event_timer_cancel(&pod->loop, &u->abort);
+	listeners_drop(u->app);
+	if (journal_close(pod->dirfd, &err) < 0)
+		log_failure(&err, "update");
+	send_reply(u, CONTROL_DONE, exit_code, text);
+	fd_close(&u->conn);
+	fd_close(&u->old_tree);
+	pod->update = NULL;
+	pod->on_stopping = NULL;
+	free(u);
+}
+
+/* --- rolling back ----------------------------------------------------------
+ */
+
+static const struct generation_ops next_ops;
+static void on_tick(struct event_timer *timer);
+
+static void end_rolled_back(struct update *u, int exit_code)
+{
+	char text[CONTROL_TEXT_MAX];
+
+	(void)snprintf(text, sizeof(text), "%.900s", u->why.msg);
+	enter_state(u, UPDATE_ROLLED_BACK, text);
+	finish(u, exit_code, text);
+}
+
+/* The pod has lost this app: rkt's exit rule takes over. */
+static void end_degraded(struct update *u, const struct error *err)
+{
+	struct pod_app *app = u->app;
+
+	log_failure(err, "update: start the old generation again");
+	app->current = NULL;
+	end_rolled_back(u, RKT_EXIT_DEGRADED);
+	pod_app_ended(app, RKT_EXIT_FAILURE);
+}
+
+static void start_old_again(struct update *u)
+{
+	struct error err = ERROR_INIT;
+	int r;
+
+	u->rolling_back = true;
+	listeners_rewind(u->app);
+	r = generation_new(u->app, u->from, TAKE_FD(u->old_tree), &next_ops,
+			   &u->next, &err);
+	if (r == 0) {
+		u->next->data = u;
+		r = generation_start(u->next, &err);
+	}
+	if (r == 0)
+		return;
+	if (u->next)
+		generation_free(u->next);
+	u->next = NULL;
+	end_degraded(u, &err);
+}
+
+static void roll_back(struct update *u, const struct error *why)
+{
+	struct pod *pod = u->pod;
+
+	event_timer_cancel(&pod->loop, &u->tick);
+	event_timer_cancel(&pod->loop, &u->observe);
+	if (u->rolling_back) {
+		if (u->next)
+			generation_free(u->next);
+		u->next = NULL;
+		end_degraded(u, why);
+		return;
+	}
+	u->why = *why;
+	log_info("update of %s: rolling back: %s", u->app->name, why->msg);
+	if (u->next)
+		generation_free(u->next);
+	u->next = NULL;
+	if (!u->old_stopped) {
+		u->old->ops = pod_generation_ops();
+		end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
+	} else if (!u->old) {
+		start_old_again(u);
+	}
+	/* Else it is being stopped: on_old_ended() starts it again. */
+}
+
+/* --- forward ---------------------------------------------------------------
+ */
+
+static void commit(struct update *u)
+{
+	struct error err = ERROR_INIT;
+	char text[128];
+	int r;
+
+	r = journal_commit(u->pod->dirfd, u->app->name, u->to, &err);
+	if (r < 0) {
+		roll_back(u, &err);
+		return;
+	}
+	u->next->ops = pod_generation_ops();
+	u->app->committed = u->to;
+	(void)snprintf(text, sizeof(text), "generation %u serves", u->to);
+	enter_state(u, UPDATE_COMMITTED, text);
+	finish(u, 0, text);
+}
+
+static void on_observed(struct event_timer *timer)
+{
+	struct update *u = timer->data;
+
+	enter_state(u, UPDATE_OBSERVED, "it stayed up");
+	commit(u);
+}
+
+static void ready(struct update *u)
+{
+	char text[128];
+
+	if (u->rolling_back) {
+		u->next->ops = pod_generation_ops();
+		end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%zu listening socket%s taken over",
+		       u->app->n_held, u->app->n_held == 1 ? "" : "s");
+	enter_state(u, UPDATE_VERIFIED,
+		    u->app->n_held ? text : "it stays alive");
+	enter_state(u, UPDATE_SWITCHED, "new connections go to it");
+	u->observe.fn = on_observed;
+	u->observe.data = u;
+	event_timer_set(&u->pod->loop, &u->observe, u->observe_ms);
+}
+
+static void on_tick(struct event_timer *timer)
+{
+	struct update *u = timer->data;
+	uint64_t lived_ms = (monotonic_ns() - u->released_ns) / 1000000;
+	struct error err = ERROR_INIT;
+	bool all = listeners_advance(u->app);
+
+	if (all && (u->app->n_held || lived_ms >= ALIVE_MS)) {
+		ready(u);
+	} else if (lived_ms >= u->ready_ms) {
+		(void)error_set(&err, ETIMEDOUT,
+				"it did not listen where the old one did "
+				"within %llu ms",
+				(unsigned long long)u->ready_ms);
+		roll_back(u, &err);
+	} else {
+		event_timer_set(&u->pod->loop, timer, TICK_MS);
+	}
+}
+
+/* The old one is gone and the new one stands at its barrier. */
+static void let_next_go(struct update *u)
+{
+	struct error err = ERROR_INIT;
+
+	u->app->current = u->next;
+	u->released_ns = monotonic_ns();
+	if (generation_release(u->next, &err) < 0) {
+		roll_back(u, &err);
+		return;
+	}
+	if (!u->rolling_back)
+		enter_state(u, UPDATE_STARTED, "the new generation executes");
+	u->tick.fn = on_tick;
+	u->tick.data = u;
+	event_timer_set(&u->pod->loop, &u->tick, TICK_MS);
+}
+
+static void start_next(struct update *u)
+{
+	struct error err = ERROR_INIT;
+
+	if (generation_start(u->next, &err) < 0)
+		roll_back(u, &err);
+}
+
+static void on_old_ended(struct generation *old)
+{
+	struct update *u = old->data;
+
+	u->old = NULL;
+	u->app->current = NULL;
+	generation_free(old);
+	if (!u->next)
+		start_old_again(u);
+	else if (u->next->state == GENERATION_HELD)
+		let_next_go(u);
+	else if (u->next->state == GENERATION_NEW)
+		start_next(u);
+}
+
+static const struct generation_ops old_ops = {
+	.notify = listeners_on_notify,
+	.ended = on_old_ended,
+};
+
+/* From here on the old one's connections queue in what we hold. */
+static void stop_old(struct update *u)
+{
+	struct error err = ERROR_INIT;
+	int r = listeners_hold(u->old, &err);
+
+	if (r < 0) {
+		roll_back(u, &err);
+		return;
+	}
+	u->old->ops = &old_ops;
+	u->old->data = u;
+	u->old_stopped = true;
+	generation_stop(u->old, SIGTERM, u->stop_ms);
+}
+
+static void on_next_held(struct generation *next)
+{
+	struct update *u = next->data;
+
+	if (u->old && !u->old_stopped)
+		stop_old(u);
+	else if (!u->old)
+		let_next_go(u);
+}
+
+static void on_next_failed(struct generation *next, const struct error *err)
+{
+	roll_back(next->data, err);
+}
+
+static void on_next_ended(struct generation *next)
+{
+	struct update *u = next->data;
+	struct error err = ERROR_INIT;
+
+	(void)error_set(&err, ECHILD, "it ended with exit code %d",
+			next->exit_code);
+	if (u->app->current == next)
+		u->app->current = NULL;
+	roll_back(u, &err);
+}
+
+static const struct generation_ops next_ops = {
+	.notify = listeners_on_notify,
+	.held = on_next_held,
+	.failed = on_next_failed,
+	.ended = on_next_ended,
+};
+
+/* Two writers of one volume must not run at once: then pre-start waits for
+ * the old one's end, too. */
+static bool must_stop_first(const struct generation *next)
+{
+	if (next->plan.pre_start.n == 0)
+		return false;
+	for (size_t i = 0; i < next->plan.n_mounts; i++)
+		if (!next->plan.mounts[i].read_only)
+			return true;
+	return false;
+}
+
+/* The pod goes down: whatever runs of the transaction goes with it. */
+static void update_pod_stopping(struct pod *pod)
+{
+	struct update *u = pod->update;
+
+	if (!u)
+		return;
+	/* What serves now is stopped with the pod; the other one ends here.
+	 * The committed generation has not changed. */
+	if (u->next && u->next != u->app->current)
+		generation_free(u->next);
+	if (u->app->current)
+		u->app->current->ops = pod_generation_ops();
+	(void)error_set(&u->why, ECANCELED, "the pod was stopped");
+	end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
+}
+
+/* --- requests --------------------------------------------------------------
+ */
+
+static int check_request(struct pod *pod, const struct control_request *request,
+			 const struct pod_app *app, struct error *err)
+{
+	if (!app)
+		return error_set(err, ENOENT, "the pod has no app %s",
+				 request->app);
+	if (pod->update)
+		return error_set(err, EBUSY,
+				 "another update of this pod is under way "
+				 "(app %s, %s)",
+				 pod->update->app->name,
+				 update_state_name(pod));
+	if (!pod->running || pod->stopping || app->done || !app->current ||
+	    app->current->state != GENERATION_RUNNING)
+		return error_set(err, ESRCH, "app %s is not running",
+				 request->app);
+	if (request->strategy != UPDATE_AUTO &&
+	    request->strategy != UPDATE_RESTART)
+		return error_set(err, ENOTSUP,
+				 "this stage1 knows the strategy restart only");
+	if (request->generation == app->committed)
+		return error_set(err, EALREADY,
+				 "generation %u is the one that runs",
+				 request->generation);
+	if (pod->console)
+		return error_set(err, ENOTSUP,
+				 "an interactive pod cannot be updated");
+	return 0;
+}
+
+int update_start(struct pod *pod, const struct control_request *request,
+		 int tree_fd, int conn, int *ret_exit, struct error *err)
+{
+	cleanup_fd int tree = tree_fd;
+	cleanup_fd int reply_to = conn;
+	struct pod_app *app = pod_find_app(pod, request->app);
+	struct update *u;
+	char text[128];
+	int r;
+
+	*ret_exit = RKT_EXIT_REFUSED;
+	r = check_request(pod, request, app, err);
+	if (r < 0 || !app)
+		return r;
+	u = xcalloc(1, sizeof(*u));
+	*u = (struct update){
+		.pod = pod,
+		.app = app,
+		.old = app->current,
+		.from = app->committed,
+		.to = request->generation,
+		.begun_ns = monotonic_ns(),
+		.ready_ms = request->ready_timeout_ms
+				    ? request->ready_timeout_ms
+				    : DEFAULT_READY_MS,
+		.observe_ms = request->observe_ms,
+		.stop_ms = request->stop_timeout_ms ? request->stop_timeout_ms
+						    : STOP_TIMEOUT_MS,
+		.old_tree = dup(app->current->tree_fd),
+		.conn = TAKE_FD(reply_to),
+	};
+	pod->update = u;
+	pod->on_stopping = update_pod_stopping;
+	(void)snprintf(text, sizeof(text), "%s: generation %u to %u, restart",
+		       app->name, u->from, u->to);
+	enter_state(u, UPDATE_PLANNED, text);
+	enter_state(u, UPDATE_FETCHED, "the image is in the store");
+	r = generation_new(app, u->to, TAKE_FD(tree), &next_ops, &u->next, err);
+	if (r < 0) {
+		roll_back(u, err);
+		return 0;
+	}
+	u->next->data = u;
+	enter_state(u, UPDATE_STAGED, "the new root is ready");
+	if (must_stop_first(u->next))
+		stop_old(u);
+	else
+		start_next(u);
+	return 0;
+}
+
+/* Not from inside the request: the connection answers first. */
+static void on_abort(struct event_timer *timer)
+{
+	struct error err = ERROR_INIT;
+
+	(void)error_set(&err, ECANCELED, "aborted by request");
+	roll_back(timer->data, &err);
+}
+
+int update_abort(struct pod *pod, struct error *err)
+{
+	struct update *u = pod->update;
+
+	if (!u)
+		return error_set(err, ENOENT, "no update is under way");
+	if (u->rolling_back)
+		return error_set(err, EALREADY, "it is being rolled back");
+	u->abort.fn = on_abort;
+	u->abort.data = u;
+	event_timer_set(&pod->loop, &u->abort, 0);
+	return 0;
+}

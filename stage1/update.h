@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_UPDATE_H
+#define STAGE1_UPDATE_H
+
+/*
+ * One update transaction of one app (DESIGN "Live update").  stage1 is the
+ * actor: the command that asked for it may die, the transaction still ends
+ * COMMITTED or ROLLED_BACK.  Every state is in update.journal, synced,
+ * before the next step; the committed generation is what appsinfo/APP points
+ * to, and that link changes in one rename.
+ *
+ * restart: the new generation is prepared up to its execve while the old one
+ * serves; the old one's listening sockets are held; it is stopped; the new
+ * one executes and takes the sockets over as it binds.  It is ready when it
+ * listens wherever the old one did, or, if that did nowhere, when it has
+ * stayed alive for a second.
+ */
+
+#include <stdbool.h>
+
+struct control_request;
+struct error;
+struct pod;
+
+/*
+ * Starts the transaction.  TREE_FD (the new image's root) and CONN (where
+ * replies go) are taken in any case.  Failing here has changed nothing:
+ * *ret_exit is the exit code of the refusal.
+ */
+int update_start(struct pod *pod, const struct control_request *request,
+		 int tree_fd, int conn, int *ret_exit, struct error *err);
+
+/* Ends the running transaction by rolling back; -ENOENT if there is none. */
+int update_abort(struct pod *pod, struct error *err);
+
+/* "idle", or the state the running transaction is in. */
+const char *update_state_name(const struct pod *pod);
+
+#endif
