@@ -126,7 +126,6 @@ static int make(struct generation *g, struct error *err)
 	g->rootfs.plan = &g->plan;
 	g->rootfs.files = &pod->files;
 	g->rootfs.shared = &pod->mounts;
-	g->rootfs.pod_dirfd = pod->dirfd;
 	g->rootfs.insecure_paths = pod->options.insecure.insecure_paths;
 	if (pod->console)
 		g->rootfs.tty = console_slave(pod->console);

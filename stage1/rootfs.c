@@ -474,11 +474,10 @@ static int open_host_source(const struct app_mount *m, struct error *err)
 	return fd;
 }
 
-static int open_empty_source(const struct rootfs *r, const struct app_mount *m,
-			     struct error *err)
+static int open_empty_source(const struct app_mount *m, struct error *err)
 {
 	cleanup_free char *path = xasprintf(POD_VOLUMES_DIR "/%s", m->volume);
-	int fd = sys_openat2(r->pod_dirfd, path, O_PATH | O_CLOEXEC, 0,
+	int fd = sys_openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0,
 			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 
 	if (fd < 0)
@@ -494,8 +493,7 @@ static int open_source(const struct rootfs *r, const struct app_mount *m,
 	cleanup_fd int fd = -EBADF;
 	struct stat st;
 
-	fd = m->source ? open_host_source(m, err)
-		       : open_empty_source(r, m, err);
+	fd = m->source ? open_host_source(m, err) : open_empty_source(m, err);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
@@ -589,6 +587,11 @@ static int make_base_dirs(const struct rootfs *r, struct error *err)
 	return 0;
 }
 
+/*
+ * The working directory is the pod's.  It is named by AT_FDCWD, never by a
+ * descriptor of stage1's: that would lead to stage1's mount namespace, while
+ * the working directory moved into this one with us.
+ */
 int rootfs_enter(const struct rootfs *r, struct error *err)
 {
 	const uint64_t sys_attrs =
@@ -597,7 +600,7 @@ int rootfs_enter(const struct rootfs *r, struct error *err)
 
 	ret = mounts_make_private(err);
 	if (ret == 0)
-		ret = mount_attach(r->tree, r->pod_dirfd, "", err);
+		ret = mount_attach(r->tree, AT_FDCWD, "", err);
 	if (ret == 0)
 		ret = make_base_dirs(r, err);
 	if (ret == 0)

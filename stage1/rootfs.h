@@ -50,7 +50,6 @@ struct rootfs {
 	const struct app_plan *plan;
 	const struct rootfs_files *files;
 	const struct pod_mounts *shared;
-	int pod_dirfd;
 	int tree; /* detached mount of the root */
 	int dev;  /* detached tmpfs for /dev */
 	int tty;  /* O_PATH or open slave of a pty for /dev/console, or none */
@@ -62,12 +61,11 @@ struct rootfs {
 
 #define ROOTFS_INIT                                                            \
 	{                                                                      \
-		.pod_dirfd = -EBADF, .tree = -EBADF, .dev = -EBADF,            \
-		.tty = -EBADF                                                  \
+		.tree = -EBADF, .dev = -EBADF, .tty = -EBADF                   \
 	}
 
 /*
- * Makes the detached parts of R (plan, files, shared, pod_dirfd and tty are
+ * Makes the detached parts of R (plan, files, shared and tty are
  * set by the caller): the clean upper directory of the generation
  * GENERATION_DIRFD over the image TREE, or the copied tree when the
  * generation has one.
