@@ -375,7 +375,7 @@ static void format_decimal(const struct quantity *q, struct strbuf *out)
 		strbuf_addf(out, "e%d", exponent);
 }
 
-/* In powers of 1024; false if that would not be exact or not shorter. */
+/* With a binary suffix; false if none fits, as for 100.5Ki. */
 static bool format_binary(const struct quantity *q, struct strbuf *out)
 {
 	u128 value = q->mantissa;
@@ -388,9 +388,10 @@ static bool format_binary(const struct quantity *q, struct strbuf *out)
 		value /= 1024;
 		shift += 10;
 	}
+	if (shift == 0)
+		return false;
 	add_u128(value, out);
-	if (shift)
-		strbuf_addstr(out, suffix_of(shift, QUANTITY_BINARY_SI));
+	strbuf_addstr(out, suffix_of(shift, QUANTITY_BINARY_SI));
 	return true;
 }
 
