@@ -122,7 +122,13 @@ void json_problem_error(const struct json_node *node, const struct error *err)
 /* --- documents -------------------------------------------------------------
  */
 
-/* Line and column, both from 1, of the byte at OFFSET. */
+/* A byte inside a UTF-8 sequence. */
+static bool is_continuation(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* Line and column, both from 1, of the character at OFFSET. */
 static void doc_note_at(struct json_doc *doc, const char *buf, size_t offset,
 			const char *text)
 {
@@ -130,7 +136,7 @@ static void doc_note_at(struct json_doc *doc, const char *buf, size_t offset,
 	size_t line = 1, column = 1;
 
 	for (size_t i = 0; i < offset; i++) {
-		column++;
+		column += !is_continuation(buf[i]);
 		if (buf[i] == '\n') {
 			line++;
 			column = 1;
@@ -162,11 +168,26 @@ static int doc_check_bytes(struct json_doc *doc, const char *buf, size_t len)
 	return 0;
 }
 
+/* je->position is behind the token that was not expected. */
+static size_t error_offset(const json_error_t *je, const char *buf, size_t len)
+{
+	size_t offset = je->position > 0 ? (size_t)je->position : 0;
+
+	if (offset > len)
+		offset = len;
+	if (json_error_code(je) == json_error_premature_end_of_input)
+		return offset;
+	if (offset > 0)
+		offset--;
+	while (offset > 0 && is_continuation(buf[offset]))
+		offset--;
+	return offset;
+}
+
 int json_doc_parse(struct json_doc *ret, const char *buf, size_t len,
 		   struct problems *problems, struct error *err)
 {
 	json_error_t je;
-	size_t offset;
 	int r;
 
 	*ret = (struct json_doc){.err = err, .problems = problems};
@@ -176,9 +197,7 @@ int json_doc_parse(struct json_doc *ret, const char *buf, size_t len,
 	ret->root = json_loadb(buf, len, JSON_DECODE_ANY, &je);
 	if (ret->root)
 		return 0;
-	/* je.position is the end of the token that was not expected. */
-	offset = je.position > 0 ? (size_t)je.position - 1 : 0;
-	doc_note_at(ret, buf, offset < len ? offset : len, je.text);
+	doc_note_at(ret, buf, error_offset(&je, buf, len), je.text);
 	return -EINVAL;
 }
 

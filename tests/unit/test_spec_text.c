@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/strbuf.h"
+#include "spec/acidentifier.h"
+#include "spec/acname.h"
+#include "spec/acversion.h"
+#include "spec/image_id.h"
+#include "spec/image_ref.h"
+#include "spec/mount.h"
+#include "spec/name_value.h"
+#include "spec/port.h"
+#include "spec/quantity.h"
+#include "spec/uuid.h"
+#include "spec/volume.h"
+
+#define ROWS(a) (sizeof(a) / sizeof((a)[0]))
+
+/* --- names -----------------------------------------------------------------
+ */
+
+Test(spec_text, names_follow_the_character_and_edge_rule)
+{
+	/* Accepted by the reference code, not by the printed expression. */
+	cr_expect(acname_check("a--b", NULL) == 0);
+	cr_expect(acidentifier_check("a//b", NULL) == 0);
+	cr_expect(acidentifier_check("a/../b", NULL) == 0);
+	cr_expect(acname_check("a/b", NULL) == -EINVAL);
+	cr_expect(acname_check("..", NULL) == -EINVAL);
+}
+
+Test(spec_text, sanitising_replaces_characters_not_bytes)
+{
+	char *name cleanup_free = NULL;
+	char *identifier cleanup_free = NULL;
+
+	cr_assert(acname_sanitize("a\xc3\xa4\xe2\x82\xac z", &name, NULL) == 0);
+	cr_expect_str_eq(name, "a---z");
+	cr_assert(acidentifier_sanitize("A\xc3\xa4:z", &identifier, NULL) == 0);
+	cr_expect_str_eq(identifier, "a__z");
+}
+
+/* --- versions --------------------------------------------------------------
+ */
+
+Test(spec_text, versions)
+{
+	static const struct {
+		const char *in;
+		const char *out; /* NULL = rejected */
+	} rows[] = {
+		{"1.2.3", "1.2.3"},
+		{"01.002.3", "1.2.3"},
+		{"0.0.0", NULL},
+		{"0.0.0-a", "0.0.0-a"},
+		{"1.2.3-a.b+c+d-e", "1.2.3-a.b+c+d-e"},
+		{"1.2.3+m-x", "1.2.3+m-x"},
+		{"", NULL},
+		{"1.2", NULL},
+		{"1.2.", NULL},
+		{"v1.2.3", NULL},
+		{" 1.2.3", NULL},
+		{"1.2.3 ", NULL},
+		{"-1.2.3", NULL},
+		{"1.2.9223372036854775807", "1.2.9223372036854775807"},
+		{"1.2.9223372036854775808", NULL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct acversion v cleanup_acversion = ACVERSION_INIT;
+		struct strbuf out cleanup_strbuf = STRBUF_INIT;
+		int r = acversion_parse(rows[i].in, &v, NULL);
+
+		cr_expect((r == 0) == !!rows[i].out, "%s", rows[i].in);
+		if (r < 0)
+			continue;
+		acversion_format(&v, &out);
+		cr_expect_str_eq(out.buf, rows[i].out);
+	}
+}
+
+Test(spec_text, versions_are_ordered)
+{
+	/* semver.org 11, in rising order */
+	static const char *const rows[] = {
+		"0.9.9",	 "1.0.0-alpha",
+		"1.0.0-alpha.1", "1.0.0-alpha.beta",
+		"1.0.0-beta",	 "1.0.0-beta.2",
+		"1.0.0-beta.11", "1.0.0-rc.1",
+		"1.0.0",	 "1.0.1",
+		"1.2.0",	 "10.0.0",
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		for (size_t k = 0; k < ROWS(rows); k++) {
+			struct acversion a cleanup_acversion = ACVERSION_INIT;
+			struct acversion b cleanup_acversion = ACVERSION_INIT;
+			int want = (i > k) - (i < k), got;
+
+			cr_assert(acversion_parse(rows[i], &a, NULL) == 0);
+			cr_assert(acversion_parse(rows[k], &b, NULL) == 0);
+			got = acversion_compare(&a, &b);
+			cr_expect((got > 0) - (got < 0) == want, "%s %s: %d",
+				  rows[i], rows[k], got);
+		}
+	}
+}
+
+/* --- ids -------------------------------------------------------------------
+ */
+
+#define HEX32 "0123456789abcdef0123456789abcdef"
+#define FULL "sha512-" HEX32 HEX32 HEX32 HEX32
+
+Test(spec_text, image_ids)
+{
+	char cut[IMAGE_ID_FULL_LEN + 1];
+	struct image_id id, prefix;
+
+	cr_assert(image_id_parse(FULL, &id, NULL) == 0);
+	cr_expect_str_eq(id.text, FULL);
+	image_id_short(&id, cut);
+	cr_expect_str_eq(cut, "sha512-" HEX32);
+	image_id_full(&id, cut);
+	cr_expect_str_eq(cut, "sha512-" HEX32 HEX32);
+	cr_expect(image_id_parse(FULL "0", &id, NULL) == -EINVAL);
+	cr_expect(image_id_parse("sha512-" HEX32, &id, NULL) == -EINVAL);
+	cr_expect(image_id_parse("sha256-" HEX32, &id, NULL) == -EINVAL);
+	cr_expect(image_id_parse_prefix("sha512-ABC", &prefix, NULL) == 0);
+	cr_expect_str_eq(prefix.text, "sha512-abc");
+	cr_expect(image_id_parse_prefix("sha512-", &prefix, NULL) == -EINVAL);
+	cr_expect(image_id_parse_prefix("sha512-xyz", &prefix, NULL) ==
+		  -EINVAL);
+	cr_expect(image_id_parse_prefix(FULL "0", &prefix, NULL) == -EINVAL);
+	cr_expect(image_id_check_text("sha512-a/b", NULL) == 0,
+		  "why whoever makes a path of it parses it");
+}
+
+Test(spec_text, image_id_of_a_digest)
+{
+	unsigned char digest[64];
+	struct image_id id;
+
+	for (size_t i = 0; i < sizeof(digest); i++)
+		digest[i] = (unsigned char)i;
+	image_id_from_digest(digest, &id);
+	cr_expect(strlen(id.text) == IMAGE_ID_LEN);
+	cr_expect(strncmp(id.text, "sha512-000102", 13) == 0);
+	cr_expect(image_id_parse(id.text, &id, NULL) == 0);
+}
+
+Test(spec_text, uuids)
+{
+	char text[UUID_TEXT_LEN + 1];
+	struct uuid a, b;
+
+	cr_assert(uuid_random(&a, NULL) == 0);
+	cr_assert(uuid_random(&b, NULL) == 0);
+	cr_expect(!uuid_equal(&a, &b));
+	cr_expect(!uuid_is_zero(&a));
+	cr_expect((a.b[6] & 0xf0) == 0x40 && (a.b[8] & 0xc0) == 0x80);
+	uuid_format(&a, text);
+	cr_expect(strlen(text) == UUID_TEXT_LEN);
+	cr_expect(uuid_parse(text, &b, NULL) == 0 && uuid_equal(&a, &b));
+	cr_assert(uuid_parse("00000000-0000-0000-0000-000000000000", &a,
+			     NULL) == 0);
+	cr_expect(uuid_is_zero(&a));
+	cr_expect(uuid_parse("0-0-0", &a, NULL) == -EINVAL);
+	cr_expect(uuid_parse("6733c088a507xxxxaabfedbe4fc5266f", &a, NULL) ==
+		  -EINVAL);
+}
+
+/* --- quantities ------------------------------------------------------------
+ */
+
+Test(spec_text, quantities_beyond_the_vectors)
+{
+	static const struct {
+		const char *in;
+		int r;
+		const char *out;
+	} rows[] = {
+		{"1K", 0, "1k"},
+		{"1KB", -EINVAL, NULL},
+		{"1e", -EINVAL, NULL},
+		{"1e+-3", -EINVAL, NULL},
+		{"1e99999999999999999999", -EINVAL, NULL},
+		{"1E400", 0, "10e399"},
+		{"-1e400", 0, "-10e399"},
+		{"1e-400", 0, "1e-9"},
+		{"-1e-400", 0, "-1e-9"},
+		{".", 0, "0"},
+		{"-", 0, "0"},
+		{"+", 0, "0"},
+		{"0x10", -EINVAL, NULL},
+		{"1_000", -EINVAL, NULL},
+		{"1,5", -EINVAL, NULL},
+		{"000000000000000000000000000000000000000000000001", 0, "1"},
+		{"1000000000000000000000000000000000000000000000000", 0,
+		 "1e48"},
+		{"0.00000000000000000000000000000000000000000000001", 0, "1n"},
+		{"1.000000000000000000000000000000000000000000000000Gi", 0,
+		 "1Gi"},
+		{"99999999999999999999999999999999999999", 0,
+		 "99999999999999999999999999999999999999"},
+		{"999999999999999999999999999999999999999", -ERANGE, NULL},
+		{"99999999999999999999999999999999999999Ei", 0,
+		 "9223372036854775807"},
+		{"-9Ei", 0, "-9223372036854775807"},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct strbuf out cleanup_strbuf = STRBUF_INIT;
+		struct quantity q;
+		int r = quantity_parse(rows[i].in, &q, NULL);
+
+		cr_expect(r == rows[i].r, "%s: %d", rows[i].in, r);
+		if (r < 0)
+			continue;
+		quantity_format(&q, &out);
+		cr_expect_str_eq(out.buf, rows[i].out, "%s: %s", rows[i].in,
+				 out.buf);
+	}
+}
+
+Test(spec_text, quantities_are_ordered)
+{
+	static const char *const rows[] = {
+		"-1e400", "-1Gi", "-1", "-1n", "0",  "1n",  "1u",
+		"999m",	  "1",	  "1k", "1Ki", "1M", "9Ei", "1e400"};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		for (size_t k = 0; k < ROWS(rows); k++) {
+			int want = (i > k) - (i < k);
+			struct quantity a, b;
+
+			cr_assert(quantity_parse(rows[i], &a, NULL) == 0);
+			cr_assert(quantity_parse(rows[k], &b, NULL) == 0);
+			cr_expect(quantity_compare(&a, &b) == want, "%s %s",
+				  rows[i], rows[k]);
+		}
+	}
+}
+
+Test(spec_text, only_usable_quantities_become_limits)
+{
+	static const struct {
+		const char *in;
+		int r;
+	} rows[] = {
+		{"0", 0},	  {"1n", 0},	    {"8E", 0},
+		{"10E", -ERANGE}, {"-1n", -ERANGE}, {"1e400", -ERANGE},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct quantity q;
+
+		cr_assert(quantity_parse(rows[i].in, &q, NULL) == 0);
+		cr_expect(quantity_check_usable(&q, "limit", NULL) == rows[i].r,
+			  "%s", rows[i].in);
+	}
+}
+
+/* --- dates, URLs, environment -----------------------------------------------
+ */
+
+Test(spec_text, dates)
+{
+	static const struct {
+		const char *in;
+		bool ok;
+	} rows[] = {
+		{"2024-02-29T00:00:00Z", true},
+		{"2023-02-29T00:00:00Z", false},
+		{"1900-02-29T00:00:00Z", false},
+		{"2000-02-29T00:00:00Z", true},
+		{"2024-04-31T00:00:00Z", false},
+		{"2024-00-01T00:00:00Z", false},
+		{"2024-13-01T00:00:00Z", false},
+		{"2024-01-00T00:00:00Z", false},
+		{"2024-01-01t00:00:00Z", false},
+		{"2024-01-01 00:00:00Z", false},
+		{"2024-01-01T00:00:00z", false},
+		{"2024-01-01T24:00:00Z", false},
+		{"2024-01-01T23:60:00Z", false},
+		{"2024-01-01T23:59:60Z", false},
+		{"2024-01-01T23:59:59", false},
+		{"2024-01-01T23:59:59.Z", false},
+		{"2024-01-01T23:59:59.123456789123Z", true},
+		{"2024-01-01T23:59:59+0100", false},
+		{"2024-01-01T23:59:59-01:30", true},
+		{"2024-01-01T23:59:59Zx", false},
+		{"24-01-01T23:59:59Z", false},
+		{"", false},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++)
+		cr_expect((date_check(rows[i].in, NULL) == 0) == rows[i].ok,
+			  "%s", rows[i].in);
+}
+
+Test(spec_text, urls)
+{
+	static const struct {
+		const char *in;
+		bool ok;
+	} rows[] = {
+		{"HTTP://x", true},	 {"http:", true},
+		{"http//x", false},	 {"https://a/%2F", true},
+		{"https://a/%2", false}, {"https://a/?%", true},
+		{"http://a\nb", false},	 {"", false},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++)
+		cr_expect((url_check(rows[i].in, NULL) == 0) == rows[i].ok,
+			  "%s", rows[i].in);
+}
+
+Test(spec_text, host_os_and_arch_are_known)
+{
+	cr_expect(labels_check_os_arch(labels_host_os(), labels_host_arch(),
+				       NULL) == 0);
+	/* arch without os means nothing and is not looked at. */
+	cr_expect(labels_check_os_arch(NULL, "z80", NULL) == 0);
+	cr_expect(labels_check_os_arch("linux", NULL, NULL) == 0);
+	cr_expect(labels_check_os_arch("linux", "z80", NULL) == -EINVAL);
+}
+
+Test(spec_text, name_value_lists)
+{
+	struct name_values copy cleanup_name_values = NAME_VALUES_INIT;
+	struct name_values nv cleanup_name_values = NAME_VALUES_INIT;
+
+	name_values_set(&nv, "a", "1");
+	name_values_set(&nv, "b", "2");
+	name_values_set(&nv, "a", "3");
+	cr_expect(nv.n == 2);
+	cr_expect_str_eq(name_values_get(&nv, "a"), "3");
+	cr_expect(!name_values_get(&nv, "c"));
+	name_values_copy(&copy, &nv);
+	cr_expect(name_values_equal(&copy, &nv));
+	cr_expect(name_values_unset(&nv, "a"));
+	cr_expect(!name_values_unset(&nv, "a"));
+	cr_expect(!name_values_equal(&copy, &nv));
+	cr_expect_str_eq(nv.v[0].name, "b");
+}
+
+/* --- string forms ----------------------------------------------------------
+ */
+
+Test(spec_text, mounts)
+{
+	static const char *const bad[] = {
+		"",
+		"volume=v",
+		"target=/x",
+		"volume=v,target=x",
+		"volume=V,target=/x",
+		"volume=v,target=/x,x=y",
+		"volume=v,volume=v,target=/x",
+		"volume=v,target=/x,",
+		"v,target=/x",
+	};
+	struct mount m cleanup_mount = {0};
+
+	cr_assert(mount_parse("target=/a=b c,volume=v-1", &m, NULL) == 0);
+	cr_expect_str_eq(m.volume, "v-1");
+	cr_expect_str_eq(m.path, "/a=b c");
+	for (size_t i = 0; i < ROWS(bad); i++) {
+		struct mount other cleanup_mount = {0};
+		struct error err = ERROR_INIT;
+
+		cr_expect(mount_parse(bad[i], &other, &err) == -EINVAL, "%s",
+			  bad[i]);
+		cr_expect(*err.msg, "%s", bad[i]);
+	}
+}
+
+Test(spec_text, exposed_ports)
+{
+	static const struct {
+		const char *in;
+		const char *ip; /* "" = none */
+		uint32_t port;	/* 0 = rejected */
+	} rows[] = {
+		{"http:80", "", 80},
+		{"http:127.0.0.1:80", "127.0.0.1", 80},
+		{"http:[::1]:80", "::1", 80},
+		{"http:::1:80", "::1", 80},
+		{"http", NULL, 0},
+		{"http:", NULL, 0},
+		{"http:0", NULL, 0},
+		{"http:65536", NULL, 0},
+		{"http:x:80", NULL, 0},
+		{"http::80", NULL, 0},
+		{"http:[]:80", NULL, 0},
+		{"HTTP:80", NULL, 0},
+		{":80", NULL, 0},
+		{"http:01.2.3.4:80", NULL, 0},
+		{"http:80:", NULL, 0},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct exposed_port p cleanup_exposed_port = {0};
+		struct error err = ERROR_INIT;
+		int r = exposed_port_parse(rows[i].in, &p, &err);
+
+		cr_expect((r == 0) == (rows[i].port != 0), "%s: %s", rows[i].in,
+			  err.msg);
+		if (r < 0)
+			continue;
+		cr_expect_str_eq(p.name, "http");
+		cr_expect_str_eq(p.host_ip ? p.host_ip : "", rows[i].ip);
+		cr_expect(p.host_port == rows[i].port);
+	}
+}
+
+Test(spec_text, volumes)
+{
+	static const char *const bad[] = {
+		"foo",
+		"foo,kind=host",
+		"foo,kind=tmpfs",
+		"foo,kind=empty,kind=empty",
+		"foo,kind=host,source=/tmp,mode=0755",
+		"foo,kind=host,source=/tmp,uid=0",
+		"foo,kind=empty,uid=x",
+		"foo,kind",
+		"foo,,kind=empty",
+		"foo,Kind=empty",
+	};
+	struct volume v cleanup_volume = {0};
+	struct volume copy cleanup_volume = {0};
+	mode_t mode = 0;
+	uid_t uid = 0;
+	gid_t gid = 0;
+
+	for (size_t i = 0; i < ROWS(bad); i++) {
+		struct volume other cleanup_volume = {0};
+
+		cr_expect(volume_parse(bad[i], &other, NULL) == -EINVAL, "%s",
+			  bad[i]);
+	}
+	cr_assert(volume_parse("foo,kind=empty,mode=1777,uid=5,gid=6", &v,
+			       NULL) == 0);
+	volume_copy(&copy, &v);
+	cr_assert(volume_check_usable(&copy, &mode, &uid, &gid, NULL) == 0);
+	cr_expect(mode == 01777 && uid == 5 && gid == 6);
+	cr_expect(v.read_only == TRISTATE_UNSET);
+}
+
+Test(spec_text, image_refs)
+{
+	static const struct {
+		const char *in;
+		const char *out; /* NULL = rejected */
+	} rows[] = {
+		{"example.com/a", "example.com/a"},
+		{"example.com/a:", "example.com/a:"},
+		{"example.com/a,os=linux,version=2",
+		 "example.com/a:2,os=linux"},
+		{"a,x=", "a,x="},
+		{"a,x=y=z", "a,x=y=z"},
+		{"a,x", NULL},
+		{"a,", NULL},
+		{"a,=x", NULL},
+		{"a,name=b", NULL},
+		{"a,X=b", NULL},
+		{"", NULL},
+		{":1", NULL},
+		/* Why URLs are told apart before. */
+		{"https://x/y", "https://x/y"},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct image_ref ref cleanup_image_ref = IMAGE_REF_INIT;
+		struct strbuf out cleanup_strbuf = STRBUF_INIT;
+		int r = image_ref_parse(rows[i].in, &ref, NULL);
+
+		cr_expect((r == 0) == !!rows[i].out, "%s", rows[i].in);
+		if (r < 0)
+			continue;
+		image_ref_format(&ref, &out);
+		cr_expect_str_eq(out.buf, rows[i].out);
+	}
+}
