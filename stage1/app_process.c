@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/path.h"
 #include "base/process.h"
 #include "base/strv.h"
 #include "base/syscalls.h"
@@ -116,6 +117,7 @@ static int look_up(struct child *c, struct error *err)
 {
 	const struct app_plan *plan = c->req->plan;
 	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int dir = -EBADF;
 	int r;
 
 	if (root < 0)
@@ -128,8 +130,12 @@ static int look_up(struct child *c, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	if (chdir(plan->working_directory) < 0)
-		return error_sys(err, errno, "enter working directory %s",
+	/* Not by chdir(): a /proc/self/fd/N of the image would be one of our
+	 * descriptors (CVE-2024-21626). */
+	dir = open_in_root(root, plan->working_directory, O_PATH | O_DIRECTORY);
+	if (dir < 0 || fchdir(dir) < 0)
+		return error_sys(err, dir < 0 ? -dir : errno,
+				 "enter working directory %s",
 				 plan->working_directory);
 	return exec_lookup(root, strv_env_get(c->req->env, "PATH"),
 			   plan->working_directory, c->req->exec->v[0], c->path,
