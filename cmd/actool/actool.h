@@ -40,8 +40,10 @@ struct actool_command {
 };
 
 extern const struct actool_command actool_build;
+extern const struct actool_command actool_cat_manifest;
 extern const struct actool_command actool_genkey;
 extern const struct actool_command actool_sign;
+extern const struct actool_command actool_validate;
 
 /* Prints ERR, all levels of it, and returns ACTOOL_FAILED. */
 int actool_fail(struct error *err);

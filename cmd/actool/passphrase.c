@@ -41,11 +41,12 @@ static int line_from_tty(int tty, const char *fingerprint, char *buf,
 
 	if (tcgetattr(tty, &shown) < 0)
 		return error_sys(err, errno, "ask on the terminal");
-	(void)dprintf(tty, "passphrase of key %s: ", fingerprint);
 	hidden = shown;
 	hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
 	hidden.c_lflag |= ICANON | ECHONL;
+	/* Drops what was typed before the question, so the question is last. */
 	(void)tcsetattr(tty, TCSAFLUSH, &hidden);
+	(void)dprintf(tty, "passphrase of key %s: ", fingerprint);
 	n = read(tty, buf, size - 1);
 	(void)tcsetattr(tty, TCSAFLUSH, &shown);
 	if (n < 0)
