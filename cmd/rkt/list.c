@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/format.h"
+#include "cmd/rkt/table.h"
+#include "spec/image_id.h"
+#include "stage0/pod.h"
+#include "stage0/pod_info.h"
+
+#define SHORT_UUID 8
+#define SHORT_IMAGE_ID (IMAGE_ID_PREFIX_LEN + 12)
+
+struct opts {
+	bool full;
+	bool no_legend;
+	enum output_format format;
+};
+
+static const struct option_row rows[] = {
+	{.name = "full",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct opts, full),
+	 .help = "use long output format"},
+	{.name = "no-legend",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct opts, no_legend),
+	 .help = "suppress a legend with the list"},
+	FORMAT_OPTION_ROW(struct opts, format),
+	{.name = NULL},
+};
+
+/* --- gathering -------------------------------------------------------------
+ */
+
+static int compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list_uuids(const struct pods *pods, struct strv *ret,
+		      struct error *err)
+{
+	static const enum pod_dir dirs[] = {POD_PREPARE, POD_PREPARED, POD_RUN,
+					    POD_EXITED_GARBAGE};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs) && r == 0; i++)
+		r = pods_list(pods, dirs[i], ret, err);
+	if (ret->n > 0)
+		qsort(ret->v, ret->n, sizeof(*ret->v), compare_strings);
+	return r;
+}
+
+/* Every pod that can be read; ERRORS gets a line for each other. */
+static size_t load_pods(const struct pods *pods, const struct strv *uuids,
+			struct pod_info *infos, struct strv *errors)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < uuids->n; i++) {
+		cleanup_pod struct pod pod = POD_INIT;
+		struct error err = ERROR_INIT;
+		int r = pod_open(pods, uuids->v[i], &pod, &err);
+
+		/* Removed meanwhile. */
+		if (r == -ENOENT)
+			continue;
+		if (r == 0)
+			r = pod_info_load(&pod, &infos[n], &err);
+		if (r == 0)
+			n++;
+		else
+			strv_push(errors, err.msg);
+	}
+	return n;
+}
+
+/* --- table -----------------------------------------------------------------
+ */
+
+static void push(struct strv *row, const char *text, size_t max)
+{
+	strv_pushf(row, "%.*s", (int)max, text);
+}
+
+static void push_time(struct strv *row, int64_t ns, bool full)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	if (ns)
+		time_format(ns, full, &text);
+	strv_push(row, text.buf);
+}
+
+static void push_image(struct strv *row, const struct app_info *app, bool full)
+{
+	cleanup_strbuf struct strbuf name = STRBUF_INIT;
+
+	app_info_image_name(app, &name);
+	strv_push(row, name.buf);
+	if (full)
+		push(row, app->current.image.id ? app->current.image.id : "-",
+		     SHORT_IMAGE_ID);
+}
+
+static void push_pod_cells(struct strv *row, const struct pod_info *info,
+			   bool full)
+{
+	cleanup_strbuf struct strbuf nets = STRBUF_INIT;
+
+	strv_push(row, pod_state_text(info->state));
+	push_time(row, info->created_ns, full);
+	push_time(row, info->started_ns, full);
+	pod_info_networks(info, &nets);
+	strv_push(row, nets.buf);
+}
+
+static void add_pod(struct table *table, const struct pod_info *info, bool full)
+{
+	size_t uuid_len = full ? UUID_TEXT_LEN : SHORT_UUID;
+	size_t n = info->manifest.n_apps;
+
+	for (size_t i = 0; i < n || (i == 0 && n == 0); i++) {
+		struct strv *row = table_row(table);
+
+		push(row, i == 0 ? info->uuid : "", uuid_len);
+		if (n == 0) {
+			strv_push(row, "-");
+			strv_push(row, "-");
+			if (full)
+				strv_push(row, "-");
+		} else {
+			strv_push(row, info->apps[i].name);
+			push_image(row, &info->apps[i], full);
+		}
+		if (i == 0) {
+			push_pod_cells(row, info, full);
+			continue;
+		}
+		for (int k = 0; k < 4; k++)
+			strv_push(row, "");
+	}
+}
+
+static int print_table(const struct opts *o, const struct pod_info *infos,
+		       size_t n)
+{
+	static const char *const short_legend[] = {
+		"UUID",	   "APP",     "IMAGE NAME", "STATE",
+		"CREATED", "STARTED", "NETWORKS",   NULL};
+	static const char *const full_legend[] = {
+		"UUID",	   "APP",     "IMAGE NAME", "IMAGE ID", "STATE",
+		"CREATED", "STARTED", "NETWORKS",   NULL};
+	const char *const *legend = o->full ? full_legend : short_legend;
+	cleanup_table struct table table = TABLE_INIT;
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	struct strv *row;
+
+	if (!o->no_legend) {
+		row = table_row(&table);
+		for (; *legend; legend++)
+			strv_push(row, *legend);
+	}
+	for (size_t i = 0; i < n; i++)
+		add_pod(&table, &infos[i], o->full);
+	table_format(&table, &out);
+	return print_all(&out);
+}
+
+static int print_json(const struct opts *o, const struct pod_info *infos,
+		      size_t n)
+{
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	struct json_writer w;
+
+	json_writer_init(&w, &out, format_style(o->format));
+	if (n == 0) {
+		json_add_null(&w, NULL);
+	} else {
+		json_open_array(&w, NULL);
+		for (size_t i = 0; i < n; i++)
+			pod_info_write(&infos[i], NULL, &w);
+		json_close_array(&w);
+	}
+	strbuf_addch(&out, '\n');
+	return print_all(&out);
+}
+
+static void print_errors(const struct strv *errors)
+{
+	if (errors->n == 0)
+		return;
+	log_error("----------------------------------------");
+	log_error("%zu error(s) encountered when listing pods:", errors->n);
+	log_error("----------------------------------------");
+	for (size_t i = 0; i < errors->n; i++)
+		log_error("%s", errors->v[i]);
+	log_error("----------------------------------------");
+}
+
+static int run(struct cmd_call *call)
+{
+	const struct opts *o = call->opts;
+	cleanup_pods struct pods pods = PODS_INIT;
+	cleanup_strv struct strv uuids = STRV_INIT;
+	cleanup_strv struct strv errors = STRV_INIT;
+	struct pod_info *infos;
+	struct error err = ERROR_INIT;
+	size_t n;
+	int r;
+
+	if (call->argc > 0)
+		return cmd_usage(call, NULL);
+	if (pods_open(&pods, call->rkt->dir, &err) < 0 ||
+	    list_uuids(&pods, &uuids, &err) < 0) {
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	infos = xcalloc(uuids.n + 1, sizeof(*infos));
+	n = load_pods(&pods, &uuids, infos, &errors);
+	print_errors(&errors);
+	r = o->format == FORMAT_TABLE ? print_table(o, infos, n)
+				      : print_json(o, infos, n);
+	for (size_t i = 0; i < n; i++)
+		pod_info_release(&infos[i]);
+	free(infos);
+	return r;
+}
+
+const struct command cmd_list = {
+	.name = "list",
+	.summary = "List pods",
+	.usage = "[--full] [--no-legend] [--format=json|json-pretty]",
+	.description = "Pods that are being made or removed are left out.",
+	.options = rows,
+	.opts_size = sizeof(struct opts),
+	.run = run,
+};

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/strbuf.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/format.h"
+#include "cmd/rkt/launch.h"
+#include "cmd/rkt/table.h"
+#include "stage0/pod.h"
+#include "stage0/pod_info.h"
+
+#define SECOND INT64_C(1000000000)
+#define POLL_NS (SECOND / 20)
+#define FOREVER (-1)
+
+struct opts {
+	int64_t wait; /* ns; 0 = no, FOREVER */
+	int64_t wait_ready;
+	const char *uuid_file;
+	enum output_format format;
+};
+
+/* A boolean (forever or not at all) or a duration. */
+static int parse_wait(const struct option_row *row, void *target,
+		      const char *value, struct error *err)
+{
+	int64_t ns;
+	bool b;
+
+	(void)row;
+	if (parse_bool(value, &b) == 0)
+		ns = b ? FOREVER : 0;
+	else if (parse_duration(value, &ns) < 0)
+		return error_set(err, EINVAL,
+				 "must be a boolean or a duration");
+	*(int64_t *)target = ns < 0 ? FOREVER : ns;
+	return 0;
+}
+
+static const struct option_row rows[] = {
+	{.name = "wait",
+	 .kind = OPTION_CALL,
+	 .parse = parse_wait,
+	 .implied = "true",
+	 .shown = "false",
+	 .offset = offsetof(struct opts, wait),
+	 .help = "wait until the pod has exited, with an optional timeout"},
+	{.name = "wait-ready",
+	 .kind = OPTION_CALL,
+	 .parse = parse_wait,
+	 .implied = "true",
+	 .shown = "false",
+	 .offset = offsetof(struct opts, wait_ready),
+	 .help = "wait until the pod is ready, with an optional timeout"},
+	{.name = "uuid-file",
+	 .kind = OPTION_STRING,
+	 .offset = offsetof(struct opts, uuid_file),
+	 .help = "read the pod's UUID from this file"},
+	FORMAT_OPTION_ROW(struct opts, format),
+	{.name = NULL},
+};
+
+/* --- waiting ---------------------------------------------------------------
+ */
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * SECOND + ts.tv_nsec;
+}
+
+static bool has_exited(const struct pod *pod)
+{
+	return pod->dir >= POD_RUN && pod_state(pod) != POD_STATE_RUNNING;
+}
+
+/* Looks again under the same UUID: the pod moves while we wait. */
+static int look_again(struct pod *pod, struct error *err)
+{
+	const struct pods *pods = pod->pods;
+	char uuid[UUID_TEXT_LEN + 1];
+
+	memcpy(uuid, pod->uuid, sizeof(uuid));
+	pod_close(pod);
+	return pod_open(pods, uuid, pod, err);
+}
+
+static int wait_until(struct pod *pod, bool (*done)(const struct pod *),
+		      bool fail_if_exited, int64_t timeout, struct error *err)
+{
+	const struct timespec pause = {.tv_nsec = POLL_NS};
+	int64_t end = timeout == FOREVER ? INT64_MAX : now_ns() + timeout;
+
+	while (!done(pod)) {
+		int r;
+
+		if (fail_if_exited && has_exited(pod))
+			return error_set(err, ESRCH,
+					 "pod \"%s\" exited before it was "
+					 "ready",
+					 pod->uuid);
+		if (now_ns() >= end)
+			return error_set(err, ETIMEDOUT,
+					 "timed out waiting for pod \"%s\"",
+					 pod->uuid);
+		(void)nanosleep(&pause, NULL);
+		r = look_again(pod, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* --- printing --------------------------------------------------------------
+ */
+
+static void add_time(struct strbuf *out, const char *key, int64_t ns)
+{
+	if (!ns)
+		return;
+	strbuf_addf(out, "%s=", key);
+	time_format_full(ns, out);
+	strbuf_addch(out, '\n');
+}
+
+static bool ran(enum pod_state state)
+{
+	return state == POD_STATE_RUNNING || state == POD_STATE_EXITED ||
+	       state == POD_STATE_EXITED_DELETING ||
+	       state == POD_STATE_EXITED_GARBAGE || state == POD_STATE_DELETING;
+}
+
+/* "APP: NAME: REASON" as isolator-APP=NAME: REASON. */
+static void add_isolators(struct strbuf *out, const struct pod_info *info)
+{
+	for (size_t i = 0; i < info->isolators.n; i++) {
+		const char *line = info->isolators.v[i];
+		const char *colon = strstr(line, ": ");
+
+		if (colon)
+			strbuf_addf(out, "isolator-%.*s=%s\n",
+				    (int)(colon - line), line, colon + 2);
+	}
+}
+
+static void add_run(struct strbuf *out, const struct pod_info *info)
+{
+	bool running = info->state == POD_STATE_RUNNING;
+
+	strbuf_addstr(out, "networks=");
+	pod_info_networks(info, out);
+	strbuf_addch(out, '\n');
+	if (info->pid)
+		strbuf_addf(out, "pid=%lld\n", (long long)info->pid);
+	strbuf_addf(out, "exited=%s\n", running ? "false" : "true");
+	for (size_t i = 0; !running && i < info->manifest.n_apps; i++)
+		if (info->apps[i].has_exit_code)
+			strbuf_addf(out, "app-%s=%d\n", info->apps[i].name,
+				    info->apps[i].exit_code);
+}
+
+static void add_text(struct strbuf *out, const struct pod_info *info)
+{
+	strbuf_addf(out, "state=%s\n", pod_state_text(info->state));
+	add_time(out, "created", info->created_ns);
+	add_time(out, "started", info->started_ns);
+	if (ran(info->state))
+		add_run(out, info);
+	if (info->name)
+		strbuf_addf(out, "name=%s\n", info->name);
+	for (size_t i = 0; i < info->manifest.n_apps; i++)
+		if (info->apps[i].generation)
+			strbuf_addf(out, "generation-%s=%u\n",
+				    info->apps[i].name,
+				    info->apps[i].generation);
+	add_isolators(out, info);
+}
+
+static int print_status(const struct opts *o, const struct pod *pod,
+			struct error *err)
+{
+	cleanup_pod_info struct pod_info info = POD_INFO_INIT;
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	struct json_writer w;
+	int r = pod_info_load(pod, &info, err);
+
+	if (r < 0)
+		return r;
+	if (o->format == FORMAT_TABLE) {
+		add_text(&out, &info);
+	} else {
+		json_writer_init(&w, &out, format_style(o->format));
+		pod_info_write(&info, NULL, &w);
+		strbuf_addch(&out, '\n');
+	}
+	return print_all(&out);
+}
+
+static int run(struct cmd_call *call)
+{
+	const struct opts *o = call->opts;
+	cleanup_pods struct pods pods = PODS_INIT;
+	cleanup_pod struct pod pod = POD_INIT;
+	struct error err = ERROR_INIT;
+	int r = pods_open(&pods, call->rkt->dir, &err);
+
+	if (r == 0) {
+		r = pod_from_args(call, &pods, o->uuid_file, &pod);
+		if (r > 0)
+			return r;
+	}
+	if (r == 0 && o->wait_ready)
+		r = wait_until(&pod, pod_is_ready, true, o->wait_ready, &err);
+	if (r == 0 && o->wait)
+		r = wait_until(&pod, has_exited, false, o->wait, &err);
+	if (r == 0)
+		r = print_status(o, &pod, &err);
+	if (r < 0) {
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	return r;
+}
+
+const struct command cmd_status = {
+	.name = "status",
+	.summary = "Check the status of a rkt pod",
+	.usage = "[--wait=bool|timeout] [--wait-ready=bool|timeout] "
+		 "--uuid-file=FILE | UUID",
+	.description =
+		"Prints the state of the pod, the exit status of its apps, "
+		"the generation each app is in, and what of its isolators "
+		"could not be enforced on this host.",
+	.options = rows,
+	.opts_size = sizeof(struct opts),
+	.run = run,
+};

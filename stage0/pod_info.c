@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage0/pod_info.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/parse.h"
+#include "base/strbuf.h"
+#include "spec/json_write.h"
+#include "spec/stage1_abi.h"
+#include "stage0/generation.h"
+#include "stage0/prepare.h"
+
+#define SECOND INT64_C(1000000000)
+#define SMALL_FILE_MAX (1024UL * 1024)
+
+/* mtime in ns; 0 if there is no such file. */
+static int64_t mtime_of(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return st.st_mtim.tv_sec * SECOND + st.st_mtim.tv_nsec;
+}
+
+static void trim(struct strbuf *text)
+{
+	while (text->len > 0 && strchr(" \n", text->buf[text->len - 1]))
+		strbuf_setlen(text, text->len - 1);
+}
+
+int pod_pid(const struct pod *pod, int64_t *ret, struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	int r = read_file_at(pod->fd, POD_PID_FILE, 64, &text, err);
+
+	if (r < 0)
+		return r;
+	trim(&text);
+	if (parse_int(text.buf, 1, INT32_MAX, ret) < 0)
+		return error_set(err, EINVAL,
+				 "read " POD_PID_FILE
+				 ": \"%s\" is no process id",
+				 text.buf);
+	return 0;
+}
+
+bool pod_is_ready(const struct pod *pod)
+{
+	char target[16];
+	ssize_t n = readlinkat(pod->fd, POD_READY_LINK, target, sizeof(target));
+
+	return n == 5 && memcmp(target, "ready", 5) == 0;
+}
+
+/* --- loading ---------------------------------------------------------------
+ */
+
+static void load_current(int fd, const struct runtime_app *ra,
+			 struct app_info *app)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_free char *path = xasprintf(
+		POD_APPSINFO_DIR "/%s/" GENERATION_APP_FILE, app->name);
+	struct runtime_app current = RUNTIME_APP_INIT;
+
+	if (generation_current(fd, app->name, &app->generation, NULL) < 0)
+		app->generation = 0;
+	if (read_file_at(fd, path, MANIFEST_MAX, &text, NULL) < 0 ||
+	    runtime_app_parse(text.buf, text.len, &current, NULL) < 0)
+		runtime_app_copy(&current, ra);
+	app->current = current;
+}
+
+static void load_exit_code(int fd, struct app_info *app)
+{
+	cleanup_free char *path = xasprintf(POD_STATUS_DIR "/%s", app->name);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	int64_t code;
+
+	if (read_file_at(fd, path, 64, &text, NULL) < 0)
+		return;
+	trim(&text);
+	if (parse_int(text.buf, 0, INT32_MAX, &code) < 0)
+		return;
+	app->has_exit_code = true;
+	app->exit_code = (int)code;
+	app->finished_ns = mtime_of(fd, path);
+}
+
+static const char *app_state(const struct app_info *app, enum pod_state pod)
+{
+	if (app->has_exit_code)
+		return "exited";
+	if (pod != POD_STATE_RUNNING)
+		return app->started_ns ? "exited" : "unknown";
+	if (app->started_ns)
+		return "running";
+	return app->created_ns ? "created" : "unknown";
+}
+
+static void load_app(const struct pod *pod, enum pod_state state,
+		     const struct runtime_app *ra, struct app_info *app)
+{
+	cleanup_free char *created = NULL;
+	cleanup_free char *started = NULL;
+
+	app->name = ra->name;
+	created = xasprintf(POD_STATUS_DIR "/%s-created", app->name);
+	started = xasprintf(POD_STATUS_DIR "/%s-started", app->name);
+	app->created_ns = mtime_of(pod->fd, created);
+	app->started_ns = mtime_of(pod->fd, started);
+	load_exit_code(pod->fd, app);
+	load_current(pod->fd, ra, app);
+	app->state = app_state(app, state);
+}
+
+static void load_nets(int fd, struct net_info_list *ret)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	if (read_file_at(fd, POD_NET_INFO_FILE, SMALL_FILE_MAX, &text, NULL) ==
+	    0)
+		(void)net_info_parse(text.buf, text.len, ret, NULL);
+}
+
+static void load_isolators(int fd, struct strv *ret)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	if (read_file_at(fd, POD_ISOLATORS_FILE, SMALL_FILE_MAX, &text, NULL) <
+	    0)
+		return;
+	trim(&text);
+	if (text.len > 0)
+		strv_split(ret, text.buf, '\n');
+}
+
+/* A pod that is being prepared has no manifest yet. */
+static int load_manifest(const struct pod *pod, struct pod_info *info,
+			 struct error *err)
+{
+	int r = pod_manifest_load(pod->fd, &info->manifest, err);
+
+	if (r == -ENOENT &&
+	    (pod->dir == POD_EMBRYO || pod->dir == POD_PREPARE)) {
+		if (err)
+			*err = (struct error)ERROR_INIT;
+		return 0;
+	}
+	return r;
+}
+
+int pod_info_load(const struct pod *pod, struct pod_info *ret,
+		  struct error *err)
+{
+	cleanup_pod_info struct pod_info info = POD_INFO_INIT;
+	int r = load_manifest(pod, &info, err);
+
+	if (r < 0)
+		return error_wrap(err, r, "read pod %s", pod->uuid);
+	memcpy(info.uuid, pod->uuid, sizeof(info.uuid));
+	info.state = pod_state(pod);
+	info.name = pod_name_get(pod);
+	info.created_ns = mtime_of(pod->fd, POD_CREATED_FILE);
+	info.started_ns = mtime_of(pod->fd, POD_PID_FILE);
+	if (pod_pid(pod, &info.pid, NULL) < 0)
+		info.pid = 0;
+	load_nets(pod->fd, &info.nets);
+	load_isolators(pod->fd, &info.isolators);
+	info.apps = xcalloc(info.manifest.n_apps + 1, sizeof(*info.apps));
+	for (size_t i = 0; i < info.manifest.n_apps; i++)
+		load_app(pod, info.state, &info.manifest.apps[i],
+			 &info.apps[i]);
+	*ret = info;
+	info = (struct pod_info)POD_INFO_INIT;
+	return 0;
+}
+
+void pod_info_release(struct pod_info *info)
+{
+	for (size_t i = 0; info->apps && i < info->manifest.n_apps; i++)
+		runtime_app_release(&info->apps[i].current);
+	free(info->apps);
+	free(info->name);
+	pod_manifest_release(&info->manifest);
+	net_info_release(&info->nets);
+	strv_release(&info->isolators);
+	*info = (struct pod_info)POD_INFO_INIT;
+}
+
+/* --- texts -----------------------------------------------------------------
+ */
+
+void pod_info_networks(const struct pod_info *info, struct strbuf *out)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < info->nets.n; i++) {
+		const struct net_info *net = &info->nets.v[i];
+
+		if (!*net->ip)
+			continue;
+		strbuf_addf(out, "%s%s:ip4=%s", first ? "" : ", ",
+			    net->net_name, net->ip);
+		first = false;
+	}
+}
+
+void app_info_image_name(const struct app_info *app, struct strbuf *out)
+{
+	const struct runtime_image *image = &app->current.image;
+	const char *version = name_values_get(&image->labels, "version");
+
+	if (!image->name)
+		strbuf_addstr(out, "--");
+	else if (version)
+		strbuf_addf(out, "%s:%s", image->name, version);
+	else
+		strbuf_addstr(out, image->name);
+}
+
+/* --- JSON ------------------------------------------------------------------
+ */
+
+static void add_int_if(struct json_writer *w, const char *key, int64_t value)
+{
+	if (value)
+		json_add_int(w, key, value);
+}
+
+static void write_mount(const struct pod_info *info, const struct app_info *app,
+			const struct mount *m, struct json_writer *w)
+{
+	const struct volume *v =
+		m->has_app_volume
+			? &m->app_volume
+			: pod_manifest_find_volume(&info->manifest, m->volume);
+	bool read_only = v && v->read_only == TRISTATE_TRUE;
+
+	for (size_t i = 0; v && v->read_only == TRISTATE_UNSET &&
+			   i < app->current.app.n_mount_points;
+	     i++) {
+		const struct mount_point *mp =
+			&app->current.app.mount_points[i];
+
+		if (mp->path && strcmp(mp->path, m->path) == 0)
+			read_only = mp->read_only;
+	}
+	json_open_object(w, NULL);
+	json_add_string_if(w, "name", m->volume);
+	json_add_string_if(w, "container_path", m->path);
+	if (v)
+		json_add_string_if(w, "host_path", v->source);
+	if (read_only)
+		json_add_bool(w, "read_only", true);
+	json_close_object(w);
+}
+
+static void write_app(const struct pod_info *info, const struct app_info *app,
+		      struct json_writer *w)
+{
+	const struct runtime_app *ra = &app->current;
+
+	json_open_object(w, NULL);
+	json_add_string(w, "name", app->name);
+	json_add_string(w, "state", app->state);
+	add_int_if(w, "created_at", app->created_ns);
+	add_int_if(w, "started_at", app->started_ns);
+	add_int_if(w, "finished_at", app->finished_ns);
+	if (app->has_exit_code)
+		json_add_int(w, "exit_code", app->exit_code);
+	json_add_string_if(w, "image_id", ra->image.id);
+	add_int_if(w, "generation", app->generation);
+	if (ra->n_mounts > 0) {
+		json_open_array(w, "mounts");
+		for (size_t i = 0; i < ra->n_mounts; i++)
+			write_mount(info, app, &ra->mounts[i], w);
+		json_close_array(w);
+	}
+	name_values_write_map(&ra->app.user_annotations, "user_annotations", w);
+	name_values_write_map(&ra->app.user_labels, "user_labels", w);
+	json_close_object(w);
+}
+
+static void write_nets(const struct net_info_list *nets, struct json_writer *w)
+{
+	if (nets->n == 0)
+		return;
+	json_open_array(w, "networks");
+	for (size_t i = 0; i < nets->n; i++) {
+		const struct net_info *net = &nets->v[i];
+
+		json_open_object(w, NULL);
+		json_add_string(w, "netName", net->net_name);
+		json_add_string(w, "netConf", net->net_conf);
+		json_add_string(w, "pluginPath", net->plugin_path);
+		json_add_string(w, "ifName", net->if_name);
+		json_add_string(w, "ip", net->ip);
+		json_add_string(w, "args", net->args);
+		json_add_string(w, "mask", net->mask);
+		json_close_object(w);
+	}
+	json_close_array(w);
+}
+
+void pod_info_write(const struct pod_info *info, const char *key,
+		    struct json_writer *w)
+{
+	const struct pod_manifest *pm = &info->manifest;
+
+	json_open_object(w, key);
+	json_add_string(w, "name", info->uuid);
+	json_add_string_if(w, "pod_name", info->name);
+	json_add_string(w, "state", pod_state_text(info->state));
+	write_nets(&info->nets, w);
+	if (pm->n_apps > 0) {
+		json_open_array(w, "app_names");
+		for (size_t i = 0; i < pm->n_apps; i++)
+			json_add_string(w, NULL, pm->apps[i].name);
+		json_close_array(w);
+		json_open_array(w, "apps");
+		for (size_t i = 0; i < pm->n_apps; i++)
+			write_app(info, &info->apps[i], w);
+		json_close_array(w);
+	}
+	add_int_if(w, "created_at", info->created_ns / SECOND);
+	add_int_if(w, "started_at", info->started_ns / SECOND);
+	if (info->isolators.n > 0)
+		json_add_strv(w, "unenforced_isolators", &info->isolators);
+	name_values_write_map(&pm->user_annotations, "user_annotations", w);
+	name_values_write_map(&pm->user_labels, "user_labels", w);
+	json_close_object(w);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_POD_INFO_H
+#define STAGE0_POD_INFO_H
+
+/* What list and status say about a pod, read from its directory. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/strv.h"
+#include "spec/net_info.h"
+#include "spec/pod_manifest.h"
+#include "stage0/pod.h"
+
+struct error;
+struct json_writer;
+struct strbuf;
+
+struct app_info {
+	const char *name;	    /* borrowed from the manifest */
+	struct runtime_app current; /* of the committed generation */
+	unsigned int generation;    /* 0 = unknown */
+	const char *state;	    /* unknown, created, running, exited */
+	int64_t created_ns;	    /* 0 = never, here and below */
+	int64_t started_ns;
+	int64_t finished_ns;
+	bool has_exit_code;
+	int exit_code;
+};
+
+struct pod_info {
+	char uuid[UUID_TEXT_LEN + 1];
+	char *name; /* NULL: anonymous */
+	enum pod_state state;
+	int64_t created_ns;
+	int64_t started_ns;
+	int64_t pid;		      /* of pod init on the host; 0 = unknown */
+	struct pod_manifest manifest; /* no apps if it cannot be read */
+	struct app_info *apps;	      /* one for each of the manifest */
+	struct net_info_list nets;
+	struct strv isolators; /* "APP: NAME: REASON" */
+};
+
+#define POD_INFO_INIT                                                          \
+	{                                                                      \
+		.name = NULL                                                   \
+	}
+
+/* What is missing is left empty; fails only if the manifest of a pod that
+ * must have one cannot be read. */
+int pod_info_load(const struct pod *pod, struct pod_info *ret,
+		  struct error *err);
+void pod_info_release(struct pod_info *info);
+#define cleanup_pod_info __attribute__((__cleanup__(pod_info_release)))
+
+/* Appends "name:ip4=1.2.3.4, name2:ip4=...". */
+void pod_info_networks(const struct pod_info *info, struct strbuf *out);
+/* Appends "example.com/app:1.0"; "--" if it is not known. */
+void app_info_image_name(const struct app_info *app, struct strbuf *out);
+
+/* rkt's Pod object. */
+void pod_info_write(const struct pod_info *info, const char *key,
+		    struct json_writer *w);
+
+/* 1 when stage1 has said that all apps run. */
+bool pod_is_ready(const struct pod *pod);
+/* The pid file; -ENOENT before pod init runs. */
+int pod_pid(const struct pod *pod, int64_t *ret, struct error *err);
+
+#endif
