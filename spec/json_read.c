@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -168,6 +169,18 @@ static int doc_check_bytes(struct json_doc *doc, const char *buf, size_t len)
 	return 0;
 }
 
+/*
+ * Keys come from outside, so their hashes need a random seed.  Left alone
+ * jansson opens /dev/urandom for it, which a sandbox does not have.
+ */
+static void seed_hashes(void)
+{
+	uint32_t seed = 0;
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == sizeof(seed))
+		json_object_seed(seed);
+}
+
 /* je->position is behind the token that was not expected. */
 static size_t error_offset(const json_error_t *je, const char *buf, size_t len)
 {
@@ -194,6 +207,7 @@ int json_doc_parse(struct json_doc *ret, const char *buf, size_t len,
 	r = doc_check_bytes(ret, buf, len);
 	if (r < 0)
 		return r;
+	seed_hashes();
 	ret->root = json_loadb(buf, len, JSON_DECODE_ANY, &je);
 	if (ret->root)
 		return 0;
