@@ -30,8 +30,9 @@
 #include "spec/image_manifest.h"
 
 #define PROGRAM "rkt-fetch"
-#define RATIO_MAX 1032 /* what deflate can reach; every format is held to it   \
-			*/
+#define RATIO_MAX                                                              \
+	1032 /* what deflate can reach; every format is held to it             \
+	      */
 #define RATIO_FREE (1ULL << 30)
 #define END_SECONDS 10 /* from the reply to the end of the process */
 

@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/strbuf.h"
-#include "base/test_stop.h"
 #include "spec/image_manifest.h"
 #include "spec/image_ref.h"
 #include "spec/stage1_abi.h"
@@ -417,7 +416,6 @@ static int link_file(const struct imagestore *store, int fd, const char *dir,
 	if (fsync(fd) < 0)
 		return error_sys(err, errno, "sync %s/cas/%s", store->data_dir,
 				 name);
-	test_stop("before-link");
 	if (linkat(AT_FDCWD, proc_fd_path(fd, link), store->dirfd, name,
 		   AT_SYMLINK_FOLLOW) < 0 &&
 	    errno != EEXIST)
@@ -525,15 +523,11 @@ int imagestore_commit(struct imagestore *store, const struct image_import *im,
 {
 	int r;
 
-	test_stop("import");
 	r = store_manifest(store, im, err);
-	test_stop("import-manifest");
 	if (r >= 0)
 		r = store_blob(store, im, err);
-	test_stop("import-blob");
 	if (r >= 0)
 		r = store_row(store, im, err);
-	test_stop("import-row");
 	if (r >= 0)
 		imagestore_touch(store, &im->id);
 	return r;
@@ -551,13 +545,11 @@ int imagestore_remove(struct imagestore *store, const struct image_id *id,
 		return error_sys(err, errno, "remove stored image %s",
 				 id->text);
 	r = store_sync_dir(store, "blob", err);
-	test_stop("remove-blob");
 	if (r < 0)
 		return r;
 	if (unlinkat(store->dirfd, manifest_name(id->text, name), 0) < 0 &&
 	    errno != ENOENT)
 		return error_sys(err, errno, "remove manifest of %s", id->text);
-	test_stop("remove-manifest");
 	r = imagestore_db(store, false, &db, err);
 	if (r == -ENOENT)
 		return 0;

@@ -45,7 +45,7 @@ static int ffi_open(rnp_ffi_t *ret, struct error *err)
 }
 
 static int armor_take(rnp_output_t output, struct strbuf *ret,
-		       struct error *err)
+		      struct error *err)
 {
 	uint8_t *buf = NULL;
 	size_t len = 0;

@@ -23,7 +23,6 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/strv.h"
-#include "base/test_stop.h"
 
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define TMP_NAME_MAX 64
@@ -160,14 +159,11 @@ static int publish(const struct treestore *ts, const struct image_id *id,
 	int cas = imagestore_dirfd(ts->images);
 	char name[STORE_NAME_MAX];
 
-	test_stop("render-unsynced");
 	if (syncfs(work) < 0)
 		return error_sys(err, errno, "sync rendered image");
-	test_stop("render-synced");
 	if (renameat2(cas, work_name, cas, tree_name(id, "", name),
 		      RENAME_NOREPLACE) < 0)
 		return error_sys(err, errno, "put rendered image in place");
-	test_stop("render-renamed");
 	return store_sync_dir(ts->images, "tree", err);
 }
 
@@ -223,7 +219,6 @@ static int extract_remove(const struct treestore *ts, const struct image_id *id,
 	if (renameat(cas, tree_name(id, "", name), work, "tree") < 0 &&
 	    errno != ENOENT)
 		r = error_sys(err, errno, "remove rendered image %s", id->text);
-	test_stop("remove-tree");
 	if (r < 0) {
 		(void)remove_tree_at(cas, work_name, NULL);
 		return r;

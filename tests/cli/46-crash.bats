@@ -80,7 +80,7 @@ crash_at_each() {
 		-e inject="$CHANGES,write,pwrite64,fsync":signal=SIGKILL:when=$n \
 		"$RKT" --dir="$RKT_STORE" --insecure-options=image fetch \
 		"$D/other.aci" >"$D/out" 2>&1; do
-		"$RKT" --dir="$RKT_STORE" image gc --grace-period=0s \
+		"$RKT" --dir="$RKT_STORE" image gc \
 			>/dev/null 2>&1
 		# Whatever was left, the next fetch works and a run as well.
 		run "$RKT" --dir="$RKT_STORE" --insecure-options=image fetch \
