@@ -26,6 +26,7 @@
 #define MAJOR_MAX 0xfff
 #define MINOR_MAX 0xfffff
 #define QUOTE_MAX 200
+#define BLOCK_SIZE 4096
 
 /* A path seen: as an entry, or only as the parent of one. */
 struct aci_slot {
@@ -327,7 +328,7 @@ static int check_size(struct aci_check *c, const struct aci_entry *e,
 {
 	if (e->type != ACI_FILE)
 		return 0;
-	if (e->size < 0 || e->data_size < 0)
+	if (e->size < 0)
 		return refuse(err, EINVAL, e->path, "the size is negative");
 	if ((uint64_t)e->size > c->limits.max_file_size) {
 		cleanup_free char *quoted = aci_quote(e->path);
@@ -339,7 +340,6 @@ static int check_size(struct aci_check *c, const struct aci_entry *e,
 				 (unsigned long long)c->limits.max_file_size);
 	}
 	c->logical_size += (uint64_t)e->size;
-	c->unpacked_size += ((uint64_t)e->data_size + 4095) & ~4095ULL;
 	if (c->logical_size > LOGICAL_SIZE_MAX)
 		return error_set(err, EFBIG,
 				 "the archive's files are more than 16 TiB");
@@ -396,6 +396,7 @@ int aci_check_entry(struct aci_check *c, const struct aci_entry *e,
 		r = add_slot(c, clean, strlen(clean), e->type, false, err);
 	if (r < 0)
 		return r;
+	c->data_end = 0;
 	c->has_manifest |= role == ACI_ROLE_MANIFEST;
 	c->has_rootfs |= !strcmp(clean, "rootfs");
 	c->n_files += role == ACI_ROLE_ROOTFS;
@@ -411,6 +412,29 @@ int aci_check_each_implied(const struct aci_check *c,
 		if (c->slots[i].path && c->slots[i].implied)
 			r = fn(c->slots[i].path);
 	return r;
+}
+
+int aci_check_data(struct aci_check *c, const struct aci_entry *e,
+		   int64_t offset, size_t n, struct error *err)
+{
+	uint64_t first = (uint64_t)c->data_end / BLOCK_SIZE;
+
+	if (offset < c->data_end || offset > e->size ||
+	    n > (uint64_t)(e->size - offset))
+		return refuse(err, EINVAL, e->path,
+			      "its data does not lie within its size");
+	/* Blocks touched, the one the last call ended in only once. */
+	if ((uint64_t)offset / BLOCK_SIZE > first ||
+	    c->data_end % BLOCK_SIZE == 0)
+		first = (uint64_t)offset / BLOCK_SIZE;
+	else
+		first++;
+	c->data_end = offset + (int64_t)n;
+	if (n > 0)
+		c->unpacked_size +=
+			(((uint64_t)c->data_end - 1) / BLOCK_SIZE + 1 - first) *
+			BLOCK_SIZE;
+	return 0;
 }
 
 int aci_check_end(const struct aci_check *c, struct error *err)

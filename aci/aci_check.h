@@ -35,8 +35,7 @@ struct aci_entry {
 	const char *path;   /* as in the archive */
 	const char *target; /* of a symlink or hard link, else NULL */
 	enum aci_entry_type type;
-	int64_t size;	   /* logical, bytes */
-	int64_t data_size; /* what is not a hole, bytes */
+	int64_t size; /* logical, bytes */
 	int64_t uid, gid;
 	uint64_t major, minor;
 };
@@ -56,6 +55,7 @@ struct aci_check {
 	uint64_t n_files;	/* rootfs and below */
 	uint64_t unpacked_size; /* data in whole 4 KiB blocks */
 	uint64_t logical_size;
+	int64_t data_end; /* of the current file's data so far */
 	bool has_manifest, has_rootfs;
 };
 
@@ -73,6 +73,12 @@ void aci_check_release(struct aci_check *c);
 /* Returns the entry's enum aci_role, or -EINVAL / -EFBIG with the reason. */
 int aci_check_entry(struct aci_check *c, const struct aci_entry *e,
 		    struct error *err);
+/*
+ * Notes that the regular file just checked holds N more bytes from OFFSET on
+ * (what is not a hole): in order, and within its size.
+ */
+int aci_check_data(struct aci_check *c, const struct aci_entry *e,
+		   int64_t offset, size_t n, struct error *err);
 /* After the last entry: both top-level names were there. */
 int aci_check_end(const struct aci_check *c, struct error *err);
 /* FN for the cleaned path of every directory that is only the parent of

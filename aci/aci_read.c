@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "aci/tar_walk.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -23,25 +24,35 @@ DEFINE_CLEANUP(struct image_stream *, image_stream_free);
 /* The archive library pulls; its callback has no room for a struct error. */
 struct puller {
 	struct image_stream *stream;
-	const uint8_t *chunk; /* the last one given to the library */
-	ssize_t len;
-	uint64_t given; /* bytes, that one included */
+	struct tar_walk walk;
 	struct error error;
 };
+
+/* The next bytes of the tar, walked: how many, or -errno in p->error too. */
+static ssize_t next_chunk(struct puller *p, const uint8_t **ret)
+{
+	ssize_t n = image_stream_next(p->stream, ret, &p->error);
+	int r;
+
+	if (n <= 0)
+		return n;
+	r = tar_walk_feed(&p->walk, *ret, (size_t)n, &p->error);
+	return r < 0 ? r : n;
+}
 
 static la_ssize_t pull(struct archive *a, void *data, const void **buf)
 {
 	struct puller *p = data;
 
-	p->len = image_stream_next(p->stream, &p->chunk, &p->error);
-	if (p->len < 0) {
+	const uint8_t *chunk = NULL;
+	ssize_t n = next_chunk(p, &chunk);
+
+	if (n < 0) {
 		archive_set_error(a, p->error.code, "%s", p->error.msg);
-		p->len = 0;
 		return -1;
 	}
-	p->given += (uint64_t)p->len;
-	*buf = p->chunk;
-	return p->len;
+	*buf = chunk;
+	return n;
 }
 
 struct archive *aci_tar_new(void)
@@ -109,23 +120,6 @@ static int entry_type(struct archive_entry *entry, struct aci_entry *ret)
 	return -EINVAL;
 }
 
-/* What is not a hole.  Also leaves the entry's own iterator at the start. */
-static int64_t data_size(struct archive_entry *entry)
-{
-	int64_t offset, length, total = 0;
-
-	if (archive_entry_sparse_reset(entry) == 0)
-		return archive_entry_size(entry);
-	while (archive_entry_sparse_next(entry, &offset, &length) ==
-	       ARCHIVE_OK) {
-		if (offset < 0 || length < 0 || length > INT64_MAX - total)
-			return -1;
-		total += length;
-	}
-	(void)archive_entry_sparse_reset(entry);
-	return total;
-}
-
 int aci_entry_make(struct archive_entry *entry, struct aci_entry *ret,
 		   struct error *err)
 {
@@ -138,7 +132,6 @@ int aci_entry_make(struct archive_entry *entry, struct aci_entry *ret,
 	*ret = (struct aci_entry){
 		.path = path,
 		.size = archive_entry_size(entry),
-		.data_size = data_size(entry),
 		.uid = archive_entry_uid(entry),
 		.gid = archive_entry_gid(entry),
 		.major = (uint64_t)archive_entry_rdevmajor(entry),
@@ -151,99 +144,127 @@ int aci_entry_make(struct archive_entry *entry, struct aci_entry *ret,
 			 quoted);
 }
 
-static int read_manifest(struct archive *a, struct archive_entry *entry,
-			 struct strbuf *ret, struct error *err)
+/*
+ * The content of a regular file, block by block as an extraction gets it.
+ * MANIFEST (if not NULL) collects it, holes as zeros.
+ */
+static int read_content(struct archive *a, struct archive_entry *entry,
+			const struct aci_entry *e, struct aci_check *check,
+			struct strbuf *manifest, struct error *err)
 {
-	char buf[16384];
-	la_ssize_t n;
+	const void *block;
+	la_int64_t offset;
+	size_t n;
 
-	if (archive_entry_size(entry) > (la_int64_t)ACI_MANIFEST_MAX)
-		return error_set(err, EFBIG,
-				 "the manifest's %lld bytes are more than %lu",
-				 (long long)archive_entry_size(entry),
-				 ACI_MANIFEST_MAX);
-	while ((n = archive_read_data(a, buf, sizeof(buf))) > 0) {
-		if (ret->len + (size_t)n > ACI_MANIFEST_MAX)
-			return error_set(err, EFBIG,
-					 "the manifest is more than %lu bytes",
-					 ACI_MANIFEST_MAX);
-		strbuf_add(ret, buf, (size_t)n);
+	for (;;) {
+		int r = archive_read_data_block(a, &block, &n, &offset);
+
+		r = aci_tar_result(a, entry, r, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		r = aci_check_data(check, e, offset, n, err);
+		if (r < 0)
+			return r;
+		if (!manifest)
+			continue;
+		while (manifest->len < (size_t)offset)
+			strbuf_addch(manifest, '\0');
+		strbuf_add(manifest, block, n);
 	}
-	return n < 0 ? tar_error(a, entry, err) : 0;
+}
+
+static int check_manifest_size(const struct aci_entry *e, struct error *err)
+{
+	if ((uint64_t)e->size <= ACI_MANIFEST_MAX)
+		return 0;
+	return error_set(err, EFBIG,
+			 "the manifest's %lld bytes are more than "
+			 "%lu",
+			 (long long)e->size, ACI_MANIFEST_MAX);
+}
+
+static int read_entry(struct archive *a, struct archive_entry *entry,
+		      struct aci_check *check, struct strbuf *manifest,
+		      struct error *err)
+{
+	struct aci_entry e;
+	int r, role;
+
+	r = aci_entry_make(entry, &e, err);
+	if (r < 0)
+		return r;
+	role = aci_check_entry(check, &e, err);
+	if (role < 0)
+		return role;
+	if (role == ACI_ROLE_MANIFEST) {
+		r = check_manifest_size(&e, err);
+		if (r < 0)
+			return r;
+	}
+	if (e.type != ACI_FILE)
+		return 0;
+	return read_content(a, entry, &e, check,
+			    role == ACI_ROLE_MANIFEST ? manifest : NULL, err);
 }
 
 static int read_entries(struct archive *a, struct aci_check *check,
-			struct strbuf *manifest, struct error *err)
+			struct strbuf *manifest, uint64_t *ret_count,
+			struct error *err)
 {
-	for (;;) {
+	for (*ret_count = 0;; (*ret_count)++) {
 		struct archive_entry *entry = NULL;
-		struct aci_entry e;
-		int r;
+		int r = archive_read_next_header(a, &entry);
 
-		r = archive_read_next_header(a, &entry);
 		r = aci_tar_result(a, entry, r, err);
-		if (r < 0)
-			return r;
 		if (r > 0)
-			return aci_check_end(check, err);
-		r = aci_entry_make(entry, &e, err);
-		if (r < 0)
-			return r;
-		r = aci_check_entry(check, &e, err);
-		if (r == ACI_ROLE_MANIFEST)
-			r = read_manifest(a, entry, manifest, err);
+			return 0;
+		if (r == 0)
+			r = read_entry(a, entry, check, manifest, err);
 		if (r < 0)
 			return r;
 	}
 }
 
-static int trailing_data(struct error *err)
+/* What lies behind the end of the archive counts for the digest, too. */
+static int read_rest(struct puller *p)
 {
-	return error_set(err, EINVAL, "data follows the end of the archive");
+	const uint8_t *chunk;
+	ssize_t n;
+
+	while ((n = next_chunk(p, &chunk)) > 0)
+		;
+	return (int)n;
 }
 
-/*
- * Everything after the end of the archive is part of the image's digest; it
- * may only be padding.  What another reader would take for a second archive
- * must not pass unseen.
- */
-static int check_rest(struct puller *p, uint64_t consumed, struct error *err)
-{
-	uint64_t unread = p->given - consumed;
-
-	if (unread > (uint64_t)p->len)
-		return trailing_data(err);
-	p->chunk += (uint64_t)p->len - unread;
-	p->len = (ssize_t)unread;
-	do {
-		if (p->len > 0 &&
-		    (p->chunk[0] != 0 ||
-		     memcmp(p->chunk, p->chunk + 1, (size_t)p->len - 1)))
-			return trailing_data(err);
-		p->len = image_stream_next(p->stream, &p->chunk, err);
-	} while (p->len > 0);
-	return (int)p->len;
-}
-
-static int read_stream(struct puller *p, struct aci_check *check,
-		       struct aci_contents *ret, struct error *err)
+static int read_tar(struct puller *p, struct aci_check *check,
+		    struct strbuf *manifest, struct error *err)
 {
 	cleanup_tar struct archive *a = aci_tar_new();
+	uint64_t count = 0;
 	int r;
 
 	r = archive_read_open(a, p, NULL, pull, NULL);
 	r = aci_tar_result(a, NULL, r, err);
 	if (r == 0)
-		r = read_entries(a, check, &ret->manifest, err);
+		r = read_entries(a, check, manifest, &count, err);
 	if (r == 0)
-		r = check_rest(p, (uint64_t)archive_filter_bytes(a, 0), err);
+		r = read_rest(p);
+	/* The library only says that it could not read. */
 	if (p->error.code && err)
-		*err = p->error; /* the library only says it could not read */
+		*err = p->error;
 	if (p->error.code)
 		return -p->error.code;
-	if (r < 0)
-		return r;
-	return image_stream_finish(p->stream, &ret->totals, err);
+	if (r == 0)
+		r = tar_walk_end(&p->walk, err);
+	if (r == 0)
+		r = aci_check_end(check, err);
+	if (r == 0 && count != p->walk.n_entries)
+		r = error_set(err, EINVAL,
+			      "the archive is ambiguous: it has %llu entries "
+			      "or %llu",
+			      (unsigned long long)count,
+			      (unsigned long long)p->walk.n_entries);
+	return r;
 }
 
 int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
@@ -265,13 +286,13 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
 	if (r < 0)
 		return r;
 	puller.stream = stream;
-	r = read_stream(&puller, &check, &contents, err);
+	tar_walk_init(&puller.walk);
+	r = read_tar(&puller, &check, &contents.manifest, err);
+	tar_walk_release(&puller.walk);
+	if (r == 0)
+		r = image_stream_finish(stream, &contents.totals, err);
 	if (r < 0)
 		return r;
-	/* An archive ends with two zero blocks; without them it was cut. */
-	if (contents.totals.n_trailing_zeros < 512)
-		return error_set(err, EINVAL,
-				 "the archive ends without its end mark");
 	contents.n_files = check.n_files;
 	contents.unpacked_size = check.unpacked_size;
 	*ret = contents;

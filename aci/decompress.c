@@ -64,12 +64,17 @@ static ssize_t none_step(struct decompressor *d, uint8_t *out, size_t size,
 	return (ssize_t)n;
 }
 
+static off_t input_position(const struct decompressor *d)
+{
+	return d->offset - (off_t)(d->len - d->pos);
+}
+
 static int bad_stream(const struct decompressor *d, struct error *err)
 {
 	return error_set(err, EINVAL,
 			 "decompress: the %s stream is damaged near byte %lld",
 			 compression_name(d->type),
-			 (long long)(d->offset - (off_t)(d->len - d->pos)));
+			 (long long)input_position(d));
 }
 
 static int gzip_open(struct decompressor *d, struct error *err)
@@ -216,8 +221,11 @@ static ssize_t zstd_step(struct decompressor *d, uint8_t *out, size_t size,
 	r = ZSTD_decompressStream(d->s.zstd, &to, &in);
 	d->pos += in.pos;
 	if (ZSTD_isError(r))
-		return error_wrap(err, bad_stream(d, err), "%s",
-				  ZSTD_getErrorName(r));
+		return error_set(err, EINVAL,
+				 "decompress: the zstd stream is damaged near "
+				 "byte %lld: %s",
+				 (long long)input_position(d),
+				 ZSTD_getErrorName(r));
 	d->member_done = r == 0;
 	return (ssize_t)to.pos;
 }

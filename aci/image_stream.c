@@ -169,17 +169,10 @@ static bool is_zero(const uint8_t *p, size_t len)
 	return p[0] == 0 && !memcmp(p, p + 1, len - 1);
 }
 
-static size_t data_length(const uint8_t *p, size_t len)
-{
-	while (len > 0 && p[len - 1] == 0)
-		len--;
-	return len;
-}
-
 static int write_run(struct image_stream *s, const uint8_t *p, size_t len,
 		     uint64_t offset, struct error *err)
 {
-	while (len > 0 && s->blob_fd >= 0) {
+	while (len > 0) {
 		ssize_t n = pwrite(s->blob_fd, p, len, (off_t)offset);
 
 		if (n < 0 && errno == EINTR)
@@ -200,13 +193,12 @@ static int write_chunk(struct image_stream *s, const struct chunk *c,
 	size_t start = 0, pos = 0;
 	int r;
 
+	if (s->blob_fd < 0)
+		return 0;
 	while (pos < c->len) {
 		size_t n = c->len - pos < HOLE_SIZE ? c->len - pos : HOLE_SIZE;
 
-		if (!is_zero(c->data + pos, n)) {
-			s->data_end =
-				s->offset + pos + data_length(c->data + pos, n);
-		} else {
+		if (is_zero(c->data + pos, n)) {
 			r = write_run(s, c->data + start, pos - start,
 				      s->offset + start, err);
 			if (r < 0)
@@ -275,7 +267,6 @@ int image_stream_finish(struct image_stream *s, struct image_totals *ret,
 		.compression = decompressor_type(s->decompressor),
 		.image_size = decompressor_input_size(s->decompressor),
 		.tar_size = s->offset,
-		.n_trailing_zeros = s->offset - s->data_end,
 	};
 	decompressor_input_digest(s->decompressor, ret->image_digest);
 	digest_final(&s->digest, ret->tar_digest);

@@ -24,9 +24,8 @@ struct image_totals {
 	enum compression compression;
 	uint64_t image_size; /* bytes as transported */
 	uint64_t tar_size;
-	uint64_t n_trailing_zeros; /* zero bytes the tar ends with */
-	uint8_t image_digest[32];  /* SHA-256 as transported */
-	uint8_t tar_digest[64];	   /* SHA-512 of the tar */
+	uint8_t image_digest[32]; /* SHA-256 as transported */
+	uint8_t tar_digest[64];	  /* SHA-512 of the tar */
 };
 
 /*

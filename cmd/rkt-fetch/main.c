@@ -87,7 +87,7 @@ static int rewrite_manifest(const struct strbuf *raw, int fd, uint32_t *ret_len,
 
 	r = image_manifest_parse(raw->buf, raw->len, &im, err);
 	if (r < 0)
-		return error_wrap(err, r, "image manifest");
+		return r;
 	image_manifest_write(&im, JSON_COMPACT_STYLE, &canonical);
 	if (canonical.len > FETCH_MANIFEST_MAX)
 		return error_set(err, EFBIG,

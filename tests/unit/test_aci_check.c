@@ -181,6 +181,36 @@ Test(aci_check, long_names)
 	cr_expect_not_null(strstr(err.msg, "too long"));
 }
 
+Test(aci_check, data)
+{
+	const struct aci_entry e = {
+		.path = "rootfs/a", .type = ACI_FILE, .size = 20000};
+	static const struct {
+		int64_t offset;
+		size_t n;
+		uint64_t unpacked; /* after it; 0 = refused */
+	} rows[] = {
+		{0, 100, 4096},	      {100, 3996, 4096}, {4096, 4097, 12288},
+		{8193, 10, 12288},    {16384, 1, 16384}, {16385, 0, 16384},
+		{16385, 3615, 16384}, {19000, 1, 0},	 {20000, 1, 0},
+		{INT64_MAX, 1, 0},    {-1, 1, 0},
+	};
+	cleanup_aci_check struct aci_check c;
+
+	aci_check_init(&c, &limits);
+	cr_assert(aci_check_entry(&c, &e, NULL) == ACI_ROLE_ROOTFS);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int r = aci_check_data(&c, &e, rows[i].offset, rows[i].n, NULL);
+
+		cr_expect(rows[i].unpacked ? r == 0 : r == -EINVAL, "row %zu",
+			  i);
+		if (rows[i].unpacked)
+			cr_expect(c.unpacked_size == rows[i].unpacked,
+				  "row %zu: %llu", i,
+				  (unsigned long long)c.unpacked_size);
+	}
+}
+
 /* Many entries: the table grows, and the limit holds. */
 Test(aci_check, many)
 {
