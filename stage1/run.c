@@ -25,9 +25,6 @@
 #include "stage1/pod.h"
 #include "stage1/supervise.h"
 
-#define RESOLV_CONF_FILE "rkt-resolv.conf"
-#define HOSTS_FILE "rkt-hosts"
-
 /* --- steps, in order -------------------------------------------------------
  */
 
@@ -245,12 +242,12 @@ static int make_files(struct pod *pod, struct error *err)
 	files->host_resolv_conf = pod->options.resolv_mode == DNS_HOST;
 	files->host_hosts = pod->options.hosts_mode == DNS_HOST;
 	if (pod->options.resolv_mode == DNS_STAGE0)
-		r = read_pod_file(pod, RESOLV_CONF_FILE, &files->resolv_conf,
-				  err);
+		r = read_pod_file(pod, POD_RESOLV_CONF_FILE,
+				  &files->resolv_conf, err);
 	else if (pod->options.resolv_mode == DNS_DEFAULT)
 		files->resolv_conf = resolv_conf_from_network(pod);
 	if (r == 0 && pod->options.hosts_mode == DNS_STAGE0)
-		r = read_pod_file(pod, HOSTS_FILE, &files->hosts, err);
+		r = read_pod_file(pod, POD_HOSTS_FILE, &files->hosts, err);
 	return r;
 }
 
