@@ -8,6 +8,7 @@
 #
 # BUILD           build directory (default build)
 # CLI_TIMEOUT     seconds a file may take (default 900)
+# BATS_FILTER     only tests whose name matches this regular expression
 # ALLOWED_SKIPS   if set: a skip whose feature is not in this list fails
 # RESULTS         append "cli PASSED FAILED SKIPPED" to this file
 set -eu
@@ -35,7 +36,8 @@ if [ "${1-}" = --inside ]; then
 	sh "$root/tests/leaks.sh" snapshot "$2/before"
 	r=0
 	timeout -k 10 "${CLI_TIMEOUT:-900}" \
-		bats --tap --timing "$3" </dev/null || r=$?
+		bats --tap --timing ${BATS_FILTER:+--filter "$BATS_FILTER"} \
+			"$3" </dev/null || r=$?
 	[ $r -lt 124 ] || echo "not ok 0 $3: no end after ${CLI_TIMEOUT:-900} s"
 	if ! left=$(sh "$root/tests/leaks.sh" compare "$2/before" 5); then
 		echo "not ok 0 $3: leaves something behind"
