@@ -9,8 +9,6 @@
 #include "base/strbuf.h"
 
 #define NS_PER_S 1000000000LL
-#define TAB_WIDTH 8
-#define COLUMNS_MAX 16
 
 void format_time_full(struct strbuf *sb, int64_t ns)
 {
@@ -95,53 +93,14 @@ void format_size(struct strbuf *sb, uint64_t bytes)
 		    units[i]);
 }
 
-/* Characters, not bytes: continuation bytes of UTF-8 don't count. */
-static size_t text_width(const char *s, size_t len)
+void format_time(struct strbuf *sb, int64_t ns, bool full)
 {
-	size_t n = 0;
+	struct timespec now;
 
-	for (size_t i = 0; i < len; i++)
-		n += ((unsigned char)s[i] & 0xc0) != 0x80;
-	return n;
-}
-
-static void measure(const char *text, size_t widths[COLUMNS_MAX])
-{
-	size_t column = 0;
-
-	while (*text) {
-		size_t len = strcspn(text, "\t\n");
-		size_t width = text_width(text, len) + 1;
-
-		width = (width + TAB_WIDTH - 1) / TAB_WIDTH * TAB_WIDTH;
-		if (text[len] == '\t' && column < COLUMNS_MAX &&
-		    width > widths[column])
-			widths[column] = width;
-		column = text[len] == '\t' ? column + 1 : 0;
-		text += len + (text[len] != '\0');
+	if (full) {
+		format_time_full(sb, ns);
+		return;
 	}
-}
-
-void format_table(struct strbuf *sb, const char *text)
-{
-	size_t widths[COLUMNS_MAX] = {0};
-	size_t column = 0;
-
-	measure(text, widths);
-	while (*text) {
-		size_t len = strcspn(text, "\t\n");
-		size_t width = text_width(text, len);
-
-		strbuf_add(sb, text, len);
-		if (text[len] == '\n')
-			strbuf_addch(sb, '\n');
-		do {
-			if (text[len] != '\t')
-				break;
-			strbuf_addch(sb, '\t');
-			width = (width / TAB_WIDTH + 1) * TAB_WIDTH;
-		} while (column < COLUMNS_MAX && width < widths[column]);
-		column = text[len] == '\t' ? column + 1 : 0;
-		text += len + (text[len] != '\0');
-	}
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	format_time_ago(sb, ns, now.tv_sec * NS_PER_S + now.tv_nsec);
 }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -13,6 +12,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
+#include "base/table.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/images.h"
@@ -67,32 +67,16 @@ static void show_name(const struct row *row, const struct opts *o,
 		strbuf_addf(sb, ":%s", row->image->version);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-static void show_time(int64_t ns, const struct opts *o, struct strbuf *sb)
-{
-	if (o->full)
-		format_time_full(sb, ns);
-	else
-		format_time_ago(sb, ns, now_ns());
-}
-
 static void show_import_time(const struct row *row, const struct opts *o,
 			     struct strbuf *sb)
 {
-	show_time(row->image->imported, o, sb);
+	format_time(sb, row->image->imported, o->full);
 }
 
 static void show_last_used(const struct row *row, const struct opts *o,
 			   struct strbuf *sb)
 {
-	show_time(row->image->last_used, o, sb);
+	format_time(sb, row->image->last_used, o->full);
 }
 
 static void show_size(const struct row *row, const struct opts *o,
@@ -254,37 +238,33 @@ static int compare_rows(const void *a, const void *b, void *arg)
 	return o->descending ? -r : r;
 }
 
-static void add_cell(const struct row *row, const struct field *f,
-		     const struct opts *o, struct strbuf *sb)
-{
-	if (row)
-		f->show(row, o, sb);
-	else
-		strbuf_addstr(sb, f->header);
-}
-
 /* ROW NULL: the header. */
 static void add_line(const struct row *row, const struct opts *o,
-		     struct strbuf *sb)
+		     struct table *table)
 {
+	struct strv *cells = table_row(table);
+
 	for (size_t i = 0; o->fields[i]; i++) {
-		if (i > 0)
-			strbuf_addch(sb, '\t');
-		add_cell(row, o->fields[i], o, sb);
+		cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+		if (row)
+			o->fields[i]->show(row, o, &text);
+		else
+			strbuf_addstr(&text, o->fields[i]->header);
+		strv_push(cells, text.buf);
 	}
-	strbuf_addch(sb, '\n');
 }
 
 static void print_table(const struct row *list, size_t n, const struct opts *o,
 			struct strbuf *out)
 {
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_table struct table table = TABLE_INIT;
 
 	if (!o->no_legend)
-		add_line(NULL, o, &text);
+		add_line(NULL, o, &table);
 	for (size_t i = 0; i < n; i++)
-		add_line(&list[i], o, &text);
-	format_table(out, text.buf);
+		add_line(&list[i], o, &table);
+	table_format(&table, out);
 }
 
 static void add_json(const struct row *row, const struct opts *o,

@@ -5,11 +5,12 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/format.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "base/table.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/format.h"
-#include "cmd/rkt/table.h"
 #include "spec/image_id.h"
 #include "stage0/pod.h"
 #include "stage0/pod_info.h"
@@ -97,7 +98,7 @@ static void push_time(struct strv *row, int64_t ns, bool full)
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 
 	if (ns)
-		time_format(ns, full, &text);
+		format_time(&text, ns, full);
 	strv_push(row, text.buf);
 }
 

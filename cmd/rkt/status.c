@@ -6,13 +6,13 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/format.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/format.h"
 #include "cmd/rkt/launch.h"
-#include "cmd/rkt/table.h"
 #include "stage0/pod.h"
 #include "stage0/pod_info.h"
 
@@ -128,7 +128,7 @@ static void add_time(struct strbuf *out, const char *key, int64_t ns)
 	if (!ns)
 		return;
 	strbuf_addf(out, "%s=", key);
-	time_format_full(ns, out);
+	format_time_full(out, ns);
 	strbuf_addch(out, '\n');
 }
 

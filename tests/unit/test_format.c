@@ -90,25 +90,3 @@ Test(format, size)
 		cr_expect_str_eq(sb.buf, tests[i].want);
 	}
 }
-
-Test(format, table)
-{
-	static const struct {
-		const char *text, *want;
-	} tests[] = {
-		{"", ""},
-		{"A\tB\n", "A\tB\n"},
-		{"ID\tNAME\nlong-cell\tx\n", "ID\t\tNAME\nlong-cell\tx\n"},
-		{"1234567\tx\n12345678\ty\n", "1234567\t\tx\n12345678\ty\n"},
-		{"a\tb\t\n\tc\t\n", "a\tb\t\n\tc\t\n"},
-		{"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\tx\n",
-		 "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\tx\n"},
-	};
-
-	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
-		cleanup_strbuf struct strbuf sb = STRBUF_INIT;
-
-		format_table(&sb, tests[i].text);
-		cr_expect_str_eq(sb.buf, tests[i].want, "%zu: %s", i, sb.buf);
-	}
-}
