@@ -137,7 +137,7 @@ enum update_state {
 enum control_reply_kind {
 	CONTROL_PROGRESS = 1, /* an update reached `state` */
 	CONTROL_DONE = 2,     /* last record; `code` is 0 or a RKT_EXIT_* */
-	CONTROL_ERROR = 3,    /* last record; `code` errno, `text` why */
+	CONTROL_ERROR = 3,    /* last record; `code` RKT_EXIT_*, `text` why */
 };
 
 #define CONTROL_TEXT_MAX 1024
