@@ -30,18 +30,27 @@ actool() {
 
 # Whatever happened: no pod, mount, process or file of ours stays.
 cleanup() {
-	local code=$?
+	local code=$? pid
 	trap - EXIT INT TERM
 	set +e
 	[ -z "$load_pid" ] || kill "$load_pid" 2>/dev/null
 	if [ -d "$work/data/pods" ]; then
-		rkt stop --force "$NAME" >/dev/null 2>&1
-		rkt status --wait=10s "$NAME" >/dev/null 2>&1
-		rkt rm "$NAME" >/dev/null 2>&1
-		rkt gc --grace-period=0s >/dev/null 2>&1
-	fi
+		rkt stop --force "$NAME"
+		rkt status --wait=5s "$NAME"
+		for pid in "$work"/data/pods/run/*/pid; do
+			[ -e "$pid" ] && kill -9 "$(cat "$pid")"
+		done
+		rkt rm "$NAME"
+		rkt gc --grace-period=0s
+	fi >/dev/null 2>&1
 	cd /
-	rm -rf "$work"
+	# Without its data rkt could not remove a pod later.
+	if [ -n "$(find "$work/data/pods" -mindepth 2 2>/dev/null)" ]; then
+		echo "demo: pods could not be removed: see $work" >&2
+		code=1
+	else
+		rm -rf "$work"
+	fi
 	[ "$code" = 0 ] || echo "demo: failed" >&2
 	exit "$code"
 }
@@ -64,8 +73,14 @@ say() {
 # exit code.
 show() {
 	printf '  $ %s\n' "$*"
-	"$@" 2>&1 | sed 's/\t\t*/  /g; s/^/    /' | cut -c1-200
+	"$@" 2>&1 | fold -s -w 76 | sed 's/^/    /'
 	return "${PIPESTATUS[0]}"
+}
+
+# The same for tables.
+show_table() {
+	printf '  $ %s\n' "$*"
+	"$@" | column -t -s $'\t' -o '  ' | sed 's/^/    /'
 }
 
 fail() {
@@ -127,7 +142,7 @@ address=$(pod_address)
 show curl -sS --retry 20 --retry-delay 0 --retry-connrefused \
 	"http://$address/version"
 [ "$(page)" = 1.0.0 ] || fail "not version 1"
-show rkt list
+show_table rkt list
 
 chapter "4. Update to version 2 and back, with $RATE new connections a second"
 "$BUILD/tests/load" --rate="$RATE" "$address" 80 /version >load &
@@ -157,9 +172,9 @@ EOF
 [ "$(value body.2.0.0)" -gt 0 ] || fail "version 2 answered nothing"
 
 chapter "5. What happened"
-show rkt list
+show_table rkt list
 show rkt status "$NAME"
-show rkt history "$NAME"
+show_table rkt history "$NAME"
 printf '  $ rkt logs %s | tail -4\n' "$NAME"
 rkt logs "$NAME" 2>&1 | tail -4 | cut -c1-74 | sed 's/^/    /'
 
