@@ -213,6 +213,22 @@ int generation_image_id(int poddir_fd, const char *app, unsigned int n,
 	return r;
 }
 
+int generation_image_load(int poddir_fd, const char *app, unsigned int n,
+			  struct pod_image *ret, struct error *err)
+{
+	cleanup_free char *path = xasprintf(
+		POD_GENERATIONS_DIR "/%s/%u/" GENERATION_MANIFEST_FILE, app, n);
+	int r = generation_image_id(poddir_fd, app, n, &ret->id, err);
+
+	if (r == 0)
+		r = read_file_at(poddir_fd, path, MANIFEST_MAX, &ret->text,
+				 err);
+	if (r == 0)
+		r = image_manifest_parse(ret->text.buf, ret->text.len,
+					 &ret->manifest, err);
+	return r;
+}
+
 bool generation_is_copy(int poddir_fd, const char *app, unsigned int n)
 {
 	cleanup_free char *path = xasprintf(

@@ -37,6 +37,10 @@ int pod_image_load(struct imagestore *store, const struct image_id *id,
 void pod_image_release(struct pod_image *image);
 #define cleanup_pod_image __attribute__((__cleanup__(pod_image_release)))
 
+/* Reads image and id of generation N of the pod at PODDIR_FD. */
+int generation_image_load(int poddir_fd, const char *app, unsigned int n,
+			  struct pod_image *ret, struct error *err);
+
 /*
  * Writes generation N of RA's app; it must not exist.  TREE_FD (O_PATH) is
  * copied into it when >= 0 (--no-overlay), else stage1 will stack an overlay

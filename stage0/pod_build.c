@@ -80,13 +80,18 @@ static void add_empty_volume(struct pod_manifest *pm, const char *name)
 
 /* A private volume; nobody else's mount can name it by chance, because the
  * names of apps are unique. */
-static void add_implicit(struct runtime_app *ra, struct pod_manifest *pm,
-			 const struct mount_point *mp, struct strv *warnings)
+/* The name of the volume nobody asked for: also how an update finds it. */
+static char *implicit_name(const struct runtime_app *ra,
+			   const struct mount_point *mp)
 {
-	cleanup_free char *name = xasprintf("%s-%s", ra->name, mp->name);
+	return xasprintf("%s-%s", ra->name, mp->name);
+}
 
-	if (!pod_manifest_find_volume(pm, name))
-		add_empty_volume(pm, name);
+static void add_implicit(struct runtime_app *ra, struct pod_manifest *pm,
+			 const struct mount_point *mp, const char *name,
+			 struct strv *warnings)
+{
+	add_empty_volume(pm, name);
 	add_mount(ra, name, mp->path);
 	strv_pushf(warnings,
 		   "no volume specified for mount point \"%s\", implicitly "
@@ -99,6 +104,8 @@ static int satisfy(struct runtime_app *ra, struct pod_manifest *pm,
 		   const struct mount_point *mp, bool may_add,
 		   struct strv *warnings, struct error *err)
 {
+	cleanup_free char *implicit = NULL;
+
 	if (!mp->name || !mp->path)
 		return error_set(err, EINVAL,
 				 "app %s: mount point without name or path",
@@ -109,12 +116,17 @@ static int satisfy(struct runtime_app *ra, struct pod_manifest *pm,
 		add_mount(ra, mp->name, mp->path);
 		return 0;
 	}
+	implicit = implicit_name(ra, mp);
+	if (pod_manifest_find_volume(pm, implicit)) {
+		add_mount(ra, implicit, mp->path);
+		return 0;
+	}
 	if (!may_add)
 		return error_set(err, ENOENT,
 				 "app %s: the pod has no volume for mount "
 				 "point \"%s\" (%s)",
 				 ra->name, mp->name, mp->path);
-	add_implicit(ra, pm, mp, warnings);
+	add_implicit(ra, pm, mp, implicit, warnings);
 	return 0;
 }
 

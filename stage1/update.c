@@ -12,7 +12,9 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "spec/stage1_abi.h"
 #include "stage1/generation.h"
 #include "stage1/journal.h"
@@ -182,6 +184,26 @@ static void roll_back(struct update *u, const struct error *why)
 /* --- forward ---------------------------------------------------------------
  */
 
+/* `pod` follows, for rkt cat-manifest and those who read it: derived from
+ * the generation the link points to, so losing this write loses nothing. */
+static void save_manifest(struct update *u)
+{
+	struct pod *pod = u->pod;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+	struct runtime_app *app =
+		pod_manifest_find_app(&pod->manifest, u->app->name);
+
+	if (!app)
+		return;
+	runtime_app_release(app);
+	runtime_app_copy(app, &u->next->runtime_app);
+	pod_manifest_write(&pod->manifest, JSON_COMPACT_STYLE, &text);
+	if (atomic_file_write(pod->dirfd, POD_MANIFEST_FILE, 0640, text.buf,
+			      text.len, &err) < 0)
+		log_failure(&err, "update");
+}
+
 static void commit(struct update *u)
 {
 	struct error err = ERROR_INIT;
@@ -195,6 +217,7 @@ static void commit(struct update *u)
 	}
 	u->next->ops = pod_generation_ops();
 	u->app->committed = u->to;
+	save_manifest(u);
 	(void)snprintf(text, sizeof(text), "generation %u serves", u->to);
 	enter_state(u, UPDATE_COMMITTED, text);
 	finish(u, 0, text);

@@ -17,10 +17,11 @@
 
 /* clang-format off: one a line */
 static const struct command *const commands[] = {
-	&cmd_cat_manifest, &cmd_fetch,	      &cmd_gc,	    &cmd_help_command,
-	&cmd_image,	   &cmd_list,	      &cmd_prepare, &cmd_rm,
-	&cmd_run,	   &cmd_run_prepared, &cmd_start,   &cmd_status,
-	&cmd_trust,	   &cmd_version,      NULL,
+	&cmd_cat_manifest, &cmd_fetch,	  &cmd_gc,    &cmd_help_command,
+	&cmd_history,	   &cmd_image,	  &cmd_list,  &cmd_prepare,
+	&cmd_rm,	   &cmd_rollback, &cmd_run,   &cmd_run_prepared,
+	&cmd_start,	   &cmd_status,	  &cmd_trust, &cmd_update,
+	&cmd_version,	   NULL,
 };
 /* clang-format on */
 

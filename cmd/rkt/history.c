@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/format.h"
+#include "cmd/rkt/launch.h"
+#include "cmd/rkt/table.h"
+#include "spec/json_read.h"
+#include "spec/json_write.h"
+#include "stage0/generation.h"
+#include "stage0/pod.h"
+
+#define HISTORY_MAX (16UL * 1024 * 1024)
+
+struct opts {
+	bool no_legend;
+	enum output_format format;
+};
+
+static const struct option_row rows[] = {
+	{.name = "no-legend",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct opts, no_legend),
+	 .help = "suppress a legend with the list"},
+	FORMAT_OPTION_ROW(struct opts, format),
+	{.name = NULL},
+};
+
+struct entry {
+	char *time, *app, *state, *text;
+	int64_t from, to;
+};
+
+static void entry_release(struct entry *e)
+{
+	free(e->time);
+	free(e->app);
+	free(e->state);
+	free(e->text);
+}
+
+/* A line of `history`: what stage1 wrote of a transaction's end. */
+static bool entry_parse(const char *line, struct entry *ret)
+{
+	cleanup_json_doc struct json_doc doc = {0};
+	struct json_node root;
+
+	*ret = (struct entry){0};
+	if (json_doc_parse(&doc, line, strlen(line), NULL, NULL) < 0)
+		return false;
+	root = json_root(&doc);
+	json_get_string(&root, "time", &ret->time);
+	json_get_string(&root, "app", &ret->app);
+	json_get_string(&root, "state", &ret->state);
+	json_get_string(&root, "text", &ret->text);
+	json_get_int(&root, "from", 0, UINT32_MAX, &ret->from);
+	json_get_int(&root, "to", 0, UINT32_MAX, &ret->to);
+	return ret->time && ret->app && ret->state && ret->text;
+}
+
+/* "NAME:VERSION" of a generation, "-" when its files are gone. */
+static void push_image(struct strv *row, const struct pod *pod,
+		       const struct entry *e)
+{
+	cleanup_pod_image struct pod_image image = POD_IMAGE_INIT;
+	const char *version;
+
+	if (generation_image_load(pod->fd, e->app, (unsigned int)e->to, &image,
+				  NULL) < 0) {
+		strv_push(row, "-");
+		return;
+	}
+	version = name_values_get(&image.manifest.labels, "version");
+	strv_pushf(row, "%s%s%s", image.manifest.name, version ? ":" : "",
+		   version ? version : "");
+}
+
+static void add_row(struct table *table, const struct pod *pod,
+		    const struct entry *e)
+{
+	struct strv *row = table_row(table);
+
+	strv_pushf(row, "%.19sZ", e->time);
+	strv_push(row, e->app);
+	strv_pushf(row, "%lld -> %lld", (long long)e->from, (long long)e->to);
+	push_image(row, pod, e);
+	strv_push(row, e->state);
+	strv_push(row, e->text);
+}
+
+static void format_table(const struct opts *o, const struct pod *pod,
+			 struct strbuf *history, struct strbuf *out)
+{
+	static const char *const legend[] = {
+		"TIME", "APP", "GENERATION", "IMAGE NAME", "STATE", "DETAIL"};
+	cleanup_table struct table table = TABLE_INIT;
+	char *next = history->buf, *line;
+
+	if (!o->no_legend) {
+		struct strv *row = table_row(&table);
+
+		for (size_t i = 0; i < sizeof(legend) / sizeof(*legend); i++)
+			strv_push(row, legend[i]);
+	}
+	while (history->len && (line = strsep(&next, "\n"))) {
+		struct entry e;
+
+		if (*line && entry_parse(line, &e)) {
+			add_row(&table, pod, &e);
+			entry_release(&e);
+		}
+	}
+	table_format(&table, out);
+}
+
+static void format_json(const struct opts *o, struct strbuf *history,
+			struct strbuf *out)
+{
+	char *next = history->buf, *line;
+	struct json_writer w;
+
+	json_writer_init(&w, out, format_style(o->format));
+	json_open_array(&w, NULL);
+	while (history->len && (line = strsep(&next, "\n"))) {
+		struct entry e;
+
+		if (!*line || !entry_parse(line, &e))
+			continue;
+		json_open_object(&w, NULL);
+		json_add_string(&w, "time", e.time);
+		json_add_string(&w, "app", e.app);
+		json_add_int(&w, "from", e.from);
+		json_add_int(&w, "to", e.to);
+		json_add_string(&w, "state", e.state);
+		json_add_string(&w, "text", e.text);
+		json_close_object(&w);
+		entry_release(&e);
+	}
+	json_close_array(&w);
+	strbuf_addch(out, '\n');
+}
+
+static int run(struct cmd_call *call)
+{
+	const struct opts *o = call->opts;
+	cleanup_strbuf struct strbuf history = STRBUF_INIT;
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	cleanup_pods struct pods pods = PODS_INIT;
+	cleanup_pod struct pod pod = POD_INIT;
+	struct error err = ERROR_INIT;
+	int r;
+
+	r = pods_open(&pods, call->rkt->dir, &err);
+	if (r == 0) {
+		r = pod_from_args(call, &pods, NULL, &pod);
+		if (r > 0)
+			return r;
+		r = read_file_at(pod.fd, POD_HISTORY_FILE, HISTORY_MAX,
+				 &history, &err);
+		if (r == -ENOENT)
+			r = 0; /* never updated */
+	}
+	if (r < 0) {
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	if (o->format == FORMAT_TABLE)
+		format_table(o, &pod, &history, &out);
+	else
+		format_json(o, &history, &out);
+	return print_all(&out);
+}
+
+const struct command cmd_history = {
+	.name = "history",
+	.summary = "Show the updates of a pod and how they ended",
+	.usage = "[--no-legend] [--format=json] POD",
+	.options = rows,
+	.opts_size = sizeof(struct opts),
+	.run = run,
+};

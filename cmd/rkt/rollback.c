@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/images.h"
+#include "cmd/rkt/transact.h"
+#include "stage0/generation.h"
+#include "stage0/pod.h"
+#include "stage0/update.h"
+
+struct opts {
+	struct transact_opts transact;
+	int64_t generation;
+};
+
+static const struct option_row rows[] = {
+	{.name = "generation",
+	 .kind = OPTION_INT,
+	 .offset = offsetof(struct opts, generation),
+	 .shown = "the one before",
+	 .help = "number of the generation to go back to (rkt history)"},
+	{.name = NULL},
+};
+
+static const struct option_row *const more_rows[] = {transact_rows, NULL};
+
+static void init(void *opts)
+{
+	transact_init(&((struct opts *)opts)->transact);
+}
+
+static int find_target(const struct pod *pod, const struct opts *o,
+		       const char *app, unsigned int *ret, struct error *err)
+{
+	struct image_id id;
+
+	if (o->generation <= 0)
+		return update_find_previous(pod->fd, app, ret, err);
+	*ret = (unsigned int)o->generation;
+	if (generation_image_id(pod->fd, app, *ret, &id, NULL) < 0)
+		return error_set(err, ENOENT, "app %s has no generation %u",
+				 app, *ret);
+	return 0;
+}
+
+static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
+{
+	const struct opts *o = call->opts;
+	cleanup_images struct images im = {0};
+	cleanup_free char *app = NULL;
+	unsigned int current, n;
+	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
+
+	if (r == 0)
+		r = update_find_app(pod->fd, o->transact.app, &app, err);
+	if (r == 0)
+		r = generation_current(pod->fd, app, &current, err);
+	if (r < 0)
+		return r;
+	r = find_target(pod, o, app, &n, err);
+	if (r < 0) {
+		log_failure(err, "refused");
+		return RKT_EXIT_REFUSED;
+	}
+	if (n == current) {
+		printf("app %s runs generation %u already\n", app, n);
+		return 0;
+	}
+	return transact(&im, pod, app, n, CONTROL_ROLLBACK, &o->transact, err);
+}
+
+static int run(struct cmd_call *call)
+{
+	cleanup_pods struct pods pods = PODS_INIT;
+	cleanup_pod struct pod pod = POD_INIT;
+	cleanup_fd int lock = -EBADF;
+	struct error err = ERROR_INIT;
+	int r;
+
+	if (call->argc != 1)
+		return cmd_usage(call, "must provide the pod UUID or name");
+	r = pods_open(&pods, call->rkt->dir, &err);
+	if (r == 0)
+		r = transact_open_pod(call, &pods, &pod, &err);
+	if (r == 0) {
+		lock = update_lock(pod.fd, &err);
+		r = lock < 0 ? lock : rollback(call, &pod, &err);
+	}
+	if (r < 0) {
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	return r;
+}
+
+const struct command cmd_rollback = {
+	.name = "rollback",
+	.summary = "Move an app of a running pod back to an earlier generation",
+	.usage = "[flags] POD",
+	.description = "Works as rkt update does, with an image the pod ran "
+		       "before. Exit codes are those of rkt update.",
+	.flags = CMD_ROOT,
+	.options = rows,
+	.more_options = more_rows,
+	.opts_size = sizeof(struct opts),
+	.init = init,
+	.run = run,
+};

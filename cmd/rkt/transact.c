@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/rkt/transact.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/images.h"
+#include "stage0/control.h"
+#include "stage0/generation.h"
+#include "stage0/pod.h"
+
+#define NS_PER_MS 1000000
+
+const struct option_row transact_rows[] = {
+	{.name = "app",
+	 .kind = OPTION_STRING,
+	 .offset = offsetof(struct transact_opts, app),
+	 .help = "the app, if the pod has several"},
+	{.name = "ready-timeout",
+	 .kind = OPTION_DURATION,
+	 .offset = offsetof(struct transact_opts, ready_timeout),
+	 .shown = "30s",
+	 .help = "roll back if the new generation is not ready by then"},
+	{.name = "observe",
+	 .kind = OPTION_DURATION,
+	 .offset = offsetof(struct transact_opts, observe),
+	 .shown = "1s",
+	 .help = "how long it must stay up before the update is committed"},
+	{.name = "drain-timeout",
+	 .kind = OPTION_DURATION,
+	 .offset = offsetof(struct transact_opts, drain_timeout),
+	 .shown = "10s",
+	 .help = "how long the old generation may take to end"},
+	{.name = NULL},
+};
+
+void transact_init(struct transact_opts *o)
+{
+	*o = (struct transact_opts){
+		.ready_timeout = 30000LL * NS_PER_MS,
+		.observe = 1000LL * NS_PER_MS,
+		.drain_timeout = 10000LL * NS_PER_MS,
+	};
+}
+
+static const char *state_name(unsigned int state)
+{
+	static const char *const names[] = {
+		[UPDATE_PLANNED] = "PLANNED",
+		[UPDATE_FETCHED] = "FETCHED",
+		[UPDATE_STAGED] = "STAGED",
+		[UPDATE_STARTED] = "STARTED",
+		[UPDATE_VERIFIED] = "VERIFIED",
+		[UPDATE_SWITCHED] = "SWITCHED",
+		[UPDATE_OBSERVED] = "OBSERVED",
+		[UPDATE_COMMITTED] = "COMMITTED",
+		[UPDATE_ROLLED_BACK] = "ROLLED_BACK",
+	};
+
+	return state >= UPDATE_PLANNED && state <= UPDATE_ROLLED_BACK
+		       ? names[state]
+		       : "?";
+}
+
+static void show_progress(const struct control_reply *reply)
+{
+	printf("%-12s %8.1f ms  %s\n", state_name(reply->state),
+	       (double)reply->elapsed_us / 1000, reply->text);
+	(void)fflush(stdout);
+}
+
+/* Until the last record of the transaction. */
+static int follow(int conn, struct error *err)
+{
+	struct control_reply reply;
+
+	for (;;) {
+		int r = control_receive(conn, &reply, err);
+
+		if (r < 0)
+			return error_wrap(err, r, "follow the update");
+		switch (reply.kind) {
+		case CONTROL_PROGRESS:
+			show_progress(&reply);
+			break;
+		case CONTROL_DONE:
+			if (reply.code)
+				log_error("%s", reply.text);
+			return reply.code;
+		case CONTROL_ERROR:
+			log_error("refused: %s", reply.text);
+			return reply.code;
+		default:
+			return error_set(err, EPROTO,
+					 "the pod's answer is not understood");
+		}
+	}
+}
+
+static uint64_t to_ms(int64_t ns)
+{
+	return ns > 0 ? (uint64_t)(ns + NS_PER_MS - 1) / NS_PER_MS : 0;
+}
+
+int transact(struct images *im, const struct pod *pod, const char *app,
+	     unsigned int n, unsigned int flags, const struct transact_opts *o,
+	     struct error *err)
+{
+	struct control_request request = {
+		.op = CONTROL_UPDATE,
+		.generation = n,
+		.strategy = UPDATE_RESTART,
+		.ready_timeout_ms = to_ms(o->ready_timeout),
+		.observe_ms = to_ms(o->observe),
+		.stop_timeout_ms = to_ms(o->drain_timeout),
+		.flags = flags,
+	};
+	cleanup_fd int tree = -EBADF;
+	cleanup_fd int conn = -EBADF;
+	struct image_id id;
+	int r;
+
+	(void)snprintf(request.app, sizeof(request.app), "%s", app);
+	r = generation_image_id(pod->fd, app, n, &id, err);
+	if (r == 0)
+		r = treestore_open(&im->trees, &id, &tree, err);
+	if (r < 0)
+		return r;
+	conn = control_connect(pod->fd, err);
+	if (conn < 0)
+		return conn;
+	r = control_send(conn, &request, tree, err);
+	return r < 0 ? r : follow(conn, err);
+}
+
+int transact_open_pod(const struct cmd_call *call, const struct pods *pods,
+		      struct pod *ret, struct error *err)
+{
+	enum pod_state state;
+	int r = pod_open(pods, call->argv[0], ret, err);
+
+	if (r < 0)
+		return r;
+	state = pod_state(ret);
+	if (state != POD_STATE_RUNNING)
+		return error_set(err, ESRCH,
+				 "pod \"%s\" is %s: only a running pod can be "
+				 "updated (an exited one is started with the "
+				 "new image by rkt run --pod-name)",
+				 call->argv[0], pod_state_text(state));
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CMD_RKT_TRANSACT_H
+#define CMD_RKT_TRANSACT_H
+
+/* What update and rollback share: asking stage1 and showing what it does. */
+
+#include "base/option.h"
+#include "spec/stage1_abi.h"
+
+struct cmd_call;
+struct error;
+struct images;
+struct pod;
+struct pods;
+
+struct transact_opts {
+	const char *app;
+	int64_t ready_timeout; /* nanoseconds */
+	int64_t observe;
+	int64_t drain_timeout;
+};
+
+/* --app, --ready-timeout, --observe, --drain-timeout. */
+extern const struct option_row transact_rows[];
+void transact_init(struct transact_opts *o);
+
+/*
+ * Lets the running pod move APP to generation N, over the tree of that
+ * generation's image; FLAGS: enum control_flags.  Prints a line a state.
+ * Returns the exit code (0, 10, 11, 12, 254) or a negative errno.
+ */
+int transact(struct images *im, const struct pod *pod, const char *app,
+	     unsigned int n, unsigned int flags, const struct transact_opts *o,
+	     struct error *err);
+
+/* The pod of the command's argument, which must be running. */
+int transact_open_pod(const struct cmd_call *call, const struct pods *pods,
+		      struct pod *ret, struct error *err);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage0/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "spec/stage1_abi.h"
+
+int control_connect(int poddir_fd, struct error *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	cleanup_fd int fd = -EBADF;
+	char dir[PROC_FD_MAX];
+
+	/* Through the descriptor: data directories may have long names. */
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path),
+		       "%s/" POD_CONTROL_SOCKET, proc_fd_path(poddir_fd, dir));
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_sys(err, errno, "open a socket");
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		if (errno == ENOENT || errno == ECONNREFUSED)
+			return error_set(err, ESRCH,
+					 "the pod's supervisor does not "
+					 "answer: is the pod running?");
+		return error_sys(err, errno, "connect to the pod");
+	}
+	return TAKE_FD(fd);
+}
+
+int control_send(int conn, const struct control_request *request, int fd,
+		 struct error *err)
+{
+	struct control_request rec = *request;
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec iov = {.iov_base = &rec, .iov_len = sizeof(rec)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	rec.version = STAGE1_ABI_VERSION;
+	if (fd >= 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	if (sendmsg(conn, &msg, MSG_NOSIGNAL) < 0)
+		return error_sys(err, errno, "send the request to the pod");
+	return 0;
+}
+
+int control_receive(int conn, struct control_reply *ret, struct error *err)
+{
+	ssize_t n;
+
+	do {
+		n = recv(conn, ret, sizeof(*ret), 0);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return error_set(err, ECONNRESET,
+				 "the pod's supervisor went away");
+	if (n < 0)
+		return error_sys(err, errno, "read the pod's answer");
+	if (n != (ssize_t)sizeof(*ret) || ret->version != STAGE1_ABI_VERSION ||
+	    !memchr(ret->text, '\0', sizeof(ret->text)))
+		return error_set(err, EPROTO,
+				 "the pod's answer is not understood: was it "
+				 "started by another version of rkt?");
+	return 0;
+}
+
+int control_peer(int conn, struct error *err)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	int fd;
+
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return error_sys(err, errno, "find the pod's supervisor");
+	fd = pidfd_open(peer.pid, 0);
+	return fd < 0 ? error_sys(err, errno, "open the pod's supervisor") : fd;
+}

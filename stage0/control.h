@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_CONTROL_H
+#define STAGE0_CONTROL_H
+
+/*
+ * The control socket of a running pod, from outside (records and rules:
+ * spec/stage1_abi.h).  One connection carries one request and its replies.
+ */
+
+#include <sys/types.h>
+
+struct control_reply;
+struct control_request;
+struct error;
+
+/*
+ * Connects to the pod whose directory is PODDIR_FD.  Returns the connection.
+ * -ESRCH when nobody serves it.
+ */
+int control_connect(int poddir_fd, struct error *err);
+
+/* Sends REQUEST (its version is filled in) with FD, -EBADF for none. */
+int control_send(int conn, const struct control_request *request, int fd,
+		 struct error *err);
+
+/* The next reply.  -ECONNRESET when stage1 went away without the last one,
+ * -EPROTO when it is no reply. */
+int control_receive(int conn, struct control_reply *ret, struct error *err);
+
+/* A pidfd of the supervisor behind the connection, by SO_PEERCRED. */
+int control_peer(int conn, struct error *err);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_UPDATE_H
+#define STAGE0_UPDATE_H
+
+/*
+ * The host side of an update: which image an app moves to, whether it may,
+ * and the new generation on disk.  The transaction itself is stage1's.
+ */
+
+#include <stdbool.h>
+
+#include "spec/image_id.h"
+#include "spec/pod_manifest.h"
+
+struct error;
+struct image_manifest;
+struct pod_image;
+
+struct update_rules {
+	bool allow_rename;    /* another image name */
+	bool allow_downgrade; /* a lower version, or one that has no order */
+};
+
+/*
+ * May an app move from image OLD to NEW?  0, or -EPERM with the reason.
+ * Pure.
+ */
+int update_check_images(const struct image_manifest *old_image,
+			const struct image_manifest *new_image,
+			const struct update_rules *rules, struct error *err);
+
+/*
+ * The runtime app of the next generation of APP in the pod at PODDIR_FD: the
+ * new image with the words the pod was started with, or, for a pod of a
+ * manifest, what that said with another image.  -ENOENT when the image needs
+ * a volume or port the pod does not have.
+ */
+int update_make_app(int poddir_fd, const char *app,
+		    const struct pod_image *image, struct runtime_app *ret,
+		    struct error *err);
+
+/* The app to update: NAME, or the only one when NAME is NULL.  malloc'ed. */
+int update_find_app(int poddir_fd, const char *name, char **ret,
+		    struct error *err);
+
+/* The generation before the committed one that still has its files, for a
+ * rollback: the last one that was committed earlier.  -ENOENT. */
+int update_find_previous(int poddir_fd, const char *app, unsigned int *ret,
+			 struct error *err);
+
+/* flock on pod.lck: one change at a time.  -EBUSY. */
+int update_lock(int poddir_fd, struct error *err);
+
+#endif
