@@ -25,8 +25,9 @@ list() {
 		-printf 'lease %p\n' 2>/dev/null || true
 	losetup -n -O NAME,BACK-FILE 2>/dev/null | sed 's/^/loop /' || true
 	ip -o link 2>/dev/null | awk -F': ' '{ print "link", $2 }' | sed 's/@.*//'
+	# portmap keeps three chains of its own once it has been used.
 	{ iptables-save; ip6tables-save; } 2>/dev/null |
-		grep -E '^-A.*(CNI|RKT)|^:(CNI|RKT)' |
+		grep -E '^[-:].*(CNI-([DS]N-|[0-9a-f]{24})|RKT)' |
 		sed 's/ \[[0-9:]*\]$//; s/^/iptables /' || true
 	nft list tables 2>/dev/null | grep -i rkt || true
 	for p in /proc/[0-9]*; do

@@ -19,7 +19,10 @@ rkt_run() {
 network_clean() {
 	[ "$(ip -o link | wc -l)" = 1 ] || fail "$(ip -o link)"
 	[ -z "$(find /run/netns -mindepth 1 2>/dev/null)" ] || fail "netns left"
-	! iptables-save 2>/dev/null | grep -E 'CNI|RKT' || fail "rules left"
+	# portmap keeps three chains of its own once it has been used.
+	! iptables-save 2>/dev/null |
+		grep -E 'CNI-([DS]N-|[0-9a-f]{24})|RKT' || fail "rules left"
+	! nft list tables | grep rkt- || fail "nf_tables table left"
 	[ -z "$(find /var/lib/cni -type f -name '[0-9]*' 2>/dev/null)" ] ||
 		fail "leases left"
 }
@@ -66,6 +69,7 @@ while True:
     c.sendall(b"from-host\n")
     c.close()' &
 	server=$!
+	wait_for 10 grep -q ':1B59 .* 0A ' /proc/net/tcp
 	rkt_run "$F/inside.aci" -- print-net and connect 172.16.28.1 7001
 	kill "$server"
 	expect_status 0
@@ -87,10 +91,47 @@ while True:
 	ip=$(sed -n 's/^networks=.*ip4=\([0-9.]*\).*/\1/p' <<<"$output")
 	run "$INSIDE" connect "$ip" 7002
 	expect_output received=from-pod
-	iptables-save | grep -q MASQUERADE
 	rkt stop --force "$uuid"
 	wait_for 10 pod_is "$uuid" exited
 	rkt gc --grace-period=0s
+	network_clean
+}
+
+# A host behind this one that knows no way back to 172.16.28.0/24.
+@test "default: traffic to elsewhere is masqueraded" {
+	skip_without cni
+	skip_without iptables
+	ip netns add far
+	ip link add h0 type veth peer name f0 netns far
+	ip addr add 10.9.9.1/30 dev h0
+	ip link set h0 up
+	ip -n far addr add 10.9.9.2/30 dev f0
+	ip -n far link set f0 up
+	ip netns exec far "$INSIDE" listen 7004 from-far >"$D/far" &
+	server=$!
+	wait_for 10 grep -q listen=7004 "$D/far"
+	rkt_run "$F/inside.aci" -- connect 10.9.9.2 7004
+	kill "$server" || true
+	ip netns del far
+	ip link del h0 2>/dev/null || true
+	expect_status 0
+	expect_output received=from-far
+	network_clean
+}
+
+@test "--port: the pod's port on 127.0.0.1 and on the host's addresses" {
+	skip_without cni
+	skip_without iptables
+	image_inside "$D/port.aci" \
+		'.app.ports=[{name:"web",protocol:"tcp",port:7005}]'
+	detach_inside --port=web:17005 "$D/port.aci" -- listen 7005 from-pod
+	wait_for 10 pod_logged "$uuid" inside listen=7005
+	run "$INSIDE" connect 127.0.0.1 17005
+	expect_output received=from-pod
+	rkt stop --force "$uuid"
+	wait_for 10 pod_is "$uuid" exited
+	run "$INSIDE" connect 127.0.0.1 17005
+	expect_no_output received=from-pod
 	network_clean
 }
 
