@@ -39,7 +39,11 @@ const char *name_values_get(const struct name_values *nv, const char *name)
 
 static void add_take(struct name_values *nv, char *name, char *value)
 {
-	nv->v = xreallocarray(nv->v, nv->n + 1, sizeof(*nv->v));
+	/* There is always room up to the next power of two: lists come from
+	 * outside and may be long. */
+	if ((nv->n & (nv->n - 1)) == 0)
+		nv->v = xreallocarray(nv->v, nv->n ? 2 * nv->n : 1,
+				      sizeof(*nv->v));
 	nv->v[nv->n++] = (struct name_value){.name = name, .value = value};
 }
 

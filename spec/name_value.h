@@ -19,6 +19,7 @@ struct name_value {
 	char *value; /* never NULL */
 };
 
+/* Read as you like; changed only by the functions here. */
 struct name_values {
 	struct name_value *v;
 	size_t n;
