@@ -209,14 +209,8 @@ static int lock_in(const struct job_kind *kind, const struct job *job,
 static int prepare_libraries(const struct job_kind *kind, struct job *job,
 			     struct error *err)
 {
-	struct image_manifest im = IMAGE_MANIFEST_INIT;
-	int r;
+	int r = digest_prepare(err);
 
-	/* The JSON library seeds its tables with the first object it makes;
-	 * this one is no manifest. */
-	if (image_manifest_parse("{}", 2, &im, NULL) == 0)
-		image_manifest_release(&im);
-	r = digest_prepare(err);
 	if (r == 0 && kind->needs_openpgp)
 		r = openpgp_open(&job->pgp, err);
 	return r;

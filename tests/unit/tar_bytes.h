@@ -25,6 +25,7 @@ struct tar_entry {
 	const char *data;
 	const char *size; /* instead of the data's; 12 bytes as is */
 	const char *uid;  /* octal text, default 0 */
+	const char *mode; /* octal text */
 	const char *major, *minor;
 	size_t data_len; /* 0 = strlen(data) */
 };
@@ -49,7 +50,10 @@ static inline void tar_add(struct strbuf *sb, const struct tar_entry *e)
 	unsigned int sum = 0;
 
 	tar_field(h, 100, e->name);
-	tar_field(h + 100, 8, e->type == '5' ? "0000755" : "0000644");
+	tar_field(h + 100, 8,
+		  e->mode	   ? e->mode
+		  : e->type == '5' ? "0000755"
+				   : "0000644");
 	tar_field(h + 108, 8, e->uid ? e->uid : "0000000");
 	tar_field(h + 116, 8, "0000000");
 	(void)snprintf(number, sizeof(number), "%011zo", len);

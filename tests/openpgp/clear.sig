@@ -1,0 +1,15 @@
+-----BEGIN PGP SIGNED MESSAGE-----
+Hash: SHA512
+
+the bytes of an image
+-----BEGIN PGP SIGNATURE-----
+
+iQFEBAEBCgAuFiEEBD2ZPbCkxNM3caCipdludwueom0FAl4L4QAQHHJzYUBleGFt
+cGxlLmNvbQAKCRCl2W53C56ibf+PCAClhoODULtxe1atpOHjJC26XWlpEQzvRZqr
+Mi85IgaJwMsR/NZYGk4zC63PnpsCC7qfnXk6UxozDfqb22EmagBXY/SwOqZ1hypA
+32KcnEpDJCr6ST9heM1SP6hZrQEmp1OsfkN47LF6GUUCtWEGpmfxKkrIefvJZWrg
+MQZmfVt8dbX13DdCazOGyfUqR9o3ujtIT06u2tR6mcHjKl410cmN+mhEzu/LbhTo
+t6xRVMi6Ojg8Roys3rltQnzwZRhjzPdVj7/3OvdJgbmPIpNAZwsL1xgYu4E4mnRw
+dkWKzxBZGBuqrXlhx5F9U5p4bsee6+P+oD3E3Va1mqrqQ6dCID3z
+=K+us
+-----END PGP SIGNATURE-----
