@@ -27,6 +27,8 @@
 /* An app that listens nowhere is ready when it has lived this long. */
 #define ALIVE_MS 1000
 #define DEFAULT_READY_MS 30000
+/* Annotation of an image. */
+#define DRAIN_SIGNAL "rkt.io/update/drain-signal"
 
 struct update {
 	struct pod *pod;
@@ -316,6 +318,27 @@ static const struct generation_ops old_ops = {
 	.ended = on_old_ended,
 };
 
+/* The signal a server wants to hear when it is to finish what it has begun,
+ * as its image says; SIGTERM if it does not. */
+static int drain_signal(const struct generation *old)
+{
+	const char *name =
+		name_values_get(&old->image.annotations, DRAIN_SIGNAL);
+
+	for (int sig = 1; name && sig < 32; sig++) {
+		const char *abbrev = sigabbrev_np(sig);
+
+		if (abbrev && strncmp(name, "SIG", 3) == 0 &&
+		    strcmp(name + 3, abbrev) == 0)
+			return sig;
+	}
+	if (name)
+		log_warning("app %s: " DRAIN_SIGNAL " %s is no signal, using "
+			    "SIGTERM",
+			    old->app->name, name);
+	return SIGTERM;
+}
+
 /* From here on the old one's connections queue in what we hold. */
 static void stop_old(struct update *u)
 {
@@ -329,7 +352,7 @@ static void stop_old(struct update *u)
 	u->old->ops = &old_ops;
 	u->old->data = u;
 	u->old_stopped = true;
-	generation_stop(u->old, SIGTERM, u->stop_ms);
+	generation_stop(u->old, drain_signal(u->old), u->stop_ms);
 }
 
 static void on_next_held(struct generation *next)
