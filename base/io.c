@@ -137,6 +137,14 @@ int write_file_at(int dirfd, const char *name, mode_t mode, const void *data,
 	return replace_file(dirfd, name, mode, data, len, false, err);
 }
 
+int write_new_file_at(int dirfd, const char *name, mode_t mode,
+		      const void *data, size_t len, struct error *err)
+{
+	int r = write_temp(dirfd, name, mode, data, len, false);
+
+	return r < 0 ? error_sys(err, -r, "write %s", name) : 0;
+}
+
 int write_string_at(int dirfd, const char *name, mode_t mode, const char *s,
 		    struct error *err)
 {

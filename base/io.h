@@ -33,6 +33,10 @@ int write_file_at(int dirfd, const char *name, mode_t mode, const void *data,
 int write_string_at(int dirfd, const char *name, mode_t mode, const char *s,
 		    struct error *err);
 
+/* The same without the rename: for a file nobody reads before it is whole. */
+int write_new_file_at(int dirfd, const char *name, mode_t mode,
+		      const void *data, size_t len, struct error *err);
+
 /* write_file_at() with fsync of the file and of its directory. */
 int atomic_file_write(int dirfd, const char *name, mode_t mode,
 		      const void *data, size_t len, struct error *err);

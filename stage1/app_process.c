@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -214,6 +215,8 @@ static int reset_signals(struct child *c, struct error *err)
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return error_sys(err, errno, "unblock signals");
 	(void)umask(022);
+	/* stage1's own is for its barrier; this is the kernel's default. */
+	(void)prctl(PR_SET_TIMERSLACK, 50000, 0, 0, 0);
 	return 0;
 }
 
@@ -325,21 +328,35 @@ static int wait_prepared(int ours, struct error *err)
 	return error_set(err, ECHILD, "the process died while starting");
 }
 
-/* The child installs its filter within microseconds of PREPARED. */
+/*
+ * The child installs its filter within a fraction of a millisecond and can
+ * tell nobody: looked for often at first, then seldom.
+ */
+static void wait_a_little(unsigned int round)
+{
+	struct timespec pause = {.tv_nsec = round < 100 ? 10000 : 1000000};
+
+	if (round < 20)
+		(void)sched_yield();
+	else
+		(void)nanosleep(&pause, NULL);
+}
+
 static int fetch_listener(struct app_process *p, struct error *err)
 {
 	struct pollfd dead = {.fd = p->pidfd, .events = POLLIN};
-	int waited_ms = 0, number, code, fd;
+	unsigned int round = 0;
+	int number, code, fd;
 
 	while (!(number = atomic_load(&p->barrier->listener))) {
 		if (app_process_exec_failed(p, &code))
 			return error_sys(err, code,
 					 "install the system call filter");
-		if (poll(&dead, 1, waited_ms ? 1 : 0) > 0 ||
-		    waited_ms++ > BARRIER_TIMEOUT_MS)
+		if (poll(&dead, 1, 0) > 0 || round > BARRIER_TIMEOUT_MS)
 			return error_set(err, ECHILD,
 					 "the process died while installing "
 					 "its system call filter");
+		wait_a_little(round++);
 	}
 	fd = pidfd_getfd(p->pidfd, number - 1, 0);
 	if (fd < 0)
@@ -348,7 +365,6 @@ static int fetch_listener(struct app_process *p, struct error *err)
 	return 0;
 }
 
-/* Only while the process cannot end: its number is surely still its own. */
 static int open_mntns(struct app_process *p, struct error *err)
 {
 	char path[64];

@@ -34,11 +34,8 @@ static const struct {
 	const char *name;
 	mode_t mode;
 } dirs[] = {
-	{"pts", 0755},
-	{"shm", 0755},
-	{"net", 0755},
-	{"mqueue", 0755},
-	{DEVICES_VOLUME_DIR, 0755},
+	{"pts", 0755},		{"shm", 0755},
+	{"net", 0755},		{DEVICES_VOLUME_DIR, 0755},
 	{DEVICES_COVER_DIR, 0},
 };
 

@@ -443,7 +443,8 @@ int generation_release(struct generation *g, struct error *err)
 
 	assert(g->state == GENERATION_HELD);
 	(void)snprintf(text, sizeof(text), "%d", (int)g->main.pid);
-	r = write_string_at(g->dirfd, GENERATION_PID_FILE, 0644, text, err);
+	r = write_new_file_at(g->dirfd, GENERATION_PID_FILE, 0644, text,
+			      strlen(text), err);
 	if (r < 0)
 		return r;
 	r = app_process_release(&g->main, err);

@@ -268,9 +268,6 @@ static int attach_dev(const struct rootfs *r, struct error *err)
 	if (ret == 0)
 		ret = attach_clone(r, r->shared->pts, "dev/pts", err);
 	if (ret == 0)
-		ret = attach_new(r, "mqueue", "dev/mqueue", NO_SUID_DEV_EXEC,
-				 err);
-	if (ret == 0)
 		ret = attach_console(r, err);
 	return ret;
 }

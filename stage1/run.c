@@ -38,7 +38,8 @@ static int harden(struct pod *pod, struct error *err)
 	(void)sigfillset(&all);
 	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
 		return error_sys(err, errno, "block signals");
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0) < 0)
 		return error_sys(err, errno, "make stage1 unreadable");
 	(void)umask(022);
 	return 0;
@@ -50,8 +51,8 @@ static int save_options(struct pod *pod, struct error *err)
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 
 	json_strv_write(&pod->run_args, &text);
-	return write_file_at(pod->dirfd, POD_RUNTIME_CONFIG_FILE, 0640,
-			     text.buf, text.len, err);
+	return write_new_file_at(pod->dirfd, POD_RUNTIME_CONFIG_FILE, 0640,
+				 text.buf, text.len, err);
 }
 
 static int recover(struct pod *pod, struct error *err)
@@ -93,8 +94,8 @@ static int open_cgroup(struct pod *pod, struct error *err)
 	cgroup_dirs(pod->cgroup, &dirs);
 	for (size_t i = 0; i < dirs.n; i++)
 		strbuf_addf(&text, "%s\n", dirs.v[i]);
-	r = write_file_at(pod->dirfd, POD_CGROUP_FILE, 0644, text.buf, text.len,
-			  err);
+	r = write_new_file_at(pod->dirfd, POD_CGROUP_FILE, 0644, text.buf,
+			      text.len, err);
 	if (r == 0)
 		r = pod_limits_make(&pod->manifest, &limits, &ignored, err);
 	if (r == 0)

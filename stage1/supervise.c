@@ -30,7 +30,7 @@ static void touch_status(struct pod_app *app, const char *suffix)
 		xasprintf(POD_STATUS_DIR "/%s-%s", app->name, suffix);
 	struct error err = ERROR_INIT;
 
-	if (write_string_at(app->pod->dirfd, name, 0644, "", &err) < 0)
+	if (write_new_file_at(app->pod->dirfd, name, 0644, "", 0, &err) < 0)
 		log_failure(&err, NULL);
 }
 
