@@ -51,6 +51,14 @@ struct tree_driver {
 extern const struct tree_driver tree_driver_extract;
 
 /*
+ * ID with its dependencies as `rootfs` in the empty directory WORK (which may
+ * lie outside the store; a `manifest` may come along).  Needs root; nothing
+ * is synced.
+ */
+int tree_render(const struct treestore *ts, const struct image_id *id, int work,
+		struct error *err);
+
+/*
  * The rootfs of ID as an O_PATH directory descriptor in *ret_fd, rendered
  * first if need be.  One openat() when it is rendered.
  */

@@ -122,9 +122,8 @@ static int apply_plan(const struct treestore *ts, const struct render_set *set,
 	return r;
 }
 
-/* ID's root file system as WORK/rootfs. */
-static int render(const struct treestore *ts, const struct image_id *id,
-		  int work, struct error *err)
+int tree_render(const struct treestore *ts, const struct image_id *id, int work,
+		struct error *err)
 {
 	cleanup_render_set struct render_set set = RENDER_SET_INIT;
 	cleanup_render_plan struct render_plan plan = RENDER_PLAN_INIT;
@@ -177,7 +176,7 @@ static int render_locked(const struct treestore *ts, const struct image_id *id,
 	work = make_work(ts, name, err);
 	if (work < 0)
 		return work;
-	r = render(ts, id, work, err);
+	r = tree_render(ts, id, work, err);
 	if (r >= 0)
 		r = publish(ts, id, work, name, err);
 	if (r < 0)
@@ -233,7 +232,7 @@ static int compare_again(const struct treestore *ts, const struct image_id *id,
 	cleanup_fd int stored = -EBADF;
 	int r;
 
-	r = render(ts, id, work, err);
+	r = tree_render(ts, id, work, err);
 	if (r < 0)
 		return r;
 	fresh = openat(work, "rootfs", OPEN_DIR);

@@ -212,3 +212,52 @@ example.com/b:1.0.0" ]
 	run rkt image verify example.com/top
 	expect_status 0
 }
+
+@test "export gives the stored bytes" {
+	local a
+	a=$(fetch "$F/a1.aci")
+	run rkt image export example.com/a "$D/out.aci"
+	expect_status 0
+	cmp "$D/out.aci" <(gzip -dc "$F/a1.aci")
+	run rkt image export "$a" "$D/out.aci"
+	expect_status 254
+	expect_output "output ACI file exists (try --overwrite)"
+	echo old >"$D/out.aci"
+	run rkt image export --overwrite "$a" "$D/out.aci"
+	expect_status 0
+	cmp "$D/out.aci" <(gzip -dc "$F/a1.aci")
+	run rkt image export "$a" "$D/none/out.aci"
+	expect_status 254
+	[ "$(find "$D" -maxdepth 1 -name '*.tmp')" = "" ]
+}
+
+@test "extract and render" {
+	mkdir -p "$D/top/rootfs/etc"
+	echo top >"$D/top/rootfs/etc/greeting"
+	image_tree "$D/top" example.com/top 1.0.0 \
+		'.dependencies=[{imageName:"example.com/a"}]'
+	fetch "$F/a1.aci" "$D/top.aci" >/dev/null
+	run rkt image extract example.com/top "$D/x"
+	expect_status 0
+	[ "$(cat "$D/x/rootfs/etc/greeting")" = top ]
+	[ ! -e "$D/x/rootfs/inside" ]
+	jq -e '.name == "example.com/top"' "$D/x/manifest"
+	run rkt image render example.com/top "$D/x"
+	expect_status 254
+	expect_output "output directory exists (try --overwrite)"
+	run rkt image render --overwrite --rootfs-only example.com/top "$D/x"
+	expect_status 0
+	[ "$(cat "$D/x/etc/greeting")" = top ]
+	cmp "$D/x/inside" "$INSIDE"
+	[ ! -e "$D/x/manifest" ]
+	run rkt image render example.com/top "$D/y"
+	expect_status 0
+	[ -x "$D/y/rootfs/inside" ]
+	jq -e '.name == "example.com/top"' "$D/y/manifest"
+	run rkt image extract example.com/top /
+	expect_status 254
+	: >"$D/file"
+	run rkt image extract --overwrite example.com/top "$D/file"
+	expect_status 254
+	[ "$(find "$D" -maxdepth 1 -name '*.tmp')" = "" ]
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/image.h"
+#include "cmd/rkt/images.h"
+
+struct opts {
+	bool overwrite;
+};
+
+static const struct option_row rows[] = {
+	{.name = "overwrite",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct opts, overwrite),
+	 .help = "overwrite output ACI"},
+	{.name = NULL},
+};
+
+static int copy_to(int blob, const char *path, struct error *err)
+{
+	cleanup_fd int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	int r;
+
+	if (fd < 0)
+		return error_sys(err, errno, "create %s", path);
+	r = copy_fd(blob, fd);
+	if (r < 0)
+		return error_sys(err, -r, "write %s", path);
+	return 0;
+}
+
+/* Under another name first: a failed export leaves what was there. */
+static int write_out(int blob, const char *out, bool overwrite,
+		     struct error *err)
+{
+	cleanup_free char *temp = xasprintf("%s.%d.tmp", out, (int)getpid());
+	int r;
+
+	if (!overwrite && access(out, F_OK) == 0)
+		return error_set(err, EEXIST,
+				 "output ACI file exists (try --overwrite)");
+	r = copy_to(blob, temp, err);
+	if (r >= 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, out,
+				overwrite ? 0 : RENAME_NOREPLACE) < 0)
+		r = error_sys(err, errno, "write %s", out);
+	if (r < 0)
+		(void)unlink(temp);
+	return r;
+}
+
+static int export(const struct cmd_call *call, struct error *err)
+{
+	const struct opts *o = call->opts;
+	cleanup_images struct images im = {0};
+	cleanup_fd int blob = -EBADF;
+	struct image_id id;
+	int r;
+
+	r = images_open(call->rkt, 0, &im, err);
+	if (r >= 0)
+		r = image_find_stored(im.store, call->argv[0], &id, err);
+	if (r < 0)
+		return r;
+	blob = imagestore_open_blob(im.store, &id, err);
+	if (blob < 0)
+		return blob;
+	r = write_out(blob, call->argv[1], o->overwrite, err);
+	if (r >= 0)
+		imagestore_touch(im.store, &id);
+	return r;
+}
+
+static int run(struct cmd_call *call)
+{
+	struct error err = ERROR_INIT;
+
+	if (call->argc != 2)
+		return cmd_usage(call, NULL);
+	if (export(call, &err) < 0) {
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	return 0;
+}
+
+const struct command cmd_image_export = {
+	.name = "export",
+	.summary = "Export a stored image to an ACI file",
+	.usage = "IMAGE OUTPUT_ACI_FILE",
+	.description = "IMAGE should be a string referencing an image: either "
+		       "a hash or an image name. The file is not compressed.",
+	.options = rows,
+	.opts_size = sizeof(struct opts),
+	.run = run,
+};
