@@ -18,8 +18,12 @@ for source in "$@"; do
 	"$make" -s B=$out "CC=${CLANG:-clang}" SAN=address,undefined \
 		CFLAGS=-fsanitize=fuzzer-no-link "$out/fuzzer/$name"
 	mkdir -p "$out/corpus/$corpus"
+	case $corpus in
+	*manifest | isolator) dict=-dict=tests/fuzz/appc.dict ;;
+	*) dict= ;;
+	esac
 	"$out/fuzzer/$name" -max_total_time="$FUZZ_TIME" -timeout=10 \
 		-rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
-		-artifact_prefix="$out/$corpus-" -verbosity=0 \
+		-artifact_prefix="$out/$corpus-" -verbosity=0 $dict \
 		"$out/corpus/$corpus" "tests/fuzz/corpus/$corpus"
 done
