@@ -116,7 +116,6 @@ static int load_app(struct enter *e, struct error *err)
 	cleanup_free char *link = xasprintf(POD_APPSINFO_DIR "/%s", e->app);
 	cleanup_strbuf struct strbuf pod = STRBUF_INIT;
 	cleanup_strbuf struct strbuf app = STRBUF_INIT;
-	cleanup_strbuf struct strbuf image = STRBUF_INIT;
 	char target[512];
 	uint64_t number;
 	ssize_t n;
