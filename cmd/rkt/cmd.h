@@ -76,6 +76,8 @@ struct cmd_call {
 	struct option_set sets[2];
 };
 
+#define CMD_MORE_MAX 4
+
 struct command {
 	const char *name;
 	const char *summary;		  /* one line, for lists of commands */
@@ -83,7 +85,9 @@ struct command {
 	const char *description;	  /* may be NULL */
 	unsigned int flags;		  /* enum command_flags */
 	const struct option_row *options; /* may be NULL */
-	/* More rows for help, NULL-terminated; may be NULL. */
+	/* More rows, NULL-terminated; may be NULL.  Their offsets are from
+	 * the start of opts, except with CMD_OWN_FLAGS, where they are only
+	 * for help. */
 	const struct option_row *const *more_options;
 	size_t opts_size;
 	/* Sets defaults in call->opts before flags are read; may be NULL. */

@@ -138,6 +138,20 @@ static void take_command_words(int *argc, char **argv,
 	*argc = kept;
 }
 
+/* Applies the flag at ARGV; like option_apply(). */
+static int apply_flag(const struct cmd_call *call, char *const *argv,
+		      struct error *err)
+{
+	struct option_set sets[2 + CMD_MORE_MAX] = {call->sets[0],
+						    call->sets[1]};
+	size_t n = 2;
+
+	for (const struct option_row *const *more = call->command->more_options;
+	     more && *more && n < 2 + CMD_MORE_MAX; more++)
+		sets[n++] = (struct option_set){*more, call->opts};
+	return option_apply(sets, n, argv, err);
+}
+
 /* Reads the flags of call->argv and leaves the other words there. */
 static int read_flags(struct cmd_call *call, struct globals *globals,
 		      struct error *err)
@@ -167,7 +181,7 @@ static int read_flags(struct cmd_call *call, struct globals *globals,
 			i++;
 			continue;
 		}
-		r = option_apply(call->sets, 2, call->argv + i, err);
+		r = apply_flag(call, call->argv + i, err);
 		if (r < 0)
 			return r;
 		i += r;
