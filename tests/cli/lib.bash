@@ -54,7 +54,8 @@ teardown() {
 	teardown_test
 }
 
-# pods_destroy DATADIR: kill -9 what runs, then remove all pods with rkt gc.
+# pods_destroy DATADIR: kill -9 what runs, then remove all pods: rkt gc leaves
+# the named ones to rkt rm.
 pods_destroy() {
 	local pod pid
 	[ -d "$1/pods" ] || return 0
@@ -66,6 +67,10 @@ pods_destroy() {
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		"$RKT" --dir="$1" gc --grace-period=0s --expire-prepared=0s \
 			>/dev/null 2>&1 || true
+		for pod in "$1"/pods/{run,exited-garbage,prepared}/*; do
+			[ ! -d "$pod" ] || "$RKT" --dir="$1" rm "${pod##*/}" \
+				>/dev/null 2>&1 || true
+		done
 		pod=$(find "$1/pods" -mindepth 2 -maxdepth 2 | head -1)
 		[ -n "$pod" ] || return 0
 		sleep 0.2
