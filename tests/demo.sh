@@ -40,6 +40,7 @@ cleanup() {
 		for pid in "$work"/data/pods/run/*/pid; do
 			[ -e "$pid" ] && kill -9 "$(cat "$pid")"
 		done
+		rkt status --wait=5s "$NAME"
 		rkt rm "$NAME"
 		rkt gc --grace-period=0s
 	fi >/dev/null 2>&1
@@ -80,7 +81,7 @@ show() {
 # The same for tables.
 show_table() {
 	printf '  $ %s\n' "$*"
-	"$@" | column -t -s $'\t' -o '  ' | sed 's/^/    /'
+	"$@" | tr -s '\t' | column -t -s $'\t' -o '  ' | sed 's/^/    /'
 }
 
 fail() {
