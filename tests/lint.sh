@@ -22,6 +22,8 @@ for off in clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling 
 	bugprone-assignment-in-if-condition bugprone-narrowing-conversions \
 	bugprone-implicit-widening-of-multiplication-result \
 	bugprone-macro-parentheses bugprone-branch-clone \
+	bugprone-suspicious-string-compare bugprone-sizeof-expression \
+	clang-analyzer-security.insecureAPI.strcpy \
 	bugprone-signal-handler; do
 	checks=$checks,-$off
 done
