@@ -19,7 +19,8 @@ list() {
 	find /sys/fs/cgroup -type d -path '*/rkt/*' -printf 'cgroup %p\n' \
 		2>/dev/null || true
 	find /run/netns -mindepth 1 -printf 'netns %p\n' 2>/dev/null || true
-	find /run/rkt -mindepth 1 -printf 'run %p %s bytes\n' 2>/dev/null || true
+	# The seccomp cache is kept: one file a filter, by content.
+	find /run/rkt -mindepth 1 ! -path '/run/rkt/seccomp*' -printf 'run %p %s bytes\n' 2>/dev/null || true
 	# host-local keeps its lock and the last address it gave for good.
 	find /var/lib/cni -type f ! -name lock ! -name 'last_reserved_ip*' \
 		-printf 'lease %p\n' 2>/dev/null || true
