@@ -10,8 +10,9 @@
  *
  * FILE has one command a line: NAME, a tab, a mount namespace to enter or
  * "-", a tab, the words.  "%i" in a word becomes a number used only once.
- * A result is one line: NAME, tab, then median p10 p90 min in milliseconds
- * and failures; for parallel and sequence commands per second and failures.
+ * A result is one line: NAME, tab, then median p10 p90 min in milliseconds,
+ * failures and the median of the processor time in milliseconds; for parallel
+ * and sequence commands per second and failures.
  */
 #include <err.h>
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,7 +35,8 @@ struct command {
 	char *name;
 	int mntns; /* or -1 */
 	char *words[WORDS_MAX + 1];
-	double *ms; /* one a round */
+	double *ms;	/* one a round */
+	double *cpu_ms; /* user and system time of all it reaped */
 	size_t failed;
 };
 
@@ -69,7 +72,8 @@ static void command_parse(struct command *c, char *line, size_t rounds)
 	if (!n)
 		errx(1, "%s has no command", c->name);
 	c->ms = calloc(rounds, sizeof(*c->ms));
-	if (!c->ms)
+	c->cpu_ms = calloc(rounds, sizeof(*c->cpu_ms));
+	if (!c->ms || !c->cpu_ms)
 		err(1, "memory");
 }
 
@@ -129,22 +133,25 @@ static pid_t command_start(const struct command *c, unsigned long serial)
 	return pid;
 }
 
-static int wait_failed(pid_t pid)
+static int wait_failed(pid_t pid, double *cpu_ms)
 {
+	struct rusage u;
 	int status;
 
-	while (waitpid(pid, &status, 0) < 0)
+	while (wait4(pid, &status, 0, &u) < 0)
 		if (errno != EINTR)
 			err(1, "wait");
+	*cpu_ms = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 +
+		  (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
 	return !WIFEXITED(status) || WEXITSTATUS(status);
 }
 
-static double run_once(struct race *r, struct command *c)
+static double run_once(struct race *r, struct command *c, double *cpu_ms)
 {
 	double start = now_ms();
 	pid_t pid = command_start(c, ++r->serial);
 
-	c->failed += (size_t)wait_failed(pid);
+	c->failed += (size_t)wait_failed(pid, cpu_ms);
 	return now_ms() - start;
 }
 
@@ -159,10 +166,14 @@ static void race_rounds(struct race *r)
 {
 	/* One lap for the page cache. */
 	for (size_t i = 0; i < r->n; i++)
-		run_once(r, &r->commands[i]);
-	for (size_t round = 0; round < r->rounds; round++)
-		for (size_t i = 0; i < r->n; i++)
-			r->commands[i].ms[round] = run_once(r, &r->commands[i]);
+		run_once(r, &r->commands[i], r->commands[i].cpu_ms);
+	for (size_t round = 0; round < r->rounds; round++) {
+		for (size_t i = 0; i < r->n; i++) {
+			struct command *c = &r->commands[i];
+
+			c->ms[round] = run_once(r, c, c->cpu_ms + round);
+		}
+	}
 	for (size_t i = 0; i < r->n; i++) {
 		struct command *c = &r->commands[i];
 		size_t n = r->rounds;
@@ -182,7 +193,7 @@ static double run_parallel(struct race *r, struct command *c)
 	for (size_t i = 0; i < r->rounds; i++)
 		pids[i] = command_start(c, ++r->serial);
 	for (size_t i = 0; i < r->rounds; i++)
-		c->failed += (size_t)wait_failed(pids[i]);
+		c->failed += (size_t)wait_failed(pids[i], c->cpu_ms);
 	return now_ms() - start;
 }
 
@@ -191,7 +202,7 @@ static double run_sequence(struct race *r, struct command *c)
 	double start = now_ms();
 
 	for (size_t i = 0; i < r->rounds; i++)
-		run_once(r, c);
+		run_once(r, c, c->cpu_ms);
 	return now_ms() - start;
 }
 

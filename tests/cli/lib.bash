@@ -301,10 +301,11 @@ expect_value() {
 wait_for() {
 	local end=$((SECONDS + $1))
 	shift
-	until "$@"; do
+	until "$@" >/dev/null 2>&1; do
 		if [ "$SECONDS" -ge "$end" ]; then
 			echo "still failing: $*"
-			return 1
+			"$@" # so that its messages are seen
+			return
 		fi
 		sleep 0.05
 	done
