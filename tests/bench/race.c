@@ -179,9 +179,10 @@ static void race_rounds(struct race *r)
 		size_t n = r->rounds;
 
 		qsort(c->ms, n, sizeof(*c->ms), cmp_double);
-		printf("%s\t%.2f\t%.2f\t%.2f\t%.2f\t%zu\n", c->name,
+		qsort(c->cpu_ms, n, sizeof(*c->cpu_ms), cmp_double);
+		printf("%s\t%.2f\t%.2f\t%.2f\t%.2f\t%zu\t%.2f\n", c->name,
 		       c->ms[n / 2], c->ms[n / 10], c->ms[n * 9 / 10], c->ms[0],
-		       c->failed);
+		       c->failed, c->cpu_ms[n / 2]);
 	}
 }
 
