@@ -406,6 +406,9 @@ static int start(const struct app_process_request *req, struct app_process *p,
 	if (p->pid == 0)
 		child_main(req, p->barrier, theirs);
 	fd_close(&theirs);
+	r = req->meanwhile ? req->meanwhile(req->data, p->pid, err) : 0;
+	if (r < 0)
+		return r;
 	r = wait_prepared(ours, err);
 	p->pod_pid = atomic_load(&p->barrier->pod_pid);
 	if (r < 0)

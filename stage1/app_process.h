@@ -46,6 +46,10 @@ struct app_process_request {
 	int stdio[3];	/* become the child's; -EBADF = /dev/null of the app */
 	bool own_stdio; /* fchown() the pipes to the app's user */
 	bool tty;	/* stdio[0] becomes the controlling terminal */
+	/* Called in the parent while the child prepares itself, or NULL: for
+	 * what only has to be done before it executes. */
+	int (*meanwhile)(void *data, pid_t pid, struct error *err);
+	void *data;
 };
 
 struct app_barrier; /* memory shared with the child */

@@ -74,25 +74,51 @@ static int load(struct generation *g, struct error *err)
 static int make_leaf(struct generation *g, struct strv *ignored,
 		     struct error *err)
 {
-	struct pod *pod = g->app->pod;
 	cleanup_free char *name = xasprintf("%s.%u", g->app->name, g->number);
+
+	return cgroup_leaf_make(g->app->pod->cgroup, name, &g->plan.limits,
+				&g->leaf, ignored, err);
+}
+
+static int apply_device_rules(struct generation *g, struct strv *ignored,
+			      struct error *err)
+{
 	cleanup_free struct device_rule *rules = NULL;
 	size_t n = device_policy_closed_n;
-	int r;
 
-	r = cgroup_leaf_make(pod->cgroup, name, &g->plan.limits, &g->leaf,
-			     ignored, err);
-	if (r < 0)
-		return r;
-	if (pod->options.insecure.insecure_paths)
-		return 0;
 	rules = xcalloc(n + g->rootfs.n_rules, sizeof(*rules));
 	memcpy(rules, device_policy_closed, n * sizeof(*rules));
 	if (g->rootfs.n_rules)
 		memcpy(rules + n, g->rootfs.rules,
 		       g->rootfs.n_rules * sizeof(*rules));
-	return device_policy_apply(pod->cgroup, &g->leaf, rules,
+	return device_policy_apply(g->app->pod->cgroup, &g->leaf, rules,
 				   n + g->rootfs.n_rules, ignored, err);
+}
+
+/*
+ * Closes the leaf's devices while its first process builds its root: the
+ * kernel takes half a millisecond to compile the rules.  Where only the v1
+ * controller can do it, the process is already there and has to be moved.
+ */
+static int close_devices(void *data, pid_t pid, struct error *err)
+{
+	struct generation *g = data;
+	struct pod *pod = g->app->pod;
+	cleanup_strv struct strv ignored = STRV_INIT;
+	char text[16];
+	int r;
+
+	if (g->has_device_policy || pod->options.insecure.insecure_paths)
+		return 0;
+	g->has_device_policy = true;
+	r = apply_device_rules(g, &ignored, err);
+	pod_note_ignored(pod, g->app->name, &ignored);
+	if (r < 0 || !g->leaf.v1_devices)
+		return r;
+	(void)snprintf(text, sizeof(text), "%d", (int)pid);
+	r = write_full(g->leaf.v1_tasks[CGROUP_DEVICES], text, strlen(text));
+	return r < 0 ? error_sys(err, -r, "enter the devices control group")
+		     : 0;
 }
 
 static int make_filter(struct generation *g, bool notify,
@@ -193,6 +219,8 @@ static void request_init(struct generation *g,
 		.listener = true,
 		.stdio = {-EBADF, -EBADF, -EBADF},
 		.own_stdio = true,
+		.meanwhile = close_devices,
+		.data = g,
 	};
 }
 

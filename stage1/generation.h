@@ -64,6 +64,7 @@ struct generation {
 	struct app_plan plan;
 	struct rootfs rootfs;
 	struct cgroup_leaf leaf;
+	bool has_device_policy;
 	struct sock_fprog filter;	  /* with the notify rule */
 	struct sock_fprog handler_filter; /* without; made when needed */
 

@@ -26,6 +26,10 @@
 /* What nobody owns and nothing may be done with: the overflow uid. */
 #define POD_INIT_UID 65534
 
+/* No errno has such a low byte, so no struct error begins with one. */
+#define NAMESPACES "\xf1"
+#define READY "\xf2"
+
 /* Below the host's /proc, but of the network namespace we are in. */
 static int apply_sysctls(const struct strv *sysctls, struct error *err)
 {
@@ -127,6 +131,13 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return error_sys(err, errno, "tie pod init to stage1");
+	/* Takes longer than all other namespaces together, and stage1 has
+	 * something to do meanwhile. */
+	if (!plan->host_net && unshare(CLONE_NEWNET) < 0)
+		return error_sys(err, errno, "create the network namespace");
+	r = write_full(ready, NAMESPACES, 1);
+	if (r < 0)
+		return error_sys(err, -r, "report to stage1");
 	(void)setsid();
 	(void)prctl(PR_SET_NAME, "pod-init", 0, 0, 0);
 	if (sethostname(plan->hostname, strlen(plan->hostname)) < 0)
@@ -182,7 +193,7 @@ pod_init_child(const struct pod_init_plan *plan, int ready)
 	}
 	/* stage1 may have died before PDEATHSIG was set; then nobody reads,
 	 * and nobody would ever kill us. */
-	if (write_full(ready, "R", 1) < 0)
+	if (write_full(ready, READY, 1) < 0)
 		_exit(1);
 	(void)close(ready);
 	reap_forever();
@@ -196,8 +207,7 @@ int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 	int pidfd = -EBADF, fds[2];
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_NEWPID | CLONE_NEWNS |
-			 CLONE_NEWUTS | (plan->host_ipc ? 0 : CLONE_NEWIPC) |
-			 (plan->host_net ? 0 : CLONE_NEWNET),
+			 CLONE_NEWUTS | (plan->host_ipc ? 0 : CLONE_NEWIPC),
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
@@ -223,23 +233,55 @@ int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 	return 0;
 }
 
+/* Reads BYTE, or the error pod init sends instead. */
+static int wait_byte(struct pod_init *init, char byte, struct error *err)
+{
+	union {
+		char byte;
+		struct error err;
+	} message;
+	ssize_t n = read_full(init->ready, &message.byte, 1);
+
+	if (n == 1 && message.byte == byte)
+		return 0;
+	if (n == 1)
+		n += read_full(init->ready, &message.byte + 1,
+			       sizeof(message) - 1);
+	if (n != (ssize_t)sizeof(message))
+		return error_set(err, ECHILD, "pod init died while starting");
+	if (err)
+		*err = message.err;
+	return error_wrap(err, -message.err.code, "start pod init");
+}
+
+int pod_init_wait_namespaces(struct pod_init *init, struct error *err)
+{
+	int r;
+
+	if (init->has_namespaces)
+		return 0;
+	r = wait_byte(init, NAMESPACES[0], err);
+	init->has_namespaces = r == 0;
+	return r;
+}
+
 int pod_init_wait_ready(struct pod_init *init, struct error *err)
 {
-	struct error child_err;
-	ssize_t n;
+	int r;
 
 	if (init->ready < 0)
 		return 0;
-	n = read_full(init->ready, &child_err, sizeof(child_err));
+	r = pod_init_wait_namespaces(init, err);
+	if (r == 0)
+		r = wait_byte(init, READY[0], err);
 	fd_close(&init->ready);
-	if (n == 1)
-		return 0;
-	if (n == (ssize_t)sizeof(child_err)) {
-		if (err)
-			*err = child_err;
-		return error_wrap(err, -child_err.code, "start pod init");
-	}
-	return error_set(err, ECHILD, "pod init died while starting");
+	return r;
+}
+
+void pod_init_doom(struct pod_init *init)
+{
+	if (init->pidfd >= 0)
+		(void)sys_pidfd_send_signal(init->pidfd, SIGKILL);
 }
 
 void pod_init_kill(struct pod_init *init)
@@ -249,7 +291,7 @@ void pod_init_kill(struct pod_init *init)
 	fd_close(&init->ready);
 	if (init->pidfd < 0)
 		return;
-	(void)sys_pidfd_send_signal(init->pidfd, SIGKILL);
+	pod_init_doom(init);
 	(void)process_wait(init->pidfd, &status);
 	fd_close(&init->pidfd);
 }

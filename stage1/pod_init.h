@@ -20,7 +20,10 @@ struct strv;
 struct pod_init {
 	int pidfd;
 	pid_t pid; /* host number */
-	int ready; /* pipe: one byte when hardened, a struct error if not */
+	/* Pipe: NAMESPACES when it has them all, READY when it is hardened,
+	 * a struct error instead of either. */
+	int ready;
+	bool has_namespaces;
 };
 
 #define POD_INIT_INIT                                                          \
@@ -35,14 +38,21 @@ struct pod_init_plan {
 	const struct strv *sysctls; /* "net/x/y=value" */
 };
 
-/* Starts pod init; returns before it is hardened. */
+/* Starts pod init; returns before it is hardened, and before its network
+ * namespace is there. */
 int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 		   struct error *err);
+
+/* Waits for that: must be called before any namespace is joined. */
+int pod_init_wait_namespaces(struct pod_init *init, struct error *err);
 
 /* Waits until it is: must be called before any app is let go. */
 int pod_init_wait_ready(struct pod_init *init, struct error *err);
 
-/* Kills it, and so everything in the pod; returns when all of it is gone. */
+/* Kills it, and so everything in the pod, without waiting for it. */
+void pod_init_doom(struct pod_init *init);
+
+/* The same; returns when all of it is gone. */
 void pod_init_kill(struct pod_init *init);
 
 #endif

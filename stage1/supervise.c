@@ -325,12 +325,16 @@ int supervise(struct pod *pod, struct error *err)
 	if (r == 0)
 		r = open_terminal(pod, err);
 	if (r == 0)
+		r = pod_init_wait_namespaces(&pod->init, err);
+	if (r == 0)
 		r = start_apps(pod, err);
 	if (r == 0) {
 		r = event_loop_run(&pod->loop);
 		if (r < 0)
 			(void)error_sys(err, -r, "wait for events");
 	}
+	/* It takes a while to die: the rest can be put away meanwhile. */
+	pod_init_doom(&pod->init);
 	release_apps(pod);
 	if (pod->console)
 		console_close(pod->console);
