@@ -229,6 +229,59 @@ static int open_image(const char *path, struct error *err)
 	return TAKE_FD(fd);
 }
 
+int image_check_stored(struct imagestore *store, const char *libexec_dir,
+		       const struct image_id *id, struct error *err)
+{
+	cleanup_fetch_image struct fetch_image image = {0};
+	cleanup_fd int fd = imagestore_open_blob(store, id, err);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = fetch_import(libexec_dir, fd, -1, NULL, &image, err);
+	if (r < 0)
+		return r;
+	if (strcmp(image.id, id->text) != 0)
+		return error_set(err, EBADMSG,
+				 "the stored image %.*s holds other bytes: "
+				 "remove it with \"rkt image rm\" and fetch it "
+				 "again",
+				 IMAGE_ID_FULL_LEN, id->text);
+	return 0;
+}
+
+/*
+ * What an unsigned image's bytes made of their parser is not to be vouched
+ * for by a signature that comes later: tar and tree are checked by processes
+ * that never saw another image.
+ */
+static int check_unsigned(struct image_fetcher *f, const struct image_id *id,
+			  struct error *err)
+{
+	const struct treestore ts = {f->store, f->libexec_dir};
+	cleanup_image_row struct image_row row = {0};
+	struct error why = ERROR_INIT;
+	struct image_id found;
+	int r;
+
+	if (imagestore_find_id(f->store, id->text, &found, NULL) < 0)
+		return 0;
+	r = imagestore_get(f->store, id, &row, err);
+	if ((r < 0 && r != -ENOENT) || (r >= 0 && row.signer[0]))
+		return r;
+	log_debug("checking image %s, stored without signature", id->text);
+	r = image_check_stored(f->store, f->libexec_dir, id, err);
+	if (r < 0 || geteuid() != 0)
+		return r;
+	r = treestore_check(&ts, id, &why);
+	if (r == -ENOENT || r >= 0)
+		return 0;
+	return error_set(err, -r,
+			 "the rendered image %.*s is not what it was made of: "
+			 "%s (mend it with \"rkt image verify\")",
+			 IMAGE_ID_FULL_LEN, id->text, why.msg);
+}
+
 static int commit(struct image_fetcher *f, const char *path, int blob_fd,
 		  const struct fetch_image *image, const char *signer,
 		  struct image_id *ret, struct error *err)
@@ -246,6 +299,8 @@ static int commit(struct image_fetcher *f, const char *path, int blob_fd,
 	int r;
 
 	r = image_id_parse(image->id, &im.id, err);
+	if (r >= 0 && signer)
+		r = check_unsigned(f, &im.id, err);
 	if (r >= 0)
 		r = imagestore_commit(f->store, &im, err);
 	if (r < 0)

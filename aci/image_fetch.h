@@ -73,6 +73,13 @@ int image_fetch(struct image_fetcher *f, const char *arg, const char *signature,
 int image_find_stored(struct imagestore *store, const char *arg,
 		      struct image_id *ret, struct error *err);
 
+/*
+ * Reads the stored tar again, in a process of its own.  -EBADMSG if it has
+ * not the digest it is stored under.
+ */
+int image_check_stored(struct imagestore *store, const char *libexec_dir,
+		       const struct image_id *id, struct error *err);
+
 /* The values of --pull-policy; anything else is -EINVAL. */
 int pull_policy_parse(const char *s, enum pull_policy *ret, struct error *err);
 

@@ -342,6 +342,15 @@ int imagestore_open_blob(struct imagestore *store, const struct image_id *id,
 	return fd;
 }
 
+int imagestore_get(struct imagestore *store, const struct image_id *id,
+		   struct image_row *ret, struct error *err)
+{
+	struct imagedb *db;
+	int r = imagestore_db(store, false, &db, err);
+
+	return r < 0 ? r : imagedb_get(db, id->text, ret, err);
+}
+
 void imagestore_touch(struct imagestore *store, const struct image_id *id)
 {
 	char name[STORE_NAME_MAX];
@@ -425,17 +434,13 @@ static int link_file(const struct imagestore *store, int fd, const char *dir,
 	return r < 0 ? r : store_sync_dir(store, dir, err);
 }
 
-static int store_manifest(struct imagestore *store,
-			  const struct image_import *im, struct error *err)
+static int link_manifest(struct imagestore *store,
+			 const struct image_import *im, const char *name,
+			 struct error *err)
 {
-	cleanup_fd int fd = -EBADF;
-	char name[STORE_NAME_MAX];
+	cleanup_fd int fd = imagestore_new_file(store, err);
 	int r;
 
-	(void)manifest_name(im->id.text, name);
-	if (faccessat(store->dirfd, name, F_OK, 0) == 0)
-		return 0;
-	fd = imagestore_new_file(store, err);
 	if (fd < 0)
 		return fd;
 	r = write_full(fd, im->manifest, im->manifest_len);
@@ -443,6 +448,32 @@ static int store_manifest(struct imagestore *store,
 		return error_sys(err, r < 0 ? -r : errno,
 				 "write manifest of %s", im->id.text);
 	return link_file(store, fd, "manifest", name, err);
+}
+
+/*
+ * The manifest in force goes to TEXT.  What an unsigned image's parser says
+ * never replaces what is stored; a signed image's does.
+ */
+static int store_manifest(struct imagestore *store,
+			  const struct image_import *im, struct strbuf *text,
+			  struct error *err)
+{
+	char name[STORE_NAME_MAX];
+	int r = 0;
+
+	(void)manifest_name(im->id.text, name);
+	if (faccessat(store->dirfd, name, F_OK, 0) < 0)
+		r = link_manifest(store, im, name, err);
+	if (r >= 0)
+		r = imagestore_read_manifest(store, &im->id, text, err);
+	if (r < 0 || !im->signer ||
+	    (text->len == im->manifest_len &&
+	     memcmp(text->buf, im->manifest, text->len) == 0))
+		return r;
+	strbuf_reset(text);
+	strbuf_add(text, im->manifest, im->manifest_len);
+	return atomic_file_write(store->dirfd, name, 0640, text->buf, text->len,
+				 err);
 }
 
 static int store_blob(struct imagestore *store, const struct image_import *im,
@@ -493,14 +524,14 @@ static void replace(char **p, const char *s)
 }
 
 static int store_row(struct imagestore *store, const struct image_import *im,
-		     struct error *err)
+		     const struct strbuf *manifest, struct error *err)
 {
 	cleanup_image_row struct image_row row = {0};
 	struct imagedb *db;
 	struct timespec now;
 	int r;
 
-	r = image_row_make(&im->id, im->manifest, im->manifest_len, &row, err);
+	r = image_row_make(&im->id, manifest->buf, manifest->len, &row, err);
 	if (r < 0)
 		return r;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
@@ -521,13 +552,14 @@ static int store_row(struct imagestore *store, const struct image_import *im,
 int imagestore_commit(struct imagestore *store, const struct image_import *im,
 		      struct error *err)
 {
+	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
 	int r;
 
-	r = store_manifest(store, im, err);
+	r = store_manifest(store, im, &manifest, err);
 	if (r >= 0)
 		r = store_blob(store, im, err);
 	if (r >= 0)
-		r = store_row(store, im, err);
+		r = store_row(store, im, &manifest, err);
 	if (r >= 0)
 		imagestore_touch(store, &im->id);
 	return r;

@@ -87,6 +87,9 @@ int imagestore_read_manifest(struct imagestore *store,
 /* The tar, read-only; the caller closes it. */
 int imagestore_open_blob(struct imagestore *store, const struct image_id *id,
 			 struct error *err);
+/* What the table says of it; -ENOENT without message if nothing. */
+int imagestore_get(struct imagestore *store, const struct image_id *id,
+		   struct image_row *ret, struct error *err);
 /* Notes that the image was used now.  Failure is not worth a word. */
 void imagestore_touch(struct imagestore *store, const struct image_id *id);
 
@@ -109,7 +112,10 @@ struct image_import {
 	bool latest;
 };
 
-/* Makes the import durable; storing what is stored refreshes its row. */
+/*
+ * Makes the import durable; storing what is stored refreshes its row.  A
+ * manifest that is there already counts more than that of an unsigned image.
+ */
 int imagestore_commit(struct imagestore *store, const struct image_import *im,
 		      struct error *err);
 

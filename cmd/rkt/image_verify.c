@@ -1,36 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "aci/fetch_client.h"
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/images.h"
-
-/* The stored tar still has the digest it is stored under. */
-static int verify_blob(struct images *im, const struct image_id *id,
-		       struct error *err)
-{
-	cleanup_fetch_image struct fetch_image image = {0};
-	cleanup_fd int fd = imagestore_open_blob(im->store, id, err);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = fetch_import(im->trees.libexec_dir, fd, -1, NULL, &image, err);
-	if (r < 0)
-		return r;
-	if (strcmp(image.id, id->text) != 0)
-		return error_set(err, EBADMSG,
-				 "the stored image has the digest %.*s: remove "
-				 "it and fetch it again",
-				 IMAGE_ID_FULL_LEN, image.id);
-	return 0;
-}
 
 /* A damaged tree is made anew: pods that run keep the old one open. */
 static int rebuild(struct images *im, const char *arg,
@@ -54,7 +30,8 @@ static int verify(struct images *im, const char *arg, struct error *err)
 
 	r = image_find_stored(im->store, arg, &id, err);
 	if (r >= 0)
-		r = verify_blob(im, &id, err);
+		r = image_check_stored(im->store, im->trees.libexec_dir, &id,
+				       err);
 	if (r < 0)
 		return r;
 	r = treestore_check(&im->trees, &id, &why);

@@ -184,6 +184,33 @@ nothing_stored() {
 	[ "$stderr" = "image: warning: image signature verification has been disabled" ]
 }
 
+@test "a signature does not vouch for what came without one" {
+	run_rkt fetch "$F/a.aci"
+	expect_status 0
+	trust good example.com
+	run rkt --debug fetch "$F/a.aci" --signature="$F/a.good"
+	expect_status 0
+	expect_output "stored without signature"
+	run rkt --debug fetch "$F/a.aci" --signature="$F/a.good"
+	expect_no_output "stored without signature"
+	# As if the unsigned image had taken over its parser.
+	rkt image rm example.com/a
+	run_rkt fetch "$F/a.aci"
+	echo evil >"$(echo "$D"/data/cas/tree/*)/rootfs/etc/greeting"
+	run rkt fetch "$F/a.aci" --signature="$F/a.good"
+	expect_status 254
+	expect_output "/etc/greeting differs"
+	rkt image rm example.com/a
+	run_rkt fetch "$F/a.aci" "$F/b.aci"
+	gzip -dc "$F/b.aci" >"$D/b.tar"
+	chmod u+w "$D"/data/cas/blob/*
+	cp "$D/b.tar" "$D/data/cas/blob/sha512-$(gzip -dc "$F/a.aci" |
+		sha512sum | cut -d' ' -f1).tar"
+	run rkt fetch "$F/a.aci" --signature="$F/a.good"
+	expect_status 254
+	expect_output "holds other bytes"
+}
+
 @test "names and policies" {
 	run_rkt fetch "$F/a.aci"
 	expect_status 0
