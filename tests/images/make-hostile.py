@@ -4,7 +4,8 @@
 
 make-hostile.py DIR        should-fail-*.aci (small) and should-fail.txt, the
                            table of what is said about each: NAME<TAB>TEXT
-make-hostile.py --big DIR  only those too big or too slow to keep
+make-hostile.py --big DIR [NAME...]
+                           only those too big or too slow to keep
 
 The same bytes every time; run it again after adding a case.  Python's
 standard library only.
@@ -400,15 +401,18 @@ case('many-entries', 'more than 2000000 entries', b'', many_entries, big=True)
 def main():
     args = sys.argv[1:]
     big = args[:1] == ['--big']
-    if len(args) != 1 + big or args[-1].startswith('-'):
+    if big:
+        args.pop(0)
+    if not args or args[0].startswith('-') or len(args) > 1 and not big:
         sys.exit(__doc__)
-    cases = BIG if big else SMALL
+    cases = [c for c in (BIG if big else SMALL)
+             if not args[1:] or c[0] in args[1:]]
     for name, _, tar, pack in cases:
-        with open(os.path.join(args[-1], f'should-fail-{name}.aci'),
+        with open(os.path.join(args[0], f'should-fail-{name}.aci'),
                   'wb') as f:
             f.write(pack(tar))
     table = 'should-fail-big.txt' if big else 'should-fail.txt'
-    with open(os.path.join(args[-1], table), 'w') as f:
+    with open(os.path.join(args[0], table), 'w') as f:
         f.writelines(f'{name}\t{says}\n' for name, says, _, _ in cases)
 
 
