@@ -72,6 +72,26 @@ static int value_set(const struct option_row *row, void *target,
 	return 0;
 }
 
+static int letter_apply(const struct option_set *sets, size_t n,
+			const char *arg, struct error *err)
+{
+	for (size_t i = 0; arg[2] == '\0' && i < n; i++) {
+		const struct option_row *row = sets[i].rows;
+
+		for (; row && row->name; row++) {
+			int r;
+
+			if (row->letter != arg[1])
+				continue;
+			r = value_set(row, (char *)sets[i].target + row->offset,
+				      row->implied, err);
+			return r < 0 ? r : 1;
+		}
+	}
+	return error_set(err, EINVAL, "unknown shorthand flag: '%c' in %s",
+			 arg[1], arg);
+}
+
 int option_apply(const struct option_set *sets, size_t n, char *const *argv,
 		 struct error *err)
 {
@@ -86,9 +106,7 @@ int option_apply(const struct option_set *sets, size_t n, char *const *argv,
 	int r;
 
 	if (strncmp(arg, "--", 2) != 0)
-		return error_set(err, EINVAL,
-				 "unknown shorthand flag: '%c' in %s", arg[1],
-				 arg);
+		return letter_apply(sets, n, arg, err);
 	name = arg + 2;
 	len = strcspn(name, "=");
 	row = option_find(sets, n, name, len, &set);
@@ -127,7 +145,11 @@ static void row_help(const struct option_row *row, struct strbuf *sb)
 	const char *shown = row->shown ? row->shown : shown_by_kind[row->kind];
 	const char *quote = row->kind == OPTION_STRING ? "\"" : "";
 
-	strbuf_addf(sb, "      --%s%s=%s%s%s%s\t%s\n", row->name,
+	if (row->letter)
+		strbuf_addf(sb, "  -%c, ", row->letter);
+	else
+		strbuf_addstr(sb, "      ");
+	strbuf_addf(sb, "--%s%s=%s%s%s%s\t%s\n", row->name,
 		    row->implied ? "[" : "", quote, shown, quote,
 		    row->implied ? "]" : "", row->help);
 }

@@ -3,8 +3,9 @@
 #define BASE_OPTION_H
 
 /*
- * Command line options as tables: long flags only, `--name=value` or
- * `--name value`; a row with an implied value takes a value only after "=".
+ * Command line options as tables: long flags, `--name=value` or
+ * `--name value`; a row with an implied value takes a value only after "=",
+ * and may have a one-letter form ("-f") that means just that value.
  * A row says where its value goes (an offset into a struct of the caller's)
  * and how help shows it, so parsing and help cannot differ.
  */
@@ -44,6 +45,7 @@ struct option_row {
 	const char *help;
 	const char *shown;   /* default as help shows it; NULL: by kind */
 	const char *implied; /* value of a bare --name; NULL: needs one */
+	char letter;	     /* 'f': "-f" is a bare --name; 0 = none */
 	unsigned int flags;
 	option_parse_fn parse; /* OPTION_CALL */
 	long tag;	       /* for row->parse */

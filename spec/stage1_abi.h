@@ -24,9 +24,9 @@
 #define POD_READY_LINK "supervisor-status" /* -> "ready" once apps run */
 #define POD_NETNS_FILE "netns"		   /* path of the bound netns */
 #define POD_NET_INFO_FILE "net-info.json"
-#define POD_RUN_ARGS_FILE "run-args"	   /* JSON: arguments of the last run */
-#define POD_RESOLV_CONF_FILE "resolv.conf" /* --dns-conf-mode=resolv=stage0 */
-#define POD_HOSTS_FILE "hosts"		   /* --dns-conf-mode=hosts=stage0 */
+#define POD_RESOLV_CONF_FILE                                                   \
+	"rkt-resolv.conf"	       /* --dns-conf-mode=resolv=stage0 */
+#define POD_HOSTS_FILE "rkt-hosts"     /* --dns-conf-mode=hosts=stage0 */
 #define POD_CGROUP_FILE "cgroup"       /* absolute directories, one a line */
 #define POD_ISOLATORS_FILE "isolators" /* "APP: NAME: REASON" lines */
 #define POD_JOURNAL_FILE "update.journal"

@@ -181,6 +181,9 @@ int pod_info_load(const struct pod *pod, struct pod_info *ret,
 	for (size_t i = 0; i < info.manifest.n_apps; i++)
 		load_app(pod, info.state, &info.manifest.apps[i],
 			 &info.apps[i]);
+	/* The pid file goes when the pod ends. */
+	for (size_t i = 0; !info.started_ns && i < info.manifest.n_apps; i++)
+		info.started_ns = info.apps[i].started_ns;
 	*ret = info;
 	info = (struct pod_info)POD_INFO_INIT;
 	return 0;

@@ -19,13 +19,11 @@
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "spec/json_read.h"
-#include "spec/json_write.h"
 #include "spec/pod_manifest.h"
 #include "spec/stage1_abi.h"
 #include "stage0/entrypoint.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
-#include "stage0/pod_files.h"
 
 #define READY 'R'
 #define FAILED 'E'
@@ -66,23 +64,26 @@ void pod_run_args_make(const struct pod_run_options *o, struct strv *ret)
 			strv_push(ret, flags[i].name);
 }
 
-int pod_run_args_save(int poddir_fd, const struct strv *args, struct error *err)
+static bool is_of_one_start(const char *arg)
 {
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-
-	json_strv_write(args, &text);
-	(void)unlinkat(poddir_fd, POD_RUN_ARGS_FILE, 0);
-	return pod_file_new(poddir_fd, POD_RUN_ARGS_FILE, 0640, text.buf,
-			    text.len, err);
+	return strcmp(arg, "--debug") == 0 ||
+	       strncmp(arg, "--ready-fd=", 11) == 0;
 }
 
 int pod_run_args_load(int poddir_fd, struct strv *ret, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	int r = read_file_at(poddir_fd, POD_RUN_ARGS_FILE, MANIFEST_MAX, &text,
-			     err);
+	cleanup_strv struct strv args = STRV_INIT;
+	int r = read_file_at(poddir_fd, POD_RUNTIME_CONFIG_FILE, MANIFEST_MAX,
+			     &text, err);
 
-	return r < 0 ? r : json_strv_parse(text.buf, text.len, ret, err);
+	if (r == 0)
+		r = json_strv_parse(text.buf, text.len, &args, err);
+	/* The last one is the UUID. */
+	for (size_t i = 0; r == 0 && i + 1 < args.n; i++)
+		if (!is_of_one_start(args.v[i]))
+			strv_push(ret, args.v[i]);
+	return r;
 }
 
 /* --- trees -----------------------------------------------------------------

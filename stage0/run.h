@@ -34,9 +34,8 @@ struct pod_run_options {
 /* Its arguments, without program, UUID and those of one start alone: pure. */
 void pod_run_args_make(const struct pod_run_options *o, struct strv *ret);
 
-/* The arguments are kept in the pod: `rkt start` runs it the same way. */
-int pod_run_args_save(int poddir_fd, const struct strv *args,
-		      struct error *err);
+/* The arguments of the pod's last run, which stage1 keeps in the pod, less
+ * those of one start alone: `rkt start` runs it the same way. */
 int pod_run_args_load(int poddir_fd, struct strv *ret, struct error *err);
 
 /* The root file systems to hand to stage1. */

@@ -163,9 +163,9 @@ int launch_make(const struct cmd_call *call, const struct launch_opts *o,
 int launch_save(const struct pod *pod, const struct launch *l,
 		struct error *err)
 {
-	int r = pod_run_args_save(pod->fd, &l->args, err);
+	int r = 0;
 
-	if (r == 0 && l->dns.resolv)
+	if (l->dns.resolv)
 		r = write_string_at(pod->fd, POD_RESOLV_CONF_FILE, 0644,
 				    l->dns.resolv, err);
 	if (r == 0 && l->dns.hosts)

@@ -15,13 +15,30 @@
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/globals.h"
 
-/* clang-format off: one a line */
+/* One a line. */
+/* clang-format off */
 static const struct command *const commands[] = {
-	&cmd_cat_manifest, &cmd_fetch,	  &cmd_gc,    &cmd_help_command,
-	&cmd_history,	   &cmd_image,	  &cmd_list,  &cmd_prepare,
-	&cmd_rm,	   &cmd_rollback, &cmd_run,   &cmd_run_prepared,
-	&cmd_start,	   &cmd_status,	  &cmd_trust, &cmd_update,
-	&cmd_version,	   NULL,
+	&cmd_cat_manifest,
+	&cmd_enter,
+	&cmd_fetch,
+	&cmd_gc,
+	&cmd_help_command,
+	&cmd_history,
+	&cmd_image,
+	&cmd_list,
+	&cmd_logs,
+	&cmd_prepare,
+	&cmd_rm,
+	&cmd_rollback,
+	&cmd_run,
+	&cmd_run_prepared,
+	&cmd_start,
+	&cmd_status,
+	&cmd_stop,
+	&cmd_trust,
+	&cmd_update,
+	&cmd_version,
+	NULL,
 };
 /* clang-format on */
 

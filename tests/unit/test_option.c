@@ -37,6 +37,7 @@ static const struct option_row rows[] = {
 	{.name = "wait",
 	 .kind = OPTION_DURATION,
 	 .implied = "-1s",
+	 .letter = 'w',
 	 .offset = offsetof(struct opts, wait),
 	 .help = "how long"},
 	{.name = NULL},
@@ -63,6 +64,8 @@ Test(option, apply)
 		 "invalid argument \"3x\" for --n: invalid syntax"},
 		{"--wait", "10s", 1, NULL},
 		{"--wait=10s", NULL, 1, NULL},
+		{"-w", "10s", 1, NULL},
+		{"-wx", "10s", -EINVAL, "unknown shorthand flag: 'w' in -wx"},
 		{"-x", NULL, -EINVAL, "unknown shorthand flag: 'x' in -x"},
 	};
 
@@ -109,5 +112,5 @@ Test(option, help)
 	cr_expect_str_eq(sb.buf, "      --full[=false]\tall of it\n"
 				 "      --list=\tseveral\n"
 				 "      --name=\"\"\ta name\n"
-				 "      --wait[=0s]\thow long\n");
+				 "  -w, --wait[=0s]\thow long\n");
 }
