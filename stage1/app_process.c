@@ -389,16 +389,25 @@ static int hold_at_barrier(struct app_process *p, struct error *err)
 	return open_mntns(p, err);
 }
 
+void app_process_wait_exec(struct app_process *process)
+{
+	struct pollfd fds = {.fd = process->exec_fd, .events = POLLIN};
+
+	/* The other end is close-on-exec and ends with the process, too. */
+	if (process->exec_fd >= 0)
+		(void)poll(&fds, 1, BARRIER_TIMEOUT_MS);
+	fd_close(&process->exec_fd);
+}
+
 static int start(const struct app_process_request *req, struct app_process *p,
 		 struct error *err)
 {
-	cleanup_fd int ours = -EBADF;
 	cleanup_fd int theirs = -EBADF;
 	int fds[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return error_sys(err, errno, "create a socket pair");
-	ours = fds[0];
+	p->exec_fd = fds[0];
 	theirs = fds[1];
 	p->pid = clone_into_pod(req, &p->pidfd, err);
 	if (p->pid < 0)
@@ -409,7 +418,7 @@ static int start(const struct app_process_request *req, struct app_process *p,
 	r = req->meanwhile ? req->meanwhile(req->data, p->pid, err) : 0;
 	if (r < 0)
 		return r;
-	r = wait_prepared(ours, err);
+	r = wait_prepared(p->exec_fd, err);
 	p->pod_pid = atomic_load(&p->barrier->pod_pid);
 	if (r < 0)
 		return r;
@@ -418,8 +427,10 @@ static int start(const struct app_process_request *req, struct app_process *p,
 		return r < 0 ? r : hold_at_barrier(p, err);
 	}
 	r = open_mntns(p, err);
-	if (r == 0 && write_full(ours, "G", 1) < 0)
+	if (r == 0 && write_full(p->exec_fd, "G", 1) < 0)
 		r = error_set(err, ECHILD, "the process died while starting");
+	if (r == 0)
+		app_process_wait_exec(p);
 	return r;
 }
 
@@ -469,6 +480,7 @@ void app_process_close(struct app_process *process)
 	fd_close(&process->pidfd);
 	fd_close(&process->listener);
 	fd_close(&process->mntns);
+	fd_close(&process->exec_fd);
 	if (process->barrier)
 		(void)munmap(process->barrier, sizeof(*process->barrier));
 	process->barrier = NULL;

@@ -62,22 +62,27 @@ struct app_process {
 	int mntns;     /* its mount namespace, to join later */
 	struct app_barrier *barrier;
 	uint64_t held; /* id of the notification that is the barrier */
+	int exec_fd;   /* at its end once the program executes */
 };
 
 #define APP_PROCESS_INIT                                                       \
 	{                                                                      \
-		.pidfd = -EBADF, .listener = -EBADF, .mntns = -EBADF           \
+		.pidfd = -EBADF, .listener = -EBADF, .mntns = -EBADF,          \
+		.exec_fd = -EBADF                                              \
 	}
 
 /*
  * Starts the process and returns when it stands at the barrier (listener) or
- * is about to execute.  What went wrong in the child is the error here.
+ * executes its program.  What went wrong in the child is the error here.
  */
 int app_process_start(const struct app_process_request *req,
 		      struct app_process *ret, struct error *err);
 
 /* Lets a process at the barrier execute. */
 int app_process_release(struct app_process *process, struct error *err);
+
+/* Waits until a released process executes its program (or has died). */
+void app_process_wait_exec(struct app_process *process);
 
 /* True if the process has died because execve failed: *ret_errno is why. */
 bool app_process_exec_failed(const struct app_process *process, int *ret_errno);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,13 +32,18 @@
 #include "spec/pod_manifest.h"
 #include "spec/stage1_abi.h"
 #include "stage1/app_process.h"
+#include "stage1/caps.h"
 #include "stage1/cgroup.h"
 #include "stage1/console.h"
+#include "stage1/device_policy.h"
 #include "stage1/event.h"
 #include "stage1/gc.h"
 #include "stage1/options.h"
 #include "stage1/plan.h"
 #include "stage1/seccomp.h"
+
+/* How long tracing apps may take to stand still. */
+#define FREEZE_MS 1000
 
 struct enter {
 	pid_t init_pid;
@@ -52,6 +58,7 @@ struct enter {
 	struct runtime_app runtime_app;
 	struct app_plan plan;
 	struct cgroup_leaf leaf;
+	struct cgroup *cgroup; /* NULL: leaf is the app's own */
 	struct sock_fprog filter;
 	int init_pidfd;
 	int own_pidns;
@@ -294,8 +301,79 @@ static int watch(struct enter *e, struct error *err)
 	return 0;
 }
 
+/* Leaves of the apps that may trace others; RET has room for all apps. */
+static size_t open_tracers(struct enter *e, struct cgroup_leaf *ret)
+{
+	cleanup_strv struct strv dirs = STRV_INIT;
+	size_t n = 0;
+
+	if (cgroup_file_read(e->dirfd, &dirs, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < e->manifest.n_apps; i++) {
+		const char *name = e->manifest.apps[i].name;
+		cleanup_free char *link =
+			xasprintf(POD_APPSINFO_DIR "/%s", name);
+		cleanup_free char *leaf = NULL;
+		struct app_plan plan = APP_PLAN_INIT;
+		char target[512] = "";
+
+		if (app_plan_make(&e->manifest, &e->manifest.apps[i],
+				  &e->options.insecure, &plan, NULL) < 0)
+			continue;
+		if (plan.caps & CAPS_BIT(CAP_SYS_PTRACE) &&
+		    readlinkat(e->dirfd, link, target, sizeof(target) - 1) >
+			    0) {
+			leaf = xasprintf("%s.%s", name, path_base(target));
+			ret[n] = (struct cgroup_leaf)CGROUP_LEAF_INIT;
+			if (cgroup_leaf_open(&dirs, leaf, &ret[n], NULL) == 0)
+				n++;
+		}
+		app_plan_release(&plan);
+	}
+	return n;
+}
+
+/*
+ * An app that may trace others stands still until the command executes: up
+ * to then its process has more than the app (CVE-2016-9962).  A frozen leaf
+ * cannot be entered, so the command gets one beside it, with the same limits
+ * and device policy.
+ */
+static int open_own_leaf(struct enter *e, struct error *err)
+{
+	cleanup_strv struct strv ignored = STRV_INIT;
+	cleanup_free char *name =
+		xasprintf("%s.%u-enter-%d", e->app, e->number, (int)getpid());
+	int r;
+
+	cgroup_leaf_release(&e->leaf);
+	e->leaf = (struct cgroup_leaf)CGROUP_LEAF_INIT;
+	r = cgroup_open(e->options.uuid, &e->cgroup, err);
+	if (r == 0)
+		r = cgroup_leaf_make(e->cgroup, name, &e->plan.limits, &e->leaf,
+				     &ignored, err);
+	if (r == 0 && !e->options.insecure.insecure_paths)
+		r = device_policy_apply(e->cgroup, &e->leaf,
+					device_policy_closed,
+					device_policy_closed_n, &ignored, err);
+	return r;
+}
+
+static void set_frozen(struct cgroup_leaf *tracers, size_t n, bool frozen)
+{
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < n; i++)
+		if (cgroup_leaf_freeze(&tracers[i], frozen, FREEZE_MS, &err) <
+		    0)
+			log_failure(&err, NULL);
+}
+
 static int start(struct enter *e, struct error *err)
 {
+	struct cgroup_leaf tracers[POD_APPS_MAX];
+	size_t n = open_tracers(e, tracers);
+
 	struct app_process_request request = {
 		.plan = &e->plan,
 		.exec = &e->command,
@@ -314,7 +392,13 @@ static int start(struct enter *e, struct error *err)
 	if (e->has_console)
 		for (int i = 0; i < 3; i++)
 			request.stdio[i] = console_slave(&e->console);
-	r = app_process_start(&request, &e->process, err);
+	r = n ? open_own_leaf(e, err) : 0;
+	set_frozen(tracers, n, true);
+	if (r == 0)
+		r = app_process_start(&request, &e->process, err);
+	set_frozen(tracers, n, false);
+	for (size_t i = 0; i < n; i++)
+		cgroup_leaf_release(&tracers[i]);
 	return r < 0 ? r : watch(e, err);
 }
 
@@ -326,6 +410,10 @@ static int wait_for_command(struct enter *e, struct error *err)
 	(void)process_wait(e->process.pidfd, &status);
 	if (e->has_console)
 		console_close(&e->console);
+	if (e->cgroup) {
+		(void)cgroup_leaf_kill(&e->leaf, NULL);
+		(void)cgroup_leaf_remove(e->cgroup, &e->leaf, NULL);
+	}
 	if (app_process_exec_failed(&e->process, &code))
 		return error_sys(err, code, "execute %s", e->command.v[0]);
 	return process_exit_code(status);

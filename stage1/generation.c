@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +23,13 @@
 #include "base/strbuf.h"
 #include "base/syscalls.h"
 #include "spec/stage1_abi.h"
+#include "stage1/caps.h"
 #include "stage1/console.h"
 #include "stage1/exec_lookup.h"
 #include "stage1/seccomp.h"
+
+/* How long tracing apps may take to stand still. */
+#define FREEZE_MS 1000
 
 /* --- making one ------------------------------------------------------------
  */
@@ -198,6 +203,44 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 	return 0;
 }
 
+/* --- who must not watch ------------------------------------------------------
+ */
+
+/*
+ * Between clone and execve a process of ours has more than any app may have,
+ * and an app with CAP_SYS_PTRACE could take it over there (CVE-2016-9962):
+ * such apps stand still meanwhile.
+ */
+static bool freeze_tracers(struct pod *pod, bool frozen)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < pod->n_apps; i++) {
+		const struct generation *g = pod->apps[i].current;
+		struct error err = ERROR_INIT;
+
+		if (!g || g->state != GENERATION_RUNNING ||
+		    !generation_can_trace(g) || g->leaf.dirfd < 0)
+			continue;
+		any = true;
+		if (cgroup_leaf_freeze(&g->leaf, frozen, FREEZE_MS, &err) < 0)
+			log_failure(&err, g->app->name);
+	}
+	return any;
+}
+
+static void thaw_tracers(struct generation *g)
+{
+	if (g->has_frozen)
+		(void)freeze_tracers(g->app->pod, false);
+	g->has_frozen = false;
+}
+
+bool generation_can_trace(const struct generation *g)
+{
+	return g->plan.caps & CAPS_BIT(CAP_SYS_PTRACE);
+}
+
 /* --- processes -------------------------------------------------------------
  */
 
@@ -263,8 +306,12 @@ static int start_process(struct generation *g,
 		request->stdio[1] = fds[0];
 		request->stdio[2] = fds[1];
 	}
-	if (r == 0)
+	if (r == 0) {
+		g->has_frozen = freeze_tracers(g->app->pod, true);
 		r = app_process_start(request, process, err);
+	}
+	if (r < 0 || !request->listener)
+		thaw_tracers(g);
 	fd_close(&fds[0]);
 	fd_close(&fds[1]);
 	if (r < 0)
@@ -476,6 +523,10 @@ int generation_release(struct generation *g, struct error *err)
 	if (r < 0)
 		return r;
 	r = app_process_release(&g->main, err);
+	if (g->has_frozen)
+		app_process_wait_exec(&g->main);
+	thaw_tracers(g);
+	fd_close(&g->main.exec_fd);
 	if (r < 0)
 		return error_wrap(err, r, "app %s", g->app->name);
 	g->state = GENERATION_RUNNING;
@@ -535,6 +586,7 @@ void generation_free(struct generation *g)
 	if (g->listener_source.fd >= 0)
 		unwatch(g, &g->listener_source);
 	end_process(g, &g->main, &g->main_source);
+	thaw_tracers(g);
 	end_process(g, &g->handler, &g->handler_source);
 	output_stream_close(&g->out);
 	output_stream_close(&g->err);

@@ -77,6 +77,7 @@ struct generation {
 	struct output_stream out, err;
 	struct event_timer kill_timer;
 
+	bool has_frozen; /* tracing apps stand still because of us */
 	bool stop_sent;
 	int exit_code; /* valid in POST_STOP and ENDED */
 };
@@ -88,6 +89,10 @@ struct generation {
 int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 		   const struct generation_ops *ops, struct generation **ret,
 		   struct error *err);
+
+/* An app that may trace others (CAP_SYS_PTRACE): nothing may be started in
+ * the pod while it runs unhindered. */
+bool generation_can_trace(const struct generation *g);
 
 /* Runs pre-start, then brings the main process to the barrier. */
 int generation_start(struct generation *g, struct error *err);

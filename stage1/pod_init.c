@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/process.h"
+#include "base/strbuf.h"
 #include "base/strv.h"
 #include "base/syscalls.h"
 #include "stage1/caps.h"
@@ -105,6 +107,33 @@ static int enter_own_root(struct error *err)
 	return mounts_pivot(root, err);
 }
 
+/*
+ * Arguments and environment are the host's: paths, and whatever root has in
+ * its environment.  Field 48 of proc_pid_stat(5) is where they start, 51
+ * where they end.
+ */
+static int wipe_arguments(struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	unsigned long at[4] = {0};
+	char *field;
+	int r;
+
+	r = read_file_at(AT_FDCWD, "/proc/self/stat", 4096, &text, err);
+	if (r < 0)
+		return r;
+	/* The second field may hold anything up to the last ')'. */
+	field = strrchr(text.buf, ')');
+	for (int i = 2; field && i <= 51; i++) {
+		if (i >= 48)
+			at[i - 48] = strtoul(field, NULL, 10);
+		field = strchr(field + 1, ' ');
+	}
+	if (at[0] && at[3] > at[0])
+		memset((void *)at[0], 0, at[3] - at[0]);
+	return 0;
+}
+
 static int drop_everything(struct error *err)
 {
 	int r = caps_drop_bounding(0, err);
@@ -152,7 +181,9 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 		if (r < 0)
 			return r;
 	}
-	r = enter_own_root(err);
+	r = wipe_arguments(err);
+	if (r == 0)
+		r = enter_own_root(err);
 	if (r < 0)
 		return r;
 	r = close_all_from(0, &ready, 1);

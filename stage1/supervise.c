@@ -277,6 +277,21 @@ static int announce(struct pod *pod, struct error *err)
 	return 0;
 }
 
+static int release_apps_that(struct pod *pod, bool can_trace, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < pod->n_apps && r == 0; i++) {
+		struct generation *g = pod->apps[i].current;
+
+		if (generation_can_trace(g) != can_trace)
+			continue;
+		touch_status(&pod->apps[i], "started");
+		r = generation_release(g, err);
+	}
+	return r;
+}
+
 /* Every app stands at its barrier: the pod begins. */
 static void let_go(struct pod *pod)
 {
@@ -286,10 +301,11 @@ static void let_go(struct pod *pod)
 	r = pod_init_wait_ready(&pod->init, &err);
 	if (r == 0)
 		r = announce(pod, &err);
-	for (size_t i = 0; i < pod->n_apps && r == 0; i++) {
-		touch_status(&pod->apps[i], "started");
-		r = generation_release(pod->apps[i].current, &err);
-	}
+	/* Those that could trace the others at their barriers come last. */
+	if (r == 0)
+		r = release_apps_that(pod, false, &err);
+	if (r == 0)
+		r = release_apps_that(pod, true, &err);
 	if (r < 0) {
 		log_failure(&err, NULL);
 		pod->has_failed = true;

@@ -391,8 +391,13 @@ static const struct generation_ops next_ops = {
 
 /* Two writers of one volume must not run at once: then pre-start waits for
  * the old one's end, too. */
-static bool must_stop_first(const struct generation *next)
+static bool must_stop_first(const struct update *u)
 {
+	const struct generation *next = u->next;
+
+	/* It could take over the new one at its barrier. */
+	if (generation_can_trace(u->old))
+		return true;
 	if (next->plan.pre_start.n == 0)
 		return false;
 	for (size_t i = 0; i < next->plan.n_mounts; i++)
@@ -495,7 +500,7 @@ int update_start(struct pod *pod, const struct control_request *request,
 	}
 	u->next->data = u;
 	enter_state(u, UPDATE_STAGED, "the new root is ready");
-	if (must_stop_first(u->next))
+	if (must_stop_first(u))
 		stop_old(u);
 	else
 		start_next(u);

@@ -109,6 +109,42 @@ static void hunt_trace(struct hunt *h, const char *pid)
 	}
 }
 
+/*
+ * The pod's init may be looked at by who has CAP_SYS_PTRACE, and nothing in
+ * it may be worth it: its root holds /proc alone, it has no capability, and
+ * its executable cannot be written.
+ */
+static void hunt_init(struct hunt *h)
+{
+	DIR *d = opendir("/proc/1/root/");
+	char line[128];
+	struct dirent *e;
+	FILE *f;
+
+	while (d && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
+		    strcmp(e->d_name, "proc"))
+			hunt_found(h, HUNT_ROOT, e->d_name, "init's root");
+	if (d)
+		closedir(d);
+	f = fopen("/proc/1/status", "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "Cap", 3) &&
+		    strpbrk(line + 7, "123456789abcdef"))
+			hunt_found(h, HUNT_PTRACE, line, "init's capabilities");
+	if (f)
+		fclose(f);
+	hunt_fds(h, "1");
+	for (int flags = 0; flags < 2; flags++) {
+		int fd = open("/proc/1/exe", flags ? O_RDWR : O_WRONLY);
+
+		if (fd < 0)
+			continue;
+		hunt_found(h, HUNT_EXE_WRITE, "1", "writable exe");
+		close(fd);
+	}
+}
+
 static void hunt_once(struct hunt *h)
 {
 	DIR *d = opendir("/proc");
@@ -121,6 +157,10 @@ static void hunt_once(struct hunt *h)
 		    number(e->d_name) == getpid())
 			continue;
 		h->tries++;
+		if (!strcmp(e->d_name, "1")) {
+			hunt_init(h);
+			continue;
+		}
 		hunt_links(h, e->d_name);
 		hunt_fds(h, e->d_name);
 		hunt_trace(h, e->d_name);
