@@ -2,11 +2,14 @@
 #include "stage1/rootfs.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -32,9 +35,89 @@
 /* --- shared by the apps of a pod -------------------------------------------
  */
 
+/* Can a detached mount be cloned (Linux 6.15)? */
+static bool can_clone_detached(int mnt)
+{
+	cleanup_fd int clone = mount_clone(mnt, false, 0, NULL);
+
+	return clone >= 0;
+}
+
+/* The holder: a namespace with an empty root, and MOUNTS stacked on it. */
+static int fill_holder(const struct pod_mounts *mounts)
+{
+	cleanup_fd int root = -EBADF;
+	int r = mounts_make_private(NULL);
+
+	if (r < 0)
+		return r;
+	root = mount_tmpfs("mode=0555,size=4k,nr_inodes=2",
+			   NO_SUID_DEV_EXEC | MOUNT_ATTR_RDONLY, NULL);
+	if (root < 0)
+		return root;
+	r = mount_attach(root, AT_FDCWD, "", NULL);
+	if (r == 0)
+		r = mounts_pivot(root, NULL);
+	if (r == 0)
+		r = mount_attach_fd(mounts->shm, root, "/", NULL);
+	if (r == 0)
+		r = mount_attach_fd(mounts->pts, mounts->shm, "/", NULL);
+	return r;
+}
+
+static int wait_holder(pid_t pid, struct error *err)
+{
+	siginfo_t info = {0};
+
+	while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0)
+		if (errno != EINTR)
+			return error_sys(err, errno, "wait for a process");
+	if (info.si_code == CLD_EXITED && info.si_status == 0)
+		return 0;
+	return error_set(err, info.si_status ? info.si_status : ECHILD,
+			 "make a mount namespace for the shared mounts: %s",
+			 strerror(info.si_status));
+}
+
+static int open_holder(struct pod_mounts *mounts, struct error *err)
+{
+	struct clone_args args = {
+		.flags = CLONE_NEWNS,
+		.exit_signal = SIGCHLD,
+	};
+	char path[64], c;
+	int fds[2];
+	pid_t pid;
+	int r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "create pipe");
+	pid = sys_clone3(&args);
+	if (pid == 0) {
+		(void)close(fds[1]);
+		r = fill_holder(mounts);
+		/* Until the parent has the namespace and closes its end. */
+		(void)read_full(fds[0], &c, 1);
+		_exit(-r);
+	}
+	(void)close(fds[0]);
+	if (pid > 0) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+		mounts->holder = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	(void)close(fds[1]);
+	if (pid < 0)
+		return error_sys(err, (int)-pid, "create a mount namespace");
+	r = wait_holder(pid, err);
+	if (r == 0 && mounts->holder < 0)
+		r = error_set(err, EIO, "open %s", path);
+	return r;
+}
+
 int pod_mounts_open(struct pod_mounts *ret, struct error *err)
 {
 	struct pod_mounts mounts = POD_MOUNTS_INIT;
+	int r = 0;
 
 	mounts.shm = mount_tmpfs("mode=1777", NO_SUID_DEV_EXEC, err);
 	if (mounts.shm < 0)
@@ -44,9 +127,11 @@ int pod_mounts_open(struct pod_mounts *ret, struct error *err)
 	mounts.pts =
 		mount_new("devpts", "newinstance,mode=0620,gid=5,ptmxmode=0666",
 			  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
-	if (mounts.pts < 0) {
-		int r = mounts.pts;
-
+	if (mounts.pts < 0)
+		r = mounts.pts;
+	else if (!can_clone_detached(mounts.shm))
+		r = open_holder(&mounts, err);
+	if (r < 0) {
 		pod_mounts_release(&mounts);
 		return r;
 	}
@@ -58,6 +143,49 @@ void pod_mounts_release(struct pod_mounts *mounts)
 {
 	fd_close(&mounts->shm);
 	fd_close(&mounts->pts);
+	fd_close(&mounts->holder);
+}
+
+static int clone_both(const struct pod_mounts *mounts, int *shm, int *pts,
+		      struct error *err)
+{
+	*shm = mount_clone(mounts->shm, false, 0, err);
+	if (*shm < 0)
+		return *shm;
+	*pts = mount_clone(mounts->pts, false, 0, err);
+	return *pts < 0 ? *pts : 0;
+}
+
+/* Joining a mount namespace sets root and working directory, so both have to
+ * be found again afterwards. */
+static int come_back(int mntns, int root, int cwd, struct error *err)
+{
+	if (setns(mntns, CLONE_NEWNS) < 0 || fchdir(root) < 0 ||
+	    chroot(".") < 0 || fchdir(cwd) < 0)
+		return error_sys(err, errno, "return to the mount namespace");
+	return 0;
+}
+
+/* Detached clones, for one app to attach. */
+static int pod_mounts_clone(const struct pod_mounts *mounts, int *shm, int *pts,
+			    struct error *err)
+{
+	cleanup_fd int mntns = -EBADF;
+	cleanup_fd int root = -EBADF;
+	cleanup_fd int cwd = -EBADF;
+	int r, back;
+
+	if (mounts->holder < 0)
+		return clone_both(mounts, shm, pts, err);
+	mntns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (mntns < 0 || root < 0 || cwd < 0 ||
+	    setns(mounts->holder, CLONE_NEWNS) < 0)
+		return error_sys(err, errno, "join the shared mounts");
+	r = clone_both(mounts, shm, pts, err);
+	back = come_back(mntns, root, cwd, r < 0 ? NULL : err);
+	return r < 0 ? r : back;
 }
 
 /* --- in stage1 -------------------------------------------------------------
@@ -155,6 +283,7 @@ int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
 		struct error *err)
 {
 	cleanup_fd int copy = -EBADF;
+	int ret;
 
 	copy = openat(generation_dirfd, GENERATION_ROOTFS_DIR,
 		      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -167,6 +296,9 @@ int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
 	r->dev = devices_open(err);
 	if (r->dev < 0)
 		return r->dev;
+	ret = pod_mounts_clone(r->shared, &r->shm, &r->pts, err);
+	if (ret < 0)
+		return ret;
 	return open_device_volumes(r, err);
 }
 
@@ -174,6 +306,8 @@ void rootfs_release(struct rootfs *r)
 {
 	fd_close(&r->tree);
 	fd_close(&r->dev);
+	fd_close(&r->shm);
+	fd_close(&r->pts);
 	free(r->rules);
 	r->rules = NULL;
 	r->n_rules = 0;
@@ -264,9 +398,9 @@ static int attach_dev(const struct rootfs *r, struct error *err)
 
 	ret = mount_attach(r->dev, r->tree, "dev", err);
 	if (ret == 0)
-		ret = attach_clone(r, r->shared->shm, "dev/shm", err);
+		ret = mount_attach(r->shm, r->tree, "dev/shm", err);
 	if (ret == 0)
-		ret = attach_clone(r, r->shared->pts, "dev/pts", err);
+		ret = mount_attach(r->pts, r->tree, "dev/pts", err);
 	if (ret == 0)
 		ret = attach_console(r, err);
 	return ret;

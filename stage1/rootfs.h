@@ -23,15 +23,20 @@
 struct app_plan;
 struct error;
 
-/* Mounts all apps of a pod share. */
+/*
+ * Mounts all apps of a pod share.  Before Linux 6.15 only a mount of the
+ * caller's own mount namespace can be cloned, no detached one: then these
+ * two are all there is in a namespace that exists for nothing else.
+ */
 struct pod_mounts {
-	int shm; /* detached tmpfs, for /dev/shm */
-	int pts; /* detached devpts, for /dev/pts */
+	int shm;    /* tmpfs, for /dev/shm */
+	int pts;    /* devpts, for /dev/pts */
+	int holder; /* that namespace; -EBADF: they are detached */
 };
 
 #define POD_MOUNTS_INIT                                                        \
 	{                                                                      \
-		-EBADF, -EBADF                                                 \
+		-EBADF, -EBADF, -EBADF                                         \
 	}
 
 int pod_mounts_open(struct pod_mounts *ret, struct error *err);
@@ -52,7 +57,9 @@ struct rootfs {
 	const struct pod_mounts *shared;
 	int tree; /* detached mount of the root */
 	int dev;  /* detached tmpfs for /dev */
-	int tty;  /* O_PATH or open slave of a pty for /dev/console, or none */
+	int shm;  /* detached clones of the shared ones */
+	int pts;
+	int tty; /* O_PATH or open slave of a pty for /dev/console, or none */
 	bool insecure_paths;
 	/* Rules of device volumes, to add to the closed policy. */
 	struct device_rule *rules;
@@ -61,7 +68,8 @@ struct rootfs {
 
 #define ROOTFS_INIT                                                            \
 	{                                                                      \
-		.tree = -EBADF, .dev = -EBADF, .tty = -EBADF                   \
+		.tree = -EBADF, .dev = -EBADF, .shm = -EBADF, .pts = -EBADF,   \
+		.tty = -EBADF                                                  \
 	}
 
 /*
