@@ -22,8 +22,7 @@
 
 #define SECOND INT64_C(1000000000)
 
-static int stage1_gc(const struct pod *pod, const char *libexec_dir,
-		     struct error *err)
+int pod_clean(const struct pod *pod, const char *libexec_dir, struct error *err)
 {
 	cleanup_free char *program = xstrdup("stage1");
 	cleanup_free char *entry = xstrdup("gc");
@@ -31,7 +30,10 @@ static int stage1_gc(const struct pod *pod, const char *libexec_dir,
 	int r = entrypoint_call(pod, libexec_dir, argv, err);
 
 	if (r > 0)
-		return error_set(err, EIO, "stage1 gc: exit code %d", r);
+		return error_set(err, EIO,
+				 "clean up after pod %s: stage1 gc failed "
+				 "with exit code %d",
+				 pod->uuid, r);
 	return r;
 }
 
@@ -44,7 +46,7 @@ int pod_delete(struct pod *pod, const char *libexec_dir, struct error *err)
 		r = pod_move(pod, POD_EXITED_GARBAGE, false, err);
 	test_stop_at("delete-exited");
 	if (r == 0 && pod->dir == POD_EXITED_GARBAGE)
-		r = stage1_gc(pod, libexec_dir, err);
+		r = pod_clean(pod, libexec_dir, err);
 	test_stop_at("delete-cleaned");
 	if (r == 0 && pod->dir != POD_GARBAGE)
 		r = pod_move(pod, POD_GARBAGE, false, err);

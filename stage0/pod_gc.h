@@ -12,6 +12,11 @@ struct error;
 struct pod;
 struct pods;
 
+/* stage1's gc for a pod locked by us that ran: what a killed supervisor left
+ * of processes, cgroups and networks goes. */
+int pod_clean(const struct pod *pod, const char *libexec_dir,
+	      struct error *err);
+
 /*
  * Removes a pod that is locked by us and does not run: stage1's gc (cgroups,
  * networks) if it ever ran, then name and directory.  A kill in between

@@ -24,6 +24,7 @@
 #include "stage0/entrypoint.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
+#include "stage0/pod_gc.h"
 
 #define READY 'R'
 #define FAILED 'E'
@@ -275,16 +276,8 @@ int pod_reset(struct pod *pod, const char *libexec_dir, struct error *err)
 		POD_NETNS_FILE,	    POD_NET_INFO_FILE,	POD_CGROUP_FILE,
 		POD_ISOLATORS_FILE,
 	};
-	char *argv[] = {xstrdup("stage1"), xstrdup("gc"), pod->uuid, NULL};
-	int r = entrypoint_call(pod, libexec_dir, argv, err);
+	int r = pod_clean(pod, libexec_dir, err);
 
-	free(argv[0]);
-	free(argv[1]);
-	if (r > 0)
-		r = error_set(err, EIO,
-			      "clean up after pod %s: stage1 gc failed with "
-			      "exit code %d",
-			      pod->uuid, r);
 	for (size_t i = 0; i < sizeof(left) / sizeof(*left) && r == 0; i++)
 		if (unlinkat(pod->fd, left[i], 0) < 0 && errno != ENOENT)
 			r = error_sys(err, errno, "remove %s", left[i]);

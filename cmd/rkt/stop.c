@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/launch.h"
 #include "stage0/pod.h"
+#include "stage0/pod_gc.h"
 #include "stage0/stop.h"
+
+#define KILL_WAITS 250 /* of 20 ms */
 
 struct opts {
 	bool force;
@@ -27,9 +31,31 @@ static const struct option_row rows[] = {
 	{.name = NULL},
 };
 
-static int stop_pod(const struct opts *o, const struct pod *pod,
+/* The dead supervisor cannot clean up any more: waits until the kernel has
+ * killed the pod, and does it. */
+static int kill_pod(const struct cmd_call *call, struct pod *pod,
 		    struct error *err)
 {
+	const struct timespec pause = {.tv_nsec = 20000000};
+	int r = pod_kill(pod, err);
+
+	for (int i = 0; r == 0 && i < KILL_WAITS; i++) {
+		if (pod_state(pod) != POD_STATE_RUNNING)
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	if (r == 0)
+		r = pod_lock(pod, err);
+	/* Started or collected by somebody else: no longer ours. */
+	if (r == -EBUSY || r == -ESTALE)
+		return 0;
+	return r < 0 ? r : pod_clean(pod, call->rkt->libexec, err);
+}
+
+static int stop_pod(const struct cmd_call *call, struct pod *pod,
+		    struct error *err)
+{
+	const struct opts *o = call->opts;
 	enum pod_state state = pod_state(pod);
 	int r;
 
@@ -41,13 +67,13 @@ static int stop_pod(const struct opts *o, const struct pod *pod,
 	if (state != POD_STATE_RUNNING)
 		return error_set(err, EINVAL, "pod \"%s\" is not running",
 				 pod->uuid);
-	r = o->force ? pod_kill(pod, err) : pod_stop(pod, err);
+	r = o->force ? kill_pod(call, pod, err) : pod_stop(pod, err);
 	if (r == 0)
 		printf("\"%s\"\n", pod->uuid);
 	return r;
 }
 
-static int stop_word(const struct opts *o, const struct pods *pods,
+static int stop_word(const struct cmd_call *call, const struct pods *pods,
 		     const char *word)
 {
 	cleanup_pod struct pod pod = POD_INIT;
@@ -55,7 +81,7 @@ static int stop_word(const struct opts *o, const struct pods *pods,
 	int r = pod_open(pods, word, &pod, &err);
 
 	if (r == 0)
-		r = stop_pod(o, &pod, &err);
+		r = stop_pod(call, &pod, &err);
 	if (r < 0)
 		log_failure(&err, NULL);
 	return r < 0;
@@ -70,7 +96,7 @@ static int stop_from_file(const struct cmd_call *call, const struct pods *pods)
 
 	if (r > 0)
 		return r;
-	if (stop_pod(o, &pod, &err) == 0)
+	if (stop_pod(call, &pod, &err) == 0)
 		return 0;
 	log_failure(&err, NULL);
 	log_error("failed to stop 1 pod(s)");
@@ -93,7 +119,7 @@ static int run(struct cmd_call *call)
 	if (call->argc == 0)
 		return cmd_usage(call, NULL);
 	for (int i = 0; i < call->argc; i++)
-		failed += stop_word(o, &pods, call->argv[i]);
+		failed += stop_word(call, &pods, call->argv[i]);
 	if (failed == 0)
 		return 0;
 	log_error("failed to stop %d pod(s)", failed);
