@@ -306,6 +306,8 @@ static int start_process(struct generation *g,
 		request->stdio[1] = fds[0];
 		request->stdio[2] = fds[1];
 	}
+	if (r == 0)
+		r = pod_init_wait_namespaces(&g->app->pod->init, err);
 	if (r == 0) {
 		g->has_frozen = freeze_tracers(g->app->pod, true);
 		r = app_process_start(request, process, err);

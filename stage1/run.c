@@ -258,10 +258,11 @@ static const struct {
 } steps[] = {
 	{"prepare stage1", harden},
 	{"settle an interrupted update", recover},
+	/* Makes its namespaces while the next steps are done. */
+	{"start pod init", start_init},
 	{"save the options", save_options},
 	{"open the event loop", open_loop},
 	{"find the cgroups", open_cgroup},
-	{"start pod init", start_init},
 	{"open the filter cache", open_seccomp_cache},
 	{"make the shared mounts", open_mounts},
 	{"set up the network", set_up_network},

@@ -341,8 +341,6 @@ int supervise(struct pod *pod, struct error *err)
 	if (r == 0)
 		r = open_terminal(pod, err);
 	if (r == 0)
-		r = pod_init_wait_namespaces(&pod->init, err);
-	if (r == 0)
 		r = start_apps(pod, err);
 	if (r == 0) {
 		r = event_loop_run(&pod->loop);
