@@ -92,7 +92,8 @@ static int set_oom_score(struct child *c, struct error *err)
 
 static int join_cgroup(struct child *c, struct error *err)
 {
-	int r = cgroup_leaf_join(c->req->leaf, err);
+	int r = c->req->killed_leaf ? cgroup_leaf_enter(c->req->leaf, err)
+				    : cgroup_leaf_join(c->req->leaf, err);
 
 	if (r < 0)
 		return r;
@@ -287,14 +288,14 @@ child_main(const struct app_process_request *req, struct app_barrier *barrier,
 static pid_t clone_into_pod(const struct app_process_request *req, int *pidfd,
 			    struct error *err)
 {
+	bool into_cgroup = req->leaf->dirfd >= 0 && !req->killed_leaf;
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
 			 (req->rootfs ? CLONE_NEWNS : 0) |
-			 (req->leaf->dirfd >= 0 ? CLONE_INTO_CGROUP : 0),
+			 (into_cgroup ? CLONE_INTO_CGROUP : 0),
 		.pidfd = (uint64_t)(uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)(req->leaf->dirfd >= 0 ? req->leaf->dirfd
-							   : 0),
+		.cgroup = (uint64_t)(into_cgroup ? req->leaf->dirfd : 0),
 	};
 	pid_t pid;
 

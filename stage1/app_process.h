@@ -39,6 +39,10 @@ struct app_process_request {
 	int mntns;
 	int pod_pidfd; /* of pod init: its namespaces are joined */
 	int own_pidns; /* of the caller, to come back to */
+	/* Something in the leaf was killed by cgroup.kill: a process cloned
+	 * into it would be, too (Linux 6.18 still compares the kill count of
+	 * the parent's group with that of the new one).  Join by writing. */
+	bool killed_leaf;
 	const struct cgroup_leaf *leaf;
 	const struct sock_fprog *filter;
 	bool listener;	/* filter has the notify rule: stop at the barrier */

@@ -373,6 +373,7 @@ static int start_handler(struct generation *g, const struct strv *exec,
 	request_init(g, &request);
 	request.exec = exec;
 	request.filter = &g->handler_filter;
+	request.killed_leaf = g->state == GENERATION_POST_STOP;
 	request.listener = false;
 	r = start_process(g, &request, &g->handler, err);
 	if (r < 0)
