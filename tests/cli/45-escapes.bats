@@ -103,7 +103,8 @@ running() {
 		ls /proc/1/fd and read /proc/1/environ and \
 		read /proc/1/cmdline and hunt 1
 	expect_status 0
-	expect_no_output ls= RKT_ PATH= stage1
+	expect_value ls ''
+	expect_no_output RKT_ PATH= stage1
 	expect_value hunt clean
 }
 
