@@ -239,7 +239,7 @@ static int find_abbreviated(struct imagestore *store, const char *prefix,
 	int r;
 
 	r = store_opendir(store, "blob", &dir, err);
-	if (r < 0)
+	if (!dir)
 		return r;
 	while ((e = readdir(dir))) {
 		r = match_blob(e->d_name, prefix, &found, err);

@@ -63,10 +63,18 @@ int treestore_open(const struct treestore *ts, const struct image_id *id,
 	return 0;
 }
 
+static int render(const struct treestore *ts, const struct image_id *id,
+		  struct error *err)
+{
+	const struct tree_driver *driver = NULL;
+	int r = driver_find(ts, &driver, err);
+
+	return driver ? driver->prepare(ts, id, err) : r;
+}
+
 int treestore_prepare(const struct treestore *ts, const struct image_id *id,
 		      struct error *err)
 {
-	const struct tree_driver *driver;
 	int r = open_rendered(ts, id, err);
 
 	if (r >= 0) {
@@ -74,12 +82,8 @@ int treestore_prepare(const struct treestore *ts, const struct image_id *id,
 		return 0;
 	}
 	if (r == -ENOENT)
-		r = driver_find(ts, &driver, err);
-	if (r >= 0)
-		r = driver->prepare(ts, id, err);
-	if (r < 0)
-		return error_wrap(err, r, "render image %s", id->text);
-	return 0;
+		r = render(ts, id, err);
+	return r < 0 ? error_wrap(err, r, "render image %s", id->text) : 0;
 }
 
 int treestore_remove(const struct treestore *ts, const struct image_id *id,

@@ -224,8 +224,8 @@ Test(imagestore, reconcile)
 	cleanup_image_rows struct image_rows rows = IMAGE_ROWS_INIT;
 	struct imagestore_repairs n;
 	struct error err = ERROR_INIT;
-	int cas = imagestore_dirfd(store);
 	char name[200];
+	int cas;
 
 	import(store, 'a', "example.com/a", "1.0", false);
 	import(store, 'b', "example.com/b", "1.0", false);
