@@ -272,8 +272,12 @@ static void note_key_id(rnp_op_verify_signature_t sig, struct verdict *v)
 	cleanup_rnp_text char *id = NULL;
 
 	(void)snprintf(v->key, sizeof(v->key), "of unknown id");
-	if (rnp_op_verify_signature_get_handle(sig, &handle) != RNP_SUCCESS ||
-	    rnp_signature_get_keyid(handle, &id) != RNP_SUCCESS || !id)
+	if (rnp_op_verify_signature_get_handle(sig, &handle) != RNP_SUCCESS) {
+		/* librnp 0.16 frees what it made and leaves the pointer. */
+		handle = NULL;
+		return;
+	}
+	if (rnp_signature_get_keyid(handle, &id) != RNP_SUCCESS || !id)
 		return;
 	lower_hex(id);
 	(void)snprintf(v->key, sizeof(v->key), "%s", id);
