@@ -124,7 +124,8 @@ end() {
 	kill "$load"
 	wait "$load"
 	output=$(cat load)
-	expect_output refused=0 timeout=0 other=0 body.1.0.0= body.2.0.0=
+	expect_output refused=0 reset=0 timeout=0 other=0 \
+		body.1.0.0= body.2.0.0=
 	end web
 }
 

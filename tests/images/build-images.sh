@@ -158,7 +158,9 @@ nginx_manifest() {
 	manifest "$1" "$2" '.app.exec =
 		["/usr/sbin/nginx", "-g", "daemon off;"]
 	| .app.user = "'"$3"'" | .app.group = "'"$3"'"
-	| .app.ports = [{name: "http", protocol: "tcp", port: '"$4"'}]'
+	| .app.ports = [{name: "http", protocol: "tcp", port: '"$4"'}]
+	| .annotations = [{name: "rkt.io/update/drain-signal",
+		value: "SIGQUIT"}]'
 }
 
 build_nginx_1() {
