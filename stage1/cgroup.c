@@ -28,7 +28,8 @@ struct cgroup {
 	char *unified_base;		   /* absolute, or NULL */
 	char *v1_base[CGROUP_CONTROLLERS]; /* absolute, NULL where not v1 */
 	int unified_fd;			   /* the pod's group, once made */
-	unsigned int pod_v1; /* bit per v1 controller limited for the pod */
+	unsigned int pod_v1;  /* bit per v1 controller limited for the pod */
+	unsigned int made_v1; /* bit per v1 controller with a directory */
 };
 
 /* --- opening ---------------------------------------------------------------
@@ -132,21 +133,28 @@ bool cgroup_is_delegated(const struct cgroup *cg)
 	return cg->delegated;
 }
 
-void cgroup_dirs(const struct cgroup *cg, struct strv *ret)
+/* The unified directory and those of the v1 controllers in MASK. */
+static void dirs_of(const struct cgroup *cg, unsigned int mask,
+		    struct strv *ret)
 {
 	if (cg->unified_base)
 		strv_pushf(ret, "%s/" CGROUP_PARENT "/%s", cg->unified_base,
 			   cg->uuid);
-	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+	for (unsigned int i = 0; i < CGROUP_CONTROLLERS; i++) {
 		cleanup_free char *dir = NULL;
 
-		if (!cg->v1_base[i])
+		if (!cg->v1_base[i] || !(mask & (1U << i)))
 			continue;
 		dir = xasprintf("%s/" CGROUP_PARENT "/%s", cg->v1_base[i],
 				cg->uuid);
 		if (!strv_has(ret, dir))
 			strv_push(ret, dir);
 	}
+}
+
+void cgroup_dirs(const struct cgroup *cg, struct strv *ret)
+{
+	dirs_of(cg, ~0U, ret);
 }
 
 /* --- making groups ---------------------------------------------------------
@@ -180,6 +188,16 @@ static int pod_dir_make(const char *base, const char *uuid, struct error *err)
 	if (r < 0)
 		return error_sys(err, -r, "make control group %s/%s", base,
 				 rel);
+	return r;
+}
+
+static int v1_pod_dir_make(struct cgroup *cg, enum cgroup_controller which,
+			   struct error *err)
+{
+	int r = pod_dir_make(cg->v1_base[which], cg->uuid, err);
+
+	if (r >= 0)
+		cg->made_v1 |= 1U << which;
 	return r;
 }
 
@@ -303,7 +321,7 @@ int cgroup_leaf_v1(struct cgroup *cg, struct cgroup_leaf *leaf,
 		return leaf->v1_dir[which];
 	if (!cg->v1_base[which])
 		return error_set(err, ENOTSUP, "no v1 %s controller", name);
-	pod = pod_dir_make(cg->v1_base[which], cg->uuid, err);
+	pod = v1_pod_dir_make(cg, which, err);
 	if (pod < 0)
 		return pod;
 	if (mkdirat(pod, leaf->name, 0755) < 0 && errno != EEXIST)
@@ -338,7 +356,7 @@ static int setting_dir(struct cgroup *cg, struct cgroup_leaf *leaf,
 	if (version == 1) {
 		if (leaf)
 			return cgroup_leaf_v1(cg, leaf, which, err);
-		*opened = pod_dir_make(cg->v1_base[which], cg->uuid, err);
+		*opened = v1_pod_dir_make(cg, which, err);
 		if (*opened >= 0)
 			cg->pod_v1 |= 1U << which;
 		return *opened;
@@ -684,7 +702,7 @@ int cgroup_leaf_remove(struct cgroup *cg, struct cgroup_leaf *leaf,
 	int r = 0;
 
 	cgroup_leaf_release(leaf);
-	cgroup_dirs(cg, &dirs);
+	dirs_of(cg, cg->made_v1, &dirs);
 	for (size_t i = 0; i < dirs.n; i++) {
 		int step = cgroup_rmdir(dirs.v[i], name, 100);
 
@@ -700,6 +718,6 @@ int cgroup_remove(struct cgroup *cg, struct error *err)
 	cleanup_strv struct strv dirs = STRV_INIT;
 
 	fd_close(&cg->unified_fd);
-	cgroup_dirs(cg, &dirs);
+	dirs_of(cg, cg->made_v1, &dirs);
 	return cgroup_remove_dirs(&dirs, err);
 }

@@ -140,7 +140,7 @@ void cgroup_leaf_release(struct cgroup_leaf *leaf);
 int cgroup_leaf_remove(struct cgroup *cg, struct cgroup_leaf *leaf,
 		       struct error *err);
 
-/* Kills what is left, removes every directory of the pod and, when empty,
- * the `rkt` above it, in all hierarchies. */
+/* Kills what is left, removes every directory of the pod that was made
+ * through CG and, when empty, the `rkt` above it. */
 int cgroup_remove(struct cgroup *cg, struct error *err);
 #endif
