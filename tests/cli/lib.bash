@@ -223,11 +223,10 @@ image_busybox() {
 	local t applet
 	t=$(mktemp -d "$TMPDIR/image.XXXXXX")
 	mkdir -p "$t/i/rootfs"/{bin,etc,tmp}
-	cp /bin/busybox "$t/i/rootfs/bin/busybox"
 	for applet in $(/bin/busybox --list); do
 		ln -sf busybox "$t/i/rootfs/bin/$applet"
 	done
-	cp /bin/busybox "$t/i/rootfs/bin/busybox"
+	cp --remove-destination /bin/busybox "$t/i/rootfs/bin/busybox"
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$t/i/rootfs/etc/passwd"
 	echo 'root:x:0:' >"$t/i/rootfs/etc/group"
 	image_tree "$t/i" "${3:-example.com/busybox}" "${4:-1.0.0}" \
