@@ -114,6 +114,7 @@ int render_set_load(struct imagestore *store, const struct image_id *id,
 		r = load_member(store, &set, i, err);
 		if (r < 0)
 			return r;
+		imagestore_touch(store, &set.v[i].id);
 	}
 	*ret = set;
 	set = (struct render_set)RENDER_SET_INIT;

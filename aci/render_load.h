@@ -34,8 +34,9 @@ void render_set_release(struct render_set *set);
 #define cleanup_render_set __attribute__((__cleanup__(render_set_release)))
 
 /*
- * Reads the manifests of ID and of everything it depends on.  -ENOENT, saying
- * which and for whom, if a dependency is not stored.
+ * Reads the manifests of ID and of everything it depends on, all of which
+ * count as used now.  -ENOENT, saying which and for whom, if a dependency is
+ * not stored.
  */
 int render_set_load(struct imagestore *store, const struct image_id *id,
 		    struct render_set *ret, struct error *err);
