@@ -237,7 +237,7 @@ check-san: deps
 
 demo: deps
 	$(MAKE) all $(B)/tests/load
-	BUILD=$(B) sh tests/demo.sh
+	BUILD=$(B) bash tests/demo.sh
 
 bench: DEPS += $(DEPS_BENCH)
 bench: deps
