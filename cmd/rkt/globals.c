@@ -112,6 +112,7 @@ const struct option_row globals_rows[] = {
 	BOOL_ROW("trust-keys-from-https", trust_keys_from_https,
 		 "automatically trust gpg keys fetched from https"),
 	{.name = "help",
+	 .letter = 'h',
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
 	 .flags = OPTION_HIDDEN,

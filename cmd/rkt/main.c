@@ -170,8 +170,7 @@ static int apply_flag(const struct cmd_call *call, char *const *argv,
 }
 
 /* Reads the flags of call->argv and leaves the other words there. */
-static int read_flags(struct cmd_call *call, struct globals *globals,
-		      struct error *err)
+static int read_flags(struct cmd_call *call, struct error *err)
 {
 	bool interspersed = !(call->command->flags & CMD_NON_INTERSPERSED);
 	int kept = 0;
@@ -181,11 +180,6 @@ static int read_flags(struct cmd_call *call, struct globals *globals,
 		char *arg = call->argv[i];
 		int r;
 
-		if (strcmp(arg, "-h") == 0) {
-			globals->help = true;
-			i++;
-			continue;
-		}
 		if (strcmp(arg, "--") == 0 && interspersed) {
 			i++;
 			break;
@@ -216,9 +210,7 @@ static int read_arguments(struct cmd_call *call, struct globals *globals,
 	int r = 0;
 
 	if (!(call->command->flags & CMD_OWN_FLAGS))
-		r = read_flags(call, globals, err);
-	else if (call->argc > 0 && strcmp(call->argv[0], "-h") == 0)
-		globals->help = true;
+		r = read_flags(call, err);
 	if (r == 0 && !globals->help && call->command->parse)
 		r = call->command->parse(call, err);
 	return r;

@@ -1,0 +1,221 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The command line: flags, prefixes, help, errors and exit codes.
+
+load lib
+
+setup_file() {
+	mkdir -p "$F"
+	image_inside "$F/inside.aci"
+	image_inside "$F/other.aci" . example.com/other
+}
+
+@test "no command: usage and 2" {
+	run --separate-stderr rkt
+	expect_status 2
+	[ "$stderr" = "rkt: missing command" ]
+	expect_output 'NAME:' 'USAGE:' 'VERSION:' 'COMMANDS:' 'OPTIONS:' \
+		'	run	Run image(s) in a pod in rkt'
+}
+
+@test "help goes to stdout, of a command with its options" {
+	for how in 'help run' 'run --help' 'run -h' '--help run' 'help ru'; do
+		[ "$how" != 'help ru' ] || continue
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr rkt $how
+		expect_status 0
+		[ -z "$stderr" ] || fail "$how: $stderr"
+		expect_output '	rkt run - Run image(s)' '      --net[=default]' \
+			'      --memory=' '      --volume=' \
+			'GLOBAL OPTIONS:' '      --debug[=false]'
+		expect_no_output '--cap-retain' '--inherited-environment'
+	done
+}
+
+@test "version" {
+	run rkt version
+	expect_status 0
+	expect_output 'rkt Version: ' 'appc Version: 0.8.11'
+	run rkt ver
+	expect_status 0
+}
+
+@test "unknown and ambiguous commands, unknown flags: 254" {
+	run rkt bogus
+	expect_status 254
+	expect_output 'unknown command "bogus" for "rkt"'
+	run rkt r
+	expect_status 254
+	run rkt list --bogus
+	expect_status 254
+	expect_output 'unknown flag: --bogus'
+	run rkt list too many
+	expect_status 254
+}
+
+@test "global flags stand before or after the command" {
+	run rkt list --debug --no-legend
+	expect_status 0
+	run rkt --no-legend --debug list
+	expect_status 0
+	[ -z "$output" ]
+	run rkt --insecure-options=bogus list
+	expect_status 254
+	expect_output 'unknown option "bogus"'
+	run rkt --insecure-options=image,image list
+	expect_status 254
+	expect_output 'duplicated option "image"'
+	run rkt --dir= list
+	expect_status 254
+	expect_output '"" is not a valid directory'
+	run rkt --net=none --insecure-options=image run "$F/inside.aci" -- \
+		exit-code 3
+	expect_status 3
+}
+
+@test "commands that need root say so" {
+	command -v setpriv >/dev/null || skip "needs setpriv: not on this host"
+	cp "$RKT" "$D/rkt"
+	chmod 0755 "$D" "$D/rkt"
+	for c in run prepare run-prepared enter gc rm start; do
+		run setpriv --reuid=65534 --clear-groups "$D/rkt" "$c"
+		expect_status 254
+		expect_output "$c: cannot run as unprivileged user"
+	done
+}
+
+@test "the app grammar: errors" {
+	local errors=(
+		'' 'must provide at least one image or specify the pod manifest'
+		'-- x' 'an image is required before any app arguments'
+		'--exec=/x a' '--exec must follow an image'
+		'a -- x --- -- y'
+		'only one set of app arguments allowed per image'
+		'a --name=A' 'invalid argument "A" for --name'
+		'--replace a' '--replace needs --pod-name'
+		'--pod-manifest=m a' 'conflicting flags set with --pod-manifest'
+		'--pod-manifest=m --volume=v,kind=empty' 'conflicting flags set'
+		'a --caps-retain=CAP_KILL --caps-remove=CAP_KILL'
+		'cannot use both'
+		'--volume=v,kind=bogus a' 'invalid argument'
+	)
+	for ((i = 0; i < ${#errors[@]}; i += 2)); do
+		# shellcheck disable=SC2086 # words
+		run_rkt run ${errors[i]}
+		expect_status 254
+		expect_output "${errors[i + 1]}"
+	done
+	[ -z "$(find "$D/data/pods" -mindepth 2 2>/dev/null)" ]
+}
+
+@test "options that contradict each other or the image" {
+	run_rkt run --net=none --port=http:80 "$F/inside.aci"
+	expect_status 254
+	expect_output 'port name "http" could not be found in any apps'
+	image_inside "$D/port.aci" \
+		'.app.ports=[{name:"http",protocol:"tcp",port:80}]'
+	for net in none host; do
+		run_rkt run --net=$net --port=http:80 "$D/port.aci"
+		expect_status 254
+		expect_output "--port flag does not work with '$net' networking"
+	done
+	run_rkt run --ipc=bogus "$F/inside.aci"
+	expect_status 254
+	expect_output 'invalid --ipc "bogus"'
+	run_rkt run --interactive --detach "$F/inside.aci"
+	expect_status 254
+	run_rkt run --dns=8.8.8 "$F/inside.aci"
+	expect_status 254
+	expect_output 'Invalid IP passed to --dns: 8.8.8'
+	run_rkt run "$F/inside.aci" "$F/inside.aci"
+	expect_status 254
+	expect_output 'error: multiple apps with name inside'
+	run_rkt run --volume=v,kind=empty "$F/inside.aci" \
+		--mount=volume=w,target=/x
+	expect_status 254
+	expect_output 'dangling mount point "/x": volume "w" not found'
+	[ -z "$(find "$D/data/pods" -mindepth 2 2>/dev/null)" ]
+}
+
+@test "an image for another system is refused" {
+	local edits=(
+		'.labels=[]' 'missing os label in the image manifest'
+		'.labels=[{name:"os",value:"linux"}]'
+		'missing arch label in the image manifest'
+		'.labels=[{name:"os",value:"freebsd"},{name:"arch",value:"amd64"}]'
+		'bad os "freebsd"'
+		'.labels=[{name:"os",value:"linux"},{name:"arch",value:"ppc64le"}]'
+		'bad arch "ppc64le"'
+	)
+	for ((i = 0; i < ${#edits[@]}; i += 2)); do
+		image_inside "$D/x.aci" "${edits[i]}"
+		run_rkt run --net=none "$D/x.aci"
+		expect_status 254
+		expect_output "${edits[i + 1]}"
+	done
+}
+
+@test "an image without app needs --exec" {
+	image_inside "$D/x.aci" 'del(.app)'
+	run_rkt run --net=none "$D/x.aci"
+	expect_status 254
+	expect_output 'has no app section and --exec argument is not provided'
+	run_rkt run --net=none "$D/x.aci" --exec=/inside -- exit-code 4
+	expect_status 4
+}
+
+@test "--uuid-file-save and --uuid-file" {
+	run_rkt run --net=none --uuid-file-save="$D/uuid" "$F/inside.aci" -- \
+		exit-code 0
+	expect_status 0
+	[ "$(stat -c %s "$D/uuid")" = 36 ]
+	run rkt status --uuid-file="$D/uuid"
+	expect_status 0
+	expect_output state=exited
+	run rkt status --uuid-file="$D/none"
+	expect_status 1
+	run rkt rm --uuid-file="$D/uuid"
+	expect_status 0
+	run rkt status --uuid-file="$D/uuid"
+	expect_status 254
+	expect_output 'no matches found for'
+}
+
+@test "--pod-manifest" {
+	id=$(rkt --insecure-options=image fetch --full "$F/inside.aci")
+	cat >"$D/pod.json" <<-EOT
+		{"acVersion":"0.8.11","acKind":"PodManifest","apps":[
+		{"name":"one","image":{"id":"$id"},"app":{"exec":["/inside",
+		"exit-code","6"],"user":"0","group":"0"}}]}
+	EOT
+	run_rkt run --net=none --pod-manifest="$D/pod.json"
+	expect_status 6
+	run_rkt prepare --pod-manifest="$D/pod.json"
+	expect_status 0
+	echo '{"acVersion":"0.8.11","acKind":"PodManifest","apps":[]}' \
+		>"$D/pod.json"
+	run_rkt run --net=none --pod-manifest="$D/pod.json"
+	expect_status 254
+	expect_output 'pod must contain at least one application'
+	sed "s/$id/sha512-00000000/" >"$D/pod.json" <<-EOT
+		{"acVersion":"0.8.11","acKind":"PodManifest","apps":[
+		{"name":"one","image":{"id":"$id"}}]}
+	EOT
+	run_rkt run --net=none --pod-manifest="$D/pod.json"
+	expect_status 254
+}
+
+@test "--debug prints the chain of an error as a tree" {
+	run rkt --debug run "$D/none.aci"
+	expect_status 254
+	expect_output 'run: '
+}
+
+@test "stage1 runs from a file nobody can write" {
+	detach_inside --net=none "$F/inside.aci" -- sleep 60
+	pid=$(cat "$D/data/pods/run/$uuid/pid")
+	ppid=$(awk '/^PPid/ { print $2 }' "/proc/$pid/status")
+	run bash -c "echo >>/proc/$ppid/exe"
+	[ "$status" != 0 ]
+	rkt stop --force "$uuid"
+}

@@ -1,0 +1,110 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# --pod-name: pods that outlive their runs.
+
+load lib
+
+setup_file() {
+	mkdir -p "$F"
+	image_inside "$F/v1.aci" . example.com/inside 1.0.0
+	image_inside "$F/v2.aci" '.annotations=[{name:"v",value:"2"}]' \
+		example.com/inside 2.0.0
+}
+
+named() {
+	run_rkt run --net=none --pod-name=web --uuid-file-save="$D/uuid" "$@"
+}
+
+@test "a name is usable wherever a UUID is" {
+	named --detach "$F/v1.aci" -- sleep 60
+	expect_status 0
+	uuid=$(cat "$D/uuid")
+	[ "$(readlink "$D/data/names/web")" = "$uuid" ]
+	run rkt status web
+	expect_output state=running name=web
+	rkt list --format=json | jq -e '.[0].pod_name == "web"'
+	run rkt enter web /inside exit-code 4
+	expect_status 4
+	run rkt stop --force web
+	expect_output "\"$uuid\""
+	run rkt logs web
+	expect_status 0
+	run rkt rm web
+	expect_status 0
+	[ ! -e "$D/data/names/web" ] && [ ! -L "$D/data/names/web" ]
+}
+
+@test "bad and taken names" {
+	run_rkt prepare --pod-name=../x "$F/v1.aci"
+	expect_status 254
+	run_rkt prepare --pod-name=Web "$F/v1.aci"
+	expect_status 254
+	[ -z "$(find "$D/data/pods" -mindepth 2 2>/dev/null)" ]
+}
+
+@test "the same command starts the exited pod again" {
+	named --volume=v,kind=empty --mount=volume=v,target=/v "$F/v1.aci" -- \
+		append /v/log x and exit-code 3
+	expect_status 3
+	first=$(cat "$D/uuid")
+	named --volume=v,kind=empty --mount=volume=v,target=/v "$F/v1.aci" -- \
+		append /v/log x and exit-code 3
+	expect_status 3
+	[ "$(cat "$D/uuid")" = "$first" ]
+	[ "$(cat "$D/data/pods/run/$first/sharedVolumes/v/log")" = xx ]
+	run rkt status web
+	expect_output generation-inside=1
+	run rkt start web
+	expect_status 3
+}
+
+@test "another image is a new generation" {
+	named "$F/v1.aci" -- exit-code 3
+	expect_status 3
+	first=$(cat "$D/uuid")
+	named "$F/v2.aci" -- exit-code 4
+	expect_status 4
+	[ "$(cat "$D/uuid")" = "$first" ]
+	run rkt status web
+	expect_output generation-inside=2
+	run rkt list --no-legend
+	expect_output example.com/inside:2.0.0
+	run rkt start web
+	expect_status 4
+	rkt cat-manifest web | jq -e '.apps[0].app.exec[2] == "4"'
+	# Other apps are another pod.
+	named "$F/v2.aci" --name=else
+	expect_status 254
+	expect_output '--replace'
+}
+
+@test "--replace starts clean" {
+	named "$F/v1.aci" -- exit-code 3
+	first=$(cat "$D/uuid")
+	named --replace "$F/v1.aci" -- exit-code 5
+	expect_status 5
+	[ "$(cat "$D/uuid")" != "$first" ]
+	run rkt list --no-legend
+	[ "${#lines[@]}" = 1 ]
+}
+
+@test "a running pod is not touched" {
+	named --detach "$F/v1.aci" -- sleep 60
+	named "$F/v2.aci"
+	expect_status 254
+	expect_output 'rkt update web'
+	named --replace "$F/v2.aci"
+	expect_status 254
+	rkt stop --force web
+}
+
+@test "gc keeps named pods, and sweeps names without pod" {
+	named "$F/v1.aci" -- exit-code 0
+	run_rkt prepare --pod-name=later "$F/v1.aci"
+	ln -s aaaaaaaa-0000-4000-8000-000000000000 "$D/data/names/gone"
+	run rkt gc --grace-period=0s --expire-prepared=0s
+	expect_status 0
+	run rkt list --no-legend
+	[ "${#lines[@]}" = 2 ]
+	[ ! -L "$D/data/names/gone" ]
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# rkt killed at every state boundary of a pod: gc leaves nothing, names can be
+# used again.  Needs a build with -DRKT_TEST_HOOKS, made here.
+
+load lib
+
+setup_file() {
+	mkdir -p "$F"
+	image_inside "$F/inside.aci"
+	make -s -C "$TESTS/.." B="$F/hooks" CPPFLAGS=-DRKT_TEST_HOOKS \
+		"$F/hooks/bin/rkt"
+	mkdir -p "$F/hooks/libexec"
+	ln -s "$(readlink -f "$BUILD/libexec/rkt")" "$F/hooks/libexec/rkt"
+}
+
+killed_at() {
+	local point=$1
+	shift
+	RKT_TEST_STOP_AT=$point run "$F/hooks/bin/rkt" --dir="$D/data" \
+		--local-config="$D/local" --system-config="$D/system" \
+		--insecure-options=image "$@"
+	expect_status 137
+}
+
+nothing_left() {
+	run rkt gc --grace-period=0s --expire-prepared=0s
+	expect_status 0
+	[ -z "$(find "$D/data/pods" -mindepth 2)" ] ||
+		fail "$(find "$D/data/pods" -mindepth 2 | head)"
+}
+
+@test "run killed before the pod runs" {
+	for point in new-embryo new-prepare prepare-files prepare-apps \
+		run-prepared run-moved; do
+		killed_at $point run --net=none "$F/inside.aci"
+		nothing_left
+	done
+}
+
+@test "run of a named pod killed before it runs" {
+	for point in prepare-name run-prepared; do
+		killed_at $point run --net=none --pod-name=web "$F/inside.aci"
+		nothing_left
+		[ ! -L "$D/data/names/web" ]
+	done
+	# The name is not lost with what was killed.
+	killed_at prepare-name run --net=none --pod-name=web "$F/inside.aci"
+	run_rkt run --net=none --pod-name=web "$F/inside.aci" -- exit-code 3
+	expect_status 3
+	rkt rm web
+	nothing_left
+}
+
+@test "rm and gc killed in between" {
+	for point in delete-exited delete-cleaned delete-garbage; do
+		run_rkt run --net=none --uuid-file-save="$D/uuid" \
+			"$F/inside.aci" -- exit-code 0
+		killed_at $point rm "$(cat "$D/uuid")"
+		nothing_left
+		run_rkt run --net=none "$F/inside.aci" -- exit-code 0
+		killed_at $point gc --grace-period=0s
+		nothing_left
+	done
+}
