@@ -54,27 +54,34 @@ static bool is_listening(int fd)
 
 /*
  * A second name for the socket file, so that it outlives the unlink of a
- * server that cleans up, or of one that makes room for its own.
+ * server that cleans up, or of one that makes room for its own.  Only where
+ * the next generation will find it: a socket in the app's own root is
+ * nobody's but this generation's.  False: not to be held.
  */
-static void keep_unix_path(struct held_listener *h, struct generation *g)
+static bool keep_unix_path(struct held_listener *h, struct generation *g)
 {
 	const struct sockaddr_un *un = (const void *)&h->addr;
 	cleanup_fd int root = -EBADF;
 	cleanup_free char *path = NULL;
 	cleanup_free char *dir = NULL;
+	struct stat of_root, of_dir;
 	char proc[64];
 
-	if (h->addrlen <= offsetof(struct sockaddr_un, sun_path) ||
-	    un->sun_path[0] != '/')
-		return;
+	if (h->addrlen <= offsetof(struct sockaddr_un, sun_path))
+		return false; /* never bound */
+	if (un->sun_path[0] == '\0')
+		return true; /* abstract: of the network namespace */
+	if (un->sun_path[0] != '/')
+		return false;
 	path = xstrndup(un->sun_path, sizeof(un->sun_path));
 	(void)snprintf(proc, sizeof(proc), "/proc/%d/root", (int)g->main.pid);
 	root = open(proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	dir = xstrndup(path, (size_t)(path_base(path) - path));
 	h->dirfd = root < 0 ? -EBADF
 			    : open_in_root(root, dir, O_PATH | O_DIRECTORY);
-	if (h->dirfd < 0)
-		return;
+	if (h->dirfd < 0 || fstat(root, &of_root) < 0 ||
+	    fstat(h->dirfd, &of_dir) < 0 || of_root.st_dev == of_dir.st_dev)
+		return false;
 	h->name = xstrdup(path_base(path));
 	h->kept_name = xasprintf(".%s.rkt-held", h->name);
 	(void)unlinkat(h->dirfd, h->kept_name, 0);
@@ -82,6 +89,7 @@ static void keep_unix_path(struct held_listener *h, struct generation *g)
 		free(h->kept_name);
 		h->kept_name = NULL;
 	}
+	return true;
 }
 
 static void held_release(struct held_listener *h)
@@ -129,9 +137,11 @@ static void hold_socket(struct generation *g, int fd)
 	h.uid = st.st_uid;
 	h.reuseport =
 		get_int(fd, SOL_SOCKET, SO_REUSEPORT, &reuseport) && reuseport;
+	if (h.domain == AF_UNIX && !keep_unix_path(&h, g)) {
+		held_release(&h);
+		return;
+	}
 	(void)listen(fd, HELD_BACKLOG);
-	if (h.domain == AF_UNIX)
-		keep_unix_path(&h, g);
 	app->held =
 		xreallocarray(app->held, app->n_held + 1, sizeof(*app->held));
 	app->held[app->n_held++] = h;
@@ -253,14 +263,17 @@ static bool same_address(const struct held_listener *h,
 		       memcmp(&a->sin6_addr, &b->sin6_addr,
 			      sizeof(a->sin6_addr)) == 0;
 	}
-	/* Servers give the length with or without the final NUL. */
 	if (call->domain == AF_UNIX) {
 		const struct sockaddr_un *a = (const void *)&h->addr;
 		const struct sockaddr_un *b = (const void *)&call->addr;
 
+		/* An abstract name is all of its bytes; for a path servers
+		 * give the length with or without the final NUL. */
+		if (a->sun_path[0] == '\0')
+			return h->addrlen == call->addrlen &&
+			       memcmp(a, b, h->addrlen) == 0;
 		return strncmp(a->sun_path, b->sun_path, sizeof(a->sun_path)) ==
-			       0 &&
-		       a->sun_path[0] != '\0';
+		       0;
 	}
 	return false;
 }
