@@ -85,6 +85,23 @@ static int search(int rootfd, const char *path_env, const char *workdir,
 	}
 }
 
+/*
+ * /proc/self/exe is this very program until execve replaces it: nothing of
+ * ours runs in an app's root (CVE-2019-5736).  Who swaps the link after this
+ * check gets a program it can read but not write.
+ */
+static int refuse_magic_link(int rootfd, const char *path, struct error *err)
+{
+	int fd cleanup_fd = open_in_root(rootfd, path, O_PATH);
+
+	if (fd != -ELOOP)
+		return 0;
+	return error_set(err, ELOOP,
+			 "Unable to execute \"%s\": it leads through a link of "
+			 "/proc, or through too many",
+			 path);
+}
+
 int exec_lookup(int rootfd, const char *path_env, const char *workdir,
 		const char *argv0, char *ret, struct error *err)
 {
@@ -100,7 +117,7 @@ int exec_lookup(int rootfd, const char *path_env, const char *workdir,
 			return error_set(err, -r,
 					 "the path of the app is too "
 					 "long");
-		return 0;
+		return refuse_magic_link(rootfd, ret, err);
 	}
 	if (path_env)
 		r = search(rootfd, path_env, workdir, argv0, ret);

@@ -22,8 +22,8 @@ struct error;
 /*
  * Puts the absolute path inside the root into RET (EXEC_PATH_MAX bytes).
  * PATH_ENV is the value of the app's PATH or NULL.  -ENOENT if PATH has no
- * such program, -ENAMETOOLONG.  In the first two forms the file need not
- * exist: execve says so, and exec_diagnose() why.
+ * such program, -ENAMETOOLONG, -ELOOP for magic links.  In the first two forms
+ * the file need not exist: execve says so, and exec_diagnose() why.
  */
 int exec_lookup(int rootfd, const char *path_env, const char *workdir,
 		const char *argv0, char *ret, struct error *err);

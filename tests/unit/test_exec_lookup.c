@@ -122,6 +122,22 @@ Test(exec_lookup, long_paths, .init = make_root, .fini = remove_root)
 	cr_expect_eq(strlen(got), EXEC_PATH_MAX - 1);
 }
 
+/* Each of them is this test program, not one of the root. */
+Test(exec_lookup, magic_links, .init = make_root, .fini = remove_root)
+{
+	int host cleanup_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct error err = ERROR_INIT;
+	char got[EXEC_PATH_MAX];
+
+	cr_expect_eq(exec_lookup(host, NULL, "/", "/proc/self/exe", got, &err),
+		     -ELOOP);
+	cr_expect(strstr(err.msg, "/proc/self/exe"), "%s", err.msg);
+	cr_expect_eq(exec_lookup(host, NULL, "/proc/self", "./exe", got, NULL),
+		     -ELOOP);
+	cr_expect_eq(exec_lookup(host, "/proc/self", "/", "exe", got, NULL),
+		     -ENOENT);
+}
+
 /* An ELF program with one segment, its loader. */
 static void put_elf(const char *path, uint16_t machine, const char *loader)
 {
