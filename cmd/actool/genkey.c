@@ -125,10 +125,10 @@ static int files_write(const char *path, const char *pub_path,
 		r = output_write(&pub, public, err);
 	if (r == 0)
 		r = output_commit(&pub, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	r = output_commit(&sec, err);
-	if (r < 0)
+	if (r != 0)
 		(void)unlinkat(pub.dirfd, pub.name, 0);
 	return r;
 }

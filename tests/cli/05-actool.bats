@@ -454,6 +454,32 @@ socket.socket(socket.AF_UNIX).bind("l/rootfs/sock")'
 	expect_output "flag needs an argument: --key"
 }
 
+@test "everything works without root" {
+	require_root
+	layout l
+	chmod -R a+rX l
+	chmod 0777 .
+	as_user() {
+		run setpriv --reuid=1000 --regid=1000 --clear-groups "$@"
+	}
+	as_user "$ACTOOL" build l i.aci
+	expect_status 0
+	as_user "$ACTOOL" validate i.aci l
+	expect_status 0
+	as_user "$ACTOOL" cat-manifest i.aci
+	expect_status 0
+	as_user "$ACTOOL" genkey --output k
+	expect_status 0
+	as_user "$ACTOOL" sign --key k i.aci
+	expect_status 0
+	[ "$(stat -c %u i.aci.asc)" = 1000 ]
+	chmod 0 l/rootfs/sub/deep
+	as_user "$ACTOOL" build l no.aci
+	expect_status 1
+	expect_output "open rootfs/sub/deep: Permission denied"
+	[ ! -e no.aci ]
+}
+
 @test "the images of real programs build, validate and are reproducible" {
 	"$ACTOOL" genkey --output k
 	SIGN_KEY=k "$TESTS/images/build-images.sh" a busybox nginx-1

@@ -4,6 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -181,7 +182,7 @@ Test(aci_write, entries_are_sorted_manifest_first)
 	};
 	cleanup_strv struct strv got = STRV_INIT;
 	cleanup_fd int fd = -1;
-	struct tree t;
+	struct tree t = {0};
 
 	tree_make(&t, false);
 	fd = write_image(&t, &(struct aci_write_options){0}, NULL);
@@ -200,7 +201,7 @@ Test(aci_write, equal_trees_give_equal_bytes)
 		{.no_compression = true},
 		{.owner_root = true},
 	};
-	struct tree one, two;
+	struct tree one = {0}, two = {0};
 
 	tree_make(&one, false);
 	tree_make(&two, true);
@@ -222,7 +223,7 @@ Test(aci_write, gzip_header_names_no_file_and_no_time)
 	static const unsigned char want[8] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0};
 	unsigned char got[8] = {0};
 	cleanup_fd int fd = -1;
-	struct tree t;
+	struct tree t = {0};
 
 	tree_make(&t, false);
 	fd = write_image(&t, &(struct aci_write_options){0}, NULL);
@@ -237,7 +238,7 @@ Test(aci_write, compression_does_not_change_the_tar)
 	cleanup_fd int out = memfd_create("tar", MFD_CLOEXEC);
 	struct archive *a = archive_read_new();
 	struct archive_entry *e;
-	struct tree t;
+	struct tree t = {0};
 	char buf[4096];
 	ssize_t n;
 
@@ -268,7 +269,7 @@ Test(aci_write, properties_survive)
 	const void *value;
 	bool user;
 	size_t size;
-	struct tree t;
+	struct tree t = {0};
 
 	if (getuid() != 0)
 		cr_skip_test("making owners and devices needs root");
@@ -326,7 +327,7 @@ Test(aci_write, sockets_are_left_out_with_a_warning)
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	cleanup_fd int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	cleanup_fd int fd = -1;
-	struct tree t;
+	struct tree t = {0};
 
 	tree_make(&t, false);
 	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/rootfs/sock",
@@ -347,7 +348,7 @@ Test(aci_write, long_names_and_many_hard_links)
 	cleanup_fd int fd = -1;
 	char name[256], text[256];
 	size_t links = 0;
-	struct tree t;
+	struct tree t = {0};
 
 	tree_make(&t, false);
 	memset(name, 'n', 200);
@@ -376,7 +377,7 @@ Test(aci_layout, every_problem_is_named)
 {
 	cleanup_strv struct strv problems = STRV_INIT;
 	struct aci_layout layout = ACI_LAYOUT_INIT;
-	struct tree t;
+	struct tree t = {0};
 
 	tree_make(&t, false);
 	cr_expect(aci_layout_check(t.fd, &problems, NULL) == 0);
@@ -405,7 +406,7 @@ Test(aci_layout, a_fifo_as_manifest_does_not_hang)
 {
 	struct aci_layout layout = ACI_LAYOUT_INIT;
 	struct error err = ERROR_INIT;
-	struct tree t;
+	struct tree t = {0};
 
 	tree_make(&t, false);
 	cr_assert(unlinkat(t.fd, "manifest", 0) == 0);
@@ -414,5 +415,42 @@ Test(aci_layout, a_fifo_as_manifest_does_not_hang)
 	cr_expect(!strcmp(err.msg, "manifest: must be a file, is a FIFO"), "%s",
 		  err.msg);
 	aci_layout_release(&layout);
+	tree_remove(&t);
+}
+
+/* Files of procfs say size 0 and give more. */
+Test(aci_write, a_file_that_is_not_as_its_size_says_is_an_error)
+{
+	char manifest[] = MANIFEST;
+	struct aci_layout layout = {
+		.rootfsfd = open("/proc/sys/kernel/random",
+				 O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		.manifest = manifest,
+		.manifest_len = sizeof(manifest) - 1,
+		.st = {.st_mode = S_IFREG | 0644},
+	};
+	struct error err = ERROR_INIT;
+	cleanup_fd int out = memfd_create("image", MFD_CLOEXEC);
+
+	cr_assert(layout.rootfsfd >= 0);
+	cr_expect(aci_write(&layout, out, &(struct aci_write_options){0}, NULL,
+			    &err) == -ESTALE);
+	cr_expect(strstr(err.msg, "changed while it was read") != NULL, "%s",
+		  err.msg);
+	close(layout.rootfsfd);
+}
+
+Test(aci_write, a_full_disk_is_an_error)
+{
+	cleanup_fd int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	cleanup_aci_layout struct aci_layout layout = ACI_LAYOUT_INIT;
+	struct error err = ERROR_INIT;
+	struct tree t = {0};
+
+	tree_make(&t, false);
+	cr_assert(aci_layout_open(t.fd, &layout, &err) == 0);
+	cr_expect(aci_write(&layout, full, &(struct aci_write_options){0}, NULL,
+			    &err) == -ENOSPC,
+		  "%s", err.msg);
 	tree_remove(&t);
 }
