@@ -145,6 +145,12 @@ int imagestore_reconcile(struct imagestore *store,
 			 struct imagestore_repairs *ret, struct error *err);
 
 /*
+ * Frees what removed trees take.  Long: to be called with the shared lock,
+ * so that pods start meanwhile.
+ */
+int imagestore_sweep(struct imagestore *store, struct error *err);
+
+/*
  * The IDs named by a generation of any pod that is not garbage, sorted: they
  * and their trees stay.  Needs the exclusive lock to mean anything.
  */

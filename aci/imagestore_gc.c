@@ -63,7 +63,8 @@ int imagestore_list(struct imagestore *store, struct image_rows *ret,
 
 /* --- mending ------------------------------------------------------------- */
 
-static int clear_tmp(struct imagestore *store, struct imagestore_repairs *ret,
+/* Entries of tmp/ whose name begins with PREFIX. */
+static int clear_tmp(struct imagestore *store, const char *prefix, size_t *n,
 		     struct error *err)
 {
 	cleanup_dir DIR *dir = NULL;
@@ -72,12 +73,20 @@ static int clear_tmp(struct imagestore *store, struct imagestore_repairs *ret,
 
 	r = store_opendir(store, "tmp", &dir, err);
 	while (r >= 0 && (e = readdir(dir))) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		if (e->d_name[0] == '.' ||
+		    strncmp(e->d_name, prefix, strlen(prefix)) != 0)
 			continue;
 		r = remove_tree_at(dirfd(dir), e->d_name, err);
-		ret->n_files_removed++;
+		(*n)++;
 	}
 	return r;
+}
+
+int imagestore_sweep(struct imagestore *store, struct error *err)
+{
+	size_t n = 0;
+
+	return clear_tmp(store, STORE_TRASH "-", &n, err);
 }
 
 /* A blob without a row: killed before the row, or the table was lost. */
@@ -188,7 +197,7 @@ int imagestore_reconcile(struct imagestore *store,
 	*ret = (struct imagestore_repairs){0};
 	r = imagestore_db(store, true, &db, err);
 	if (r >= 0)
-		r = clear_tmp(store, ret, err);
+		r = clear_tmp(store, "", &ret->n_files_removed, err);
 	if (r >= 0)
 		r = mend_blobs(store, db, ret, err);
 	if (r >= 0)

@@ -20,6 +20,9 @@ struct imagestore {
 	struct imagedb *db; /* opened when first needed */
 };
 
+/* What imagestore_sweep() frees: tmp/trash-... */
+#define STORE_TRASH "trash"
+
 /* "manifest/" + ID, "blob/" + ID + ".tar", "tree/" + ID + "/rootfs" */
 #define STORE_NAME_MAX (IMAGE_ID_LEN + 16)
 

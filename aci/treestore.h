@@ -35,7 +35,8 @@ struct tree_driver {
 	 * message if it is not rendered. */
 	int (*open)(const struct treestore *ts, const struct image_id *id,
 		    struct error *err);
-	/* Missing is success. */
+	/* Takes it out of the way, for imagestore_sweep() to free; missing
+	 * is success. */
 	int (*remove)(const struct treestore *ts, const struct image_id *id,
 		      struct error *err);
 	/* 0 intact, -EBADMSG with the first difference, -ENOENT without

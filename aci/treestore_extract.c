@@ -140,13 +140,13 @@ int tree_render(const struct treestore *ts, const struct image_id *id, int work,
 }
 
 /* A new empty directory in cas/tmp/; its name below cas/ goes to NAME. */
-static int make_work(const struct treestore *ts, char name[TMP_NAME_MAX],
-		     struct error *err)
+static int make_work(const struct treestore *ts, const char *kind,
+		     char name[TMP_NAME_MAX], struct error *err)
 {
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)snprintf(name, TMP_NAME_MAX, "tmp/tree-%d-%lld%09ld",
+	(void)snprintf(name, TMP_NAME_MAX, "tmp/%s-%d-%lld%09ld", kind,
 		       (int)getpid(), (long long)now.tv_sec, now.tv_nsec);
 	return make_dir(imagestore_dirfd(ts->images), name, err);
 }
@@ -173,7 +173,7 @@ static int render_locked(const struct treestore *ts, const struct image_id *id,
 	char name[TMP_NAME_MAX];
 	int r;
 
-	work = make_work(ts, name, err);
+	work = make_work(ts, "tree", name, err);
 	if (work < 0)
 		return work;
 	r = tree_render(ts, id, work, err);
@@ -203,26 +203,23 @@ static int extract_prepare(const struct treestore *ts,
 	return render_locked(ts, id, err);
 }
 
-/* By way of tmp/: a half-removed tree is never found under its name. */
+/* A half-removed tree is never found under its name. */
 static int extract_remove(const struct treestore *ts, const struct image_id *id,
 			  struct error *err)
 {
 	int cas = imagestore_dirfd(ts->images);
-	char name[STORE_NAME_MAX], work_name[TMP_NAME_MAX];
-	cleanup_fd int work = -EBADF;
+	char name[STORE_NAME_MAX], trash_name[TMP_NAME_MAX];
+	cleanup_fd int trash = -EBADF;
 	int r = 0;
 
-	work = make_work(ts, work_name, err);
-	if (work < 0)
-		return work;
-	if (renameat(cas, tree_name(id, "", name), work, "tree") < 0 &&
-	    errno != ENOENT)
+	if (faccessat(cas, tree_name(id, "", name), F_OK, 0) < 0)
+		return 0;
+	trash = make_work(ts, STORE_TRASH, trash_name, err);
+	if (trash < 0)
+		return trash;
+	if (renameat(cas, name, trash, "tree") < 0 && errno != ENOENT)
 		r = error_sys(err, errno, "remove rendered image %s", id->text);
-	if (r < 0) {
-		(void)remove_tree_at(cas, work_name, NULL);
-		return r;
-	}
-	return remove_tree_at(cas, work_name, err);
+	return r;
 }
 
 static int compare_again(const struct treestore *ts, const struct image_id *id,
@@ -253,7 +250,7 @@ static int extract_check(const struct treestore *ts, const struct image_id *id,
 
 	if (tree < 0)
 		return tree;
-	work = make_work(ts, name, err);
+	work = make_work(ts, "tree", name, err);
 	if (work < 0)
 		return work;
 	r = compare_again(ts, id, tree, work, err);

@@ -12,7 +12,8 @@ struct images;
 /*
  * Removes the images with the IDs in IDS, says so as rkt does, and counts.
  * A tree that a pod in USED (sorted IDs) needs stays until gc finds it
- * unused.  Needs the store exclusively.  -EIO if any could not be removed.
+ * unused.  Needs the store exclusively and shares it before files are freed.
+ * -EIO if any could not be removed.
  */
 int images_remove(struct images *im, const struct strv *ids,
 		  const struct strv *used, struct error *err);

@@ -40,6 +40,7 @@ int images_remove(struct images *im, const struct strv *ids,
 		  const struct strv *used, struct error *err)
 {
 	size_t done = 0;
+	int r;
 
 	for (size_t i = 0; i < ids->n; i++) {
 		struct error why = ERROR_INIT;
@@ -55,8 +56,11 @@ int images_remove(struct images *im, const struct strv *ids,
 	}
 	if (done > 0)
 		log_info("%zu image(s) successfully removed", done);
+	r = imagestore_share(im->store, err);
+	if (r >= 0)
+		r = imagestore_sweep(im->store, err);
 	if (done == ids->n)
-		return 0;
+		return r;
 	log_error("%zu image(s) cannot be removed", ids->n - done);
 	return error_set(err, EIO, "error(s) found while removing images");
 }

@@ -19,7 +19,9 @@ static int rebuild(struct images *im, const char *arg,
 		  "rebuilding...",
 		  arg, why->msg);
 	r = treestore_remove(&im->trees, id, err);
-	return r < 0 ? r : treestore_prepare(&im->trees, id, err);
+	if (r >= 0)
+		r = treestore_prepare(&im->trees, id, err);
+	return r < 0 ? r : imagestore_sweep(im->store, err);
 }
 
 static int verify(struct images *im, const char *arg, struct error *err)
