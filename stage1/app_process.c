@@ -114,6 +114,17 @@ static int enter_root(struct child *c, struct error *err)
 	return 0;
 }
 
+/* /proc/self/exe is still our own program (CVE-2019-5736). */
+static int refuse_magic_link(int root, const char *path, struct error *err)
+{
+	cleanup_fd int fd = open_in_root(root, path, O_PATH);
+
+	if (fd == -ELOOP)
+		return error_set(err, ELOOP, "%s leads through a link of /proc",
+				 path);
+	return 0;
+}
+
 /* Everything looked up in the root, while nothing of the app runs yet. */
 static int look_up(struct child *c, struct error *err)
 {
@@ -139,9 +150,10 @@ static int look_up(struct child *c, struct error *err)
 		return error_sys(err, dir < 0 ? -dir : errno,
 				 "enter working directory %s",
 				 plan->working_directory);
-	return exec_lookup(root, strv_env_get(c->req->env, "PATH"),
-			   plan->working_directory, c->req->exec->v[0], c->path,
-			   err);
+	r = exec_lookup(root, strv_env_get(c->req->env, "PATH"),
+			plan->working_directory, c->req->exec->v[0], c->path,
+			err);
+	return r < 0 ? r : refuse_magic_link(root, c->path, err);
 }
 
 static int set_stdio(struct child *c, struct error *err)

@@ -146,6 +146,24 @@ static int make_filter(struct generation *g, bool notify,
 	return 0;
 }
 
+/* Lowering the score needs CAP_SYS_RESOURCE, which root may lack: tried on
+ * ourselves, and taken back. */
+static void check_oom_score(const struct app_plan *plan, struct strv *ignored)
+{
+	cleanup_fd int fd =
+		open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char before[16] = "", wanted[16];
+
+	if (fd < 0 || pread_full(fd, before, sizeof(before) - 1, 0) <= 0)
+		return;
+	(void)snprintf(wanted, sizeof(wanted), "%d", plan->oom_score_adj);
+	if (pwrite(fd, wanted, strlen(wanted), 0) < 0)
+		strv_pushf(ignored, "os/linux/oom-score-adj: %s",
+			   strerror(errno));
+	else if (pwrite(fd, before, strlen(before), 0) < 0)
+		log_debug("stage1 keeps the oom score of its app");
+}
+
 static int make(struct generation *g, struct error *err)
 {
 	struct pod *pod = g->app->pod;
@@ -154,6 +172,8 @@ static int make(struct generation *g, struct error *err)
 	r = load(g, err);
 	if (r < 0)
 		return r;
+	if (g->plan.has_oom_score_adj)
+		check_oom_score(&g->plan, &g->plan.ignored);
 	g->rootfs.plan = &g->plan;
 	g->rootfs.files = &pod->files;
 	g->rootfs.shared = &pod->mounts;

@@ -38,13 +38,13 @@ static int take_lock_fd(struct pod *pod, struct error *err)
 	return 0;
 }
 
-/* "APP:FD,APP:FD" */
+/* "APP:FD,APP:FD"; an app with a copy of its own (--no-overlay) has none. */
 static int take_tree_fds(struct pod *pod, struct error *err)
 {
 	cleanup_strv struct strv items = STRV_INIT;
 	const char *text = getenv(STAGE1_ENV_TREE_FDS);
 
-	if (text)
+	if (text && *text)
 		strv_split(&items, text, ',');
 	for (size_t i = 0; i < items.n; i++) {
 		char *colon = strrchr(items.v[i], ':');
@@ -58,12 +58,6 @@ static int take_tree_fds(struct pod *pod, struct error *err)
 					 "bad item %s in " STAGE1_ENV_TREE_FDS,
 					 items.v[i]);
 	}
-	for (size_t i = 0; i < pod->n_apps; i++)
-		if (pod->apps[i].tree_fd < 0)
-			return error_set(err, EINVAL,
-					 "no image tree for app %s "
-					 "in " STAGE1_ENV_TREE_FDS,
-					 pod->apps[i].name);
 	return 0;
 }
 

@@ -289,6 +289,10 @@ int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
 		      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (copy >= 0)
 		r->tree = mount_clone(copy, false, NO_DEV, err);
+	else if (tree < 0)
+		return error_set(err, EINVAL,
+				 "the image tree is missing "
+				 "in " STAGE1_ENV_TREE_FDS);
 	else
 		r->tree = open_overlay(generation_dirfd, tree, err);
 	if (r->tree < 0)
@@ -530,6 +534,19 @@ static int write_etc_file(const struct rootfs *r, const char *name,
 	return 0;
 }
 
+/* What programs older than /proc/self/mounts read. */
+static int link_mtab(const struct rootfs *r, struct error *err)
+{
+	cleanup_fd int etc = open_in_root(r->tree, "etc", O_PATH | O_DIRECTORY);
+
+	if (etc < 0)
+		return 0;
+	if (symlinkat("../proc/self/mounts", etc, "mtab") < 0 &&
+	    errno != EEXIST)
+		return error_sys(err, errno, "create /etc/mtab");
+	return 0;
+}
+
 static int bind_host_file(const struct rootfs *r, const char *host,
 			  const char *target, struct error *err)
 {
@@ -568,6 +585,8 @@ static int put_files(const struct rootfs *r, struct error *err)
 	if (ret == 0)
 		ret = write_etc_file(r, "hostname", files->hostname, false,
 				     err);
+	if (ret == 0)
+		ret = link_mtab(r, err);
 	if (ret == 0 && files->host_hosts)
 		ret = bind_host_file(r, "/etc/hosts", "/etc/hosts", err);
 	if (ret == 0 && files->host_resolv_conf)

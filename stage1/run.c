@@ -284,7 +284,8 @@ static void tear_down(struct pod *pod)
 	}
 	if (pod->cgroup && cgroup_remove(pod->cgroup, &err) < 0)
 		log_failure(&err, NULL);
-	cgroup_free(pod->cgroup);
+	if (pod->cgroup)
+		cgroup_free(pod->cgroup);
 	pod_mounts_release(&pod->mounts);
 	fd_close(&pod->signals.fd);
 	event_loop_release(&pod->loop);

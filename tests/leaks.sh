@@ -14,10 +14,23 @@ program() {
 	echo "${exe##*/}"
 }
 
+# Groups of pods, without those where something runs: what runs and should
+# not is found as a process.
+cgroups() {
+	unified=/sys/fs/cgroup
+	[ ! -d $unified/unified ] || unified=$unified/unified
+	find /sys/fs/cgroup -type d -path '*/rkt/*' 2>/dev/null |
+	while read -r dir; do
+		uuid=${dir#*/rkt/}
+		events=$unified/rkt/${uuid%%/*}/cgroup.events
+		grep -q '^populated 1' "$events" 2>/dev/null ||
+			echo "cgroup $dir"
+	done
+}
+
 list() {
 	awk '{ print "mount", $5 }' /proc/self/mountinfo
-	find /sys/fs/cgroup -type d -path '*/rkt/*' -printf 'cgroup %p\n' \
-		2>/dev/null || true
+	cgroups
 	find /run/netns -mindepth 1 -printf 'netns %p\n' 2>/dev/null || true
 	# The seccomp cache is kept: one file a filter, by content.
 	find /run/rkt -mindepth 1 ! -path '/run/rkt/seccomp*' -printf 'run %p %s bytes\n' 2>/dev/null || true

@@ -213,7 +213,8 @@ image_inside() {
 	chown 700:701 "$t/i/rootfs/etc/owned"
 	ln -s /inside "$t/i/rootfs/usr/bin/in-path"
 	ln -s /inside "$t/i/rootfs/opt/sub/run"
-	image_tree "$t/i" "${3:-example.com/inside}" "${4:-1.0.0}" "${2:-.}"
+	image_tree "$t/i" "${3:-example.com/inside}" "${4:-1.0.0}" \
+		"${2:-.}" || return
 	mv "$t/i.aci" "$1"
 	rm -rf "$t"
 }
