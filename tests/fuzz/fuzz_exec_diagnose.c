@@ -29,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		fuzz_expect(dir_fd >= 0 && atexit(remove_dir) == 0);
 	}
-	fd = openat(dir_fd, "x", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+	fd = openat(dir_fd, "x", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+		    0700);
 	fuzz_expect(fd >= 0 && write(fd, data, size) == (ssize_t)size);
 	close(fd);
 	fuzz_expect(exec_diagnose(dir_fd, "/x", ENOENT, &err) == -ENOENT);
