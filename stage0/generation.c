@@ -132,8 +132,6 @@ int generation_commit(int poddir_fd, const char *app, unsigned int n, bool sync,
 	cleanup_free char *temp = xasprintf(POD_APPSINFO_DIR "/.%s.tmp", app);
 	cleanup_fd int dirfd = -EBADF;
 
-	if (mkdirat(poddir_fd, POD_APPSINFO_DIR, 0750) < 0 && errno != EEXIST)
-		return error_sys(err, errno, "make " POD_APPSINFO_DIR);
 	if (symlinkat(target, poddir_fd, link) < 0) {
 		if (errno != EEXIST)
 			return error_sys(err, errno, "make %s", link);

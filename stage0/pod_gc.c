@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/lock.h"
 #include "base/path.h"
 #include "base/strv.h"
 #include "base/test_hooks.h"
@@ -93,7 +94,7 @@ static int visit_all(struct round *round, enum pod_dir dir, visit_fn visit)
 		struct error err = ERROR_INIT;
 
 		if (pod_open_in(round->pods, dir, uuids.v[i], &pod, &err) < 0 ||
-		    pod_lock(&pod, &err) < 0)
+		    lock_is_held(pod.fd) || pod_lock(&pod, &err) < 0)
 			continue;
 		if (visit(round, &pod, &err) >= 0)
 			continue;

@@ -120,13 +120,24 @@ const struct option_row globals_rows[] = {
 	{.name = NULL},
 };
 
+static const char default_dir[] = "/var/lib/rkt";
+static const char default_system_config[] = "/usr/lib/rkt";
+static const char default_local_config[] = "/etc/rkt";
+
 void globals_init(struct globals *g)
 {
 	*g = (struct globals){
-		.dir = "/var/lib/rkt",
-		.system_config = "/usr/lib/rkt",
-		.local_config = "/etc/rkt",
+		.dir = default_dir,
+		.system_config = default_system_config,
+		.local_config = default_local_config,
 	};
+}
+
+/* Nobody typed it: nothing to make absolute. */
+static bool is_default(const char *path)
+{
+	return path == default_dir || path == default_system_config ||
+	       path == default_local_config;
 }
 
 /* PATH absolute, with symlinks resolved as far as it exists. */
@@ -134,8 +145,13 @@ static int absolute(const char *path, const char **ret, struct error *err)
 {
 	cleanup_free char *joined = NULL;
 	char cwd[PATH_MAX];
-	char *real = realpath(path, NULL);
+	char *real;
 
+	if (is_default(path)) {
+		*ret = path;
+		return 0;
+	}
+	real = realpath(path, NULL);
 	if (!real && path_is_absolute(path)) {
 		real = path_clean(path);
 	} else if (!real) {

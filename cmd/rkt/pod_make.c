@@ -327,22 +327,53 @@ static int check_same_apps(const struct make_opts *o,
 			 o->pod_name);
 }
 
-/* Returns 1 if the app's image changed. */
-static int change_app(struct images *im, const struct make_opts *o,
-		      const struct made *made, size_t i, struct pod *pod,
+/* 1 if the app's image is another than that of its committed generation. */
+static int is_changed(const struct made *made, size_t i, const struct pod *pod,
 		      struct error *err)
+{
+	const char *app = made->manifest.apps[i].name;
+	struct image_id id;
+	unsigned int n;
+	int r = generation_current(pod->fd, app, &n, err);
+
+	if (r == 0)
+		r = generation_image_id(pod->fd, app, n, &id, err);
+	return r < 0 ? r : strcmp(id.text, made->images[i].id.text) != 0;
+}
+
+static bool same_words(const struct strv *a, const struct strv *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->v[i], b->v[i]) != 0)
+			return false;
+	return true;
+}
+
+static void warn_other_words(const struct made *made, size_t i,
+			     const struct pod *pod)
+{
+	const char *app = made->manifest.apps[i].name;
+	cleanup_strv struct strv old = STRV_INIT;
+
+	if (made->words && app_args_load(pod->fd, app, &old, NULL) == 0 &&
+	    !same_words(&old, &made->words[i]))
+		log_warning("app %s has the same image: it keeps the flags and "
+			    "arguments the pod was made with (--replace "
+			    "starts anew)",
+			    app);
+}
+
+static int add_generation(struct images *im, const struct make_opts *o,
+			  const struct made *made, size_t i, struct pod *pod,
+			  struct error *err)
 {
 	const struct runtime_app *ra = &made->manifest.apps[i];
 	cleanup_fd int tree = -EBADF;
-	struct image_id id;
 	unsigned int n;
-	int r = generation_current(pod->fd, ra->name, &n, err);
+	int r = generation_highest(pod->fd, ra->name, &n, err);
 
-	if (r == 0)
-		r = generation_image_id(pod->fd, ra->name, n, &id, err);
-	if (r < 0 || strcmp(id.text, made->images[i].id.text) == 0)
-		return r;
-	r = generation_highest(pod->fd, ra->name, &n, err);
 	if (r == 0 && o->no_overlay)
 		r = treestore_open(&im->trees, &made->images[i].id, &tree, err);
 	if (r == 0)
@@ -355,25 +386,41 @@ static int change_app(struct images *im, const struct make_opts *o,
 		r = pod_files_sync(pod->fd, err);
 	if (r == 0)
 		r = generation_commit(pod->fd, ra->name, n + 1, true, err);
-	return r < 0 ? r : 1;
+	return r;
+}
+
+static int change(struct images *im, const struct make_opts *o,
+		  const struct made *made, const bool *changed, struct pod *pod,
+		  struct error *err)
+{
+	int r = pod_volumes_make(pod->fd, &made->manifest, err);
+
+	for (size_t i = 0; i < made->n_images && r == 0; i++)
+		if (changed[i])
+			r = add_generation(im, o, made, i, pod, err);
+	if (r == 0)
+		r = pod_manifest_save(pod->fd, &made->manifest, true, err);
+	return r;
 }
 
 int made_change(struct images *im, const struct make_opts *o,
 		const struct made *made, struct pod *pod, struct error *err)
 {
 	cleanup_pod_manifest struct pod_manifest old = POD_MANIFEST_INIT;
-	bool changed = false;
+	bool changed[POD_APPS_MAX] = {false};
+	bool any = false;
 	int r = pod_manifest_load(pod->fd, &old, err);
 
 	if (r == 0)
 		r = check_same_apps(o, &old, &made->manifest, err);
-	if (r == 0)
-		r = pod_volumes_make(pod->fd, &made->manifest, err);
 	for (size_t i = 0; i < made->n_images && r >= 0; i++) {
-		r = change_app(im, o, made, i, pod, err);
-		changed |= r > 0;
+		r = is_changed(made, i, pod, err);
+		changed[i] = r > 0;
+		any |= changed[i];
+		if (r == 0)
+			warn_other_words(made, i, pod);
 	}
-	if (r >= 0 && changed)
-		r = pod_manifest_save(pod->fd, &made->manifest, true, err);
-	return r < 0 ? r : 0;
+	if (r < 0 || !any)
+		return r < 0 ? r : 0;
+	return change(im, o, made, changed, pod, err);
 }
