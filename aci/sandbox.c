@@ -130,21 +130,35 @@ static int bound_capabilities(uint64_t caps, struct error *err)
 	return 0;
 }
 
-static int become_nobody(struct error *err)
+/* A user namespace may have no id but root's own, which is then harmless
+ * outside: without capabilities it is nobody. */
+static bool is_nobody_mapped(void)
 {
-	int r;
+	return setresgid(-1, NOBODY, -1) == 0 || errno != EINVAL;
+}
 
-	if (geteuid() != 0)
-		return set_capabilities(0, err);
-	r = bound_capabilities(0, err);
-	if (r < 0)
-		return r;
+static int switch_ids(struct error *err)
+{
+	if (!is_nobody_mapped())
+		return 0;
 	if (setgroups(0, NULL) < 0)
 		return error_sys(err, errno, "drop the groups");
 	if (setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
 	    setresuid(NOBODY, NOBODY, NOBODY) < 0)
 		return error_sys(err, errno, "become uid %d", NOBODY);
-	return set_capabilities(0, err);
+	return 0;
+}
+
+static int become_nobody(struct error *err)
+{
+	int r = 0;
+
+	if (geteuid() == 0) {
+		r = bound_capabilities(0, err);
+		if (r == 0)
+			r = switch_ids(err);
+	}
+	return r < 0 ? r : set_capabilities(0, err);
 }
 
 /* After the ids are switched: that sets "dumpable" anew. */

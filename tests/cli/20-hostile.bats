@@ -96,6 +96,15 @@ fail() {
 		"$TESTS/images/should-fail.txt")
 }
 
+@test "as root of a user namespace that has no other id" {
+	unshare --user --map-root-user true 2>/dev/null ||
+		skip "needs userns: not on this host"
+	run unshare --user --map-root-user \
+		"$ACTOOL" validate "$TESTS/images/should-fail-dotdot.aci"
+	[ "$status" != 0 ]
+	[[ $output == *"the name contains .."* ]] || fail "$output"
+}
+
 # What the process may do, seen from outside while it works.
 @test "rkt-fetch runs as nobody, without capabilities, filtered" {
 	host_has setpriv || skip "needs setpriv: not on this host"
