@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What the README tells a newcomer to type does what it says.
 # shellcheck disable=SC2154 # status, output, stderr come from bats
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Servers from Debian packages as pods: what they need is what users need.
 # shellcheck disable=SC2154 # status, output, stderr come from bats
 
