@@ -8,6 +8,7 @@ load lib
 # The README uses the real directories.  This file has a mount namespace of
 # its own, with an empty /var/lib/rkt; /etc gets a layer for /etc/rkt.
 setup() {
+	mountpoint -q /var/lib/rkt || fail "run me through make check-cli"
 	setup_test
 	mkdir "$D/etc-upper" "$D/etc-work"
 	mount -t overlay -o "lowerdir=/etc,upperdir=$D/etc-upper,workdir=$D/etc-work" \
@@ -18,7 +19,6 @@ setup() {
 teardown() {
 	pods_destroy /var/lib/rkt
 	umount /etc
-	rm -rf /var/lib/rkt/*
 	teardown_test
 }
 
