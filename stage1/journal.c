@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,11 +14,17 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/path.h"
 #include "base/strbuf.h"
+#include "base/test_hooks.h"
+#include "spec/acname.h"
 #include "spec/json_read.h"
 #include "spec/json_write.h"
 
 #define JOURNAL_MAX (1024UL * 1024)
+#define HISTORY_MAX (16UL * 1024 * 1024)
 
 const char *journal_state_name(enum update_state state)
 {
@@ -49,6 +57,21 @@ static void format_now(char *buf, size_t size)
 		       tm.tm_min, tm.tm_sec, now.tv_nsec / 1000);
 }
 
+/* What a killed writer left of a line must not become part of the next. */
+static int end_torn_line(int fd)
+{
+	struct stat st;
+	char last;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size == 0)
+		return 0;
+	if (pread(fd, &last, 1, st.st_size - 1) != 1)
+		return -EIO;
+	return last == '\n' ? 0 : write_full(fd, "\n", 1);
+}
+
 static int append_synced(int dirfd, const char *name, const char *data,
 			 size_t len, struct error *err)
 {
@@ -56,11 +79,12 @@ static int append_synced(int dirfd, const char *name, const char *data,
 	int r;
 
 	fd = openat(dirfd, name,
-		    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-		    0640);
+		    O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return error_sys(err, errno, "open %s", name);
-	r = write_full(fd, data, len);
+	r = end_torn_line(fd);
+	if (r == 0)
+		r = write_full(fd, data, len);
 	if (r < 0 || fsync(fd) < 0)
 		return error_sys(err, r < 0 ? -r : errno, "write %s", name);
 	return 0;
@@ -89,6 +113,7 @@ int journal_append(int pod_dirfd, const char *app, unsigned int from,
 	r = append_synced(pod_dirfd, POD_JOURNAL_FILE, line.buf, line.len, err);
 	if (r == 0 && state == UPDATE_PLANNED && fsync(pod_dirfd) < 0)
 		return error_sys(err, errno, "sync the pod directory");
+	test_stop_at(journal_state_name(state));
 	return r;
 }
 
@@ -106,6 +131,17 @@ static const char *last_line(const struct strbuf *text, size_t *ret_len)
 	return text->buf + start;
 }
 
+/* A close that was killed before it removed the journal is done again. */
+static bool history_ends_with(int pod_dirfd, const char *line, size_t len)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	return read_file_at(pod_dirfd, POD_HISTORY_FILE, HISTORY_MAX, &text,
+			    NULL) == 0 &&
+	       text.len >= len &&
+	       memcmp(text.buf + text.len - len, line, len) == 0;
+}
+
 int journal_close(int pod_dirfd, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
@@ -117,9 +153,11 @@ int journal_close(int pod_dirfd, struct error *err)
 	if (r < 0)
 		return r;
 	line = last_line(&text, &len);
-	r = append_synced(pod_dirfd, POD_HISTORY_FILE, line, len, err);
+	if (!history_ends_with(pod_dirfd, line, len))
+		r = append_synced(pod_dirfd, POD_HISTORY_FILE, line, len, err);
 	if (r < 0)
 		return r;
+	test_stop_at("close-history");
 	if (unlinkat(pod_dirfd, POD_JOURNAL_FILE, 0) < 0 ||
 	    fsync(pod_dirfd) < 0)
 		return error_sys(err, errno, "remove " POD_JOURNAL_FILE);
@@ -133,28 +171,139 @@ int journal_commit(int pod_dirfd, const char *app, unsigned int number,
 	cleanup_free char *temp = xasprintf(POD_APPSINFO_DIR "/.%s.tmp", app);
 	cleanup_free char *target =
 		xasprintf("../" POD_GENERATIONS_DIR "/%s/%u", app, number);
-	cleanup_fd int dir = -EBADF;
+	cleanup_fd int dir =
+		openat(pod_dirfd, POD_APPSINFO_DIR,
+		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
+	if (dir < 0)
+		return error_sys(err, errno, "open " POD_APPSINFO_DIR);
 	(void)unlinkat(pod_dirfd, temp, 0);
 	if (symlinkat(target, pod_dirfd, temp) < 0 ||
 	    renameat(pod_dirfd, temp, pod_dirfd, link) < 0)
 		return error_sys(err, errno, "commit generation %u of %s",
 				 number, app);
-	dir = openat(pod_dirfd, POD_APPSINFO_DIR,
-		     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0 || fsync(dir) < 0)
-		return error_sys(err, errno, "sync " POD_APPSINFO_DIR);
+	test_stop_at("commit-link");
+	/* It is committed: to say otherwise now would be wrong. */
+	if (fsync(dir) < 0)
+		log_warning("sync " POD_APPSINFO_DIR ": %s",
+			    strerrordesc_np(errno));
 	return 0;
+}
+
+/* --- what is left of a transaction ------------------------------------------
+ */
+
+struct record {
+	char *app, *state;
+	unsigned int from, to;
+};
+
+static void record_release(struct record *r)
+{
+	free(r->app);
+	free(r->state);
+}
+
+static bool record_parse(const char *line, size_t len, struct record *ret)
+{
+	cleanup_json_doc struct json_doc doc = {0};
+	int64_t from = 0, to = 0;
+	struct json_node root;
+
+	*ret = (struct record){0};
+	if (len == 0 || json_doc_parse(&doc, line, len, NULL, NULL) < 0)
+		return false;
+	root = json_root(&doc);
+	json_get_string(&root, "app", &ret->app);
+	json_get_string(&root, "state", &ret->state);
+	json_get_int(&root, "from", 0, UINT32_MAX, &from);
+	json_get_int(&root, "to", 0, UINT32_MAX, &to);
+	ret->from = (unsigned int)from;
+	ret->to = (unsigned int)to;
+	if (ret->app && ret->state && acname_check(ret->app, NULL) == 0)
+		return true;
+	record_release(ret);
+	*ret = (struct record){0};
+	return false;
+}
+
+unsigned int journal_committed(int pod_dirfd, const char *app)
+{
+	cleanup_free char *link = xasprintf(POD_APPSINFO_DIR "/%s", app);
+	char target[512];
+	ssize_t n = readlinkat(pod_dirfd, link, target, sizeof(target) - 1);
+	uint64_t number;
+
+	if (n < 0)
+		return 0;
+	target[n] = '\0';
+	if (parse_uint(path_base(target), UINT32_MAX, &number) < 0)
+		return 0;
+	return (unsigned int)number;
+}
+
+bool journal_has_run(int pod_dirfd, const char *app, unsigned int number)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	char *next, *line;
+	bool has = journal_committed(pod_dirfd, app) == number;
+
+	/* Not to be read: then nothing can be said to be superfluous. */
+	switch (read_file_at(pod_dirfd, POD_HISTORY_FILE, HISTORY_MAX, &text,
+			     NULL)) {
+	case 0:
+		break;
+	case -ENOENT:
+		return has;
+	default:
+		return true;
+	}
+	next = text.buf;
+	while (!has && (line = strsep(&next, "\n"))) {
+		struct record r;
+
+		if (!record_parse(line, strlen(line), &r))
+			continue;
+		has = strcmp(r.app, app) == 0 &&
+		      (r.from == number ||
+		       (r.to == number && strcmp(r.state, "COMMITTED") == 0));
+		record_release(&r);
+	}
+	return has;
+}
+
+int journal_discard(int pod_dirfd, const char *app, unsigned int number,
+		    struct error *err)
+{
+	cleanup_free char *path =
+		xasprintf(POD_GENERATIONS_DIR "/%s/%u", app, number);
+
+	if (journal_has_run(pod_dirfd, app, number))
+		return 0;
+	return remove_tree_at(pod_dirfd, path, err);
+}
+
+/* The link is what counts: the line that says so may be missing. */
+static int settle(int pod_dirfd, const struct record *last, struct error *err)
+{
+	bool committed = journal_committed(pod_dirfd, last->app) == last->to;
+	int r;
+
+	if (strcmp(last->state, "COMMITTED") == 0 ||
+	    strcmp(last->state, "ROLLED_BACK") == 0)
+		return 0;
+	r = journal_append(pod_dirfd, last->app, last->from, last->to,
+			   committed ? UPDATE_COMMITTED : UPDATE_ROLLED_BACK,
+			   "the pod ended during the update", err);
+	if (r == 0 && !committed)
+		r = journal_discard(pod_dirfd, last->app, last->to, err);
+	return r;
 }
 
 int journal_recover(int pod_dirfd, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	cleanup_json_doc struct json_doc doc = {0};
-	cleanup_free char *app = NULL;
-	cleanup_free char *state = NULL;
-	int64_t from = 0, to = 0;
-	struct json_node root;
+	struct record last;
 	const char *line;
 	size_t len;
 	int r;
@@ -163,25 +312,12 @@ int journal_recover(int pod_dirfd, struct error *err)
 	if (r == -ENOENT)
 		return 0;
 	line = last_line(&text, &len);
-	if (r == 0 && len && json_doc_parse(&doc, line, len, NULL, NULL) == 0) {
-		root = json_root(&doc);
-		json_get_string(&root, "app", &app);
-		json_get_string(&root, "state", &state);
-		json_get_int(&root, "from", 0, UINT32_MAX, &from);
-		json_get_int(&root, "to", 0, UINT32_MAX, &to);
-	}
-	if (app && state && strcmp(state, "COMMITTED") != 0 &&
-	    strcmp(state, "ROLLED_BACK") != 0) {
-		r = journal_append(pod_dirfd, app, (unsigned int)from,
-				   (unsigned int)to, UPDATE_ROLLED_BACK,
-				   "the pod ended during the update", err);
-		if (r < 0)
-			return r;
-	}
-	if (!app) {
+	if (r < 0 || !record_parse(line, len, &last)) {
 		/* Nothing of it was ever written whole. */
 		(void)unlinkat(pod_dirfd, POD_JOURNAL_FILE, 0);
 		return 0;
 	}
-	return journal_close(pod_dirfd, err);
+	r = settle(pod_dirfd, &last, err);
+	record_release(&last);
+	return r < 0 ? r : journal_close(pod_dirfd, err);
 }

@@ -8,9 +8,12 @@
  *	{"time":"...","app":"web","from":1,"to":2,"state":"STAGED","text":"..."}
  * When the transaction is over its last line is appended to `history` and
  * the journal is removed.  A journal that is there when a pod starts belongs
- * to a stage1 that was killed: appsinfo/APP still points to the committed
- * generation, and journal_recover() notes the rollback.
+ * to a stage1 that was killed: appsinfo/APP points to the committed
+ * generation, and journal_recover() notes which one that is.  A torn last
+ * line never counts.
  */
+
+#include <stdbool.h>
 
 #include "spec/stage1_abi.h"
 
@@ -28,6 +31,16 @@ int journal_close(int pod_dirfd, struct error *err);
 /* Makes appsinfo/APP point to generation NUMBER: one rename, synced. */
 int journal_commit(int pod_dirfd, const char *app, unsigned int number,
 		   struct error *err);
+
+/* The generation appsinfo/APP points to; 0 if that cannot be said. */
+unsigned int journal_committed(int pod_dirfd, const char *app);
+
+/* True if generation NUMBER serves or served: one may go back to it. */
+bool journal_has_run(int pod_dirfd, const char *app, unsigned int number);
+
+/* Removes generations/APP/NUMBER unless it has run. */
+int journal_discard(int pod_dirfd, const char *app, unsigned int number,
+		    struct error *err);
 
 /* At a pod's start: settles what a killed stage1 left. */
 int journal_recover(int pod_dirfd, struct error *err);
