@@ -2,6 +2,7 @@
 #include "stage1/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,7 @@ static void serve_update(struct pod *pod, const struct control_request *rec,
 			 int *fd, int *passed)
 {
 	struct error err = ERROR_INIT;
-	int reply_to = dup(*fd);
+	int reply_to = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
 	int exit_code, r;
 
 	r = update_start(pod, rec, TAKE_FD(*passed), reply_to, &exit_code,
@@ -154,7 +155,7 @@ static void on_request(struct event_source *source, uint32_t events)
 {
 	struct connection *c = source->data;
 	struct control *control = c->control;
-	cleanup_fd int fd = dup(source->fd);
+	cleanup_fd int fd = fcntl(source->fd, F_DUPFD_CLOEXEC, 0);
 
 	(void)events;
 	connection_close(c);
@@ -171,6 +172,15 @@ static bool is_root(int fd)
 	       peer.uid == 0;
 }
 
+static struct connection *oldest(const struct control *control)
+{
+	struct connection *c = control->connections;
+
+	while (c && c->next)
+		c = c->next;
+	return c;
+}
+
 static void on_connection(struct event_source *source, uint32_t events)
 {
 	struct control *control = source->data;
@@ -179,8 +189,11 @@ static void on_connection(struct event_source *source, uint32_t events)
 
 	(void)events;
 	fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0 || !is_root(fd) || control->n_connections >= CONNECTIONS_MAX)
+	if (fd < 0 || !is_root(fd))
 		return;
+	/* Those who never ask must not keep out those who do. */
+	if (control->n_connections >= CONNECTIONS_MAX)
+		connection_close(oldest(control));
 	c = xcalloc(1, sizeof(*c));
 	*c = (struct connection){
 		.control = control,
