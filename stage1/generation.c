@@ -615,7 +615,7 @@ void generation_free(struct generation *g)
 	output_stream_close(&g->err);
 	if (g->leaf.name && cgroup_leaf_remove(pod->cgroup, &g->leaf, &err) < 0)
 		log_failure(&err, g->app->name);
-	pod_forget_reuseport(pod, g);
+	pod_forget_bound(pod, g);
 	rootfs_release(&g->rootfs);
 	seccomp_program_release(&g->filter);
 	seccomp_program_release(&g->handler_filter);

@@ -33,7 +33,25 @@
 
 /* While nobody accepts, everybody who connects has to fit. */
 #define HELD_BACKLOG 4096
+/* More addresses than a server has; each costs us a descriptor. */
+#define HELD_MAX 256
 #define PROCS_MAX (1024UL * 1024)
+
+/* Of an IPv4 or IPv6 address; 0 of others. */
+static uint16_t address_port(const struct sockaddr_storage *addr)
+{
+	const struct sockaddr_in *v4 = (const void *)addr;
+	const struct sockaddr_in6 *v6 = (const void *)addr;
+
+	switch (addr->ss_family) {
+	case AF_INET:
+		return ntohs(v4->sin_port);
+	case AF_INET6:
+		return ntohs(v6->sin6_port);
+	default:
+		return 0;
+	}
+}
 
 /* --- the sockets of a generation -------------------------------------------
  */
@@ -54,9 +72,9 @@ static bool is_listening(int fd)
 
 /*
  * A second name for the socket file, so that it outlives the unlink of a
- * server that cleans up, or of one that makes room for its own.  Only where
- * the next generation will find it: a socket in the app's own root is
- * nobody's but this generation's.  False: not to be held.
+ * server that cleans up, or of one that makes room for its own.  Only a
+ * volume's directory is there for the next generation, too: false if the
+ * socket is somewhere else.
  */
 static bool keep_unix_path(struct held_listener *h, struct generation *g)
 {
@@ -64,13 +82,9 @@ static bool keep_unix_path(struct held_listener *h, struct generation *g)
 	cleanup_fd int root = -EBADF;
 	cleanup_free char *path = NULL;
 	cleanup_free char *dir = NULL;
-	struct stat of_root, of_dir;
+	struct stat at_root, at_dir;
 	char proc[64];
 
-	if (h->addrlen <= offsetof(struct sockaddr_un, sun_path))
-		return false; /* never bound */
-	if (un->sun_path[0] == '\0')
-		return true; /* abstract: of the network namespace */
 	if (un->sun_path[0] != '/')
 		return false;
 	path = xstrndup(un->sun_path, sizeof(un->sun_path));
@@ -79,16 +93,50 @@ static bool keep_unix_path(struct held_listener *h, struct generation *g)
 	dir = xstrndup(path, (size_t)(path_base(path) - path));
 	h->dirfd = root < 0 ? -EBADF
 			    : open_in_root(root, dir, O_PATH | O_DIRECTORY);
-	if (h->dirfd < 0 || fstat(root, &of_root) < 0 ||
-	    fstat(h->dirfd, &of_dir) < 0 || of_root.st_dev == of_dir.st_dev)
+	if (h->dirfd < 0 || fstat(root, &at_root) < 0 ||
+	    fstat(h->dirfd, &at_dir) < 0 || at_root.st_dev == at_dir.st_dev)
 		return false;
 	h->name = xstrdup(path_base(path));
 	h->kept_name = xasprintf(".%s.rkt-held", h->name);
 	(void)unlinkat(h->dirfd, h->kept_name, 0);
-	if (linkat(h->dirfd, h->name, h->dirfd, h->kept_name, 0) < 0) {
-		free(h->kept_name);
-		h->kept_name = NULL;
-	}
+	return linkat(h->dirfd, h->name, h->dirfd, h->kept_name, 0) == 0;
+}
+
+/* Its name is a file again, and the second name stays for another time. */
+static int restore_unix_path(const struct held_listener *h)
+{
+	cleanup_free char *temp = NULL;
+
+	if (!h->kept_name)
+		return 0;
+	temp = xasprintf("%s.new", h->kept_name);
+	(void)unlinkat(h->dirfd, temp, 0);
+	if (linkat(h->dirfd, h->kept_name, h->dirfd, temp, 0) < 0 ||
+	    renameat(h->dirfd, temp, h->dirfd, h->name) < 0)
+		return -errno;
+	/* Nothing is renamed where both are the same file already. */
+	(void)unlinkat(h->dirfd, temp, 0);
+	return 0;
+}
+
+/* Will the next generation come to the same address? */
+static bool will_come_back(struct held_listener *h, struct generation *g)
+{
+	const struct pod *pod = g->app->pod;
+
+	/* The kernel chose the address. */
+	if (h->domain == AF_UNIX &&
+	    h->addrlen <= offsetof(struct sockaddr_un, sun_path))
+		return false;
+	if (h->domain == AF_UNIX)
+		return ((const struct sockaddr_un *)&h->addr)->sun_path[0] ==
+			       '\0' ||
+		       keep_unix_path(h, g);
+	/* Port 0: every other bind of TCP has passed through our hands. */
+	if ((h->domain == AF_INET || h->domain == AF_INET6) &&
+	    h->protocol == IPPROTO_TCP)
+		return h->reuseport ||
+		       pod_has_bound(pod, g, address_port(&h->addr));
 	return true;
 }
 
@@ -101,6 +149,14 @@ static void held_release(struct held_listener *h)
 	fd_close(&h->dirfd);
 	free(h->name);
 	free(h->kept_name);
+}
+
+static bool same_place(const struct held_listener *a,
+		       const struct held_listener *b)
+{
+	return a->domain == b->domain && a->type == b->type &&
+	       a->protocol == b->protocol && a->addrlen == b->addrlen &&
+	       memcmp(&a->addr, &b->addr, a->addrlen) == 0;
 }
 
 static bool is_held_already(const struct pod_app *app, ino_t inode)
@@ -124,8 +180,8 @@ static void hold_socket(struct generation *g, int fd)
 	int reuseport = 0;
 	struct stat st;
 
-	if (fstat(fd, &st) < 0 || is_held_already(app, st.st_ino) ||
-	    !is_listening(fd) ||
+	if (app->n_held >= HELD_MAX || fstat(fd, &st) < 0 ||
+	    is_held_already(app, st.st_ino) || !is_listening(fd) ||
 	    !get_int(fd, SOL_SOCKET, SO_DOMAIN, &h.domain) ||
 	    !get_int(fd, SOL_SOCKET, SO_TYPE, &h.type) ||
 	    !get_int(fd, SOL_SOCKET, SO_PROTOCOL, &h.protocol) ||
@@ -137,7 +193,7 @@ static void hold_socket(struct generation *g, int fd)
 	h.uid = st.st_uid;
 	h.reuseport =
 		get_int(fd, SOL_SOCKET, SO_REUSEPORT, &reuseport) && reuseport;
-	if (h.domain == AF_UNIX && !keep_unix_path(&h, g)) {
+	if (!will_come_back(&h, g)) {
 		held_release(&h);
 		return;
 	}
@@ -147,7 +203,33 @@ static void hold_socket(struct generation *g, int fd)
 	app->held[app->n_held++] = h;
 }
 
-static void hold_of_process(struct generation *g, pid_t pid)
+/* The processes of a generation: calls FN for each of their sockets until it
+ * returns true. */
+struct socket_search {
+	bool (*fn)(const struct socket_search *search, int pidfd, int number);
+	struct generation *g;
+	ino_t inode; /* is_wanted() */
+};
+
+static bool hold_found(const struct socket_search *search, int pidfd,
+		       int number)
+{
+	int fd = pidfd_getfd(pidfd, number, 0);
+
+	if (fd >= 0)
+		hold_socket(search->g, fd);
+	return false;
+}
+
+static bool is_wanted(const struct socket_search *search, int pidfd, int number)
+{
+	cleanup_fd int fd = pidfd_getfd(pidfd, number, 0);
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == search->inode;
+}
+
+static bool search_process(const struct socket_search *search, pid_t pid)
 {
 	cleanup_fd int pidfd = pidfd_open(pid, 0);
 	cleanup_dir DIR *dir = NULL;
@@ -157,43 +239,74 @@ static void hold_of_process(struct generation *g, pid_t pid)
 	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	dir = opendir(path);
 	if (pidfd < 0 || !dir)
-		return;
+		return false;
 	while ((de = readdir(dir))) {
 		char target[64] = "";
 		uint64_t number;
-		int fd;
 
 		if (parse_uint(de->d_name, INT32_MAX, &number) < 0 ||
 		    readlinkat(dirfd(dir), de->d_name, target,
 			       sizeof(target) - 1) < 0 ||
 		    strncmp(target, "socket:", 7) != 0)
 			continue;
-		fd = pidfd_getfd(pidfd, (int)number, 0);
-		if (fd >= 0)
-			hold_socket(g, fd);
+		if (search->fn(search, pidfd, (int)number))
+			return true;
 	}
+	return false;
 }
 
-int listeners_hold(struct generation *g, struct error *err)
+static int search_sockets(const struct socket_search *search, struct error *err)
 {
+	const struct generation *g = search->g;
 	cleanup_strbuf struct strbuf procs = STRBUF_INIT;
 	char *next, *line;
 	uint64_t pid;
 	int r;
 
-	if (g->leaf.dirfd < 0) {
-		hold_of_process(g, g->main.pid);
-		return (int)g->app->n_held;
-	}
+	if (g->leaf.dirfd < 0)
+		return search_process(search, g->main.pid);
 	r = read_file_at(g->leaf.dirfd, "cgroup.procs", PROCS_MAX, &procs, err);
 	if (r < 0)
 		return error_wrap(err, r, "find the processes of app %s",
 				  g->app->name);
 	next = procs.buf;
 	while ((line = strsep(&next, "\n")))
-		if (parse_uint(line, INT32_MAX, &pid) == 0 && pid)
-			hold_of_process(g, (pid_t)pid);
-	return (int)g->app->n_held;
+		if (parse_uint(line, INT32_MAX, &pid) == 0 && pid &&
+		    search_process(search, (pid_t)pid))
+			return 1;
+	return 0;
+}
+
+int listeners_hold(struct generation *g, struct error *err)
+{
+	const struct socket_search search = {.fn = hold_found, .g = g};
+	int r = search_sockets(&search, err);
+
+	return r < 0 ? r : (int)g->app->n_held;
+}
+
+/*
+ * The old one may have had more sockets at one address than the new one:
+ * once one of the new is there, the queues of the others migrate into it.
+ */
+static void drop_surplus(struct pod_app *app)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < app->n_held; i++) {
+		struct held_listener *h = &app->held[i];
+		bool surplus = false;
+
+		for (size_t j = 0; j < app->n_held && !surplus; j++)
+			surplus = app->held[j].taken && !h->taken &&
+				  h->next_fd < 0 && h->reuseport &&
+				  same_place(h, &app->held[j]);
+		if (surplus)
+			held_release(h);
+		else
+			app->held[n++] = *h;
+	}
+	app->n_held = n;
 }
 
 bool listeners_advance(struct pod_app *app)
@@ -213,8 +326,10 @@ bool listeners_advance(struct pod_app *app)
 				h->inode = st.st_ino;
 			h->taken = true;
 		}
-		all = all && h->taken;
 	}
+	drop_surplus(app);
+	for (size_t i = 0; i < app->n_held; i++)
+		all = all && app->held[i].taken;
 	return all;
 }
 
@@ -263,12 +378,11 @@ static bool same_address(const struct held_listener *h,
 		       memcmp(&a->sin6_addr, &b->sin6_addr,
 			      sizeof(a->sin6_addr)) == 0;
 	}
+	/* Servers give the length with or without the final NUL. */
 	if (call->domain == AF_UNIX) {
 		const struct sockaddr_un *a = (const void *)&h->addr;
 		const struct sockaddr_un *b = (const void *)&call->addr;
 
-		/* An abstract name is all of its bytes; for a path servers
-		 * give the length with or without the final NUL. */
 		if (a->sun_path[0] == '\0')
 			return h->addrlen == call->addrlen &&
 			       memcmp(a, b, h->addrlen) == 0;
@@ -278,15 +392,34 @@ static bool same_address(const struct held_listener *h,
 	return false;
 }
 
-static struct held_listener *find_held(struct pod_app *app,
+/* A server that only tried its address closes that socket and comes again. */
+static void forget_if_closed(struct generation *g, struct held_listener *h)
+{
+	struct socket_search search = {.fn = is_wanted, .g = g};
+	struct stat st;
+
+	if (h->next_fd < 0 || is_listening(h->next_fd) ||
+	    fstat(h->next_fd, &st) < 0)
+		return;
+	search.inode = st.st_ino;
+	if (search_sockets(&search, NULL) == 0)
+		fd_close(&h->next_fd);
+}
+
+static struct held_listener *find_held(struct generation *g,
 				       const struct bind_call *call)
 {
+	struct pod_app *app = g->app;
+
 	for (size_t i = 0; i < app->n_held; i++) {
 		struct held_listener *h = &app->held[i];
 
+		if (h->taken || !same_address(h, call))
+			continue;
+		forget_if_closed(g, h);
 		/* One held socket serves one: a second bind of the address
 		 * is the app's own doing. */
-		if (!h->taken && h->next_fd < 0 && same_address(h, call))
+		if (h->next_fd < 0)
 			return h;
 	}
 	return NULL;
@@ -347,8 +480,7 @@ static void gather_facts(struct generation *g, const struct bind_call *call,
 	facts->in_use = is_in_use(pod, call);
 	/* Two sockets of one generation that both ask for it share as they
 	 * always could. */
-	facts->made_reuseport =
-		pod_made_reuseport(pod, g, call->domain, call->port);
+	facts->made_reuseport = pod_made_reuseport(pod, g, call->port);
 }
 
 static void set_reuseport(struct generation *g, const struct bind_call *call)
@@ -357,7 +489,7 @@ static void set_reuseport(struct generation *g, const struct bind_call *call)
 
 	if (setsockopt(call->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ==
 	    0)
-		pod_note_reuseport(g->app->pod, g, call->domain, call->port);
+		pod_note_bound(g->app->pod, g, call->domain, call->port, true);
 }
 
 static void join(struct generation *g, struct bind_call *call,
@@ -419,15 +551,13 @@ static int substitute(struct generation *g, struct bind_call *call,
 		.newfd = (uint32_t)call->number,
 		.newfd_flags = call->cloexec ? O_CLOEXEC : 0,
 	};
+	int r;
 
 	if (copy_options(call->fd, h->fd) < 0)
 		return -EINVAL;
-	if (h->kept_name) {
-		if (renameat(h->dirfd, h->kept_name, h->dirfd, h->name) < 0)
-			return -errno;
-		free(h->kept_name);
-		h->kept_name = NULL;
-	}
+	r = restore_unix_path(h);
+	if (r < 0)
+		return r;
 	if (ioctl(g->listener_source.fd, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) < 0)
 		return -errno;
 	h->taken = true;
@@ -438,10 +568,12 @@ static int substitute(struct generation *g, struct bind_call *call,
  * result (0 or a negative errno). */
 static bool answer(struct generation *g, struct bind_call *call, int *ret_error)
 {
-	struct held_listener *h = find_held(g->app, call);
+	struct held_listener *h = find_held(g, call);
 	struct bind_facts facts;
 
 	gather_facts(g, call, h, &facts);
+	if (facts.is_tcp && facts.has_port)
+		pod_note_bound(g->app->pod, g, call->domain, call->port, false);
 	switch (bind_decide(&facts)) {
 	case BIND_CONTINUE:
 		return true;

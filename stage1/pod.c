@@ -180,7 +180,7 @@ void pod_release(struct pod *pod)
 	fd_close(&pod->seccomp_cache);
 	fd_close(&pod->own_pidns);
 	fd_close(&pod->own_netns);
-	free(pod->shared);
+	free(pod->bound);
 	fd_close(&pod->dirfd);
 }
 
@@ -198,35 +198,53 @@ void pod_note_ignored(struct pod *pod, const char *who, const struct strv *rows)
 		strv_pushf(&pod->ignored, "%s: %s", who, rows->v[i]);
 }
 
-void pod_note_reuseport(struct pod *pod, const struct generation *g, int domain,
-			uint16_t port)
+void pod_note_bound(struct pod *pod, const struct generation *g, int domain,
+		    uint16_t port, bool made)
 {
-	for (size_t i = 0; i < pod->n_shared; i++)
-		if (pod->shared[i].by == g && pod->shared[i].port == port &&
-		    pod->shared[i].domain == domain)
-			return;
-	pod->shared = xreallocarray(pod->shared, pod->n_shared + 1,
-				    sizeof(*pod->shared));
-	pod->shared[pod->n_shared++] = (struct shared_address){
-		.by = g, .domain = domain, .port = port};
+	for (size_t i = 0; i < pod->n_bound; i++) {
+		struct bound_port *b = &pod->bound[i];
+
+		if (b->by != g || b->port != port || b->domain != domain)
+			continue;
+		b->made_reuseport |= made;
+		return;
+	}
+	pod->bound = xreallocarray(pod->bound, pod->n_bound + 1,
+				   sizeof(*pod->bound));
+	pod->bound[pod->n_bound++] = (struct bound_port){
+		.by = g,
+		.domain = domain,
+		.port = port,
+		.made_reuseport = made,
+	};
 }
 
-bool pod_made_reuseport(const struct pod *pod, const struct generation *g,
-			int domain, uint16_t port)
+bool pod_has_bound(const struct pod *pod, const struct generation *g,
+		   uint16_t port)
 {
-	(void)domain; /* an IPv6 socket may have the IPv4 port, too */
-	for (size_t i = 0; i < pod->n_shared; i++)
-		if (pod->shared[i].by != g && pod->shared[i].port == port)
+	for (size_t i = 0; i < pod->n_bound; i++)
+		if (pod->bound[i].by == g && pod->bound[i].port == port)
 			return true;
 	return false;
 }
 
-void pod_forget_reuseport(struct pod *pod, const struct generation *g)
+bool pod_made_reuseport(const struct pod *pod, const struct generation *g,
+			uint16_t port)
+{
+	/* An IPv6 socket may have the IPv4 port, too. */
+	for (size_t i = 0; i < pod->n_bound; i++)
+		if (pod->bound[i].by != g && pod->bound[i].port == port &&
+		    pod->bound[i].made_reuseport)
+			return true;
+	return false;
+}
+
+void pod_forget_bound(struct pod *pod, const struct generation *g)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < pod->n_shared; i++)
-		if (pod->shared[i].by != g)
-			pod->shared[n++] = pod->shared[i];
-	pod->n_shared = n;
+	for (size_t i = 0; i < pod->n_bound; i++)
+		if (pod->bound[i].by != g)
+			pod->bound[n++] = pod->bound[i];
+	pod->n_bound = n;
 }

@@ -69,13 +69,15 @@ struct pod {
 	struct control *control;
 	struct update *update;		      /* the running transaction */
 	void (*on_stopping)(struct pod *pod); /* set while it runs */
-	/* Addresses that are shareable only because we made them so. */
-	struct shared_address {
+	/* TCP ports apps asked for, and whether they are shareable only
+	 * because we made them so. */
+	struct bound_port {
 		const struct generation *by;
 		int domain;
 		uint16_t port;
-	} * shared;
-	size_t n_shared;
+		bool made_reuseport;
+	} * bound;
+	size_t n_bound;
 
 	struct pod_app *apps;
 	size_t n_apps;
@@ -96,13 +98,17 @@ void pod_release(struct pod *pod);
 /* NULL if there is no app NAME. */
 struct pod_app *pod_find_app(struct pod *pod, const char *name);
 
-/* SO_REUSEPORT was set by us on a socket of G / by another generation than G
- * for this port. */
-void pod_note_reuseport(struct pod *pod, const struct generation *g, int domain,
-			uint16_t port);
+/* G asked for a TCP port; MADE: SO_REUSEPORT was set by us. */
+void pod_note_bound(struct pod *pod, const struct generation *g, int domain,
+		    uint16_t port, bool made);
+/* Did G ask for this port, in either domain? */
+bool pod_has_bound(const struct pod *pod, const struct generation *g,
+		   uint16_t port);
+/* Was SO_REUSEPORT set by us on a socket of this port of another generation
+ * than G? */
 bool pod_made_reuseport(const struct pod *pod, const struct generation *g,
-			int domain, uint16_t port);
-void pod_forget_reuseport(struct pod *pod, const struct generation *g);
+			uint16_t port);
+void pod_forget_bound(struct pod *pod, const struct generation *g);
 
 /* Rows "NAME: REASON" of WHO (an app or "pod") for rkt status. */
 void pod_note_ignored(struct pod *pod, const char *who,
