@@ -2,6 +2,7 @@
 #include "stage1/update.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,10 +118,13 @@ static void on_tick(struct event_timer *timer);
 
 static void end_rolled_back(struct update *u, int exit_code)
 {
+	struct error err = ERROR_INIT;
 	char text[CONTROL_TEXT_MAX];
 
 	(void)snprintf(text, sizeof(text), "%.900s", u->why.msg);
 	enter_state(u, UPDATE_ROLLED_BACK, text);
+	if (journal_discard(u->pod->dirfd, u->app->name, u->to, &err) < 0)
+		log_failure(&err, "update");
 	finish(u, exit_code, text);
 }
 
@@ -298,10 +302,30 @@ static void start_next(struct update *u)
 		roll_back(u, &err);
 }
 
+/* By itself, before anything of it was held: its own end counts. */
+static void on_old_left(struct update *u)
+{
+	struct generation *old = u->old;
+
+	if (u->next)
+		generation_free(u->next);
+	u->next = NULL;
+	old->ops = pod_generation_ops();
+	(void)error_set(&u->why, ESRCH,
+			"the generation that served ended with exit code %d",
+			old->exit_code);
+	end_rolled_back(u, RKT_EXIT_DEGRADED);
+	old->ops->ended(old);
+}
+
 static void on_old_ended(struct generation *old)
 {
 	struct update *u = old->data;
 
+	if (!u->old_stopped) {
+		on_old_left(u);
+		return;
+	}
 	u->old = NULL;
 	u->app->current = NULL;
 	generation_free(old);
@@ -349,8 +373,6 @@ static void stop_old(struct update *u)
 		roll_back(u, &err);
 		return;
 	}
-	u->old->ops = &old_ops;
-	u->old->data = u;
 	u->old_stopped = true;
 	generation_stop(u->old, drain_signal(u->old), u->stop_ms);
 }
@@ -484,13 +506,15 @@ int update_start(struct pod *pod, const struct control_request *request,
 		.observe_ms = request->observe_ms,
 		.stop_ms = request->stop_timeout_ms ? request->stop_timeout_ms
 						    : STOP_TIMEOUT_MS,
-		.old_tree = dup(app->current->tree_fd),
+		.old_tree = fcntl(app->current->tree_fd, F_DUPFD_CLOEXEC, 0),
 		.conn = TAKE_FD(reply_to),
 	};
 	pod->update = u;
 	pod->on_stopping = update_pod_stopping;
 	(void)snprintf(text, sizeof(text), "%s: generation %u to %u, restart",
 		       app->name, u->from, u->to);
+	u->old->ops = &old_ops;
+	u->old->data = u;
 	enter_state(u, UPDATE_PLANNED, text);
 	enter_state(u, UPDATE_FETCHED, "the image is in the store");
 	r = generation_new(app, u->to, TAKE_FD(tree), &next_ops, &u->next, err);

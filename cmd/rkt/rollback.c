@@ -53,6 +53,7 @@ static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
 	cleanup_images struct images im = {0};
 	cleanup_free char *app = NULL;
 	unsigned int current, n;
+	bool accepted;
 	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
 
 	if (r == 0)
@@ -70,7 +71,8 @@ static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
 		printf("app %s runs generation %u already\n", app, n);
 		return 0;
 	}
-	return transact(&im, pod, app, n, CONTROL_ROLLBACK, &o->transact, err);
+	return transact(&im, pod, app, n, CONTROL_ROLLBACK, &o->transact,
+			&accepted, err);
 }
 
 static int run(struct cmd_call *call)

@@ -75,10 +75,11 @@ static void show_progress(const struct control_reply *reply)
 }
 
 /* Until the last record of the transaction. */
-static int follow(int conn, struct error *err)
+static int follow(int conn, bool *ret_accepted, struct error *err)
 {
 	struct control_reply reply;
 
+	*ret_accepted = true;
 	for (;;) {
 		int r = control_receive(conn, &reply, err);
 
@@ -94,6 +95,7 @@ static int follow(int conn, struct error *err)
 			return reply.code;
 		case CONTROL_ERROR:
 			log_error("refused: %s", reply.text);
+			*ret_accepted = false;
 			return reply.code;
 		default:
 			return error_set(err, EPROTO,
@@ -109,7 +111,7 @@ static uint64_t to_ms(int64_t ns)
 
 int transact(struct images *im, const struct pod *pod, const char *app,
 	     unsigned int n, unsigned int flags, const struct transact_opts *o,
-	     struct error *err)
+	     bool *ret_accepted, struct error *err)
 {
 	struct control_request request = {
 		.op = CONTROL_UPDATE,
@@ -125,6 +127,7 @@ int transact(struct images *im, const struct pod *pod, const char *app,
 	struct image_id id;
 	int r;
 
+	*ret_accepted = false;
 	(void)snprintf(request.app, sizeof(request.app), "%s", app);
 	r = generation_image_id(pod->fd, app, n, &id, err);
 	if (r == 0)
@@ -135,7 +138,7 @@ int transact(struct images *im, const struct pod *pod, const char *app,
 	if (conn < 0)
 		return conn;
 	r = control_send(conn, &request, tree, err);
-	return r < 0 ? r : follow(conn, err);
+	return r < 0 ? r : follow(conn, ret_accepted, err);
 }
 
 int transact_open_pod(const struct cmd_call *call, const struct pods *pods,

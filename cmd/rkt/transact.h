@@ -4,6 +4,8 @@
 
 /* What update and rollback share: asking stage1 and showing what it does. */
 
+#include <stdbool.h>
+
 #include "base/option.h"
 #include "spec/stage1_abi.h"
 
@@ -27,11 +29,13 @@ void transact_init(struct transact_opts *o);
 /*
  * Lets the running pod move APP to generation N, over the tree of that
  * generation's image; FLAGS: enum control_flags.  Prints a line a state.
- * Returns the exit code (0, 10, 11, 12, 254) or a negative errno.
+ * Returns the exit code (0, 10, 11, 12, 254) or a negative errno.  Where
+ * *RET_ACCEPTED is true the pod has taken the generation over, and removes
+ * it itself if it is not committed.
  */
 int transact(struct images *im, const struct pod *pod, const char *app,
 	     unsigned int n, unsigned int flags, const struct transact_opts *o,
-	     struct error *err);
+	     bool *ret_accepted, struct error *err);
 
 /* The pod of the command's argument, which must be running. */
 int transact_open_pod(const struct cmd_call *call, const struct pods *pods,

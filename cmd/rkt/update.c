@@ -126,6 +126,7 @@ static int update(struct cmd_call *call, struct pod *pod, struct error *err)
 	cleanup_images struct images im = {0};
 	cleanup_free char *app = NULL;
 	unsigned int current, n = 0;
+	bool accepted = false;
 	struct image_id id;
 	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
 
@@ -155,8 +156,8 @@ static int update(struct cmd_call *call, struct pod *pod, struct error *err)
 		return refuse(err);
 	if (r < 0)
 		return r;
-	r = transact(&im, pod, app, n, 0, &o->transact, err);
-	if (r != 0)
+	r = transact(&im, pod, app, n, 0, &o->transact, &accepted, err);
+	if (r != 0 && !accepted)
 		(void)generation_remove(pod->fd, app, n, NULL);
 	return r;
 }
