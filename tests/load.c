@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load [--rate=N] [--workers=N] [--seconds=N] ADDRESS PORT PATH
+ * load [--rate=N] [--workers=N] [--seconds=N] [--ping] ADDRESS PORT PATH
+ *
+ * ADDRESS is IPv4, IPv6 or, with a "/" or "@" in front, a unix socket (PORT
+ * is ignored then).  --ping says PING as to redis instead of asking HTTP.
  *
  * GETs PATH N times a second, each on a connection of its own, until the
  * time is over or SIGINT or SIGTERM comes.  Then prints what happened, one
@@ -18,12 +21,14 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,7 +43,9 @@ static const char *const outcome_names[N_OUTCOMES] = {
 };
 
 static struct {
-	struct sockaddr_in to;
+	struct sockaddr_storage to;
+	socklen_t to_len;
+	bool ping;
 	char request[512];
 	unsigned long rate, workers, seconds;
 	atomic_bool stop;
@@ -84,14 +91,19 @@ static enum outcome exchange(int fd, char *buf, size_t size)
 	size_t len = 0;
 	ssize_t n;
 
-	if (connect(fd, (struct sockaddr *)&load.to, sizeof(load.to)) < 0 ||
+	if (connect(fd, (struct sockaddr *)&load.to, load.to_len) < 0 ||
 	    send(fd, load.request, strlen(load.request), MSG_NOSIGNAL) < 0)
 		return outcome_of(errno);
-	while ((n = recv(fd, buf + len, size - 1 - len, 0)) > 0)
+	while ((n = recv(fd, buf + len, size - 1 - len, 0)) > 0) {
 		len += (size_t)n;
+		if (load.ping && buf[len - 1] == '\n')
+			break;
+	}
 	buf[len] = '\0';
 	if (n < 0)
 		return outcome_of(errno);
+	if (load.ping)
+		return len ? ANSWERED : RESET;
 	body = strstr(buf, "\r\n\r\n");
 	if (!body)
 		return RESET;
@@ -106,7 +118,8 @@ static enum outcome exchange(int fd, char *buf, size_t size)
 
 static void count_body(const char *answer)
 {
-	const char *body = strstr(answer, "\r\n\r\n") + 4;
+	const char *head = strstr(answer, "\r\n\r\n");
+	const char *body = head ? head + 4 : answer;
 	size_t len = strcspn(body, "\r\n");
 
 	for (size_t i = 0; i < BODIES_MAX; i++) {
@@ -143,7 +156,7 @@ static void note(enum outcome what, const char *answer, int64_t start)
 static void request_once(void)
 {
 	const struct timeval limit = {.tv_sec = TIMEOUT_S};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(load.to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int64_t start = now();
 	char answer[4096] = "";
 	enum outcome what;
@@ -199,7 +212,7 @@ static void report(void)
 static int usage(void)
 {
 	fprintf(stderr, "usage: load [--rate=N] [--workers=N] [--seconds=N] "
-			"ADDRESS PORT PATH\n");
+			"[--ping] ADDRESS PORT PATH\n");
 	return 2;
 }
 
@@ -228,6 +241,35 @@ static bool option(const char *arg)
 	return false;
 }
 
+static bool address(const char *text, const char *port)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&load.to;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&load.to;
+	struct sockaddr_un *un = (struct sockaddr_un *)&load.to;
+	uint16_t n = htons((uint16_t)strtoul(port, NULL, 10));
+
+	if (*text == '/' || *text == '@') {
+		un->sun_family = AF_UNIX;
+		(void)snprintf(un->sun_path, sizeof(un->sun_path), "%s", text);
+		if (*text == '@')
+			un->sun_path[0] = '\0';
+		load.to_len =
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+				    strlen(text));
+		return strlen(text) < sizeof(un->sun_path);
+	}
+	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = n;
+		load.to_len = sizeof(*v4);
+		return true;
+	}
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = n;
+	load.to_len = sizeof(*v6);
+	return inet_pton(AF_INET6, text, &v6->sin6_addr) == 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct timespec limit = {0};
@@ -236,19 +278,19 @@ int main(int argc, char **argv)
 	int i = 1;
 
 	for (; i < argc && !strncmp(argv[i], "--", 2); i++) {
-		if (!option(argv[i]))
+		if (!strcmp(argv[i], "--ping"))
+			load.ping = true;
+		else if (!option(argv[i]))
 			return usage();
 	}
-	if (argc - i != 3)
-		return usage();
-	load.to.sin_family = AF_INET;
-	load.to.sin_port = htons((uint16_t)strtoul(argv[i + 1], NULL, 10));
-	if (inet_pton(AF_INET, argv[i], &load.to.sin_addr) != 1)
+	if (argc - i != 3 || !address(argv[i], argv[i + 1]))
 		return usage();
 	(void)snprintf(load.request, sizeof(load.request),
 		       "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: load\r\n"
 		       "\r\n",
 		       argv[i + 2], argv[i]);
+	if (load.ping)
+		strcpy(load.request, "PING\r\n");
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);

@@ -102,8 +102,8 @@ void sleep_ms(uint64_t ms)
 }
 
 static const struct command *const tables[] = {
-	identity_commands, file_commands,   process_commands,
-	attempt_commands,  socket_commands, escape_commands,
+	identity_commands, file_commands,   process_commands, attempt_commands,
+	socket_commands,   server_commands, escape_commands,
 };
 
 static const struct command *command_find(const char *name)

@@ -1,0 +1,592 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Updates and rollbacks under load: nobody is refused, whatever the server,
+# its sockets and the way a new version fails.
+
+load lib
+
+# version N [JQ [NAME]]: $D/N.aci, an image of tests/inside whose server
+# answers N.
+version() {
+	image_inside "$D/$1.aci" '.app.environment=[{name:"VERSION",value:"'"$1"'"}]
+		| .annotations=[{name:"rkt.io/update/drain-signal",value:"SIGQUIT"}]
+		| '"${2:-.}" "${3:-example.com/inside}" "${VERSION_LABEL:-$1.0.0}"
+}
+
+# serve ARGS: a pod named web of version 1 without network, serving ARGS.
+serve() {
+	version 1 "${JQ:-.}"
+	detach_inside --net="${NET:-none}" --pod-name=web "${RUN[@]}" "$D/1.aci" \
+		-- serve "$@"
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	pid=$(cat "$D/data/pods/run/$uuid/pid")
+	pod=$D/data/pods/run/$uuid
+}
+
+# load_begin NAME [OPTION...] ADDRESS PORT PATH: until load_end.
+load_begin() {
+	local name=$1
+	shift
+	nsenter --net="/proc/$pid/ns/net" "$BUILD/tests/load" --workers=4 \
+		--rate=300 "$@" >"$D/$name.load" &
+	loads+=($!)
+}
+
+load_value() {
+	sed -n "s/^$2=//p" "$D/$1.load"
+}
+
+load_end() {
+	local p
+	for p in "${loads[@]}"; do kill "$p"; done
+	for p in "${loads[@]}"; do wait "$p" || true; done
+	loads=()
+	for p in "$D"/*.load; do
+		echo "# ${BATS_TEST_DESCRIPTION}: ${p##*/}: $(tr '\n' ' ' <"$p")" >&3
+	done
+}
+
+# all_answered [NAME...]: nobody refused, cut off or left waiting.
+all_answered() {
+	local name
+	for name in "${@:-load}"; do
+		[ "$(load_value "$name" answered)" -gt 50 ] &&
+			[ "$(load_value "$name" refused)" = 0 ] &&
+			[ "$(load_value "$name" reset)" = 0 ] &&
+			[ "$(load_value "$name" timeout)" = 0 ] &&
+			[ "$(load_value "$name" other)" = 0 ] ||
+			fail "$name: $(cat "$D/$name.load")"
+	done
+}
+
+nobody_refused() {
+	local name
+	for name in "${@:-load}"; do
+		[ "$(load_value "$name" answered)" -gt 50 ] &&
+			[ "$(load_value "$name" refused)" = 0 ] &&
+			[ "$(load_value "$name" timeout)" = 0 ] ||
+			fail "$name: $(cat "$D/$name.load")"
+	done
+}
+
+update() {
+	run_rkt update --observe=200ms "$@" web
+}
+
+rollback() {
+	run_rkt rollback --observe=200ms "$@" web
+}
+
+generations() {
+	(cd "$pod/generations/inside" && echo [0-9]*)
+}
+
+# was NUMBER COUNT: generation NUMBER serves, COUNT directories are there.
+serves() {
+	run rkt status web
+	expect_output state=running "generation-inside=$1"
+	[ "$(generations | wc -w)" = "$2" ] || fail "generations: $(generations)"
+	[ ! -e "$pod/update.journal" ] || fail "journal: $(cat "$pod/update.journal")"
+}
+
+history_says() {
+	run rkt history --no-legend web
+	expect_status 0
+	output=$(tail -1 <<<"$output")
+	expect_output "$@"
+}
+
+setup() {
+	setup_test
+	loads=()
+	RUN=()
+}
+
+teardown() {
+	local p
+	for p in "${loads[@]}"; do kill "$p" 2>/dev/null; done
+	teardown_test
+}
+
+# --- under load ----------------------------------------------------------------
+
+@test "there and back, three rounds, under load" {
+	serve tcp4:80
+	version 2
+	load_begin load 127.0.0.1 80 /
+	for n in 2 3 4; do
+		update --image="$D/2.aci"
+		expect_status 0
+		expect_output COMMITTED
+		rollback
+		expect_status 0
+	done
+	sleep 0.3
+	load_end
+	all_answered
+	[ "$(load_value load body.2)" -gt 0 ]
+	serves 1 4
+	history_says COMMITTED '4 -> 1'
+}
+
+@test "several listeners: IPv4, IPv6, both in one" {
+	serve tcp4:80 tcp6:80 dual:81 tcp4:82
+	version 2
+	load_begin a 127.0.0.1 80 /
+	load_begin b ::1 80 /
+	load_begin c 127.0.0.1 81 /
+	load_begin d 127.0.0.1 82 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	expect_output '4 listening sockets'
+	rollback
+	expect_status 0
+	sleep 0.3
+	load_end
+	all_answered a b c d
+}
+
+@test "workers with SO_REUSEPORT of their own: more, fewer, the same" {
+	serve workers:80:3
+	version 2
+	load_begin load 127.0.0.1 80 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	version 3 '.app.exec=["/inside","serve","workers:80:3"]'
+	rollback
+	expect_status 0
+	sleep 0.3
+	load_end
+	nobody_refused
+}
+
+@test "the host's network: the held socket takes the new one's place" {
+	NET=host serve tcp4:8090 tcp6:8090
+	version 2
+	load_begin a 127.0.0.1 8090 /
+	load_begin b ::1 8090 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	rollback
+	expect_status 0
+	sleep 0.3
+	load_end
+	all_answered a b
+	[ "$(load_value a body.2)" -gt 0 ]
+}
+
+@test "a unix socket in a volume, there and back" {
+	mkdir -m 777 "$D/vol"
+	RUN=(--volume=run,kind=host,source="$D/vol")
+	JQ='.app.mountPoints=[{name:"run",path:"/run/web"}]'
+	serve unix:/run/web/s abstract:web
+	version 2 "$JQ"
+	load_begin unix --rate=100 "$D/vol/s" 0 /
+	load_begin abstract --rate=100 @web 0 /
+	sleep 0.5
+	update --image="$D/2.aci"
+	expect_status 0
+	expect_output '2 listening sockets'
+	[ "$(ls -A "$D/vol")" = s ] || fail "$(ls -A "$D/vol")"
+	rollback
+	expect_status 0
+	update --image="$D/2.aci"
+	expect_status 0
+	sleep 0.3
+	load_end
+	nobody_refused abstract
+	[ "$(load_value unix body.2)" -gt 0 ]
+	[ "$(load_value unix refused)" = 0 ] || fail "$(cat "$D/unix.load")"
+	[ "$(ls -A "$D/vol")" = s ]
+}
+
+@test "a unix socket in a volume survives a failed update" {
+	mkdir -m 777 "$D/vol"
+	RUN=(--volume=run,kind=host,source="$D/vol")
+	JQ='.app.mountPoints=[{name:"run",path:"/run/web"}]'
+	serve unix:/run/web/s tcp4:80
+	version 2 "$JQ | .app.eventHandlers=[]"
+	image_inside "$D/bad.aci" "$JQ"' | .app.exec=["/inside"]
+		| .app.environment=[{name:"VERSION",value:"bad"}]' \
+		example.com/inside 3.0.0
+	load_begin unix --rate=100 "$D/vol/s" 0 /
+	sleep 0.3
+	# Takes the socket over, then dies.
+	image_inside "$D/3.aci" "$JQ | .app.exec=[\"/inside\",\"serve\",\"unix:/run/web/s\"]" \
+		example.com/inside 3.0.0
+	update --ready-timeout=1s --image="$D/2.aci"
+	expect_status 0
+	kill -9 "$(cat "$pod/generations/inside/2/pid")"
+	wait_for 10 pod_is web exited
+	load_end
+	[ "$(load_value unix answered)" -gt 20 ]
+}
+
+@test "a unix socket outside of volumes is the new one's own" {
+	JQ='.app.exec=["/inside"]'
+	serve unix:/tmp/s tcp4:80
+	version 2
+	load_begin load 127.0.0.1 80 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	expect_output '1 listening socket '
+	load_end
+	all_answered
+}
+
+@test "a port the kernel chose, UDP: left alone" {
+	serve ephemeral tcp4:80 udp:5353
+	pod_logged "$uuid" inside udp-reuseport=0
+	version 2
+	load_begin load 127.0.0.1 80 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	expect_output '1 listening socket '
+	load_end
+	all_answered
+}
+
+@test "a server that tries its address before it binds" {
+	serve probe:80
+	version 2
+	load_begin load 127.0.0.1 80 /
+	sleep 0.3
+	update --ready-timeout=5s --image="$D/2.aci"
+	expect_status 0
+	rollback
+	expect_status 0
+	load_end
+	all_answered
+}
+
+@test "EADDRINUSE stays true" {
+	serve twice:80
+	pod_log "$uuid" inside | grep -q second-bind.error=EADDRINUSE
+	version 2
+	update --image="$D/2.aci"
+	expect_status 0
+	wait_for 5 sh -c "[ \$(grep -c second-bind.error=EADDRINUSE $pod/logs/inside) = 2 ]"
+	image_inside "$D/b.aci" . example.com/b
+	detach_inside --net=none "$D/1.aci" -- serve tcp4:80 --- "$D/b.aci" -- \
+		sleep 1 and serve tcp4:80
+	wait_for 10 pod_is "$uuid" exited
+	pod_log "$uuid" b | grep -q bind.error=EADDRINUSE
+	detach_inside --net=none "$D/1.aci" -- serve tcp4:80 --- "$D/b.aci" -- \
+		sleep 1 and serve workers:80:1
+	wait_for 10 pod_is "$uuid" exited
+	pod_log "$uuid" b | grep -q bind.error=EADDRINUSE
+}
+
+@test "what is held is no black hole: an app that ends refuses at once" {
+	image_inside "$D/idle.aci" . example.com/idle
+	version 1
+	detach_inside --net=none --pod-name=web "$D/1.aci" -- serve tcp4:80 --- \
+		"$D/idle.aci" -- sleep 100
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	pid=$(cat "$D/data/pods/run/$uuid/pid")
+	version 2
+	run_rkt update --observe=100ms --app=inside --image="$D/2.aci" web
+	expect_status 0
+	kill -QUIT "$(cat "$D/data/pods/run/$uuid/generations/inside/2/pid")"
+	wait_for 5 pod_logged "$uuid" inside drained=1
+	load_begin load --seconds=1 127.0.0.1 80 /
+	sleep 1.2
+	load_end
+	[ "$(load_value load refused)" -gt 10 ]
+	[ "$(load_value load answered)" = 0 ]
+	[ "$(load_value load timeout)" = 0 ]
+}
+
+# --- what fails ----------------------------------------------------------------
+
+# fails_back TEXT...: the update at hand is rolled back under load, and
+# generation 1 serves.
+fails_back() {
+	load_begin load 127.0.0.1 80 /
+	sleep 0.3
+	update --ready-timeout=1s --image="$D/2.aci"
+	expect_status 10
+	expect_output ROLLED_BACK "$@"
+	sleep 0.5
+	load_end
+	all_answered
+	[ "$(load_value load body.1)" -gt 0 ]
+	serves 1 1
+	history_says ROLLED_BACK '1 -> 2' "$@"
+}
+
+@test "a new version that never listens" {
+	serve tcp4:80
+	rm "$pod/args/inside"
+	# The arguments come with the image from here on.
+	echo '["--exec=/inside","--","sleep","100"]' >"$pod/args/inside"
+	version 2
+	fails_back 'did not listen'
+}
+
+@test "a new version that exits at once" {
+	serve tcp4:80
+	echo '["--","exit-code","7"]' >"$pod/args/inside"
+	version 2
+	fails_back 'exit code 7'
+}
+
+@test "a new version that dies after it listened" {
+	serve tcp4:80
+	version 2 '.app.eventHandlers=[]'
+	load_begin load 127.0.0.1 80 /
+	sleep 0.3
+	(wait_for 10 test -s "$pod/generations/inside/2/pid" &&
+		wait_for 10 grep -q serving=2 "$pod/logs/inside" && sleep 0.3 &&
+		kill -9 "$(cat "$pod/generations/inside/2/pid")") &
+	run_rkt update --observe=5s --image="$D/2.aci" web
+	expect_status 10
+	expect_output 'exit code 137'
+	sleep 0.3
+	load_end
+	nobody_refused
+	serves 1 1
+}
+
+@test "a new version that cannot be executed" {
+	serve tcp4:80
+	echo '["--exec=/missing"]' >"$pod/args/inside"
+	version 2
+	fails_back 'exit code 203'
+}
+
+@test "a new version that listens elsewhere" {
+	serve tcp4:80
+	echo '["--","serve","tcp4:81"]' >"$pod/args/inside"
+	version 2
+	fails_back 'did not listen'
+}
+
+@test "a new version whose pre-start fails" {
+	serve tcp4:80
+	version 2 '.app.eventHandlers=[{name:"pre-start",exec:["/inside","exit-code","9"]}]'
+	fails_back 'pre-start'
+}
+
+@test "a new version whose pre-start fails after the old one was stopped" {
+	mkdir -m 777 "$D/vol"
+	RUN=(--volume=v,kind=host,source="$D/vol")
+	JQ='.app.mountPoints=[{name:"v",path:"/v"}]'
+	serve tcp4:80
+	version 2 "$JQ"' | .app.eventHandlers=[{name:"pre-start",exec:["/inside","exit-code","9"]}]'
+	fails_back 'pre-start'
+	grep -q drained=1 "$pod/logs/inside"
+}
+
+# is_refused TEXT...: exit code 11, and nothing happened.
+is_refused() {
+	expect_status 11
+	expect_output "$@"
+	serves 1 1
+	run rkt history --no-legend web
+	[ -z "$output" ]
+}
+
+@test "refused: missing volume, port, other name, older version" {
+	RUN=(--port=http:8099)
+	JQ='.app.ports=[{name:"http",protocol:"tcp",port:80}]'
+	serve tcp4:80
+	load_begin load 127.0.0.1 80 /
+	sleep 0.2
+	version 2 '.app.mountPoints=[{name:"other",path:"/o"}] | '"$JQ"
+	update --image="$D/2.aci"
+	is_refused other
+	version 2
+	update --image="$D/2.aci"
+	is_refused 'no port http'
+	version 2 "$JQ" example.com/other
+	update --image="$D/2.aci"
+	is_refused --allow-rename
+	VERSION_LABEL=0.9.0 version 2 "$JQ"
+	update --image="$D/2.aci"
+	is_refused --allow-downgrade
+	VERSION_LABEL=second version 2 "$JQ"
+	update --image="$D/2.aci"
+	is_refused SemVer
+	update --allow-downgrade --image="$D/2.aci"
+	expect_status 0
+	load_end
+	all_answered
+}
+
+@test "refused: not signed, not trusted" {
+	serve tcp4:80
+	version 2
+	run rkt update --image="$D/2.aci" web
+	is_refused
+	"$ACTOOL" genkey --name='A <a@example.com>' --output="$D/key"
+	"$ACTOOL" sign --key="$D/key" "$D/2.aci"
+	run rkt update --image="$D/2.aci" web
+	is_refused
+	rkt trust --prefix=example.com/inside --skip-fingerprint-review "$D/key.pub"
+	run rkt update --observe=100ms --image="$D/2.aci" web
+	expect_status 0
+}
+
+@test "the same image again is nothing to do" {
+	serve tcp4:80
+	update --image="$D/1.aci"
+	expect_status 0
+	expect_output already
+	serves 1 1
+	rollback
+	expect_status 11
+}
+
+@test "old and new both dead: exit code 12, the pod ends" {
+	serve tcp4:80
+	version 2 '.app.eventHandlers=[]'
+	# The old one cannot be started again: its port is an address of
+	# nobody.
+	echo '["--","exit-code","3"]' >"$pod/args/inside"
+	rm "$pod/generations/inside/1/app"
+	update --image="$D/2.aci"
+	expect_status 12
+	wait_for 10 pod_is web exited
+	run rkt history --no-legend web
+	expect_output ROLLED_BACK
+}
+
+# --- several -------------------------------------------------------------------
+
+@test "two apps: which one must be said; the other one does not notice" {
+	version 1
+	image_inside "$D/b.aci" '.app.environment=[{name:"VERSION",value:"b"}]' \
+		example.com/b
+	detach_inside --net=none --pod-name=web "$D/1.aci" -- serve tcp4:80 --- \
+		"$D/b.aci" -- serve tcp4:81
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	wait_for 10 pod_logged "$uuid" b serving=b
+	pid=$(cat "$D/data/pods/run/$uuid/pid")
+	version 2
+	load_begin a 127.0.0.1 80 /
+	load_begin b 127.0.0.1 81 /
+	sleep 0.2
+	update --image="$D/2.aci"
+	expect_status 254
+	expect_output --app
+	update --app=nobody --image="$D/2.aci"
+	expect_status 254
+	update --app=inside --image="$D/2.aci"
+	expect_status 0
+	load_end
+	all_answered a b
+	[ "$(load_value a body.2)" -gt 0 ]
+	run rkt status web
+	expect_output generation-inside=2 generation-b=1
+}
+
+@test "a second update meanwhile is refused in one line" {
+	serve tcp4:80
+	version 2
+	version 3
+	"$RKT" --dir="$D/data" --insecure-options=image update --observe=3s \
+		--image="$D/2.aci" web >"$D/first" 2>&1 &
+	first=$!
+	wait_for 10 grep -q SWITCHED "$D/first"
+	update --image="$D/3.aci"
+	[ "$status" = 254 ] || [ "$status" = 11 ] || fail "$status"
+	expect_output 'another update'
+	rollback
+	expect_output 'another update'
+	wait "$first"
+	serves 2 2
+}
+
+@test "rkt update killed: the transaction ends without it" {
+	serve tcp4:80
+	version 2
+	version 3
+	for state in PLANNED STAGED STARTED SWITCHED; do
+		load_begin load 127.0.0.1 80 /
+		"$RKT" --dir="$D/data" --insecure-options=image update \
+			--observe=300ms --allow-downgrade --image="$D/2.aci" \
+			web >"$D/first" 2>&1 &
+		first=$!
+		wait_for 10 grep -q "$state" "$D/first"
+		kill -9 "$first"
+		wait "$first" || true
+		wait_for 10 test ! -e "$pod/update.journal"
+		history_says COMMITTED
+		rollback
+		expect_status 0
+		load_end
+		all_answered
+		rm "$D/load.load"
+	done
+	run rkt status web
+	expect_output generation-inside=1
+}
+
+@test "rkt update killed, and the new version is bad: nothing is left" {
+	serve tcp4:80
+	version 2
+	echo '["--","sleep","100"]' >"$pod/args/inside"
+	"$RKT" --dir="$D/data" --insecure-options=image update \
+		--ready-timeout=1s --image="$D/2.aci" web >"$D/first" 2>&1 &
+	first=$!
+	wait_for 10 grep -q STARTED "$D/first"
+	kill -9 "$first"
+	wait "$first" || true
+	wait_for 10 test ! -e "$pod/update.journal"
+	history_says ROLLED_BACK
+	serves 1 1
+}
+
+@test "rkt stop in the middle of an update" {
+	serve tcp4:80
+	version 2
+	"$RKT" --dir="$D/data" --insecure-options=image update --observe=20s \
+		--image="$D/2.aci" web >"$D/first" 2>&1 &
+	first=$!
+	wait_for 10 grep -q SWITCHED "$D/first"
+	run rkt stop web
+	expect_status 0
+	r=0
+	wait "$first" || r=$?
+	[ "$r" = 10 ] || fail "$r: $(cat "$D/first")"
+	wait_for 10 pod_is web exited
+	[ ! -e "$pod/update.journal" ]
+	history_says ROLLED_BACK stopped
+	[ "$(generations)" = 1 ]
+}
+
+@test "rkt start after an update starts what was committed" {
+	serve tcp4:80
+	version 2
+	update --image="$D/2.aci"
+	expect_status 0
+	run rkt stop web
+	wait_for 10 pod_is web exited
+	run rkt start --detach web
+	expect_status 0
+	wait_for 10 sh -c "[ \$(grep -c serving=2 $pod/logs/inside) = 2 ]"
+	rollback
+	expect_status 0
+	run rkt status web
+	expect_output generation-inside=1
+}
+
+@test "rkt run --pod-name with another image is another generation" {
+	serve tcp4:80
+	run rkt stop web
+	wait_for 10 pod_is web exited
+	version 2
+	detach_inside --net=none --pod-name=web "$D/2.aci" -- serve tcp4:80
+	[ "$D/data/pods/run/$uuid" = "$pod" ]
+	wait_for 10 pod_logged "$uuid" inside serving=2
+	serves 2 2
+	rollback
+	expect_status 0
+	serves 1 2
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An HTTP server for updates: every way an app may come to a listening
+ * socket.  SIGQUIT and SIGTERM end it after the answer it is at. */
+#include "tests/inside/inside.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LISTENERS_MAX 16
+
+static struct pollfd listeners[LISTENERS_MAX];
+static nfds_t n_listeners;
+static volatile sig_atomic_t ended;
+
+static void end(int sig)
+{
+	(void)sig;
+	ended = 1;
+}
+
+static void die(const char *key)
+{
+	report_error(key, errno);
+	exit(98);
+}
+
+static int set_one(int fd, int level, int option)
+{
+	int one = 1;
+
+	return setsockopt(fd, level, option, &one, sizeof(one));
+}
+
+static void add(int fd)
+{
+	if (n_listeners < LISTENERS_MAX)
+		listeners[n_listeners++] =
+			(struct pollfd){.fd = fd, .events = POLLIN};
+}
+
+static int bind_inet(int fd, int domain, const char *port)
+{
+	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6,
+				  .sin6_port = htons((uint16_t)number(port))};
+	struct sockaddr_in a4 = {.sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)number(port))};
+
+	return domain == AF_INET ? bind(fd, (struct sockaddr *)&a4, sizeof(a4))
+				 : bind(fd, (struct sockaddr *)&a6, sizeof(a6));
+}
+
+static int new_inet(int domain)
+{
+	int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || set_one(fd, SOL_SOCKET, SO_REUSEADDR) < 0)
+		die("socket");
+	return fd;
+}
+
+static void listen_inet(int fd, int domain, const char *port)
+{
+	if (bind_inet(fd, domain, port) < 0)
+		die("bind");
+	if (listen(fd, 1024) < 0)
+		die("listen");
+	add(fd);
+}
+
+static void serve_tcp4(const char *port)
+{
+	listen_inet(new_inet(AF_INET), AF_INET, port);
+}
+
+static void serve_tcp6(const char *port)
+{
+	int fd = new_inet(AF_INET6);
+
+	set_one(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	listen_inet(fd, AF_INET6, port);
+}
+
+static void serve_dual(const char *port)
+{
+	listen_inet(new_inet(AF_INET6), AF_INET6, port);
+}
+
+/* Binds once to see whether it may, closes, binds again. */
+static void serve_probe(const char *port)
+{
+	int fd = new_inet(AF_INET);
+
+	if (bind_inet(fd, AF_INET, port) < 0)
+		die("probe");
+	close(fd);
+	serve_tcp4(port);
+}
+
+/* The same address twice: the second must fail. */
+static void serve_twice(const char *port)
+{
+	int fd = new_inet(AF_INET);
+
+	serve_tcp4(port);
+	report_call("second-bind", bind_inet(fd, AF_INET, port));
+	close(fd);
+}
+
+/* A process a worker, each with its own socket on one port. */
+static void serve_workers(const char *arg)
+{
+	const char *colon = strchr(arg, ':');
+	long n = colon ? number(colon + 1) : 2;
+	char port[16] = "";
+	int fd;
+
+	memcpy(port, arg, strcspn(arg, ":") % sizeof(port));
+	while (--n > 0 && fork() > 0)
+		;
+	fd = new_inet(AF_INET);
+	if (set_one(fd, SOL_SOCKET, SO_REUSEPORT) < 0)
+		die("reuseport");
+	listen_inet(fd, AF_INET, port);
+}
+
+static void serve_ephemeral(const char *arg)
+{
+	int fd = new_inet(AF_INET);
+
+	(void)arg;
+	listen_inet(fd, AF_INET, "0");
+}
+
+static void serve_udp(const char *port)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	if (bind_inet(fd, AF_INET, port) < 0)
+		die("udp");
+	(void)getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, &len);
+	printf("udp-reuseport=%d\n", value);
+}
+
+static void listen_unix(const char *name, size_t skip, bool cleans)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(un.sun_path + skip, sizeof(un.sun_path) - skip, "%s",
+		       name);
+	if (cleans)
+		(void)unlink(name);
+	if (bind(fd, (struct sockaddr *)&un,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + skip +
+			     strlen(name))) < 0)
+		die("bind");
+	if (listen(fd, 64) < 0)
+		die("listen");
+	add(fd);
+}
+
+static void serve_unix(const char *path)
+{
+	listen_unix(path, 0, true);
+}
+
+static void serve_abstract(const char *name)
+{
+	listen_unix(name, 1, false);
+}
+
+static void answer(int c)
+{
+	const char *text = getenv("VERSION");
+	char buf[4096];
+
+	if (!text)
+		text = "none";
+	if (read(c, buf, sizeof(buf)) > 0)
+		dprintf(c,
+			"HTTP/1.0 200 OK\r\nContent-Length: %zu\r\n"
+			"Connection: close\r\n\r\n%s\n",
+			strlen(text) + 1, text);
+	shutdown(c, SHUT_WR);
+	/* Else what the peer still says would make it a reset. */
+	while (read(c, buf, sizeof(buf)) > 0)
+		;
+	close(c);
+}
+
+/* serve KIND:ARG...: answers HTTP on all of them with $VERSION. */
+static void cmd_serve(char **args)
+{
+	static const struct {
+		const char *kind;
+		void (*open)(const char *arg);
+	} kinds[] = {
+		{"tcp4:", serve_tcp4},		{"tcp6:", serve_tcp6},
+		{"dual:", serve_dual},		{"probe:", serve_probe},
+		{"twice:", serve_twice},	{"workers:", serve_workers},
+		{"ephemeral", serve_ephemeral}, {"udp:", serve_udp},
+		{"unix:", serve_unix},		{"abstract:", serve_abstract},
+	};
+	struct sigaction sa = {.sa_handler = end};
+
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGQUIT, &sa, NULL);
+	for (; *args; args++)
+		for (size_t i = 0; i < N_ELEMENTS(kinds); i++)
+			if (!strncmp(*args, kinds[i].kind,
+				     strlen(kinds[i].kind)))
+				kinds[i].open(*args + strlen(kinds[i].kind));
+	printf("serving=%s\n", getenv("VERSION") ? getenv("VERSION") : "");
+	while (!ended) {
+		if (poll(listeners, n_listeners, 200) <= 0)
+			continue;
+		for (nfds_t i = 0; i < n_listeners && !ended; i++) {
+			int c = listeners[i].revents & POLLIN
+					? accept(listeners[i].fd, NULL, NULL)
+					: -1;
+
+			if (c >= 0)
+				answer(c);
+		}
+	}
+	puts("drained=1");
+	exit(0);
+}
+
+const struct command server_commands[] = {
+	{"serve", 1, cmd_serve},
+	{0},
+};
