@@ -25,7 +25,7 @@ struct command {
 
 extern const struct command identity_commands[], file_commands[],
 	process_commands[], attempt_commands[], socket_commands[],
-	server_commands[], escape_commands[];
+	server_commands[], escape_commands[], abi_commands[];
 
 /* Prints "KEY.error=ENAME". */
 void report_error(const char *key, int e);

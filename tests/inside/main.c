@@ -103,7 +103,7 @@ void sleep_ms(uint64_t ms)
 
 static const struct command *const tables[] = {
 	identity_commands, file_commands,   process_commands, attempt_commands,
-	socket_commands,   server_commands, escape_commands,
+	socket_commands,   server_commands, escape_commands,  abi_commands,
 };
 
 static const struct command *command_find(const char *name)
