@@ -309,12 +309,29 @@ static int commit(struct image_fetcher *f, const char *path, int blob_fd,
 	return 0;
 }
 
+/* Parsed, verified, committed; SIG_FD is negative if nobody asks for it. */
+static int import(struct image_fetcher *f, const char *path, int fd, int sig_fd,
+		  int blob_fd, struct image_id *ret, struct error *err)
+{
+	cleanup_fetch_image struct fetch_image image = {0};
+	struct fetch_signer signer = {0};
+	int r;
+
+	r = fetch_import(f->libexec_dir, fd, blob_fd, NULL, &image, err);
+	if (r < 0)
+		return error_wrap(err, r, "import %s", path);
+	if (!f->insecure)
+		r = verify(f, fd, &image, sig_fd, &signer, err);
+	if (r < 0)
+		return r;
+	return commit(f, path, blob_fd, &image,
+		      f->insecure ? NULL : signer.fingerprint, ret, err);
+}
+
 static int fetch_file(struct image_fetcher *f, const char *path,
 		      const char *signature, struct image_id *ret,
 		      struct error *err)
 {
-	cleanup_fetch_image struct fetch_image image = {0};
-	struct fetch_signer signer = {0};
 	cleanup_fd int fd = -EBADF;
 	cleanup_fd int sig_fd = -EBADF;
 	cleanup_fd int blob_fd = -EBADF;
@@ -331,15 +348,10 @@ static int fetch_file(struct image_fetcher *f, const char *path,
 	blob_fd = imagestore_new_file(f->store, err);
 	if (blob_fd < 0)
 		return blob_fd;
-	r = fetch_import(f->libexec_dir, fd, blob_fd, NULL, &image, err);
+	r = import(f, path, fd, sig_fd, blob_fd, ret, err);
 	if (r < 0)
-		return error_wrap(err, r, "import %s", path);
-	if (!f->insecure)
-		r = verify(f, fd, &image, sig_fd, &signer, err);
-	if (r < 0)
-		return r;
-	return commit(f, path, blob_fd, &image,
-		      f->insecure ? NULL : signer.fingerprint, ret, err);
+		imagestore_drop_file(f->store, blob_fd);
+	return r;
 }
 
 /* --- the store and what is not a file ------------------------------------ */

@@ -375,7 +375,8 @@ int imagestore_new_file(struct imagestore *store, struct error *err)
 	if (errno != EOPNOTSUPP && errno != EISDIR)
 		return error_sys(err, errno, "create a file in %s/cas/tmp",
 				 store->data_dir);
-	/* A file system without O_TMPFILE: link_file() drops the name. */
+	/* A file system without O_TMPFILE: the name goes when it is stored or
+	 * dropped. */
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)snprintf(name, sizeof(name), "tmp/import-%d-%lld%09ld",
 		       (int)getpid(), (long long)now.tv_sec, now.tv_nsec);
@@ -387,8 +388,7 @@ int imagestore_new_file(struct imagestore *store, struct error *err)
 	return fd;
 }
 
-/* The name a file system without O_TMPFILE made us give FD. */
-static void drop_name(const struct imagestore *store, int fd)
+void imagestore_drop_file(struct imagestore *store, int fd)
 {
 	char link[PROC_FD_MAX], path[4096], name[300];
 	ssize_t n = readlink(proc_fd_path(fd, link), path, sizeof(path) - 1);
@@ -416,7 +416,7 @@ int store_sync_dir(const struct imagestore *store, const char *dir,
 
 /* Syncs FD, gives it NAME ("DIR/x"), syncs DIR.  A file of that name has
  * the same content and is kept. */
-static int link_file(const struct imagestore *store, int fd, const char *dir,
+static int link_file(struct imagestore *store, int fd, const char *dir,
 		     const char *name, struct error *err)
 {
 	char link[PROC_FD_MAX];
@@ -430,7 +430,7 @@ static int link_file(const struct imagestore *store, int fd, const char *dir,
 	    errno != EEXIST)
 		r = error_sys(err, errno, "store %s/cas/%s", store->data_dir,
 			      name);
-	drop_name(store, fd);
+	imagestore_drop_file(store, fd);
 	return r < 0 ? r : store_sync_dir(store, dir, err);
 }
 
@@ -482,7 +482,7 @@ static int store_blob(struct imagestore *store, const struct image_import *im,
 	char name[STORE_NAME_MAX];
 
 	if (blob_exists(store, im->id.text)) {
-		drop_name(store, im->blob_fd);
+		imagestore_drop_file(store, im->blob_fd);
 		return 0;
 	}
 	if (fchmod(im->blob_fd, 0440) < 0)

@@ -98,6 +98,10 @@ void imagestore_touch(struct imagestore *store, const struct image_id *id);
 /* An empty, nameless file in the store's file system, for a tar. */
 int imagestore_new_file(struct imagestore *store, struct error *err);
 
+/* Gives up FD, which was not committed: on a file system without nameless
+ * files it had a name in tmp/.  FD stays open. */
+void imagestore_drop_file(struct imagestore *store, int fd);
+
 struct image_import {
 	struct image_id id;
 	const char *manifest; /* canonical */

@@ -298,3 +298,25 @@ example.com/b:1.0.0" ]
 	nothing_stored
 	[ -z "$(ls -A "$D/data/cas/tmp")" ]
 }
+
+@test "a file system without O_TMPFILE" {
+	skip_without strace
+	without() {
+		strace -o /dev/null -P tmp -e trace=openat \
+			-e inject=openat:error=EOPNOTSUPP "$RKT" \
+			--dir="$D/data" --local-config="$D/local" "$@"
+	}
+	run without fetch "$F/a.aci" --signature="$F/a.good"
+	expect_status 254
+	expect_output "no key is trusted"
+	nothing_stored
+	trust good example.com
+	run without fetch "$F/a.aci" --signature="$F/a.good"
+	expect_status 0
+	run without fetch "$F/a.aci" --signature="$F/a.good"
+	expect_status 0
+	[ -z "$(ls -A "$D/data/cas/tmp")" ]
+	[ "$(count "$D/data/cas/tree")" = 1 ]
+	run rkt image verify example.com/a
+	expect_status 0
+}
