@@ -53,7 +53,7 @@ crash_at_each() {
 		n=$((n + step))
 		[ "$n" -lt 400 ] || fail "still killed at call $n"
 	done
-	[ "$n" -gt 10 ] || fail "only $n calls: $(cat "$D/out")"
+	[ "$n" -gt 5 ] || fail "only $n calls: $(cat "$D/out")"
 	nothing_left none
 }
 
