@@ -145,8 +145,9 @@ static int plan_mounts(const struct pod_manifest *pod,
 		if (r < 0)
 			return r;
 	}
-	qsort(plan->mounts, plan->n_mounts, sizeof(*plan->mounts),
-	      compare_target);
+	if (plan->n_mounts)
+		qsort(plan->mounts, plan->n_mounts, sizeof(*plan->mounts),
+		      compare_target);
 	return 0;
 }
 
