@@ -12,10 +12,14 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/error.h"
+#include "base/io.h"
+#include "base/strbuf.h"
 #include "base/strv.h"
 #include "base/syscalls.h"
 #include "stage1/cgroup.h"
@@ -364,6 +368,87 @@ Test(cgroup, degrades_without_a_writable_tree)
 		cr_expect_eq(wait_status(pid), 0, "case %d", i);
 	}
 	cr_expect_eq(cgroup_remove(cg, NULL), 0);
+}
+
+/* Where systemd would have put a unit with Delegate=yes, UNIT below TOP. */
+static int enter_unit(const char *unit)
+{
+	cleanup_free char *procs = xasprintf("%s/cgroup.procs", unit);
+	cleanup_fd int fd = -EBADF;
+
+	if (mkdir(unit, 0755) < 0 ||
+	    setxattr(unit, "trusted.delegate", "1", 1, 0) < 0)
+		return -errno;
+	fd = open(procs, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, "0", 1) == 1 ? 0 : -errno;
+}
+
+static int in_delegated_unit(const char *unit)
+{
+	const struct cgroup_limits limits = {.memory_max = 16UL << 20};
+	cleanup_free char *supervisor = xasprintf("%s/supervisor", unit);
+	struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	cleanup_strv struct strv ignored = STRV_INIT;
+	cleanup_strv struct strv dirs = STRV_INIT;
+	cleanup_cgroup struct cgroup *cg = NULL;
+	cleanup_strbuf struct strbuf controllers = STRBUF_INIT;
+	int fd, status;
+	bool v2;
+	char uuid[37];
+
+	if (enter_unit(unit) < 0)
+		return 1;
+	if (cgroup_open(make_uuid(uuid), &cg, NULL) < 0 ||
+	    !cgroup_is_delegated(cg))
+		return 2;
+	cgroup_dirs(cg, &dirs);
+	if (strncmp(dirs.v[0], unit, strlen(unit)) != 0)
+		return 3;
+	if (cgroup_leaf_make(cg, "app.1", &limits, &leaf, &ignored, NULL) < 0 ||
+	    leaf.dirfd < 0)
+		return 4;
+	/* Only a v2 controller asks for an empty unit. */
+	fd = open(unit, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (read_file_at(fd, "cgroup.controllers", 4096, &controllers, NULL) <
+	    0)
+		return 5;
+	(void)close(fd);
+	v2 = strstr(controllers.buf, "memory") != NULL;
+	if ((access(supervisor, F_OK) == 0) != v2)
+		return 6;
+	if (ignored.n == 0) {
+		pid_t pid = start_in(&leaf, touch_64_mib);
+
+		if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+			return 7;
+	}
+	if (cgroup_leaf_remove(cg, &leaf, NULL) < 0 ||
+	    cgroup_remove(cg, NULL) < 0)
+		return 8;
+	return 0;
+}
+
+Test(cgroup, delegated_unit_is_the_base)
+{
+	cleanup_cgroup struct cgroup *cg = open_or_skip();
+	cleanup_strv struct strv dirs = STRV_INIT;
+	cleanup_free char *unit = NULL;
+	cleanup_free char *supervisor = NULL;
+	pid_t pid;
+	int status;
+
+	cr_assert_eq(cgroup_remove(cg, NULL), 0);
+	cgroup_dirs(cg, &dirs);
+	*strstr(dirs.v[0], "/rkt/") = '\0';
+	unit = xasprintf("%s/rkt-test-%d.service", dirs.v[0], getpid());
+	supervisor = xasprintf("%s/supervisor", unit);
+	pid = fork();
+	if (pid == 0)
+		_exit(in_delegated_unit(unit));
+	status = wait_status(pid);
+	cr_expect_eq(status, 0, "status %x", (unsigned int)status);
+	(void)rmdir(supervisor);
+	cr_expect_eq(rmdir(unit), 0, "%s", unit);
 }
 
 /* --- devices ---------------------------------------------------------------
