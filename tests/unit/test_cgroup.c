@@ -246,6 +246,41 @@ Test(cgroup, pids_and_cpu_limits)
 		cr_skip_test("%s", ignored.v[0]);
 }
 
+/* A host with v1 alone: no cgroup.kill, the freezer controller. */
+Test(cgroup, v1_leaf_freezes_and_kills)
+{
+	cleanup_cgroup struct cgroup *cg = open_or_skip();
+	struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	cleanup_strv struct strv ignored = STRV_INIT;
+	struct error err = ERROR_INIT;
+	int unified, r;
+	pid_t pid;
+
+	cr_assert_eq(cgroup_leaf_make(cg, "app.1", NULL, &leaf, &ignored, &err),
+		     0);
+	unified = TAKE_FD(leaf.dirfd);
+	r = cgroup_leaf_v1(cg, &leaf, CGROUP_FREEZER, &err);
+	if (r >= 0) {
+		pid = fork();
+		if (pid == 0)
+			_exit(cgroup_leaf_join(&leaf, NULL) < 0 ? 99
+								: sleep_long());
+		while (cgroup_leaf_populated(&leaf) == 0)
+			(void)usleep(1000);
+		cr_expect_eq(cgroup_leaf_freeze(&leaf, true, 1000, &err), 0,
+			     "%s", err.msg);
+		cr_expect_eq(cgroup_leaf_freeze(&leaf, false, 1000, &err), 0);
+		cr_expect_eq(cgroup_leaf_kill(&leaf, &err), 0, "%s", err.msg);
+		cr_expect(WIFSIGNALED(wait_status(pid)));
+	}
+	leaf.dirfd = unified;
+	cr_expect_eq(cgroup_leaf_remove(cg, &leaf, &err), 0, "%s", err.msg);
+	cr_expect_eq(cgroup_remove(cg, &err), 0, "%s", err.msg);
+	expect_gone(cg);
+	if (r < 0)
+		cr_skip_test("no v1 freezer");
+}
+
 /* What `stage1 gc` meets after a kill -9: live processes, several leaves. */
 Test(cgroup, removed_from_the_file_alone)
 {
