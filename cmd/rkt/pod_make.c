@@ -16,6 +16,7 @@
 #include "cmd/rkt/cmd.h"
 #include "spec/acname.h"
 #include "stage0/generation.h"
+#include "stage0/overlay_check.h"
 #include "stage0/pod.h"
 #include "stage0/pod_build.h"
 #include "stage0/pod_files.h"
@@ -58,6 +59,19 @@ const struct option_row make_rows[] = {
 	 .help = "copy root file systems instead of using overlayfs"},
 	{.name = NULL},
 };
+
+void make_choose_overlay(struct make_opts *o, const struct pods *pods)
+{
+	const char *problem;
+
+	if (o->no_overlay || pods->data_fd < 0)
+		return;
+	problem = overlay_problem(pods->data_fd);
+	if (!problem)
+		return;
+	log_info("disabling overlay support: \"%s\"", problem);
+	o->no_overlay = true;
+}
 
 int make_opts_check(const struct make_opts *o, struct error *err)
 {

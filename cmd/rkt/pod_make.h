@@ -30,6 +30,9 @@ struct make_opts {
 /* Target struct make_opts; pod_request_rows are read besides. */
 extern const struct option_row make_rows[];
 
+/* Falls back to copies, with a notice, where overlays do not work. */
+void make_choose_overlay(struct make_opts *o, const struct pods *pods);
+
 /* Usage errors that need no file to be opened. */
 int make_opts_check(const struct make_opts *o, struct error *err);
 

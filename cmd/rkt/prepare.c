@@ -77,6 +77,8 @@ static int prepare(struct cmd_call *call, struct error *err)
 	if (r == 0)
 		r = pods_open(&pods, call->rkt->dir, err);
 	if (r == 0)
+		make_choose_overlay(&o->make, &pods);
+	if (r == 0)
 		r = prepare_pod(call, &im, &made, &pods, &pod, err);
 	if (r == 0)
 		puts(pod.uuid);

@@ -137,6 +137,8 @@ static int run_pod(struct cmd_call *call, struct error *err)
 	if (r == 0)
 		r = pods_open(&pods, call->rkt->dir, err);
 	if (r == 0)
+		make_choose_overlay(&o->make, &pods);
+	if (r == 0)
 		r = make_find_named(call, &o->make, &pods, &pod, err);
 	if (r < 0)
 		return r;

@@ -180,6 +180,19 @@ prepare() {
 	rkt rm "$uuid"
 }
 
+@test "where overlays do not work rkt copies and says so" {
+	skip_without overlay
+	mkdir "$D/lower" "$D/upper" "$D/work" "$D/over"
+	mount -t overlay -o "lowerdir=$D/lower,upperdir=$D/upper,workdir=$D/work" \
+		overlay "$D/over"
+	run "$RKT" --dir="$D/over/data" --insecure-options=image run --net=none \
+		"$F/inside.aci" -- exit-code 3
+	"$RKT" --dir="$D/over/data" gc --grace-period=0s
+	umount "$D/over"
+	expect_status 3
+	expect_output 'disabling overlay support: "unsupported filesystem: overlayfs"'
+}
+
 @test "twenty pods prepared at once" {
 	"$RKT" --dir="$D/data" --insecure-options=image fetch "$F/inside.aci"
 	for _ in {1..20}; do prepare example.com/inside >>"$D/uuids" & done
