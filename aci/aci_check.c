@@ -66,7 +66,8 @@ static int refuse(struct error *err, int code, const char *path,
 {
 	cleanup_free char *quoted = aci_quote(path);
 
-	return error_set(err, code, "archive entry %s: %s", quoted, why);
+	(void)error_set(err, code, "archive entry %s: %s", quoted, why);
+	return -code;
 }
 
 static int refuse_link(struct error *err, const struct aci_entry *e,

@@ -187,7 +187,7 @@ static int read_entry(struct archive *a, struct archive_entry *entry,
 		      struct aci_check *check, struct strbuf *manifest,
 		      struct error *err)
 {
-	struct aci_entry e;
+	struct aci_entry e = {0};
 	int r, role;
 
 	r = aci_entry_make(entry, &e, err);

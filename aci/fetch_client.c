@@ -194,7 +194,7 @@ static int call(const char *libexec_dir, struct fetch_request *req,
 {
 	cleanup_child struct child c = {-EBADF, -EBADF};
 	ssize_t n;
-	int r, status;
+	int r, status = 0;
 
 	r = child_start(libexec_dir, req->job, &c, err);
 	if (r == 0)
@@ -284,7 +284,7 @@ static int take_image(const struct fetch_import_reply *reply,
 		      struct fetch_image *ret, struct error *err)
 {
 	struct image_id id;
-	uint64_t image_size, blob_size;
+	uint64_t image_size = 0, blob_size = 0;
 	int r;
 
 	r = regular_size(fds[0], "image", &image_size, err);
@@ -322,13 +322,13 @@ int fetch_import(const char *libexec_dir, int image_fd, int blob_fd,
 	static const struct fetch_limits defaults;
 	cleanup_fd int manifest_fd = memfd_create("manifest", MFD_CLOEXEC);
 	cleanup_fetch_image struct fetch_image image = {0};
-	struct fetch_reply reply;
+	struct fetch_reply reply = {0};
 	const int fds[] = {image_fd, manifest_fd, blob_fd};
 	struct fetch_request req = {
 		.job = FETCH_JOB_IMPORT,
 		.n_fds = blob_fd < 0 ? 2 : 3,
 	};
-	uint64_t image_size;
+	uint64_t image_size = 0;
 	int r;
 
 	if (!limits)
@@ -388,7 +388,7 @@ int fetch_verify(const char *libexec_dir, int image_fd,
 		.has_digest = image != NULL,
 	};
 	int fds[FETCH_FDS_MAX] = {image_fd, sig_fd};
-	struct fetch_reply reply;
+	struct fetch_reply reply = {0};
 	uint64_t size;
 	int r;
 
@@ -448,7 +448,7 @@ int fetch_key_info(const char *libexec_dir, int key_fd, struct fetch_key *ret,
 		.n_fds = 1,
 		.max_tar_size = FETCH_TAR_SIZE_MAX,
 	};
-	struct fetch_reply reply;
+	struct fetch_reply reply = {0};
 	struct fetch_key *key = &reply.key;
 	uint64_t size;
 	int r;
@@ -481,7 +481,7 @@ int fetch_extract(const char *libexec_dir, int blob_fd, int dirfd,
 		.max_tar_size = FETCH_TAR_SIZE_MAX,
 	};
 	const int fds[] = {blob_fd, dirfd};
-	struct fetch_reply reply;
+	struct fetch_reply reply = {0};
 
 	return call(libexec_dir, &req, fds, 7300, &reply, err);
 }

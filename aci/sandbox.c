@@ -95,7 +95,7 @@ static int limit_descriptors(const struct sandbox *s, int spare,
 		if (s->keep_fds[i] > highest)
 			highest = s->keep_fds[i];
 	return limit(RLIMIT_NOFILE, "descriptors",
-		     (uint64_t)(highest + 1 + spare), err);
+		     (uint64_t)highest + 1 + (uint64_t)spare, err);
 }
 
 static int set_capabilities(uint64_t caps, struct error *err)

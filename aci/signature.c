@@ -90,7 +90,7 @@ static int load_keys(struct openpgp *pgp, int fd, struct error *err)
 	cleanup_rnp_input rnp_input_t input = NULL;
 	cleanup_free uint8_t *data = NULL;
 	rnp_result_t result;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	r = read_file(fd, "public key", KEY_SIZE_MAX, &data, &len, err);
@@ -407,7 +407,7 @@ int signature_verify(struct openpgp *pgp, int image_fd, const uint8_t *digest,
 	cleanup_free uint8_t *data = NULL;
 	struct image_reader reader = {.fd = image_fd};
 	struct verdict v = {0};
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	for (size_t i = 0; i < n; i++) {

@@ -157,7 +157,7 @@ Test(decompress, cut_and_extended)
 			cr_expect(unpack(packed, cut, out, sizeof(out), name) ==
 					  -EINVAL,
 				  "%s cut to %zu", name, cut);
-		memcpy(packed + len, "garbage", 7);
+		memset(packed + len, 'g', 7);
 		cr_expect(unpack(packed, len + 7, out, sizeof(out), name) ==
 				  -EINVAL,
 			  "%s", name);

@@ -226,10 +226,11 @@ static int work(void)
 	int n = 0;
 	void *p = malloc(64UL << 20);
 
+	if (p)
+		memset(p, 1, 64UL << 20);
+	free(p);
 	if (!p || pthread_create(&thread, NULL, add_one, &n) != 0)
 		return 1;
-	memset(p, 1, 64UL << 20);
-	free(p);
 	(void)pthread_join(thread, NULL);
 	return n == 1 ? 0 : 2;
 }
@@ -272,7 +273,10 @@ Test(sandbox, descriptors_are_closed)
 
 static int use_much_memory(void)
 {
-	return malloc(3UL << 30) != NULL;
+	void *p = malloc(3UL << 30);
+
+	free(p);
+	return p != NULL;
 }
 
 static int write_much(void)
