@@ -63,6 +63,17 @@ static int prepare_pod(struct cmd_call *call, struct images *im,
 	return r;
 }
 
+/* So that the pod can run whatever becomes of its images in the store. */
+static int render_images(const struct images *im, const struct made *made,
+			 struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < made->n_images && r == 0; i++)
+		r = treestore_prepare(&im->trees, &made->images[i].id, err);
+	return r;
+}
+
 static int prepare(struct cmd_call *call, struct error *err)
 {
 	cleanup_images struct images im = {0};
@@ -74,6 +85,8 @@ static int prepare(struct cmd_call *call, struct error *err)
 
 	if (r == 0)
 		r = made_make(&im, &o->make, &made, err);
+	if (r == 0)
+		r = render_images(&im, &made, err);
 	if (r == 0)
 		r = pods_open(&pods, call->rkt->dir, err);
 	if (r == 0)

@@ -261,3 +261,43 @@ example.com/b:1.0.0" ]
 	expect_status 254
 	[ "$(find "$D" -maxdepth 1 -name '*.tmp')" = "" ]
 }
+
+@test "a real pod keeps its image, and its tree when that is removed" {
+	local pod
+	skip_without overlay
+	run --separate-stderr "$RKT" --dir="$D/data" \
+		--insecure-options=image prepare --quiet "$F/a1.aci" -- \
+		exit-code 7
+	expect_status 0
+	pod=${lines[-1]}
+	run --separate-stderr rkt image gc --grace-period=0s
+	expect_status 0
+	[ -z "$output" ]
+	run rkt image rm example.com/a
+	expect_status 0
+	run rkt run-prepared --net=none "$pod"
+	expect_status 7
+	rkt rm "$pod"
+	run rkt image gc --grace-period=0s
+	expect_output "removed treestore"
+	[ -z "$(find "$D/data/cas" -mindepth 2)" ]
+}
+
+@test "starting a stored image opens no table and syncs nothing" {
+	skip_without strace
+	skip_without overlay
+	local id
+	fetch "$F/a1.aci" >/dev/null
+	id=$(basename "$D"/data/cas/tree/*)
+	run strace -f -o "$D/trace" "$RKT" --dir="$D/data" run --net=none \
+		"$id" -- exit-code 3
+	expect_status 3
+	run grep -E 'sqlite|f(data)?sync\(|syncfs\(|getdents.*cas' "$D/trace"
+	[ -z "$output" ]
+	# By an abbreviation: one directory is read, still no table.
+	run strace -f -o "$D/trace" "$RKT" --dir="$D/data" run --net=none \
+		"${id:0:20}" -- exit-code 3
+	expect_status 3
+	run grep -E 'sqlite|f(data)?sync\(|syncfs\(' "$D/trace"
+	[ -z "$output" ]
+}
