@@ -164,6 +164,19 @@ static void check_oom_score(const struct app_plan *plan, struct strv *ignored)
 		log_debug("stage1 keeps the oom score of its app");
 }
 
+/* Our own bounding set is the most an app can have. */
+static void note_missing_caps(struct generation *g)
+{
+	uint64_t missing = g->plan.caps & ~caps_host();
+	cleanup_free char *names = NULL;
+
+	if (g->plan.caps == CAPS_ALL || missing == 0)
+		return;
+	names = caps_to_names(missing);
+	strv_pushf(&g->plan.ignored, "%s: the host does not have %s",
+		   "os/linux/capabilities-retain-set", names);
+}
+
 static int make(struct generation *g, struct error *err)
 {
 	struct pod *pod = g->app->pod;
@@ -174,6 +187,7 @@ static int make(struct generation *g, struct error *err)
 		return r;
 	if (g->plan.has_oom_score_adj)
 		check_oom_score(&g->plan, &g->plan.ignored);
+	note_missing_caps(g);
 	g->rootfs.plan = &g->plan;
 	g->rootfs.files = &pod->files;
 	g->rootfs.shared = &pod->mounts;

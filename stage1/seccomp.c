@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage1/seccomp.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,6 +23,7 @@
 #define CACHE_MAGIC UINT64_C(0x31706d6f63636573) /* "seccomp1" */
 #define CACHE_NAME_MAX 32
 #define CACHE_FILE_MAX (1024UL * 1024)
+#define CACHE_FILES_MAX 256
 
 /* A cache file: this, the plan's text, the program. */
 struct cache_header {
@@ -127,6 +129,29 @@ static int cache_parse(const struct strbuf *file, const struct strbuf *text,
 	return 0;
 }
 
+/* A cache that is full starts again: who has that many filters changes them
+ * all the time, and the old ones would never be asked for. */
+static void cache_trim(int dirfd)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir cleanup_dir = fd < 0 ? NULL : fdopendir(fd);
+	size_t n = 0;
+
+	if (!dir) {
+		fd_close(&fd);
+		return;
+	}
+	while (readdir(dir))
+		n++;
+	if (n < CACHE_FILES_MAX)
+		return;
+	rewinddir(dir);
+	for (struct dirent *e = readdir(dir); e; e = readdir(dir))
+		if (e->d_name[0] != '.' ||
+		    (e->d_name[1] != '\0' && strcmp(e->d_name, "..") != 0))
+			(void)unlinkat(dirfd, e->d_name, 0);
+}
+
 static void cache_write(int dirfd, const char *name, const struct strbuf *text,
 			const struct sock_fprog *prog)
 {
@@ -144,6 +169,7 @@ static void cache_write(int dirfd, const char *name, const struct strbuf *text,
 	strbuf_add(&file, text->buf, text->len);
 	if (insns_len > 0)
 		strbuf_add(&file, prog->filter, insns_len);
+	cache_trim(dirfd);
 	/* Only the next start is slower without it. */
 	(void)write_file_at(dirfd, name, 0600, file.buf, file.len, NULL);
 }

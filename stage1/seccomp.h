@@ -27,9 +27,10 @@ struct error;
 /*
  * The program for PLAN: from the cache directory CACHE_DIRFD if a file there
  * holds exactly this plan, else compiled and stored.  The directory must
- * belong to root alone; a damaged, foreign or writable file is replaced, a
- * cache that cannot be written is no error.  CACHE_DIRFD < 0: no cache.
- * ret->filter is malloc'ed; ret->len 0 = nothing to install.
+ * belong to root alone and hold nothing else: it is emptied when full.  A
+ * damaged, foreign or writable file is replaced, a cache that cannot be written
+ * is no error.  CACHE_DIRFD < 0: no cache. ret->filter is malloc'ed; ret->len 0
+ * = nothing to install.
  */
 int seccomp_program_get(int cache_dirfd, const struct seccomp_plan *plan,
 			struct sock_fprog *ret, struct error *err);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -445,6 +446,34 @@ Test(seccomp_install, cache_is_not_trusted)
 	cr_expect(same(&progs[0], &progs[2]));
 	for (size_t i = 0; i < 3; i++)
 		seccomp_program_release(&progs[i]);
+	remove_tree_at(AT_FDCWD, dir, NULL);
+}
+
+Test(seccomp_install, cache_is_bounded)
+{
+	char dir[] = "/tmp/rkt-test-seccomp-XXXXXX";
+	int dirfd cleanup_fd = cache_open(dir);
+	size_t n = 0, most = 0;
+
+	for (int nr = 0; nr < 300; nr++) {
+		struct seccomp_plan plan cleanup_seccomp_plan =
+			SECCOMP_PLAN_INIT;
+		struct sock_fprog prog cleanup_seccomp_program = {0};
+		char *name cleanup_free =
+			seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, nr);
+		DIR *d cleanup_dir = NULL;
+
+		if (!name)
+			continue;
+		plan_of(SECCOMP_POLICY_REMOVE, name, NULL, true, &plan);
+		cr_assert_eq(seccomp_program_get(dirfd, &plan, &prog, NULL), 0);
+		d = opendir(dir);
+		for (n = 0; readdir(d); n++)
+			;
+		most = n > most ? n : most;
+	}
+	cr_expect_leq(most, 257);
+	cr_expect_lt(n, most, "emptied once");
 	remove_tree_at(AT_FDCWD, dir, NULL);
 }
 
