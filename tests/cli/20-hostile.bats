@@ -143,3 +143,39 @@ fail() {
 		-e big.aci -e '(deleted)' -e "$D/data/cas" <<<"$links" || true)
 	[ -z "$others" ] || fail "it has $others"
 }
+
+@test "a killed rkt takes its reader along and leaves nothing" {
+	t=$(mktemp -d "$TMPDIR/image.XXXXXX")
+	mkdir -p "$t/i/rootfs"
+	head -c 200M /dev/urandom >"$t/i/rootfs/big"
+	echo '{"acKind":"ImageManifest","acVersion":"0.8.11","name":"example.com/big"}' \
+		>"$t/i/manifest"
+	tar -C "$t/i" -cf "$t/big.aci" manifest rootfs
+	rm "$t/i/rootfs/big"
+	"$RKT" --dir="$D/data" --insecure-options=image fetch "$t/big.aci" &
+	rkt=$!
+	reader=
+	for _ in $(seq 500); do
+		for p in $(pgrep -P $rkt || true); do
+			if grep -q '^Seccomp:	2' "/proc/$p/status"; then
+				reader=$p
+				break 2
+			fi
+		done
+		sleep 0.005
+	done
+	[ -n "$reader" ] || fail "no reader was seen"
+	kill -9 $rkt
+	wait $rkt || true
+	for _ in $(seq 200); do
+		[ -d "/proc/$reader" ] || break
+		grep -q '^State:	Z' "/proc/$reader/status" 2>/dev/null && break
+		sleep 0.01
+	done
+	! grep -q '^State:	[RSD]' "/proc/$reader/status" 2>/dev/null ||
+		fail "the reader lives on"
+	rm -rf "$t"
+	store_is_empty || fail "the store is not empty"
+	run_rkt image gc
+	[ "$status" = 0 ] || fail "$output"
+}
