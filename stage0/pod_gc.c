@@ -22,6 +22,7 @@
 #include "stage0/pod.h"
 
 #define SECOND INT64_C(1000000000)
+#define SECOND_LOOK_NS (SECOND / 10)
 
 int pod_clean(const struct pod *pod, const char *libexec_dir, struct error *err)
 {
@@ -83,24 +84,45 @@ static void notice(const struct round *round, const char *what,
 	round->gc->notice(text);
 }
 
-/* Pods that are busy, or moved meanwhile, are none of ours. */
+/* Returns false if the pod is locked by somebody. */
+static bool visit_one(struct round *round, enum pod_dir dir, const char *uuid,
+		      visit_fn visit)
+{
+	cleanup_pod struct pod pod = POD_INIT;
+	struct error err = ERROR_INIT;
+
+	if (pod_open_in(round->pods, dir, uuid, &pod, &err) < 0)
+		return true;
+	if (lock_is_held(pod.fd))
+		return false;
+	/* Busy or moved just now: it is none of ours. */
+	if (pod_lock(&pod, &err) < 0)
+		return true;
+	if (visit(round, &pod, &err) < 0) {
+		round->n_failed++;
+		round->gc->failed(uuid, &err);
+	}
+	return true;
+}
+
+/*
+ * The processes of a pod whose supervisor was killed end a little later, and
+ * until then hold its lock: those that are busy get a second look.
+ */
 static int visit_all(struct round *round, enum pod_dir dir, visit_fn visit)
 {
+	const struct timespec pause = {.tv_nsec = SECOND_LOOK_NS};
 	cleanup_strv struct strv uuids = STRV_INIT;
+	cleanup_strv struct strv busy = STRV_INIT;
 	int r = pods_list(round->pods, dir, &uuids, round->err);
 
-	for (size_t i = 0; i < uuids.n; i++) {
-		cleanup_pod struct pod pod = POD_INIT;
-		struct error err = ERROR_INIT;
-
-		if (pod_open_in(round->pods, dir, uuids.v[i], &pod, &err) < 0 ||
-		    lock_is_held(pod.fd) || pod_lock(&pod, &err) < 0)
-			continue;
-		if (visit(round, &pod, &err) >= 0)
-			continue;
-		round->n_failed++;
-		round->gc->failed(uuids.v[i], &err);
-	}
+	for (size_t i = 0; i < uuids.n; i++)
+		if (!visit_one(round, dir, uuids.v[i], visit))
+			strv_push(&busy, uuids.v[i]);
+	if (busy.n > 0)
+		(void)nanosleep(&pause, NULL);
+	for (size_t i = 0; i < busy.n; i++)
+		(void)visit_one(round, dir, busy.v[i], visit);
 	return r;
 }
 
