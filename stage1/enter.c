@@ -433,6 +433,29 @@ static int prepare(struct enter *e, struct error *err)
 	return event_loop_init(&e->loop, err);
 }
 
+static void release(struct enter *e)
+{
+	app_process_close(&e->process);
+	event_loop_release(&e->loop);
+	seccomp_program_release(&e->filter);
+	cgroup_leaf_release(&e->leaf);
+	if (e->cgroup)
+		cgroup_free(e->cgroup);
+	app_plan_release(&e->plan);
+	runtime_app_release(&e->runtime_app);
+	pod_manifest_release(&e->manifest);
+	run_options_release(&e->options);
+	strv_release(&e->run_args);
+	strv_release(&e->command);
+	fd_close(&e->root);
+	fd_close(&e->mntns);
+	fd_close(&e->app_pidfd);
+	fd_close(&e->own_pidns);
+	fd_close(&e->init_pidfd);
+	fd_close(&e->generation);
+	fd_close(&e->dirfd);
+}
+
 int enter_main(int argc, char *const argv[])
 {
 	struct enter e = {
@@ -444,6 +467,7 @@ int enter_main(int argc, char *const argv[])
 		.mntns = -EBADF,
 		.root = -EBADF,
 		.leaf = CGROUP_LEAF_INIT,
+		.loop = {.epfd = -EBADF},
 		.process = APP_PROCESS_INIT,
 	};
 	int (*const steps[])(struct enter *, struct error *) = {
@@ -461,8 +485,8 @@ int enter_main(int argc, char *const argv[])
 		if (e.has_console)
 			console_close(&e.console);
 		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
+		r = RKT_EXIT_FAILURE;
 	}
-	/* The process ends here: the kernel takes back the rest. */
+	release(&e);
 	return r;
 }

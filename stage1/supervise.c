@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -352,6 +353,8 @@ int supervise(struct pod *pod, struct error *err)
 	release_apps(pod);
 	if (pod->console)
 		console_close(pod->console);
+	free(pod->console);
+	pod->console = NULL;
 	output_release(&pod->output);
 	return r < 0 ? r : pod->has_failed ? pod->exit_code : 0;
 }
