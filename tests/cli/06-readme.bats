@@ -83,3 +83,14 @@ rkt_plain() {
 		[ -e "$TESTS/../$f" ] || fail "HACKING.md names $f"
 	done <files
 }
+
+@test "every function of HACKING's walk is in the file named beside it" {
+	local f name
+	grep -oE '^ +[a-z0-9]+/[a-z0-9_/-]+\.c +[a-z]+_[a-z_]+ ' \
+		"$TESTS/../HACKING.md" >walk
+	[ "$(wc -l <walk)" -gt 10 ]
+	while read -r f name; do
+		grep -q "^\(static \)\?[a-z].*\b$name(" "$TESTS/../$f" ||
+			fail "$f has no $name()"
+	done <walk
+}
