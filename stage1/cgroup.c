@@ -474,8 +474,10 @@ int cgroup_leaf_make(struct cgroup *cg, const char *name,
 		cgroup_leaf_release(leaf);
 		return r;
 	}
-	if (r < 0)
+	if (r < 0) {
 		log_debug("no control group to track %s: %s", name, why.msg);
+		leaf->why = xstrdup(why.msg);
+	}
 	r = join_pod_limits(cg, leaf, err);
 	if (r < 0) {
 		(void)cgroup_leaf_remove(cg, leaf, NULL);
@@ -691,6 +693,7 @@ void cgroup_leaf_release(struct cgroup_leaf *leaf)
 		fd_close(&leaf->v1_tasks[i]);
 	}
 	free(leaf->name);
+	free(leaf->why);
 	*leaf = (struct cgroup_leaf)CGROUP_LEAF_INIT;
 }
 

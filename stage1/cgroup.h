@@ -66,10 +66,11 @@ int cgroup_limit_pod(struct cgroup *cg, const struct cgroup_limits *limits,
  */
 
 struct cgroup_leaf {
-	char *name;			/* NULL: not made */
-	int dirfd;			/* unified, for CLONE_INTO_CGROUP;
-					 * -EBADF: no unified tree to use */
-	int events_fd;			/* cgroup.events: POLLPRI on change */
+	char *name;    /* NULL: not made */
+	char *why;     /* reason for dirfd -EBADF, NULL otherwise */
+	int dirfd;     /* unified, for CLONE_INTO_CGROUP;
+			* -EBADF: no unified tree to use */
+	int events_fd; /* cgroup.events: POLLPRI on change */
 	int v1_dir[CGROUP_CONTROLLERS]; /* -EBADF where not entered */
 	int v1_tasks[CGROUP_CONTROLLERS];
 	/* Set by device_policy_apply(): the v1 devices group has the rules. */

@@ -121,22 +121,25 @@ static char *own_below(const char *root, const char *own)
 	return xstrdup(strcmp(root, "/") == 0 ? own : own + strlen(root));
 }
 
-/* Remembers a mount unless a writable one of that hierarchy is known. */
+/* Remembers a mount unless a writable one of that hierarchy is known that
+ * this one does not cover. */
 static void take_mount(struct cgroup_hierarchy *h, int version,
 		       const struct mount_line *m, const char *own)
 {
 	bool read_only = span_has(m->options, ',', "ro") ||
 			 span_has(m->super, ',', "ro");
 	cleanup_free char *root = NULL;
+	cleanup_free char *dir = unescape(m->dir);
 
-	if (h->version && (read_only || !h->read_only))
+	if (h->version && strcmp(h->dir, dir) != 0 &&
+	    (read_only || !h->read_only))
 		return;
 	free(h->dir);
 	free(h->own);
 	root = unescape(m->root);
 	h->version = version;
 	h->read_only = read_only;
-	h->dir = unescape(m->dir);
+	h->dir = TAKE_PTR(dir);
 	h->own = own_below(root, own ? own : "/");
 }
 

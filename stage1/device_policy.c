@@ -171,7 +171,8 @@ static int bpf_apply(const struct cgroup_leaf *leaf,
 	int r;
 
 	if (leaf->dirfd < 0)
-		return error_set(err, ENOTSUP, "no cgroup2 group");
+		return error_set(err, ENOTSUP, "%s",
+				 leaf->why ? leaf->why : "no cgroup2 group");
 	prog = program_load(rules, n);
 	if (prog < 0)
 		return error_sys(err, -prog, "load the device program");

@@ -388,6 +388,9 @@ Test(cgroup, degrades_without_a_writable_tree)
 				_exit(1);
 			if (leaf.dirfd >= 0 || leaf.events_fd >= 0)
 				_exit(2);
+			if (!strstr(leaf.why, i == 0 ? "mounted read-only"
+						     : "not a cgroup"))
+				_exit(5);
 			if (cgroup_leaf_kill(&leaf, NULL) != -ENOTSUP ||
 			    cgroup_leaf_populated(&leaf) != -ENOTSUP ||
 			    cgroup_leaf_freeze(&leaf, true, 1, NULL) !=

@@ -118,6 +118,14 @@ static const struct row rows[] = {
 		.pids = {2, "/b c\\", "", false},
 	},
 	{
+		.what = "a read-only mount over the writable one",
+		.mountinfo = "30 23 0:26 / /a rw - cgroup2 c rw\n"
+			     "31 30 0:26 / /a ro - cgroup2 c rw\n",
+		.self = "0::/\n",
+		.controllers = "",
+		.unified = {2, "/a", "", true},
+	},
+	{
 		.what = "nothing mounted, broken lines",
 		.mountinfo = "30 23\n\n30 23 0:26 / /a rw cgroup2 c rw\n"
 			     "31 23 0:26 / /b rw - cgroup2\n",

@@ -5,6 +5,7 @@
 # the very programs built here.  The kernel package is fetched with apt and
 # kept unpacked in build/vm/kernel.
 #
+# VM_FILES     run these files of tests/cli in there, "A.bats,B.bats"
 # VM_TIMEOUT   seconds the machine may take (default 300)
 set -eu
 cd "$(dirname "$0")/../.."
@@ -83,7 +84,7 @@ timeout -k 5 "${VM_TIMEOUT:-300}" qemu-system-x86_64 \
 	-accel tcg,thread=multi -cpu max -smp 2 -m 1536 -nodefaults \
 	-no-reboot -display none -serial stdio -monitor none \
 	-kernel "$vm"/kernel/boot/vmlinuz* -initrd "$vm/initramfs.cpio" \
-	-append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all vm_repo=$repo vm_build=$build" \
+	-append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all vm_repo=$repo vm_build=$build vm_files=${VM_FILES-}" \
 	-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
 	-device virtio-9p-pci,fsdev=host,mount_tag=hostroot </dev/null |
 	tr -d '\r' | tee "$vm/log" || true
