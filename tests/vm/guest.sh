@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# guest.sh REPO BUILD [FILE,FILE]: inside the virtual machine, as its init: pods on cgroup
-# v2 and an older kernel.  The last line is "VM-RESULT 0" if all is well.
+# guest.sh REPO BUILD [FILE,FILE]: inside the virtual machine, as its init:
+# pods on cgroup v2 and an older kernel.  The last line is "VM-RESULT 0" if
+# all is well.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root LANG=C.UTF-8 BUILD="$2"
 repo=$1

@@ -87,5 +87,5 @@ timeout -k 5 "${VM_TIMEOUT:-300}" qemu-system-x86_64 \
 	-append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all vm_repo=$repo vm_build=$build vm_files=${VM_FILES-}" \
 	-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
 	-device virtio-9p-pci,fsdev=host,mount_tag=hostroot </dev/null |
-	tr -d '\r' | tee "$vm/log" || true
+	sed -u 's/\r$//' | tee "$vm/log" || true
 grep -q '^VM-RESULT 0' "$vm/log"
