@@ -236,6 +236,11 @@ image_busybox() {
 	rm -rf "$t"
 }
 
+# The leak check of the sanitizers cannot work below a tracer.
+strace() {
+	ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0" command strace "$@"
+}
+
 # --- checks ------------------------------------------------------------------------
 
 fail() {
