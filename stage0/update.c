@@ -15,8 +15,8 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/acversion.h"
+#include "spec/history.h"
 #include "spec/image_manifest.h"
-#include "spec/json_read.h"
 #include "spec/stage1_abi.h"
 #include "stage0/app_args.h"
 #include "stage0/generation.h"
@@ -150,33 +150,6 @@ int update_make_app(int poddir_fd, const char *app,
 	return 0;
 }
 
-/* Numbers that were committed, in order, from the lines of `history`. */
-static void read_committed(const struct strbuf *history, const char *app,
-			   unsigned int current, unsigned int *ret)
-{
-	char *next = history->buf, *line;
-
-	while (history->len && (line = strsep(&next, "\n"))) {
-		cleanup_json_doc struct json_doc doc = {0};
-		cleanup_free char *name = NULL;
-		cleanup_free char *state = NULL;
-		int64_t from = 0, to = 0;
-		struct json_node root;
-
-		if (!*line ||
-		    json_doc_parse(&doc, line, strlen(line), NULL, NULL) < 0)
-			continue;
-		root = json_root(&doc);
-		json_get_string(&root, "app", &name);
-		json_get_string(&root, "state", &state);
-		json_get_int(&root, "from", 0, UINT32_MAX, &from);
-		json_get_int(&root, "to", 0, UINT32_MAX, &to);
-		if (name && state && strcmp(name, app) == 0 &&
-		    strcmp(state, "COMMITTED") == 0 && to == current)
-			*ret = (unsigned int)from;
-	}
-}
-
 int update_find_previous(int poddir_fd, const char *app, unsigned int *ret,
 			 struct error *err)
 {
@@ -190,7 +163,7 @@ int update_find_previous(int poddir_fd, const char *app, unsigned int *ret,
 	r = read_file_at(poddir_fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
 			 NULL);
 	if (r == 0)
-		read_committed(&history, app, current, &previous);
+		previous = history_previous(history.buf, app, current);
 	if (previous == 0 ||
 	    generation_image_id(poddir_fd, app, previous, &id, NULL) < 0)
 		return error_set(err, ENOENT,
@@ -216,4 +189,72 @@ int update_lock(int poddir_fd, struct error *err)
 				 "another update or rollback of this pod is "
 				 "under way");
 	return r < 0 ? error_sys(err, -r, "lock the pod") : TAKE_FD(fd);
+}
+
+int update_next_number(int poddir_fd, const char *app, unsigned int *ret,
+		       struct error *err)
+{
+	cleanup_strbuf struct strbuf history = STRBUF_INIT;
+	struct history_entry e;
+	char *next;
+	int r = generation_highest(poddir_fd, app, ret, err);
+
+	if (r < 0)
+		return r;
+	r = read_file_at(poddir_fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
+			 err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	next = history.buf;
+	while (history_next(&next, &e)) {
+		if (strcmp(e.app, app) == 0 && e.to > *ret)
+			*ret = e.to;
+		history_entry_release(&e);
+	}
+	(*ret)++;
+	return 0;
+}
+
+int update_note_change(int poddir_fd, const char *app, unsigned int from,
+		       unsigned int to, struct error *err)
+{
+	cleanup_strbuf struct strbuf line = STRBUF_INIT;
+	cleanup_fd int fd = -EBADF;
+	int r;
+
+	history_line_make(app, from, to, UPDATE_COMMITTED,
+			  "changed by rkt run while the pod was stopped",
+			  &line);
+	fd = openat(poddir_fd, POD_HISTORY_FILE,
+		    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+		    0640);
+	if (fd < 0)
+		return error_sys(err, errno, "open " POD_HISTORY_FILE);
+	r = write_full(fd, line.buf, line.len);
+	if (r < 0 || fsync(fd) < 0)
+		return error_sys(err, r < 0 ? -r : errno,
+				 "write " POD_HISTORY_FILE);
+	return 0;
+}
+
+int update_remove_stale(int poddir_fd, const char *app, struct error *err)
+{
+	cleanup_strbuf struct strbuf history = STRBUF_INIT;
+	unsigned int current, highest;
+	int r = generation_current(poddir_fd, app, &current, err);
+
+	if (r == 0)
+		r = generation_highest(poddir_fd, app, &highest, err);
+	if (r < 0)
+		return r;
+	r = read_file_at(poddir_fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
+			 err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	/* Numbers only grow: what nobody took is at the end. */
+	for (r = 0; r == 0 && highest != current &&
+		    !history_has_run(history.buf, app, highest);
+	     highest--)
+		r = generation_remove(poddir_fd, app, highest, err);
+	return r;
 }

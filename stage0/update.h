@@ -51,4 +51,19 @@ int update_find_previous(int poddir_fd, const char *app, unsigned int *ret,
 /* flock on pod.lck: one change at a time.  -EBUSY. */
 int update_lock(int poddir_fd, struct error *err);
 
+/* A number APP has never had a generation of, not even one that failed. */
+int update_next_number(int poddir_fd, const char *app, unsigned int *ret,
+		       struct error *err);
+
+/* Notes in the history of a pod that is not running that APP went from
+ * generation FROM to TO. */
+int update_note_change(int poddir_fd, const char *app, unsigned int from,
+		       unsigned int to, struct error *err);
+
+/*
+ * Removes generations of APP that never served and never will: what a killed
+ * command staged.  No update of the pod may be under way.
+ */
+int update_remove_stale(int poddir_fd, const char *app, struct error *err);
+
 #endif

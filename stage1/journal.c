@@ -4,10 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -19,43 +17,10 @@
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "base/test_hooks.h"
-#include "spec/acname.h"
-#include "spec/json_read.h"
-#include "spec/json_write.h"
+#include "spec/history.h"
 
 #define JOURNAL_MAX (1024UL * 1024)
 #define HISTORY_MAX (16UL * 1024 * 1024)
-
-const char *journal_state_name(enum update_state state)
-{
-	static const char *const names[] = {
-		[UPDATE_PLANNED] = "PLANNED",
-		[UPDATE_FETCHED] = "FETCHED",
-		[UPDATE_STAGED] = "STAGED",
-		[UPDATE_STARTED] = "STARTED",
-		[UPDATE_VERIFIED] = "VERIFIED",
-		[UPDATE_SWITCHED] = "SWITCHED",
-		[UPDATE_OBSERVED] = "OBSERVED",
-		[UPDATE_COMMITTED] = "COMMITTED",
-		[UPDATE_ROLLED_BACK] = "ROLLED_BACK",
-	};
-
-	if (state < UPDATE_PLANNED || state > UPDATE_ROLLED_BACK)
-		return "UNKNOWN";
-	return names[state];
-}
-
-static void format_now(char *buf, size_t size)
-{
-	struct timespec now;
-	struct tm tm;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)gmtime_r(&now.tv_sec, &tm);
-	(void)snprintf(buf, size, "%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ",
-		       tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		       tm.tm_min, tm.tm_sec, now.tv_nsec / 1000);
-}
 
 /* What a killed writer left of a line must not become part of the next. */
 static int end_torn_line(int fd)
@@ -95,25 +60,13 @@ int journal_append(int pod_dirfd, const char *app, unsigned int from,
 		   struct error *err)
 {
 	cleanup_strbuf struct strbuf line = STRBUF_INIT;
-	struct json_writer w;
-	char now[64];
 	int r;
 
-	format_now(now, sizeof(now));
-	json_writer_init(&w, &line, JSON_COMPACT_STYLE);
-	json_open_object(&w, NULL);
-	json_add_string(&w, "time", now);
-	json_add_string(&w, "app", app);
-	json_add_uint(&w, "from", from);
-	json_add_uint(&w, "to", to);
-	json_add_string(&w, "state", journal_state_name(state));
-	json_add_string(&w, "text", text);
-	json_close_object(&w);
-	strbuf_addch(&line, '\n');
+	history_line_make(app, from, to, state, text, &line);
 	r = append_synced(pod_dirfd, POD_JOURNAL_FILE, line.buf, line.len, err);
 	if (r == 0 && state == UPDATE_PLANNED && fsync(pod_dirfd) < 0)
 		return error_sys(err, errno, "sync the pod directory");
-	test_stop_at(journal_state_name(state));
+	test_stop_at(update_state_text(state));
 	return r;
 }
 
@@ -193,40 +146,6 @@ int journal_commit(int pod_dirfd, const char *app, unsigned int number,
 /* --- what is left of a transaction ------------------------------------------
  */
 
-struct record {
-	char *app, *state;
-	unsigned int from, to;
-};
-
-static void record_release(struct record *r)
-{
-	free(r->app);
-	free(r->state);
-}
-
-static bool record_parse(const char *line, size_t len, struct record *ret)
-{
-	cleanup_json_doc struct json_doc doc = {0};
-	int64_t from = 0, to = 0;
-	struct json_node root;
-
-	*ret = (struct record){0};
-	if (len == 0 || json_doc_parse(&doc, line, len, NULL, NULL) < 0)
-		return false;
-	root = json_root(&doc);
-	json_get_string(&root, "app", &ret->app);
-	json_get_string(&root, "state", &ret->state);
-	json_get_int(&root, "from", 0, UINT32_MAX, &from);
-	json_get_int(&root, "to", 0, UINT32_MAX, &to);
-	ret->from = (unsigned int)from;
-	ret->to = (unsigned int)to;
-	if (ret->app && ret->state && acname_check(ret->app, NULL) == 0)
-		return true;
-	record_release(ret);
-	*ret = (struct record){0};
-	return false;
-}
-
 unsigned int journal_committed(int pod_dirfd, const char *app)
 {
 	cleanup_free char *link = xasprintf(POD_APPSINFO_DIR "/%s", app);
@@ -245,31 +164,13 @@ unsigned int journal_committed(int pod_dirfd, const char *app)
 bool journal_has_run(int pod_dirfd, const char *app, unsigned int number)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	char *next, *line;
-	bool has = journal_committed(pod_dirfd, app) == number;
+	int r;
 
-	/* Not to be read: then nothing can be said to be superfluous. */
-	switch (read_file_at(pod_dirfd, POD_HISTORY_FILE, HISTORY_MAX, &text,
-			     NULL)) {
-	case 0:
-		break;
-	case -ENOENT:
-		return has;
-	default:
+	if (journal_committed(pod_dirfd, app) == number)
 		return true;
-	}
-	next = text.buf;
-	while (!has && (line = strsep(&next, "\n"))) {
-		struct record r;
-
-		if (!record_parse(line, strlen(line), &r))
-			continue;
-		has = strcmp(r.app, app) == 0 &&
-		      (r.from == number ||
-		       (r.to == number && strcmp(r.state, "COMMITTED") == 0));
-		record_release(&r);
-	}
-	return has;
+	r = read_file_at(pod_dirfd, POD_HISTORY_FILE, HISTORY_MAX, &text, NULL);
+	/* Not to be read: then nothing can be said to be superfluous. */
+	return r == 0 ? history_has_run(text.buf, app, number) : r != -ENOENT;
 }
 
 int journal_discard(int pod_dirfd, const char *app, unsigned int number,
@@ -284,13 +185,14 @@ int journal_discard(int pod_dirfd, const char *app, unsigned int number,
 }
 
 /* The link is what counts: the line that says so may be missing. */
-static int settle(int pod_dirfd, const struct record *last, struct error *err)
+static int settle(int pod_dirfd, const struct history_entry *last,
+		  struct error *err)
 {
 	bool committed = journal_committed(pod_dirfd, last->app) == last->to;
 	int r;
 
-	if (strcmp(last->state, "COMMITTED") == 0 ||
-	    strcmp(last->state, "ROLLED_BACK") == 0)
+	if (last->state == UPDATE_COMMITTED ||
+	    last->state == UPDATE_ROLLED_BACK)
 		return 0;
 	r = journal_append(pod_dirfd, last->app, last->from, last->to,
 			   committed ? UPDATE_COMMITTED : UPDATE_ROLLED_BACK,
@@ -302,8 +204,8 @@ static int settle(int pod_dirfd, const struct record *last, struct error *err)
 
 int journal_recover(int pod_dirfd, struct error *err)
 {
+	cleanup_history_entry struct history_entry last = HISTORY_ENTRY_INIT;
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	struct record last;
 	const char *line;
 	size_t len;
 	int r;
@@ -312,12 +214,11 @@ int journal_recover(int pod_dirfd, struct error *err)
 	if (r == -ENOENT)
 		return 0;
 	line = last_line(&text, &len);
-	if (r < 0 || !record_parse(line, len, &last)) {
+	if (r < 0 || !history_line_parse(line, len, &last)) {
 		/* Nothing of it was ever written whole. */
 		(void)unlinkat(pod_dirfd, POD_JOURNAL_FILE, 0);
 		return 0;
 	}
 	r = settle(pod_dirfd, &last, err);
-	record_release(&last);
 	return r < 0 ? r : journal_close(pod_dirfd, err);
 }

@@ -3,9 +3,8 @@
 #define STAGE1_JOURNAL_H
 
 /*
- * update.journal: one line of JSON a state of the running transaction, each
- * synced before the next step is taken:
- *	{"time":"...","app":"web","from":1,"to":2,"state":"STAGED","text":"..."}
+ * update.journal: a line (spec/history.h) a state of the running transaction,
+ * each synced before the next step is taken.
  * When the transaction is over its last line is appended to `history` and
  * the journal is removed.  A journal that is there when a pod starts belongs
  * to a stage1 that was killed: appsinfo/APP points to the committed
@@ -18,8 +17,6 @@
 #include "spec/stage1_abi.h"
 
 struct error;
-
-const char *journal_state_name(enum update_state state);
 
 int journal_append(int pod_dirfd, const char *app, unsigned int from,
 		   unsigned int to, enum update_state state, const char *text,

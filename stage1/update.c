@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "spec/history.h"
 #include "spec/stage1_abi.h"
 #include "stage1/generation.h"
 #include "stage1/journal.h"
@@ -79,7 +80,7 @@ static void enter_state(struct update *u, enum update_state state,
 	struct error err = ERROR_INIT;
 
 	u->state = state;
-	log_debug("update of %s: %s", u->app->name, journal_state_name(state));
+	log_debug("update of %s: %s", u->app->name, update_state_text(state));
 	if (journal_append(u->pod->dirfd, u->app->name, u->from, u->to, state,
 			   text, &err) < 0)
 		log_failure(&err, "update");
@@ -88,7 +89,7 @@ static void enter_state(struct update *u, enum update_state state,
 
 const char *update_state_name(const struct pod *pod)
 {
-	return pod->update ? journal_state_name(pod->update->state) : "idle";
+	return pod->update ? update_state_text(pod->update->state) : "idle";
 }
 
 static void finish(struct update *u, int exit_code, const char *text)

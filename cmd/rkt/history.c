@@ -12,7 +12,7 @@
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/format.h"
 #include "cmd/rkt/launch.h"
-#include "spec/json_read.h"
+#include "spec/history.h"
 #include "spec/json_write.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
@@ -34,47 +34,14 @@ static const struct option_row rows[] = {
 	{.name = NULL},
 };
 
-struct entry {
-	char *time, *app, *state, *text;
-	int64_t from, to;
-};
-
-static void entry_release(struct entry *e)
-{
-	free(e->time);
-	free(e->app);
-	free(e->state);
-	free(e->text);
-}
-
-/* A line of `history`: what stage1 wrote of a transaction's end. */
-static bool entry_parse(const char *line, struct entry *ret)
-{
-	cleanup_json_doc struct json_doc doc = {0};
-	struct json_node root;
-
-	*ret = (struct entry){0};
-	if (json_doc_parse(&doc, line, strlen(line), NULL, NULL) < 0)
-		return false;
-	root = json_root(&doc);
-	json_get_string(&root, "time", &ret->time);
-	json_get_string(&root, "app", &ret->app);
-	json_get_string(&root, "state", &ret->state);
-	json_get_string(&root, "text", &ret->text);
-	json_get_int(&root, "from", 0, UINT32_MAX, &ret->from);
-	json_get_int(&root, "to", 0, UINT32_MAX, &ret->to);
-	return ret->time && ret->app && ret->state && ret->text;
-}
-
 /* "NAME:VERSION" of a generation, "-" when its files are gone. */
 static void push_image(struct strv *row, const struct pod *pod,
-		       const struct entry *e)
+		       const struct history_entry *e)
 {
 	cleanup_pod_image struct pod_image image = POD_IMAGE_INIT;
 	const char *version;
 
-	if (generation_image_load(pod->fd, e->app, (unsigned int)e->to, &image,
-				  NULL) < 0) {
+	if (generation_image_load(pod->fd, e->app, e->to, &image, NULL) < 0) {
 		strv_push(row, "-");
 		return;
 	}
@@ -84,15 +51,15 @@ static void push_image(struct strv *row, const struct pod *pod,
 }
 
 static void add_row(struct table *table, const struct pod *pod,
-		    const struct entry *e)
+		    const struct history_entry *e)
 {
 	struct strv *row = table_row(table);
 
 	strv_pushf(row, "%.19sZ", e->time);
 	strv_push(row, e->app);
-	strv_pushf(row, "%lld -> %lld", (long long)e->from, (long long)e->to);
+	strv_pushf(row, "%u -> %u", e->from, e->to);
 	push_image(row, pod, e);
-	strv_push(row, e->state);
+	strv_push(row, update_state_text(e->state));
 	strv_push(row, e->text);
 }
 
@@ -102,7 +69,8 @@ static void format_table(const struct opts *o, const struct pod *pod,
 	static const char *const legend[] = {
 		"TIME", "APP", "GENERATION", "IMAGE NAME", "STATE", "DETAIL"};
 	cleanup_table struct table table = TABLE_INIT;
-	char *next = history->buf, *line;
+	struct history_entry e;
+	char *next = history->buf;
 
 	if (!o->no_legend) {
 		struct strv *row = table_row(&table);
@@ -110,13 +78,9 @@ static void format_table(const struct opts *o, const struct pod *pod,
 		for (size_t i = 0; i < sizeof(legend) / sizeof(*legend); i++)
 			strv_push(row, legend[i]);
 	}
-	while (history->len && (line = strsep(&next, "\n"))) {
-		struct entry e;
-
-		if (*line && entry_parse(line, &e)) {
-			add_row(&table, pod, &e);
-			entry_release(&e);
-		}
+	while (history_next(&next, &e)) {
+		add_row(&table, pod, &e);
+		history_entry_release(&e);
 	}
 	table_format(&table, out);
 }
@@ -124,25 +88,22 @@ static void format_table(const struct opts *o, const struct pod *pod,
 static void format_json(const struct opts *o, struct strbuf *history,
 			struct strbuf *out)
 {
-	char *next = history->buf, *line;
+	struct history_entry e;
+	char *next = history->buf;
 	struct json_writer w;
 
 	json_writer_init(&w, out, format_style(o->format));
 	json_open_array(&w, NULL);
-	while (history->len && (line = strsep(&next, "\n"))) {
-		struct entry e;
-
-		if (!*line || !entry_parse(line, &e))
-			continue;
+	while (history_next(&next, &e)) {
 		json_open_object(&w, NULL);
 		json_add_string(&w, "time", e.time);
 		json_add_string(&w, "app", e.app);
-		json_add_int(&w, "from", e.from);
-		json_add_int(&w, "to", e.to);
-		json_add_string(&w, "state", e.state);
+		json_add_uint(&w, "from", e.from);
+		json_add_uint(&w, "to", e.to);
+		json_add_string(&w, "state", update_state_text(e.state));
 		json_add_string(&w, "text", e.text);
 		json_close_object(&w);
-		entry_release(&e);
+		history_entry_release(&e);
 	}
 	json_close_array(&w);
 	strbuf_addch(out, '\n');

@@ -22,6 +22,7 @@
 #include "stage0/pod_files.h"
 #include "stage0/pod_gc.h"
 #include "stage0/prepare.h"
+#include "stage0/update.h"
 
 static int parse_pod_name(const struct option_row *row, void *target,
 			  const char *value, struct error *err)
@@ -391,7 +392,7 @@ static int add_generation(struct images *im, const struct make_opts *o,
 	if (r == 0 && o->no_overlay)
 		r = treestore_open(&im->trees, &made->images[i].id, &tree, err);
 	if (r == 0)
-		r = generation_write(pod->fd, n + 1, ra, &made->images[i], tree,
+		r = generation_write(pod->fd, n, ra, &made->images[i], tree,
 				     err);
 	if (r == 0 && made->words)
 		r = app_args_save(pod->fd, ra->name, &made->words[i], true,
@@ -399,7 +400,7 @@ static int add_generation(struct images *im, const struct make_opts *o,
 	if (r == 0)
 		r = pod_files_sync(pod->fd, err);
 	if (r == 0)
-		r = generation_commit(pod->fd, ra->name, n + 1, true, err);
+		r = generation_commit(pod->fd, ra->name, n, true, err);
 	return r;
 }
 

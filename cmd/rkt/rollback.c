@@ -89,7 +89,7 @@ static int run(struct cmd_call *call)
 	if (r == 0)
 		r = transact_open_pod(call, &pods, &pod, &err);
 	if (r == 0) {
-		lock = update_lock(pod.fd, &err);
+		lock = transact_lock(&pod, &err);
 		r = lock < 0 ? lock : rollback(call, &pod, &err);
 	}
 	if (r < 0) {

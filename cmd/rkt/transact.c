@@ -10,9 +10,11 @@
 #include "base/log.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
+#include "spec/history.h"
 #include "stage0/control.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
+#include "stage0/update.h"
 
 #define NS_PER_MS 1000000
 
@@ -48,28 +50,9 @@ void transact_init(struct transact_opts *o)
 	};
 }
 
-static const char *state_name(unsigned int state)
-{
-	static const char *const names[] = {
-		[UPDATE_PLANNED] = "PLANNED",
-		[UPDATE_FETCHED] = "FETCHED",
-		[UPDATE_STAGED] = "STAGED",
-		[UPDATE_STARTED] = "STARTED",
-		[UPDATE_VERIFIED] = "VERIFIED",
-		[UPDATE_SWITCHED] = "SWITCHED",
-		[UPDATE_OBSERVED] = "OBSERVED",
-		[UPDATE_COMMITTED] = "COMMITTED",
-		[UPDATE_ROLLED_BACK] = "ROLLED_BACK",
-	};
-
-	return state >= UPDATE_PLANNED && state <= UPDATE_ROLLED_BACK
-		       ? names[state]
-		       : "?";
-}
-
 static void show_progress(const struct control_reply *reply)
 {
-	printf("%-12s %8.1f ms  %s\n", state_name(reply->state),
+	printf("%-12s %8.1f ms  %s\n", update_state_text(reply->state),
 	       (double)reply->elapsed_us / 1000, reply->text);
 	(void)fflush(stdout);
 }
@@ -157,4 +140,33 @@ int transact_open_pod(const struct cmd_call *call, const struct pods *pods,
 				 "new image by rkt run --pod-name)",
 				 call->argv[0], pod_state_text(state));
 	return 0;
+}
+
+static int check_idle(const struct pod *pod, struct error *err)
+{
+	const struct control_request request = {.op = CONTROL_STATUS};
+	struct control_reply reply;
+	cleanup_fd int conn = control_connect(pod->fd, err);
+	int r = conn < 0 ? conn : control_send(conn, &request, -EBADF, err);
+
+	if (r == 0)
+		r = control_receive(conn, &reply, err);
+	if (r < 0 || strcmp(reply.text, "idle") == 0)
+		return r;
+	return error_set(err, EBUSY,
+			 "another update or rollback of this pod is under way "
+			 "(%.64s)",
+			 reply.text);
+}
+
+int transact_lock(const struct pod *pod, struct error *err)
+{
+	cleanup_fd int lock = update_lock(pod->fd, err);
+	int r;
+
+	if (lock < 0)
+		return lock;
+	/* One whose command was killed holds no lock. */
+	r = check_idle(pod, err);
+	return r < 0 ? r : TAKE_FD(lock);
 }

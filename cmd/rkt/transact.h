@@ -41,4 +41,8 @@ int transact(struct images *im, const struct pod *pod, const char *app,
 int transact_open_pod(const struct cmd_call *call, const struct pods *pods,
 		      struct pod *ret, struct error *err);
 
+/* A lock against other updates of the pod, while none is under way; -EBUSY.
+ * The caller closes it. */
+int transact_lock(const struct pod *pod, struct error *err);
+
 #endif

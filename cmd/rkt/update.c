@@ -103,13 +103,19 @@ static int stage(const struct pod *pod, struct images *im, const char *app,
 	int r = update_make_app(pod->fd, app, image, &ra, err);
 
 	if (r == 0)
-		r = generation_highest(pod->fd, app, &n, err);
+		r = update_remove_stale(pod->fd, app, err);
+	if (r == 0)
+		r = update_next_number(pod->fd, app, &n, err);
 	if (r == 0 && generation_is_copy(pod->fd, app, current))
 		r = treestore_open(&im->trees, &image->id, &tree, err);
 	if (r == 0)
-		r = generation_write(pod->fd, n + 1, &ra, image, tree, err);
+		r = generation_write(pod->fd, n, &ra, image, tree, err);
+	else
+		return r;
 	if (r == 0)
-		*ret = n + 1;
+		*ret = n;
+	else
+		(void)generation_remove(pod->fd, app, n, NULL);
 	return r;
 }
 
@@ -179,7 +185,7 @@ static int run(struct cmd_call *call)
 	if (r == 0)
 		r = transact_open_pod(call, &pods, &pod, &err);
 	if (r == 0) {
-		lock = update_lock(pod.fd, &err);
+		lock = transact_lock(&pod, &err);
 		r = lock < 0 ? lock : update(call, &pod, &err);
 	}
 	if (r < 0) {

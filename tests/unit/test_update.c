@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "spec/image_manifest.h"
+#include "spec/stage1_abi.h"
+#include "stage0/update.h"
+#include "stage1/control_record.h"
+#include "stage1/event.h"
+#include "stage1/listeners.h"
+
+/* --- bind_decide -----------------------------------------------------------
+ */
+
+Test(update, bind_decide)
+{
+	static const struct {
+		struct bind_facts facts;
+		enum bind_action action;
+	} rows[] = {
+		/* Nothing of ours: UDP, unix, port 0, the host's network. */
+		{{0}, BIND_CONTINUE},
+		{{.has_port = true}, BIND_CONTINUE},
+		{{.is_tcp = true}, BIND_CONTINUE},
+		{{.is_tcp = true, .has_port = true, .host_net = true},
+		 BIND_CONTINUE},
+		/* A free port becomes shareable. */
+		{{.is_tcp = true, .has_port = true}, BIND_REUSEPORT},
+		{{.is_tcp = true, .has_port = true, .has_reuseport = true},
+		 BIND_REUSEPORT},
+		/* A port in use: EADDRINUSE stays true. */
+		{{.is_tcp = true, .has_port = true, .in_use = true},
+		 BIND_CONTINUE},
+		{{.is_tcp = true,
+		  .has_port = true,
+		  .in_use = true,
+		  .made_reuseport = true},
+		 BIND_CONTINUE},
+		{{.is_tcp = true,
+		  .has_port = true,
+		  .in_use = true,
+		  .has_reuseport = true,
+		  .made_reuseport = true},
+		 BIND_IN_USE},
+		/* Both asked for it themselves. */
+		{{.is_tcp = true,
+		  .has_port = true,
+		  .in_use = true,
+		  .has_reuseport = true},
+		 BIND_CONTINUE},
+		/* Held ones. */
+		{{.is_tcp = true,
+		  .has_port = true,
+		  .is_held = true,
+		  .held_reuseport = true},
+		 BIND_JOIN},
+		{{.is_tcp = true, .has_port = true, .is_held = true},
+		 BIND_SUBSTITUTE},
+		{{.is_tcp = true,
+		  .has_port = true,
+		  .is_held = true,
+		  .held_reuseport = true,
+		  .host_net = true},
+		 BIND_SUBSTITUTE},
+		{{.is_held = true}, BIND_SUBSTITUTE},
+		{{.is_held = true, .held_reuseport = true}, BIND_SUBSTITUTE},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		cr_expect_eq(bind_decide(&rows[i].facts), rows[i].action,
+			     "row %zu", i);
+}
+
+/* No set of facts may make a foreign port shareable. */
+Test(update, bind_never_shares_a_port_in_use)
+{
+	for (unsigned int bits = 0; bits < 256; bits++) {
+		const struct bind_facts f = {
+			.is_tcp = bits & 1,
+			.has_port = bits & 2,
+			.host_net = bits & 4,
+			.is_held = bits & 8,
+			.held_reuseport = bits & 16,
+			.has_reuseport = bits & 32,
+			.in_use = bits & 64,
+			.made_reuseport = bits & 128,
+		};
+		enum bind_action action = bind_decide(&f);
+
+		if (action == BIND_REUSEPORT)
+			cr_expect(!f.in_use && !f.host_net && f.is_tcp);
+		if (action == BIND_JOIN)
+			cr_expect(f.is_held && f.held_reuseport && f.is_tcp &&
+				  !f.host_net);
+		if (action == BIND_SUBSTITUTE)
+			cr_expect(f.is_held);
+	}
+}
+
+/* --- control records -------------------------------------------------------
+ */
+
+static struct control_request good(enum control_op op)
+{
+	struct control_request r = {
+		.version = STAGE1_ABI_VERSION,
+		.op = op,
+		.generation = 2,
+		.app = "web",
+	};
+
+	return r;
+}
+
+Test(update, control_record_check)
+{
+	struct control_request r, out;
+
+	for (unsigned int op = 0; op < CONTROL_OP_MAX + 2; op++)
+		for (size_t fds = 0; fds < 3; fds++) {
+			bool known =
+				op >= CONTROL_STATUS && op < CONTROL_OP_MAX;
+			bool ok = known && fds == (op == CONTROL_UPDATE);
+
+			r = good(op);
+			cr_expect_eq(
+				control_record_check(&r, sizeof(r), fds, &out),
+				ok ? 0 : -EPROTO, "op %u, %zu fds", op, fds);
+		}
+	for (size_t len = 0; len < sizeof(r); len++)
+		cr_expect_eq(control_record_check(&r, len, 0, &out), -EPROTO);
+	r = good(CONTROL_STATUS);
+	r.version++;
+	cr_expect_eq(control_record_check(&r, sizeof(r), 0, &out), -EPROTO);
+	r = good(CONTROL_STATUS);
+	memset(r.app, 'a', sizeof(r.app));
+	cr_expect_eq(control_record_check(&r, sizeof(r), 0, &out), -EPROTO);
+	r = good(CONTROL_UPDATE);
+	r.generation = 0;
+	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
+	r = good(CONTROL_UPDATE);
+	strcpy(r.app, "../web");
+	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
+	r.app[0] = '\0';
+	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
+}
+
+/* --- which image may follow which -------------------------------------------
+ */
+
+static void image(struct image_manifest *im, const char *name,
+		  const char *version)
+{
+	struct error err = ERROR_INIT;
+	char *label = version ? xasprintf(",{\"name\":\"version\","
+					  "\"value\":\"%s\"}",
+					  version)
+			      : xstrdup("");
+	char *text = xasprintf("{\"acKind\":\"ImageManifest\",\"acVersion\":"
+			       "\"0.8.11\",\"name\":\"%s\",\"labels\":[{"
+			       "\"name\":\"os\",\"value\":\"linux\"}%s]}",
+			       name, label);
+
+	cr_assert_eq(image_manifest_parse(text, strlen(text), im, &err), 0,
+		     "%s", err.msg);
+	free(label);
+	free(text);
+}
+
+Test(update, check_images)
+{
+	static const struct {
+		const char *old_name, *old_version, *name, *version;
+		bool allow_rename, allow_downgrade;
+		int result;
+	} rows[] = {
+		{"a/x", "1.0.0", "a/x", "1.0.1", 0, 0, 0},
+		{"a/x", "1.9.0", "a/x", "1.10.0", 0, 0, 0},
+		{"a/x", "1.0.0-rc.1", "a/x", "1.0.0", 0, 0, 0},
+		{"a/x", "1.0.0", "a/x", "1.0.0", 0, 0, 0},
+		{"a/x", "latest", "a/x", "latest", 0, 0, 0},
+		{"a/x", NULL, "a/x", "1.0.0", 0, 0, 0},
+		{"a/x", "1.0.0", "a/x", NULL, 0, 0, 0},
+		{"a/x", "1.0.1", "a/x", "1.0.0", 0, 0, -EPERM},
+		{"a/x", "1.0.1", "a/x", "1.0.0", 0, 1, 0},
+		{"a/x", "1.10.0", "a/x", "1.9.0", 0, 0, -EPERM},
+		{"a/x", "1.0.0", "a/x", "1.0.0-rc.1", 0, 0, -EPERM},
+		{"a/x", "1.0.0", "a/x", "new", 0, 0, -EPERM},
+		{"a/x", "old", "a/x", "1.0.0", 0, 0, -EPERM},
+		{"a/x", "old", "a/x", "1.0.0", 0, 1, 0},
+		{"a/x", "1.0.0", "a/y", "1.0.1", 0, 0, -EPERM},
+		{"a/x", "1.0.0", "a/y", "1.0.1", 1, 0, 0},
+		{"a/x", "1.0.0", "a/y", "0.9.0", 1, 0, -EPERM},
+		{"a/x", "1.0.0", "a/y", "0.9.0", 1, 1, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct image_manifest a = IMAGE_MANIFEST_INIT;
+		struct image_manifest b = IMAGE_MANIFEST_INIT;
+		const struct update_rules rules = {
+			.allow_rename = rows[i].allow_rename,
+			.allow_downgrade = rows[i].allow_downgrade,
+		};
+
+		image(&a, rows[i].old_name, rows[i].old_version);
+		image(&b, rows[i].name, rows[i].version);
+		cr_expect_eq(update_check_images(&a, &b, &rules, NULL),
+			     rows[i].result, "row %zu", i);
+		image_manifest_release(&a);
+		image_manifest_release(&b);
+	}
+}
+
+/* --- timers ----------------------------------------------------------------
+ */
+
+static char fired[16];
+static struct event_loop loop;
+static struct event_timer timers[4];
+
+static void on_timer(struct event_timer *timer)
+{
+	size_t i = (size_t)(timer - timers);
+	size_t n = strlen(fired);
+
+	fired[n] = (char)('a' + i);
+	if (i == 1)
+		event_timer_cancel(&loop, &timers[2]);
+	if (i == 0 && n < 3)
+		event_timer_set(&loop, timer, 1);
+	if (i == 3)
+		loop.stop = true;
+}
+
+Test(update, timers)
+{
+	cr_assert_eq(event_loop_init(&loop, NULL), 0);
+	for (size_t i = 0; i < 4; i++)
+		timers[i].fn = on_timer;
+	event_timer_set(&loop, &timers[3], 60);
+	event_timer_set(&loop, &timers[2], 40);
+	event_timer_set(&loop, &timers[1], 20);
+	event_timer_set(&loop, &timers[1], 30); /* moved, not doubled */
+	event_timer_set(&loop, &timers[0], 0);
+	cr_assert_eq(event_loop_run(&loop), 0);
+	cr_expect_str_eq(fired, "aaaabd");
+	cr_expect_null(loop.timers);
+	cr_expect_eq(timers[2].deadline_ns, 0);
+	event_timer_cancel(&loop, &timers[0]); /* not armed: nothing happens */
+	event_loop_release(&loop);
+}
