@@ -386,9 +386,13 @@ static int add_generation(struct images *im, const struct make_opts *o,
 {
 	const struct runtime_app *ra = &made->manifest.apps[i];
 	cleanup_fd int tree = -EBADF;
-	unsigned int n;
-	int r = generation_highest(pod->fd, ra->name, &n, err);
+	unsigned int current, n;
+	int r = generation_current(pod->fd, ra->name, &current, err);
 
+	if (r == 0)
+		r = update_remove_stale(pod->fd, ra->name, err);
+	if (r == 0)
+		r = update_next_number(pod->fd, ra->name, &n, err);
 	if (r == 0 && o->no_overlay)
 		r = treestore_open(&im->trees, &made->images[i].id, &tree, err);
 	if (r == 0)
@@ -401,6 +405,8 @@ static int add_generation(struct images *im, const struct make_opts *o,
 		r = pod_files_sync(pod->fd, err);
 	if (r == 0)
 		r = generation_commit(pod->fd, ra->name, n, true, err);
+	if (r == 0)
+		r = update_note_change(pod->fd, ra->name, current, n, err);
 	return r;
 }
 
