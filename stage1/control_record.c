@@ -35,6 +35,32 @@ int control_record_check(const void *buf, size_t len, size_t n_fds,
 	return 0;
 }
 
+/*
+ * The only descriptor of MSG into *RET.  The space for one int has room for
+ * two, because it is rounded up: all that came are closed then.
+ */
+static size_t take_descriptors(struct msghdr *msg, int *ret)
+{
+	size_t n_all = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
+	     c = CMSG_NXTHDR(msg, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			fd_close(ret);
+			memcpy(ret, CMSG_DATA(c) + i * sizeof(int),
+			       sizeof(int));
+		}
+		n_all += n;
+	}
+	if (n_all > 1)
+		fd_close(ret);
+	return n_all;
+}
+
 int control_record_receive(int fd, struct control_request *ret, int *ret_passed)
 {
 	union {
@@ -51,19 +77,16 @@ int control_record_receive(int fd, struct control_request *ret, int *ret_passed)
 		.msg_controllen = sizeof(control),
 	};
 	cleanup_fd int passed = -EBADF;
-	struct cmsghdr *c;
+	size_t n_fds;
 	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	int r;
 
 	if (n < 0)
 		return -errno;
-	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&passed, CMSG_DATA(c), sizeof(passed));
+	n_fds = take_descriptors(&msg, &passed);
 	if (msg.msg_flags & MSG_CTRUNC)
 		return -EPROTO;
-	r = control_record_check(buf, (size_t)n, passed >= 0 ? 1 : 0, ret);
+	r = control_record_check(buf, (size_t)n, n_fds, ret);
 	if (r == 0)
 		*ret_passed = TAKE_FD(passed);
 	return r;

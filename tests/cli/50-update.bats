@@ -598,3 +598,266 @@ is_refused() {
 	expect_status 0
 	serves 1 2
 }
+
+# --- crashes -------------------------------------------------------------------
+
+supervisor() {
+	ps -o ppid= -p "$(cat "$pod/pid")" | tr -d ' '
+}
+
+# The history and what runs agree, and what no one ran is gone.
+settled() {
+	local last now
+	[ ! -e "$pod/update.journal" ] || fail "call $1: $(cat "$pod/update.journal")"
+	last=$(tail -1 "$pod/history" 2>/dev/null) || true
+	now=$(readlink "$pod/appsinfo/inside")
+	case $last in
+	*'"to":2'*COMMITTED*) [ "${now##*/}" = 2 ] ;;
+	*'"to":2'*ROLLED_BACK*) [ "${now##*/}" = 1 ] &&
+		[ ! -e "$pod/generations/inside/2" ] ;;
+	'') [ "${now##*/}" = 1 ] ;;
+	*) false ;;
+	esac || fail "call $1: $now, $(generations): $last"
+	[ "$(grep -c . "$pod/history" 2>/dev/null || true)" -le 1 ] ||
+		fail "call $1: $(cat "$pod/history")"
+}
+
+@test "stage1 killed at each step of an update: rkt start settles it" {
+	skip_without strace
+	version 1
+	version 2
+	n=1
+	while [ "$n" -lt 60 ]; do
+		serve tcp4:80
+		strace -qq -o /dev/null -e trace=fsync,renameat,symlinkat,unlinkat \
+			-e inject=fsync,renameat,symlinkat,unlinkat:signal=SIGKILL:when=$n \
+			-p "$(supervisor)" 2>"$D/strace" &
+		tracer=$!
+		wait_for 5 sh -c "grep -q 'TracerPid:.*[1-9]' /proc/$(supervisor)/status"
+		update --observe=50ms --image="$D/2.aci"
+		code=$status
+		if [ "$code" = 0 ]; then
+			kill "$tracer" 2>/dev/null || true
+			wait "$tracer" || true
+			[ "$(generations)" = "1 2" ] || fail "$(generations)"
+			break
+		fi
+		[ "$code" = 254 ] || fail "call $n: $code: $output"
+		wait "$tracer" || true
+		wait_for 10 pod_is web exited
+		run rkt start --detach web
+		expect_status 0
+		settled "$n"
+		wait_for 10 sh -c "tail -1 $pod/logs/inside | grep -q serving="
+		run rkt stop --force web
+		wait_for 10 pod_is web exited
+		run rkt rm web
+		expect_status 0
+		n=$((n + 1))
+	done
+	[ "$n" -gt 10 ] || fail "only $n calls"
+	echo "# ${BATS_TEST_DESCRIPTION}: $((n - 1)) kills" >&3
+}
+
+# --- the control socket ---------------------------------------------------------
+
+@test "the control socket: garbage, floods and strangers change nothing" {
+	serve tcp4:80
+	version 2
+	load_begin load 127.0.0.1 80 /
+	cat >"$D/ask.py" <<-"EOP"
+		import array, os, random, socket, struct, sys
+		os.chdir(sys.argv[1])
+		def connect():
+		    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		    s.connect("control")
+		    s.settimeout(5)
+		    return s
+		def record(op, version=1, app=b"inside", generation=2):
+		    return struct.pack("<IIIIQQQII", version, op, generation, 1,
+		        1000, 100, 1000, 0, 0) + app.ljust(256, b"\0")
+		def ask(data, fds=()):
+		    s = connect()
+		    anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+		            array.array("i", fds))] if fds else []
+		    try:
+		        s.sendmsg([data], anc)
+		        return s.recv(4096)
+		    except (ConnectionError, BrokenPipeError):
+		        return b""
+		null = os.open("/dev/null", os.O_RDONLY)
+		supervisor = sys.argv[2]
+		def n_open():
+		    return len(os.listdir("/proc/%s/fd" % supervisor))
+		before = n_open()
+		random.seed(1)
+		bad = [b"x", record(1)[:-1], record(1) + b"x", record(1) * 100,
+		       record(1, version=2), record(0), record(99), record(3),
+		       record(3, app=b"../x"), record(3, app=b"a" * 256)]
+		bad += [random.randbytes(304) for _ in range(100)]
+		for data in bad:
+		    assert ask(data) == b"", data[:16]
+		for n in (1, 2, 3, 200):
+		    assert ask(record(1), [null] * n) == b"", n
+		    if n > 1:
+		        assert ask(record(3), [null] * n) == b"", n
+		# A tree that is none.
+		assert ask(record(3), [null]) != b""
+		idle = [connect() for _ in range(300)]
+		assert b"idle" in ask(record(1))
+		for s in idle[:150]:
+		    s.close()
+		assert b"idle" in ask(record(1))
+		# Half-dead askers: they never read.
+		lazy = []
+		for _ in range(200):
+		    s = connect()
+		    s.send(record(1))
+		    lazy.append(s)
+		assert b"idle" in ask(record(1))
+		pid = os.fork()
+		if pid == 0:
+		    os.setresgid(65534, 65534, 65534)
+		    os.setresuid(65534, 65534, 65534)
+		    try:
+		        connect()
+		    except PermissionError:
+		        os._exit(0)
+		    os._exit(1)
+		assert os.waitpid(pid, 0)[1] == 0
+		# Through an open door, too.
+		os.chmod("control", 0o666)
+		pid = os.fork()
+		if pid == 0:
+		    os.setresgid(65534, 65534, 65534)
+		    os.setresuid(65534, 65534, 65534)
+		    try:
+		        os._exit(1 if ask(record(1)) else 0)
+		    except OSError:
+		        os._exit(0)
+		assert os.waitpid(pid, 0)[1] == 0
+		for s in idle[150:] + lazy:
+		    s.close()
+		assert b"idle" in ask(record(1))
+		assert n_open() <= before + 1, (before, n_open())
+		print("survived")
+	EOP
+	run python3 "$D/ask.py" "$pod" "$(supervisor)"
+	expect_status 0
+	expect_output survived
+	update --image="$D/2.aci"
+	expect_status 0
+	load_end
+	all_answered
+}
+
+# --- real servers ----------------------------------------------------------------
+
+# real IMAGE PORT [RUN ARGS]: a pod of $F/IMAGE-1.aci, named web.
+real() {
+	app=$1 port=$2
+	shift 2
+	uuid=$("$RKT" --dir="$D/data" --insecure-options=image run --detach \
+		--net="${NET:-none}" --pod-name=web "$@" "$F/$app-1.aci")
+	pod=$D/data/pods/run/$uuid
+	pid=$(cat "$pod/pid")
+	wait_for 20 nsenter --net="/proc/$pid/ns/net" \
+		python3 -c "import socket; socket.create_connection(('127.0.0.1', $port), 1)"
+}
+
+# rounds N: as many updates and rollbacks under load.
+rounds() {
+	for _ in $(seq "$1"); do
+		update --image="$F/$app-2.aci"
+		expect_status 0
+		rollback
+		expect_status 0
+	done
+	sleep 0.3
+	load_end
+}
+
+# two_versions IMAGE: $F/IMAGE-1.aci and -2.aci of the image build-images.sh
+# makes.
+two_versions() {
+	local t v
+	bash "$TESTS/images/build-images.sh" "$F" "$1" >/dev/null
+	t=$(mktemp -d "$TMPDIR/image.XXXXXX")
+	(cd "$t" && tar xf "$F/$1.aci")
+	for v in 1 2; do
+		jq --arg v "$v.0.0" --arg name "example.com/$1" '.name = $name
+			| (.labels[] | select(.name == "version")).value = $v' \
+			"$t/manifest" >"$t/m"
+		mv "$t/m" "$t/manifest"
+		[ ! -d "$t/rootfs/srv/www" ] || echo "$v" >"$t/rootfs/srv/www/version"
+		"$ACTOOL" build --overwrite "$t" "$F/$1-$v.aci"
+	done
+	rm -rf "$t"
+}
+
+@test "nginx, five rounds: nobody refused, nothing cut off" {
+	skip_without nginx
+	two_versions nginx-1
+	real nginx-1 80
+	load_begin load 127.0.0.1 80 /version
+	rounds 5
+	all_answered
+	[ "$(load_value load body.2)" -gt 0 ]
+}
+
+@test "nginx on the default network, there and back" {
+	skip_without nginx
+	skip_without cni
+	skip_without iptables
+	two_versions nginx-1
+	NET=default real nginx-1 80
+	ip=$(rkt status web | sed -n 's/^networks=.*ip4=\([0-9.]*\).*/\1/p')
+	"$BUILD/tests/load" --workers=4 --rate=300 "$ip" 80 /version >"$D/load.load" &
+	loads+=($!)
+	rounds 2
+	all_answered
+}
+
+@test "nginx as www-data: its listening sockets belong to its user" {
+	skip_without nginx
+	two_versions nginx-nonroot
+	real nginx-nonroot 8080
+	load_begin load 127.0.0.1 8080 /version
+	rounds 3
+	all_answered
+	[ "$(load_value load body.2)" -gt 0 ]
+}
+
+@test "python with threads" {
+	skip_without python3
+	two_versions python
+	real python 8000
+	load_begin load --rate=100 127.0.0.1 8000 /version
+	rounds 2
+	nobody_refused
+	[ "$(load_value load body.2)" -gt 0 ]
+}
+
+@test "redis: IPv4 and IPv6, its data in a volume" {
+	skip_without redis-server
+	two_versions redis
+	real redis 6379 --volume=data,kind=empty,uid=0,gid=0
+	load_begin a --ping 127.0.0.1 6379 /
+	load_begin b --ping ::1 6379 /
+	rounds 2
+	nobody_refused a b
+}
+
+@test "busybox httpd" {
+	skip_without busybox
+	for v in 1 2; do
+		image_busybox "$F/busybox-$v.aci" '.app.exec=["/bin/sh","-c",
+			"mkdir -p /w; echo '"$v"' >/w/version; exec httpd -f -p 80 -h /w"]' \
+			example.com/busybox "$v.0.0"
+	done
+	real busybox 80
+	load_begin load --rate=100 127.0.0.1 80 /version
+	rounds 2
+	nobody_refused
+	[ "$(load_value load body.2)" -gt 0 ]
+}
