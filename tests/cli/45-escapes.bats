@@ -44,6 +44,7 @@ running() {
 }
 
 @test "CVE-2019-10144: enter is bound by the app's capabilities" {
+	# If it worked: capbnd and capeff would be rkt's own: 000001ff...
 	running "$F/inside.aci" --caps-retain=CAP_KILL -- ready and sleep 60
 	run rkt enter "$uuid" /inside print-caps
 	expect_status 0
@@ -53,6 +54,8 @@ running() {
 }
 
 @test "CVE-2019-10145: enter is bound by the app's seccomp filter" {
+	# If it worked: seccomp=0, try.chmod=ENOENT, and ok for what root may
+	# do.
 	running "$F/inside.aci" --seccomp=mode=remove,errno=EXDEV,chmod -- \
 		ready and sleep 60
 	run rkt enter "$uuid" /inside print-caps and try chmod
@@ -65,6 +68,8 @@ running() {
 }
 
 @test "CVE-2019-10147: enter is bound by the app's cgroups and devices" {
+	# If it worked: /dev/mem or the disk would open, cgroup= would name
+	# other groups.
 	running "$F/inside.aci" -- ready and print-cgroup and sleep 60
 	run rkt enter "$uuid" /inside print-cgroup and \
 		mknod /tmp/mem c 1 1 and mknod /tmp/disk b 254 0
@@ -77,6 +82,7 @@ running() {
 }
 
 @test "CVE-2019-10147: enter is bound by the app's memory limit" {
+	# If it worked: 200 MiB would be there: oom=survived.
 	skip_without memory-limit
 	running "$F/inside.aci" --memory=42Mi -- ready and sleep 60
 	run rkt enter "$uuid" /inside oom 200
@@ -85,6 +91,8 @@ running() {
 }
 
 @test "CVE-2016-9962: nothing of the host in a process that enters" {
+	# If it worked: hunt would print leak=root, directory or memory of the
+	# process on its way.
 	running "$F/inside.aci" --caps-retain=$ATTACKER_CAPS -- hunt 6
 	for _ in $(seq 30); do
 		rkt enter "$uuid" /inside echo entered >/dev/null
@@ -109,6 +117,8 @@ running() {
 }
 
 @test "CVE-2019-5736: /proc/self/exe as the program to start" {
+	# If it worked: rkt's own binary would run in the pod, and hunt find a
+	# writable exe; teardown compares the binaries.
 	run_inside "$F/inside.aci" --exec=/proc/self/exe -- hunt 1
 	expect_no_output leak=
 	image_with "$D/i" 'ln -s /proc/self/exe run'
@@ -120,6 +130,7 @@ running() {
 }
 
 @test "CVE-2019-5736: /proc/self/exe as the program of enter" {
+	# If it worked: as above: leak=exe, or a binary with another checksum.
 	image_with "$D/i" 'ln -s /proc/self/exe sh'
 	running "$D/i.aci" --caps-retain=$ATTACKER_CAPS -- ready and hunt 3
 	for _ in 1 2 3 4 5; do
@@ -132,6 +143,8 @@ running() {
 }
 
 @test "CVE-2019-19921: /proc of the image is a symlink" {
+	# If it worked: the unmasked /proc is below /other, or the listing is
+	# of the host's directory.
 	image_with "$D/i" 'mkdir other; ln -s /other proc'
 	run_inside "$D/i.aci" -- open-write /proc/sysrq-trigger and \
 		open-write /other/sysrq-trigger
@@ -142,6 +155,8 @@ running() {
 }
 
 @test "CVE-2023-27561: /proc is a volume" {
+	# If it worked: the masks would be in the volume and /proc/sys
+	# writable: open-write=ok.
 	mkdir "$D/vol"
 	touch "$D/vol/sysrq-trigger"
 	run_inside --volume=v,kind=host,source="$D/vol" "$F/inside.aci" \
@@ -155,6 +170,8 @@ running() {
 }
 
 @test "CVE-2021-30465: a mount target below a symlink stays in the root" {
+	# If it worked: the volume would be mounted over the host's directory,
+	# `new` be created in it.
 	mkdir "$D/vol" "$D/second"
 	echo planted >"$D/second/planted"
 	ln -s "../../../../../../../..$D/outside" "$D/vol/link"
@@ -171,6 +188,8 @@ running() {
 }
 
 @test "CVE-2021-30465: a mount target exchanged with a symlink meanwhile" {
+	# If it worked: In one of the rounds `sub` would be made outside, or
+	# its secret be listed.
 	mkdir -p "$D/vol/a" "$D/second"
 	ln -s "../../../../../../../..$D/outside" "$D/vol/b"
 	"$INSIDE" swap "$D/vol/a" "$D/vol/b" 8 &
@@ -189,6 +208,7 @@ running() {
 }
 
 @test "CVE-2022-29162: no inheritable capability" {
+	# If it worked: capinh would be the retained set.
 	run_inside "$F/inside.aci" --caps-retain=$ATTACKER_CAPS -- print-caps
 	expect_value capinh 0000000000000000
 	expect_value capamb 0000000000000000
@@ -198,6 +218,8 @@ running() {
 }
 
 @test "CVE-2024-21626: a working directory below /proc/self/fd" {
+	# If it worked: one of the numbers is a directory of the host:
+	# cwd.top=foreign.
 	for fd in 3 4 5 6 7 8 9 10 11 12; do
 		run_inside "$F/inside.aci" --working-dir=/proc/self/fd/$fd -- \
 			cwd-escape and print-fds
@@ -211,6 +233,8 @@ running() {
 }
 
 @test "CVE-2024-21626: no descriptor of the host in who enters" {
+	# If it worked: print-fds would show the caller's descriptor 7,
+	# $D/outside.
 	running "$F/inside.aci" -- ready and sleep 60
 	exec 7<"$D/outside"
 	run rkt enter "$uuid" /inside print-fds and cwd-escape
@@ -222,6 +246,7 @@ running() {
 }
 
 @test "CVE-2024-45310: no file or directory is made outside" {
+	# If it worked: teardown would find `made` or `made-file` outside.
 	mkdir "$D/vol" "$D/second"
 	touch "$D/file"
 	ln -s "../../../../../../../..$D/outside" "$D/vol/up"
@@ -239,6 +264,8 @@ running() {
 }
 
 @test "CVE-2025-31133: /dev/null of the image is a symlink" {
+	# If it worked: core_pattern would be mounted, writable, where a path
+	# is to be masked.
 	image_with "$D/i" 'mkdir dev
 		ln -s /proc/sys/kernel/core_pattern dev/null'
 	before=$(cat /proc/sys/kernel/core_pattern)
@@ -249,6 +276,8 @@ running() {
 }
 
 @test "CVE-2025-52565: /dev/console of the image is a symlink" {
+	# If it worked: the console would be mounted over a file of /proc
+	# before that is protected.
 	image_with "$D/i" 'mkdir dev
 		ln -s /proc/sysrq-trigger dev/console
 		ln -s /proc/sys/kernel/core_pattern dev/pts
@@ -269,6 +298,8 @@ running() {
 }
 
 @test "CVE-2025-52881: rkt's writes in procfs cannot be redirected" {
+	# If it worked: the score would be written where the link leads, and
+	# not be 500.
 	mkdir -p "$D/vol/attr"
 	ln -s /proc/sysrq-trigger "$D/vol/attr/exec"
 	ln -s /proc/sysrq-trigger "$D/vol/oom_score_adj"
@@ -281,6 +312,8 @@ running() {
 }
 
 @test "CVE-2022-0492: no release_agent to write" {
+	# If it worked: find=/sys/fs/cgroup/.../release_agent, or a hierarchy
+	# could be mounted.
 	run_inside "$F/inside.aci" -- find-in-sys release_agent and \
 		try mount unshare-user unshare-cgroup
 	expect_status 0
@@ -292,6 +325,7 @@ running() {
 }
 
 @test "CVE-2017-16539, CVE-2018-10892: /proc/scsi and /proc/acpi" {
+	# If it worked: masked=no, and the files would open for writing.
 	run_inside "$F/inside.aci" -- masked /proc/scsi /proc/acpi and \
 		open-write /proc/scsi/scsi and open-write /proc/acpi/wakeup
 	expect_status 0
@@ -299,6 +333,7 @@ running() {
 }
 
 @test "CVE-2020-15257: rkt has no abstract socket" {
+	# If it worked: A name with @ in the shared network namespace.
 	detach_inside --net=host "$F/inside.aci" -- ready and sleep 60
 	wait_for 10 pod_logged "$uuid" inside ready=1
 	! awk '{ print $8 }' /proc/net/unix | grep '^@' ||
@@ -329,6 +364,8 @@ PYTHON
 }
 
 @test "docker's CVE-2014-9357, CVE-2014-6407: extraction stays inside" {
+	# If it worked: `new` would be outside, `secret` changed, or the image
+	# in the store.
 	out=$D/outside
 	up=../../../../../../../../../../..$out
 	cases=(
