@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "spec/image_manifest.h"
+#include "spec/json_read.h"
 
 #define MiB (1ULL << 20)
 
@@ -77,6 +78,32 @@ static int receive(struct job *job, struct error *err)
 	return take_fds(&msg, job, err);
 }
 
+/* Replaces the first problem, which is in ERR, by as many as fit into it. */
+static int name_problems(const struct strbuf *raw, int r, struct error *err)
+{
+	cleanup_problems struct problems problems = PROBLEMS_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	size_t left;
+
+	(void)image_manifest_validate(raw->buf, raw->len, &problems);
+	left = problems.n_errors;
+	for (size_t i = 0; i < problems.n && text.len < ERROR_MSG_MAX / 2;
+	     i++) {
+		const struct problem *p = &problems.v[i];
+
+		if (p->is_warning)
+			continue;
+		strbuf_addf(&text, "%s%s%s%s", text.len ? "; " : "",
+			    p->where ? p->where : "", p->where ? ": " : "",
+			    p->text);
+		left--;
+	}
+	if (left > 0)
+		strbuf_addf(&text, "; and %zu more", left);
+	return text.len ? error_set(err, -r, "image manifest: %s", text.buf)
+			: r;
+}
+
 /* The manifest as rkt and stage1 will read it, into the memfd. */
 static int rewrite_manifest(const struct strbuf *raw, int fd, uint32_t *ret_len,
 			    struct error *err)
@@ -87,7 +114,7 @@ static int rewrite_manifest(const struct strbuf *raw, int fd, uint32_t *ret_len,
 
 	r = image_manifest_parse(raw->buf, raw->len, &im, err);
 	if (r < 0)
-		return r;
+		return name_problems(raw, r, err);
 	image_manifest_write(&im, JSON_COMPACT_STYLE, &canonical);
 	if (canonical.len > FETCH_MANIFEST_MAX)
 		return error_set(err, EFBIG,

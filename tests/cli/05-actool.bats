@@ -407,6 +407,19 @@ socket.socket(socket.AF_UNIX).bind("l/rootfs/sock")'
 	expect_output "must be appimage, layout or manifest"
 }
 
+@test "validate names every problem of an image's manifest, too" {
+	layout l
+	manifest_of '.name = "Bad Name" | .app.exec = "one"' >l/manifest
+	tar -C l -czf i.aci manifest rootfs
+	run -1 "$ACTOOL" validate i.aci
+	expect_output "i.aci: image manifest: name: " "; app.exec: "
+	manifest_of '.labels = [range(60) | {name: "No \(.)", value: ""}]' \
+		>l/manifest
+	tar -C l -czf i.aci manifest rootfs
+	run -1 "$ACTOOL" validate i.aci
+	expect_output "labels[0].name: " "; and " " more"
+}
+
 @test "one bad file does not hide the good ones" {
 	layout l
 	echo '{}' >bad
