@@ -272,29 +272,30 @@ static void take(struct output_stream *s, struct lines *l, const char *data,
 	}
 }
 
-/* True while there may be more. */
-static bool read_some(struct output_stream *s)
+/* 1 while there may be more, 0 at the end, -EAGAIN if there is nothing now. */
+static int read_some(struct output_stream *s)
 {
 	char buf[64 * 1024];
 	struct lines l;
 	ssize_t n = read(s->source.fd, buf, sizeof(buf));
 
-	if (n < 0 && errno == EINTR)
-		return true;
-	if (n <= 0)
-		return false;
+	if (n < 0)
+		return errno == EINTR ? 1 : -errno;
+	if (n == 0)
+		return 0;
 	lines_init(&l);
 	take(s, &l, buf, (size_t)n);
 	lines_done(&l, s);
-	return true;
+	return 1;
 }
 
 static void on_readable(struct event_source *source, uint32_t events)
 {
 	struct output_stream *s = source->data;
+	int r = read_some(s);
 
 	(void)events;
-	if (!read_some(s) && errno != EAGAIN)
+	if (r <= 0 && r != -EAGAIN)
 		output_stream_close(s);
 }
 
@@ -327,7 +328,7 @@ void output_stream_close(struct output_stream *s)
 
 	if (s->source.fd < 0)
 		return;
-	while (read_some(s))
+	while (read_some(s) > 0)
 		;
 	if (s->line.len) {
 		struct lines l;
