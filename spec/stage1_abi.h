@@ -59,6 +59,12 @@
 
 /* Descriptor of the locked pod directory; open for the pod's whole life. */
 #define STAGE1_ENV_LOCK_FD "RKT_LOCK_FD"
+/*
+ * Descriptor stage1 was executed through, a detached mount of its own binary;
+ * optional.  Closed where nobody waits for it: putting a mount away costs an
+ * RCU grace period.
+ */
+#define STAGE1_ENV_SELF_FD "RKT_STAGE1_FD"
 /* "APP:FD,APP:FD": each app's rendered rootfs, O_PATH|O_DIRECTORY. */
 #define STAGE1_ENV_TREE_FDS "RKT_TREE_FDS"
 

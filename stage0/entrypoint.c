@@ -71,19 +71,14 @@ int entrypoint_open(const char *libexec_dir, struct error *err)
 	return r;
 }
 
-int entrypoint_exec(const struct pod *pod, const char *libexec_dir,
-		    char *const argv[], char *const envp[], struct error *err)
+int entrypoint_exec(const struct pod *pod, int fd, char *const argv[],
+		    char *const envp[], struct error *err)
 {
-	cleanup_fd int fd = -EBADF;
-
-	fd = entrypoint_open(libexec_dir, err);
-	if (fd < 0)
-		return fd;
 	if (fchdir(pod->fd) < 0)
 		return error_sys(err, errno, "enter directory of pod %s",
 				 pod->uuid);
 	(void)execveat(fd, "", argv, envp, AT_EMPTY_PATH);
-	return error_sys(err, errno, "execute %s/stage1", libexec_dir);
+	return error_sys(err, errno, "execute stage1");
 }
 
 static int spawn_in(const struct pod *pod, int exec_fd, char *const argv[],

@@ -21,11 +21,12 @@ struct pod;
 int entrypoint_open(const char *libexec_dir, struct error *err);
 
 /*
- * Replaces this process by `stage1 ARGV...` in the pod's directory; returns
- * only on failure.  Descriptors without close-on-exec are handed on.
+ * Replaces this process by `stage1 ARGV...`, FD of entrypoint_open(), in the
+ * pod's directory; returns only on failure.  Descriptors without close-on-exec
+ * are handed on.
  */
-int entrypoint_exec(const struct pod *pod, const char *libexec_dir,
-		    char *const argv[], char *const envp[], struct error *err);
+int entrypoint_exec(const struct pod *pod, int fd, char *const argv[],
+		    char *const envp[], struct error *err);
 
 /* Runs `stage1 ARGV...` there and waits; returns its exit code. */
 int entrypoint_call(const struct pod *pod, const char *libexec_dir,

@@ -154,14 +154,14 @@ static int export_trees(const struct pod_trees *trees, struct strv *env)
 /* --- starting --------------------------------------------------------------
  */
 
-static int export_lock(const struct pod *pod, struct strv *env)
+static int export_fd(int fd, const char *name, struct strv *env)
 {
 	char number[16];
 
-	if (set_cloexec(pod->fd, 0) < 0)
+	if (set_cloexec(fd, 0) < 0)
 		return -errno;
-	(void)snprintf(number, sizeof(number), "%d", pod->fd);
-	strv_env_set(env, STAGE1_ENV_LOCK_FD, number);
+	(void)snprintf(number, sizeof(number), "%d", fd);
+	strv_env_set(env, name, number);
 	return 0;
 }
 
@@ -171,6 +171,7 @@ static int become_stage1(struct pod *pod, const struct pod_start *start,
 {
 	cleanup_strv struct strv argv = STRV_INIT;
 	cleanup_strv struct strv env = STRV_INIT;
+	cleanup_fd int self = -EBADF;
 	int r;
 
 	strv_push(&argv, "stage1");
@@ -183,12 +184,17 @@ static int become_stage1(struct pod *pod, const struct pod_start *start,
 	strv_push(&argv, pod->uuid);
 	for (char **e = environ; *e; e++)
 		strv_push(&env, *e);
-	r = export_lock(pod, &env);
+	self = entrypoint_open(start->libexec_dir, err);
+	if (self < 0)
+		return self;
+	r = export_fd(pod->fd, STAGE1_ENV_LOCK_FD, &env);
+	if (r == 0)
+		r = export_fd(self, STAGE1_ENV_SELF_FD, &env);
 	if (r == 0)
 		r = export_trees(start->trees, &env);
 	if (r < 0)
 		return error_sys(err, -r, "hand descriptors to stage1");
-	return entrypoint_exec(pod, start->libexec_dir, argv.v, env.v, err);
+	return entrypoint_exec(pod, self, argv.v, env.v, err);
 }
 
 static int detach_from_terminal(struct error *err)

@@ -35,6 +35,11 @@ static int take_lock_fd(struct pod *pod, struct error *err)
 		return error_set(err, EINVAL,
 				 STAGE1_ENV_LOCK_FD
 				 " is not an open descriptor");
+	text = getenv(STAGE1_ENV_SELF_FD);
+	if (text && parse_fd(text, &pod->selffd) < 0)
+		return error_set(err, EINVAL,
+				 STAGE1_ENV_SELF_FD
+				 " is not an open descriptor");
 	return 0;
 }
 
@@ -126,6 +131,7 @@ int pod_load(struct pod *pod, int argc, char *const argv[], struct error *err)
 	*pod = (struct pod){
 		.dirfd = -EBADF,
 		.lockfd = -EBADF,
+		.selffd = -EBADF,
 		.own_pidns = -EBADF,
 		.own_netns = -EBADF,
 		.seccomp_cache = -EBADF,
@@ -181,6 +187,7 @@ void pod_release(struct pod *pod)
 	fd_close(&pod->own_pidns);
 	fd_close(&pod->own_netns);
 	free(pod->bound);
+	fd_close(&pod->selffd);
 	fd_close(&pod->dirfd);
 }
 

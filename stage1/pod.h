@@ -50,6 +50,7 @@ struct pod {
 	struct strv run_args; /* as given, for rkt enter */
 	int dirfd;
 	int lockfd;
+	int selffd;    /* what stage1 was executed through, or -EBADF */
 	int own_pidns; /* to come back from the pod's pid namespace */
 	int own_netns;
 	int seccomp_cache; /* directory, or -EBADF */

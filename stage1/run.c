@@ -119,10 +119,14 @@ static int start_init(struct pod *pod, struct error *err)
 		.host_ipc = pod->options.host_ipc,
 		.sysctls = &sysctls,
 	};
+	int r;
 
 	sysctl_plan_make(&pod->manifest, plan.host_net, &sysctls, &ignored);
 	pod_note_ignored(pod, "pod", &ignored);
-	return pod_init_start(&plan, &pod->init, err);
+	r = pod_init_start(&plan, &pod->init, err);
+	/* Pod init closes the last one while we go on. */
+	fd_close(&pod->selffd);
+	return r;
 }
 
 static int open_mounts(struct pod *pod, struct error *err)

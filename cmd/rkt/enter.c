@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strv.h"
@@ -73,6 +74,7 @@ static int enter(const struct cmd_call *call, const struct pod *pod,
 {
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
 	cleanup_strv struct strv argv = STRV_INIT;
+	cleanup_fd int exec_fd = -EBADF;
 	const char *app = NULL;
 	int64_t pid = 0;
 	int r = wait_pid(pod, &pid, err);
@@ -96,7 +98,10 @@ static int enter(const struct cmd_call *call, const struct pod *pod,
 			  "\"");
 		strv_push(&argv, DEFAULT_COMMAND);
 	}
-	return entrypoint_exec(pod, call->rkt->libexec, argv.v, environ, err);
+	exec_fd = entrypoint_open(call->rkt->libexec, err);
+	if (exec_fd < 0)
+		return exec_fd;
+	return entrypoint_exec(pod, exec_fd, argv.v, environ, err);
 }
 
 static int run(struct cmd_call *call)
