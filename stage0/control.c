@@ -14,6 +14,10 @@
 #include "base/path.h"
 #include "spec/stage1_abi.h"
 
+#ifndef SO_PEERPIDFD /* Linux 6.5 */
+#define SO_PEERPIDFD 77
+#endif
+
 int control_connect(int poddir_fd, struct error *err)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -84,9 +88,13 @@ int control_receive(int conn, struct control_reply *ret, struct error *err)
 int control_peer(int conn, struct error *err)
 {
 	struct ucred peer;
-	socklen_t len = sizeof(peer);
+	socklen_t len = sizeof(int);
 	int fd;
 
+	/* The process itself, whatever has its number now. */
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERPIDFD, &fd, &len) == 0)
+		return fd;
+	len = sizeof(peer);
 	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return error_sys(err, errno, "find the pod's supervisor");
 	fd = pidfd_open(peer.pid, 0);

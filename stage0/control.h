@@ -27,7 +27,8 @@ int control_send(int conn, const struct control_request *request, int fd,
  * -EPROTO when it is no reply. */
 int control_receive(int conn, struct control_reply *ret, struct error *err);
 
-/* A pidfd of the supervisor behind the connection, by SO_PEERCRED. */
+/* A pidfd of the supervisor behind the connection, by SO_PEERPIDFD or,
+ * before Linux 6.5, SO_PEERCRED. */
 int control_peer(int conn, struct error *err);
 
 #endif

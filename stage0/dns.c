@@ -70,18 +70,21 @@ static int resolv_make(const struct dns_request *req, const char **ret_mode,
 {
 	cleanup_strv struct strv servers = STRV_INIT;
 	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
+	const char *magic = NULL;
 	bool extras = req->search.n || req->options.n ||
 		      (req->domain && *req->domain);
 
 	split_all(&req->servers, &servers);
-	if (strv_has(&servers, "host") || strv_has(&servers, "none")) {
-		if (servers.n > 1 || extras)
-			return error_set(err, EINVAL,
-					 "cannot use other --dns options with "
-					 "--dns=%s",
-					 strv_has(&servers, "host") ? "host"
-								    : "none");
-		*ret_mode = strcmp(servers.v[0], "host") == 0 ? "host" : "none";
+	if (strv_has(&servers, "host"))
+		magic = "host";
+	else if (strv_has(&servers, "none"))
+		magic = "none";
+	if (magic && (servers.n > 1 || extras))
+		return error_set(err, EINVAL,
+				 "cannot use other --dns options with --dns=%s",
+				 magic);
+	if (magic) {
+		*ret_mode = magic;
 		return 0;
 	}
 	for (size_t i = 0; i < servers.n; i++)
@@ -153,18 +156,19 @@ static int hosts_make(const struct dns_request *req, const char **ret_mode,
 int dns_files_make(const struct dns_request *req, struct dns_files *ret,
 		   struct error *err)
 {
-	cleanup_dns_files struct dns_files files = {0};
 	const char *resolv = "default";
 	const char *hosts = "default";
-	int r = resolv_make(req, &resolv, &files.resolv, err);
+	int r;
 
+	*ret = (struct dns_files){0};
+	r = resolv_make(req, &resolv, &ret->resolv, err);
 	if (r == 0)
-		r = hosts_make(req, &hosts, &files.hosts, err);
-	if (r < 0)
+		r = hosts_make(req, &hosts, &ret->hosts, err);
+	if (r < 0) {
+		dns_files_release(ret);
 		return r;
+	}
 	if (strcmp(resolv, "default") != 0 || strcmp(hosts, "default") != 0)
-		files.mode = xasprintf("resolv=%s,hosts=%s", resolv, hosts);
-	*ret = files;
-	files = (struct dns_files){0};
+		ret->mode = xasprintf("resolv=%s,hosts=%s", resolv, hosts);
 	return 0;
 }

@@ -389,12 +389,13 @@ static int sync_dir_at(int dirfd, const char *path)
 
 int pod_move(struct pod *pod, enum pod_dir dir, bool sync, struct error *err)
 {
-	int data_fd = pod->pods->data_fd;
 	char from[POD_PATH_MAX];
 	char to[POD_PATH_MAX];
+	int data_fd;
 	int r = 0;
 
-	assert(pod->locked);
+	assert(pod->pods && pod->locked);
+	data_fd = pod->pods->data_fd;
 	pod_path(pod->dir, pod->uuid, from);
 	pod_path(dir, pod->uuid, to);
 	if (renameat(data_fd, from, data_fd, to) < 0)

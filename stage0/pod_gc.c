@@ -236,16 +236,16 @@ int pods_gc(const struct pods *pods, const struct pods_gc *gc,
 	    struct error *err)
 {
 	static const struct {
-		enum pod_dir dir;
 		visit_fn visit;
+		enum pod_dir dir;
 		bool is_mark;
 	} steps[] = {
-		{POD_RUN, mark_exited, true},
-		{POD_PREPARE, drop_failed, true},
-		{POD_PREPARED, drop_expired, false},
-		{POD_EXITED_GARBAGE, remove_exited, false},
-		{POD_EMBRYO, drop_failed, false},
-		{POD_GARBAGE, remove_garbage, false},
+		{mark_exited, POD_RUN, true},
+		{drop_failed, POD_PREPARE, true},
+		{drop_expired, POD_PREPARED, false},
+		{remove_exited, POD_EXITED_GARBAGE, false},
+		{drop_failed, POD_EMBRYO, false},
+		{remove_garbage, POD_GARBAGE, false},
 	};
 	struct round round = {.pods = pods, .gc = gc, .err = err};
 

@@ -111,8 +111,8 @@ static int add_tree(int poddir_fd, const char *app, const struct treestore *ts,
 		    struct pod_trees *ret, struct error *err)
 {
 	struct image_id id;
-	unsigned int n;
-	int fd;
+	int fd = -EBADF;
+	unsigned int n = 0;
 	int r = generation_current(poddir_fd, app, &n, err);
 
 	if (r < 0 || generation_is_copy(poddir_fd, app, n))

@@ -17,10 +17,4 @@ int pod_stop(const struct pod *pod, struct error *err);
  */
 int pod_kill(const struct pod *pod, struct error *err);
 
-/*
- * A connection to the pod's control socket (spec/stage1_abi.h).  Returns a
- * descriptor; -ESRCH when nobody answers there.
- */
-int pod_control_connect(const struct pod *pod, struct error *err);
-
 #endif

@@ -67,11 +67,10 @@ static void help_of_globals(struct strbuf *sb)
 void cmd_help(const struct command *const *path, struct strbuf *sb)
 {
 	const struct command *command = path[0];
-	const struct command *const *p = path;
 	bool root = !path[1];
 
-	while (*p)
-		command = *p++;
+	for (size_t i = 1; path[i]; i++)
+		command = path[i];
 	strbuf_addstr(sb, "NAME:\n\t");
 	path_name(path, sb);
 	strbuf_addf(sb, " - %s\n\nUSAGE:\n\t", command->summary);

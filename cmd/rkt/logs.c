@@ -92,7 +92,7 @@ static int print_logs(const struct opts *o, struct pod *pod, struct logs *logs,
 static int show_logs(const struct opts *o, struct pod *pod, struct error *err)
 {
 	cleanup_strv struct strv apps = STRV_INIT;
-	struct logs *logs;
+	struct logs *logs = NULL;
 	int r = list_apps(pod, o->app, &apps, err);
 
 	if (r == 0)
