@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 top=$PWD
 BUILD=$(readlink -f "${BUILD:-build}")
 RATE=${RATE:-400}
-NAME=demo-$$
+NAME=demo
 
 [ "$(id -u)" = 0 ] || { echo "demo: pods need root" >&2; exit 1; }
 work=$(mktemp -d "${TMPDIR:-/tmp}/rkt-demo.XXXXXX")
@@ -175,8 +175,8 @@ chapter "5. What happened"
 show_table rkt list
 show rkt status "$NAME"
 show_table rkt history "$NAME"
-printf '  $ rkt logs %s | tail -4\n' "$NAME"
-rkt logs "$NAME" 2>&1 | tail -4 | cut -c1-74 | sed 's/^/    /'
+printf '  $ rkt logs %s | tail -2\n' "$NAME"
+rkt logs "$NAME" 2>&1 | tail -2 | cut -c1-74 | sed 's/^/    /'
 
 chapter "6. Stop it and leave nothing"
 show rkt stop "$NAME"
