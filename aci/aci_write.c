@@ -128,17 +128,6 @@ static bool xattr_is_kept(const char *name)
 	return false;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void strv_sort(struct strv *sv)
-{
-	if (sv->n)
-		qsort(sv->v, sv->n, sizeof(*sv->v), compare_names);
-}
-
 static int xattr_add(struct writer *w, struct archive_entry *e,
 		     const char *file, const char *name, struct error *err)
 {

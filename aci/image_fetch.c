@@ -261,11 +261,8 @@ static int check_unsigned(struct image_fetcher *f, const struct image_id *id,
 	const struct treestore ts = {f->store, f->libexec_dir};
 	cleanup_image_row struct image_row row = {0};
 	struct error why = ERROR_INIT;
-	struct image_id found;
 	int r;
 
-	if (imagestore_find_id(f->store, id->text, &found, NULL) < 0)
-		return 0;
 	r = imagestore_get(f->store, id, &row, err);
 	if ((r < 0 && r != -ENOENT) || (r >= 0 && row.signer[0]))
 		return r;
@@ -299,10 +296,14 @@ static int commit(struct image_fetcher *f, const char *path, int blob_fd,
 	int r;
 
 	r = image_id_parse(image->id, &im.id, err);
-	if (r >= 0 && signer)
-		r = check_unsigned(f, &im.id, err);
 	if (r >= 0)
 		r = imagestore_commit(f->store, &im, err);
+	if (r == -ESTALE) {
+		r = check_unsigned(f, &im.id, err);
+		im.is_checked = true;
+		if (r >= 0)
+			r = imagestore_commit(f->store, &im, err);
+	}
 	if (r < 0)
 		return r;
 	*ret = im.id;

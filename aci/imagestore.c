@@ -414,24 +414,31 @@ int store_sync_dir(const struct imagestore *store, const char *dir,
 	return 0;
 }
 
-/* Syncs FD, gives it NAME ("DIR/x"), syncs DIR.  A file of that name has
- * the same content and is kept. */
+/*
+ * Syncs FD, gives it NAME ("DIR/x"), syncs DIR.  A file of that name is kept:
+ * returns 1.
+ */
 static int link_file(struct imagestore *store, int fd, const char *dir,
 		     const char *name, struct error *err)
 {
 	char link[PROC_FD_MAX];
+	bool exists = false;
 	int r = 0;
 
 	if (fsync(fd) < 0)
 		return error_sys(err, errno, "sync %s/cas/%s", store->data_dir,
 				 name);
 	if (linkat(AT_FDCWD, proc_fd_path(fd, link), store->dirfd, name,
-		   AT_SYMLINK_FOLLOW) < 0 &&
-	    errno != EEXIST)
-		r = error_sys(err, errno, "store %s/cas/%s", store->data_dir,
-			      name);
+		   AT_SYMLINK_FOLLOW) < 0) {
+		exists = errno == EEXIST;
+		if (!exists)
+			r = error_sys(err, errno, "store %s/cas/%s",
+				      store->data_dir, name);
+	}
 	imagestore_drop_file(store, fd);
-	return r < 0 ? r : store_sync_dir(store, dir, err);
+	if (r >= 0)
+		r = store_sync_dir(store, dir, err);
+	return r < 0 ? r : exists;
 }
 
 static int link_manifest(struct imagestore *store,
@@ -476,6 +483,7 @@ static int store_manifest(struct imagestore *store,
 				 err);
 }
 
+/* 1 if it is stored already. */
 static int store_blob(struct imagestore *store, const struct image_import *im,
 		      struct error *err)
 {
@@ -483,7 +491,7 @@ static int store_blob(struct imagestore *store, const struct image_import *im,
 
 	if (blob_exists(store, im->id.text)) {
 		imagestore_drop_file(store, im->blob_fd);
-		return 0;
+		return 1;
 	}
 	if (fchmod(im->blob_fd, 0440) < 0)
 		return error_sys(err, errno, "set mode of image %s",
@@ -523,8 +531,25 @@ static void replace(char **p, const char *s)
 	*p = xstrdup(s ? s : "");
 }
 
+/* What is stored stays as signed as it was: an unsigned import of the same
+ * image adds nothing to it. */
+static int keep_signer(struct imagedb *db, struct image_row *row,
+		       struct error *err)
+{
+	cleanup_image_row struct image_row old = {0};
+	int r;
+
+	if (row->signer[0])
+		return 0;
+	r = imagedb_get(db, row->id, &old, err);
+	if (r >= 0)
+		replace(&row->signer, old.signer);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int store_row(struct imagestore *store, const struct image_import *im,
-		     const struct strbuf *manifest, struct error *err)
+		     const struct strbuf *manifest, bool existed,
+		     struct error *err)
 {
 	cleanup_image_row struct image_row row = {0};
 	struct imagedb *db;
@@ -544,22 +569,30 @@ static int store_row(struct imagestore *store, const struct image_import *im,
 	row.unpacked = im->unpacked;
 	row.latest = im->latest;
 	r = imagestore_db(store, true, &db, err);
-	if (r < 0)
-		return r;
-	return imagedb_put(db, &row, err);
+	if (r >= 0 && existed)
+		r = keep_signer(db, &row, err);
+	return r < 0 ? r : imagedb_put(db, &row, err);
 }
 
 int imagestore_commit(struct imagestore *store, const struct image_import *im,
 		      struct error *err)
 {
 	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
+	int existed;
 	int r;
 
 	r = store_manifest(store, im, &manifest, err);
-	if (r >= 0)
-		r = store_blob(store, im, err);
-	if (r >= 0)
-		r = store_row(store, im, &manifest, err);
+	if (r < 0)
+		return r;
+	existed = store_blob(store, im, err);
+	if (existed < 0)
+		return existed;
+	if (existed && im->signer && !im->is_checked)
+		return error_set(err, ESTALE,
+				 "image %.*s is being stored by another "
+				 "command: try again",
+				 IMAGE_ID_FULL_LEN, im->id.text);
+	r = store_row(store, im, &manifest, existed, err);
 	if (r >= 0)
 		imagestore_touch(store, &im->id);
 	return r;

@@ -114,11 +114,13 @@ struct image_import {
 	const char *signer; /* fingerprint, NULL if unchecked */
 	int64_t expiry;
 	bool latest;
+	bool is_checked; /* the stored image of this ID, if any, is right */
 };
 
 /*
  * Makes the import durable; storing what is stored refreshes its row.  A
  * manifest that is there already counts more than that of an unsigned image.
+ * -ESTALE if IM is signed and the image is stored, but was not checked.
  */
 int imagestore_commit(struct imagestore *store, const struct image_import *im,
 		      struct error *err);

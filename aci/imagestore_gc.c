@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -280,11 +279,6 @@ static int add_pod(int dirfd, const char *name, struct strv *ids,
 	return each_child(dirfd, path, add_app, ids, err);
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 int imagestore_pod_images(struct imagestore *store, struct strv *ret,
 			  struct error *err)
 {
@@ -299,7 +293,6 @@ int imagestore_pod_images(struct imagestore *store, struct strv *ret,
 	for (size_t i = 0; r >= 0 && i < sizeof(pod_dirs) / sizeof(*pod_dirs);
 	     i++)
 		r = each_child(fd, pod_dirs[i], add_pod, ret, err);
-	if (ret->n > 1)
-		qsort(ret->v, ret->n, sizeof(*ret->v), by_text);
+	strv_sort(ret);
 	return r;
 }

@@ -26,17 +26,6 @@ void render_plan_release(struct render_plan *plan)
 	*plan = (struct render_plan)RENDER_PLAN_INIT;
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool has(const struct strv *sorted, const char *path)
-{
-	return sorted->n > 0 && bsearch(&path, sorted->v, sorted->n,
-					sizeof(*sorted->v), by_text) != NULL;
-}
-
 /* Adds the cleaned paths of LIST that ABOVE (if it filters) has too. */
 static void keep_make(struct strv *keep, const struct strv *list,
 		      const struct chain *above)
@@ -45,11 +34,11 @@ static void keep_make(struct strv *keep, const struct strv *list,
 		cleanup_free char *absolute = xasprintf("/%s", list->v[i]);
 		cleanup_free char *clean = path_clean(absolute);
 
-		if (!above || !above->is_filtered || has(&above->keep, clean))
+		if (!above || !above->is_filtered ||
+		    strv_sorted_has(&above->keep, clean))
 			strv_push(keep, clean);
 	}
-	if (keep->n > 1)
-		qsort(keep->v, keep->n, sizeof(*keep->v), by_text);
+	strv_sort(keep);
 }
 
 static void filter_make(struct chain *link, const struct strv *list)
@@ -129,5 +118,5 @@ int render_make(const struct render_image *images, size_t top,
 bool render_keeps(const struct render_pass *pass, const char *path)
 {
 	return !pass->is_filtered || strcmp(path, "/") == 0 ||
-	       has(&pass->keep, path);
+	       strv_sorted_has(&pass->keep, path);
 }

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -41,11 +40,6 @@ static int fails(struct compare *c, int code)
 			 c->path.len ? c->path.buf : "/");
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static int read_names(int fd, struct strv *ret)
 {
 	cleanup_dir DIR *dir = NULL;
@@ -64,8 +58,7 @@ static int read_names(int fd, struct strv *ret)
 			strv_push(ret, e->d_name);
 	if (errno)
 		return -errno;
-	if (ret->n > 1)
-		qsort(ret->v, ret->n, sizeof(*ret->v), by_text);
+	strv_sort(ret);
 	return 0;
 }
 

@@ -50,6 +50,23 @@ bool strv_has(const struct strv *sv, const char *s)
 	return false;
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strv_sort(struct strv *sv)
+{
+	if (sv->n > 1)
+		qsort(sv->v, sv->n, sizeof(*sv->v), by_bytes);
+}
+
+bool strv_sorted_has(const struct strv *sorted, const char *s)
+{
+	return sorted->n > 0 && bsearch(&s, sorted->v, sorted->n,
+					sizeof(*sorted->v), by_bytes) != NULL;
+}
+
 void strv_split(struct strv *ret, const char *s, char sep)
 {
 	for (;;) {

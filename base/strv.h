@@ -30,6 +30,9 @@ void strv_pushf(struct strv *sv, const char *fmt, ...)
 	__attribute__((__format__(__printf__, 2, 3)));
 void strv_append(struct strv *sv, const struct strv *more);
 bool strv_has(const struct strv *sv, const char *s);
+/* By bytes, as strcmp(3) orders; _sorted_has is a binary search. */
+void strv_sort(struct strv *sv);
+bool strv_sorted_has(const struct strv *sorted, const char *s);
 /* Fields of S between SEP characters; empty fields are kept. */
 void strv_split(struct strv *ret, const char *s, char sep);
 

@@ -18,7 +18,4 @@ struct images;
 int images_remove(struct images *im, const struct strv *ids,
 		  const struct strv *used, struct error *err);
 
-/* True if ID is in the sorted vector. */
-bool strv_sorted_has(const struct strv *sorted, const char *id);
-
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -10,17 +9,6 @@
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/image_remove.h"
 #include "cmd/rkt/images.h"
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-bool strv_sorted_has(const struct strv *sorted, const char *id)
-{
-	return sorted->n > 0 && bsearch(&id, sorted->v, sorted->n,
-					sizeof(*sorted->v), by_text) != NULL;
-}
 
 /* The tree first: what has a tree has a blob, but for trees pods still use. */
 static int remove_one(struct images *im, const char *text,

@@ -318,3 +318,51 @@ Test(imagestore, missing)
 	cr_expect_null(store);
 	cr_expect(strstr(err.msg, "/cas"));
 }
+
+/* What an unsigned image's parser said does not outlive a signed import, and
+ * does not replace what is stored. */
+Test(imagestore, signed_manifest_counts)
+{
+	struct imagestore *store = open_store(0);
+	static const struct {
+		const char *name, *signer, *want;
+	} steps[] = {
+		{"example.com/liar", NULL, "example.com/liar"},
+		{"example.com/a", NULL, "example.com/liar"},
+		{"example.com/a", "1111", "example.com/a"},
+		{"example.com/liar", NULL, "example.com/a"},
+	};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		cleanup_free char *manifest =
+			xasprintf("{\"acKind\":\"ImageManifest\",\"acVersion\":"
+				  "\"0.8.11\",\"name\":\"%s\"}",
+				  steps[i].name);
+		cleanup_image_row struct image_row row = {0};
+		struct error err = ERROR_INIT;
+		cleanup_fd int fd = imagestore_new_file(store, &err);
+		const struct image_import im = {
+			.id = id_of('a'),
+			.manifest = manifest,
+			.manifest_len = strlen(manifest),
+			.blob_fd = fd,
+			.source = "/x.aci",
+			.signer = steps[i].signer,
+			.is_checked = true,
+		};
+
+		if (i == 2) {
+			struct image_import unchecked = im;
+
+			unchecked.is_checked = false;
+			cr_expect_eq(imagestore_commit(store, &unchecked, NULL),
+				     -ESTALE);
+		}
+		cr_assert_eq(imagestore_commit(store, &im, &err), 0, "%s",
+			     err.msg);
+		cr_assert_eq(imagestore_get(store, &im.id, &row, &err), 0);
+		cr_expect_str_eq(row.name, steps[i].want, "%zu", i);
+		cr_expect_str_eq(row.signer, i < 2 ? "" : "1111", "%zu", i);
+	}
+	imagestore_free(store);
+}
