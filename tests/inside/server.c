@@ -213,7 +213,8 @@ static void cmd_serve(char **args)
 		{"ephemeral", serve_ephemeral}, {"udp:", serve_udp},
 		{"unix:", serve_unix},		{"abstract:", serve_abstract},
 	};
-	struct sigaction sa = {.sa_handler = end};
+	/* poll is interrupted all the same, an answer is not. */
+	struct sigaction sa = {.sa_handler = end, .sa_flags = SA_RESTART};
 
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGTERM, &sa, NULL);
