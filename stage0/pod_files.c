@@ -34,9 +34,11 @@ static int sync_entry(int dirfd, const struct dirent *de)
 
 	if (de->d_type == DT_DIR) {
 		if (strcmp(de->d_name, ".") == 0 ||
-		    strcmp(de->d_name, "..") == 0 ||
-		    strcmp(de->d_name, GENERATION_ROOTFS_DIR) == 0)
+		    strcmp(de->d_name, "..") == 0)
 			return 0;
+		/* A whole copied tree: one call instead of one a file. */
+		if (strcmp(de->d_name, GENERATION_ROOTFS_DIR) == 0)
+			return syncfs(dirfd) < 0 ? -errno : 0;
 		fd = openat(dirfd, de->d_name,
 			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		return fd < 0 ? -errno : pod_files_sync(fd, NULL);

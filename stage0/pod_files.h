@@ -16,8 +16,8 @@ struct error;
 int pod_file_new(int dirfd, const char *name, mode_t mode, const void *data,
 		 size_t len, struct error *err);
 
-/* Syncs every file and directory below DIRFD but the copied root file
- * systems. */
+/* Syncs every file and directory below DIRFD; the whole file system if there
+ * is a copied root file system. */
 int pod_files_sync(int dirfd, struct error *err);
 
 #endif

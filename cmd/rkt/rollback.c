@@ -52,7 +52,7 @@ static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
 	const struct opts *o = call->opts;
 	cleanup_images struct images im = {0};
 	cleanup_free char *app = NULL;
-	unsigned int current, n;
+	unsigned int current = 0, n = 0;
 	bool accepted;
 	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
 

@@ -131,7 +131,7 @@ static int update(struct cmd_call *call, struct pod *pod, struct error *err)
 	cleanup_pod_image struct pod_image image = POD_IMAGE_INIT;
 	cleanup_images struct images im = {0};
 	cleanup_free char *app = NULL;
-	unsigned int current, n = 0;
+	unsigned int current = 0, n = 0;
 	bool accepted = false;
 	struct image_id id;
 	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
