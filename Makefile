@@ -179,7 +179,7 @@ $(B)/tests/unit-vm: $(vm_OBJ) $(B)/libspec.a $(B)/libbase.a
 	$(Q)$(CC) $(CFLAGS_ALL) -pie -o $@ $^ \
 		$(foreach p,jansson libcap libseccomp,$($(p)_L)) -lcriterion
 
-check-vm: all $(B)/tests/unit-vm $(B)/tests/inside
+check-vm: all $(B)/tests/unit-vm $(B)/tests/inside $(B)/tests/load
 	BUILD=$(B) sh tests/vm/run.sh
 
 check-unit: $(B)/tests/unit
