@@ -51,19 +51,19 @@ int error_sys(struct error *err, int code, const char *fmt, ...)
 	return -code;
 }
 
-int error_wrap(struct error *err, int r, const char *fmt, ...)
+/* Puts the text and ": " at the offset AT of the message; returns how many
+ * bytes that were, 0 if there is no room. */
+static size_t insert_prefix(struct error *err, size_t at, const char *fmt,
+			    va_list ap)
+	__attribute__((__format__(__printf__, 3, 0)));
+
+static size_t insert_prefix(struct error *err, size_t at, const char *fmt,
+			    va_list ap)
 {
 	char prefix[ERROR_MSG_MAX];
-	size_t max = sizeof(err->level) / sizeof(err->level[0]);
 	size_t n, old;
-	va_list ap;
 
-	assert(r < 0);
-	if (!err)
-		return r;
-	va_start(ap, fmt);
 	(void)vsnprintf(prefix, sizeof(prefix) - 2, fmt, ap);
-	va_end(ap);
 	(void)strcat(prefix, ": ");
 	n = strlen(prefix);
 	old = strlen(err->msg);
@@ -72,11 +72,42 @@ int error_wrap(struct error *err, int r, const char *fmt, ...)
 	if (n + old >= sizeof(err->msg)) {
 		/* The innermost text matters most: cut the prefix first. */
 		if (old >= sizeof(err->msg) - 1)
-			return r;
+			return 0;
 		n = sizeof(err->msg) - 1 - old;
 	}
-	memmove(err->msg + n, err->msg, old + 1);
-	memcpy(err->msg, prefix, n);
+	memmove(err->msg + at + n, err->msg + at, old - at + 1);
+	memcpy(err->msg + at, prefix, n);
+	return n;
+}
+
+int error_prefix(struct error *err, int r, const char *fmt, ...)
+{
+	va_list ap;
+
+	assert(r < 0);
+	if (!err)
+		return r;
+	va_start(ap, fmt);
+	(void)insert_prefix(err, (size_t)(error_innermost(err) - err->msg), fmt,
+			    ap);
+	va_end(ap);
+	return r;
+}
+
+int error_wrap(struct error *err, int r, const char *fmt, ...)
+{
+	size_t max = sizeof(err->level) / sizeof(err->level[0]);
+	size_t n;
+	va_list ap;
+
+	assert(r < 0);
+	if (!err)
+		return r;
+	va_start(ap, fmt);
+	n = insert_prefix(err, 0, fmt, ap);
+	va_end(ap);
+	if (n == 0)
+		return r;
 	if (err->n_levels == 0)
 		err->n_levels = 1;
 	if (err->n_levels == max)

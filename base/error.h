@@ -54,6 +54,11 @@ int error_sys(struct error *err, int code, const char *fmt, ...)
 int error_wrap(struct error *err, int r, const char *fmt, ...)
 	__attribute__((__format__(__printf__, 3, 4)));
 
+/* Like error_wrap(), but the prefix belongs to the innermost level: for what
+ * the message cannot be understood without, as the file of a line. */
+int error_prefix(struct error *err, int r, const char *fmt, ...)
+	__attribute__((__format__(__printf__, 3, 4)));
+
 /* The innermost level of the message: what rkt shows without --debug. */
 const char *error_innermost(const struct error *err);
 

@@ -478,14 +478,14 @@ int isolator_parse(const char *name, const char *value, struct isolator *ret,
 	if (r == 0)
 		r = json_doc_parse(&doc, value, strlen(value), NULL, err);
 	if (r < 0)
-		return error_wrap(err, r, "isolator %s", name);
+		return error_prefix(err, r, "isolator %s", name);
 	isolator.name = xstrdup(name);
 	isolator.kind = isolator_kind_from_name(name);
 	root = json_root(&doc);
 	kinds[isolator.kind].read(&root, &isolator);
 	r = json_doc_result(&doc);
 	if (r < 0)
-		return error_wrap(err, r, "isolator %s", name);
+		return error_prefix(err, r, "isolator %s", name);
 	*ret = isolator;
 	isolator = (struct isolator){0};
 	return 0;

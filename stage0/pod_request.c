@@ -317,7 +317,8 @@ static int read_env_file(const char *path, struct strv *ret, struct error *err)
 			continue;
 		r = check_pair(line, err);
 		if (r < 0)
-			return error_wrap(err, r, "%s: line %zu", path, i + 1);
+			return error_prefix(err, r, "%s: line %zu", path,
+					    i + 1);
 		strv_push(ret, line);
 	}
 	return 0;

@@ -225,13 +225,14 @@ static int make_from_manifest(struct images *im, const char *file,
 	struct pod_manifest *pm = &made->manifest;
 	int r = read_file_at(AT_FDCWD, file, MANIFEST_MAX, &text, err);
 
-	if (r == 0)
-		r = pod_manifest_parse(text.buf, text.len, pm, err);
-	if (r == 0 && pm->n_apps == 0)
-		r = error_set(err, EINVAL,
-			      "pod must contain at least one application");
 	if (r < 0)
 		return r;
+	r = pod_manifest_parse(text.buf, text.len, pm, err);
+	if (r < 0)
+		return error_prefix(err, r, "%s", file);
+	if (pm->n_apps == 0)
+		return error_set(err, EINVAL,
+				 "pod must contain at least one application");
 	for (size_t i = 0; i < pm->n_apps && r == 0; i++)
 		r = complete_app(im, made, &pm->apps[i], &warnings, err);
 	for (size_t i = 0; i < warnings.n && r == 0; i++)

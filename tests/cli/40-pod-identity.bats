@@ -43,6 +43,28 @@ setup_file() {
 	expect_value read web1
 }
 
+@test "what is wrong with an environment file is said with its line" {
+	printf '%s\n' '# fine' A=1 'no pair' >"$D/env"
+	run_inside --set-env-file="$D/env" "$F/inside.aci" -- print-env
+	expect_status 254
+	[[ $stderr == *"run: $D/env: line 3: must be given as NAME=VALUE"* ]]
+}
+
+@test "a pod manifest that cannot be read is named" {
+	echo '{"acKind":' >"$D/bad.json"
+	run_inside --pod-manifest="$D/bad.json"
+	expect_status 254
+	[[ $stderr == *"run: $D/bad.json: line "* ]]
+}
+
+@test "a --hostname that is no host name is refused" {
+	for name in "two words" $'a\n1.2.3.4 b' "-a" "$(printf 'a%.0s' {1..65})"; do
+		run_inside --hostname="$name" "$F/inside.aci" -- print-hostname
+		expect_status 254
+		[[ $stderr == *"invalid --hostname "* ]]
+	done
+}
+
 @test "--ipc=parent shares the host's ipc namespace" {
 	run_inside --ipc=parent "$F/inside.aci" -- print-ns
 	expect_status 0
