@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,15 @@ static int check_nets(const struct launch_opts *o, bool has_ports, char **ret,
 	return 0;
 }
 
+/* It becomes the name of the UTS namespace and a word of /etc/hosts. */
+static bool is_hostname(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz"
+			     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
+
+	return !s[n] && n <= HOST_NAME_MAX && *s != '-' && *s != '.';
+}
+
 static int check_opts(const struct launch_opts *o, size_t n_apps,
 		      struct error *err)
 {
@@ -114,6 +124,12 @@ static int check_opts(const struct launch_opts *o, size_t n_apps,
 				 "invalid --ipc \"%s\": must be auto, private "
 				 "or parent",
 				 o->ipc);
+	if (o->hostname && !is_hostname(o->hostname))
+		return error_set(
+			err, EINVAL,
+			"invalid --hostname \"%s\": must be at most %d "
+			"letters, digits, \"-\" and \".\"",
+			o->hostname, HOST_NAME_MAX);
 	if (o->interactive && n_apps != 1)
 		return error_set(err, EINVAL,
 				 "interactive option only supports one image");
