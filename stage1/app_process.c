@@ -247,8 +247,7 @@ static const struct {
 __attribute__((__noreturn__)) static void execute(struct child *c)
 {
 	const struct app_process_request *req = c->req;
-	int listener;
-
+	int listener, r;
 	char go;
 
 	(void)write_full(c->errpipe, PREPARED, 1);
@@ -262,8 +261,9 @@ __attribute__((__noreturn__)) static void execute(struct child *c)
 	}
 	if (req->listener) {
 		atomic_store(&c->barrier->listener, listener + 1);
-		if (bind(-1, NULL, 0) < 0) {
-			atomic_store(&c->barrier->exec_errno, errno);
+		r = seccomp_barrier();
+		if (r < 0) {
+			atomic_store(&c->barrier->exec_errno, -r);
 			_exit(127);
 		}
 	}
