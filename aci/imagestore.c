@@ -132,11 +132,6 @@ int imagestore_dirfd(const struct imagestore *store)
 	return store->dirfd;
 }
 
-const char *imagestore_data_dir(const struct imagestore *store)
-{
-	return store->data_dir;
-}
-
 int imagestore_db(struct imagestore *store, bool create, struct imagedb **ret,
 		  struct error *err)
 {

@@ -52,9 +52,8 @@ void imagestore_free(struct imagestore *store);
 /* Lets others use the store again after IMAGESTORE_EXCLUSIVE. */
 int imagestore_share(struct imagestore *store, struct error *err);
 
-/* Borrowed: cas/ itself, and the path for messages. */
+/* Borrowed: cas/ itself. */
 int imagestore_dirfd(const struct imagestore *store);
-const char *imagestore_data_dir(const struct imagestore *store);
 
 /* --- finding ------------------------------------------------------------- */
 
