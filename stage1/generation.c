@@ -560,7 +560,8 @@ int generation_release(struct generation *g, struct error *err)
 	if (r < 0)
 		return r;
 	r = app_process_release(&g->main, err);
-	if (g->has_frozen)
+	/* `rkt run --detach` wants to know, too. */
+	if (g->has_frozen || g->app->pod->options.ready_fd >= 0)
 		app_process_wait_exec(&g->main);
 	thaw_tracers(g);
 	fd_close(&g->main.exec_fd);

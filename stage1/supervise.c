@@ -293,6 +293,17 @@ static int release_apps_that(struct pod *pod, bool can_trace, struct error *err)
 	return r;
 }
 
+static bool is_executing(const struct pod *pod)
+{
+	for (size_t i = 0; i < pod->n_apps; i++) {
+		int code;
+
+		if (app_process_exec_failed(&pod->apps[i].current->main, &code))
+			return false;
+	}
+	return true;
+}
+
 /* Every app stands at its barrier: the pod begins. */
 static void let_go(struct pod *pod)
 {
@@ -315,7 +326,8 @@ static void let_go(struct pod *pod)
 		return;
 	}
 	pod->running = true;
-	if (pod->options.ready_fd >= 0)
+	/* Else it has not begun: the end of stage1 tells who waits. */
+	if (pod->options.ready_fd >= 0 && is_executing(pod))
 		detach(pod);
 }
 

@@ -272,3 +272,9 @@ nothing_left() {
 	expect_status 0
 	wait_for 10 pod_is web exited
 }
+
+@test "rkt run --detach fails if the program cannot be executed" {
+	run rkt run --detach --net=none "$F/inside.aci" --exec=/nope
+	[ "$status" = 254 ]
+	expect_output "/nope"
+}
