@@ -274,7 +274,8 @@ nothing_left() {
 }
 
 @test "rkt run --detach fails if the program cannot be executed" {
-	run rkt run --detach --net=none "$F/inside.aci" --exec=/nope
+	run rkt --insecure-options=image run --detach --net=none \
+		"$F/inside.aci" --exec=/nope
 	[ "$status" = 254 ]
 	expect_output "/nope"
 }
