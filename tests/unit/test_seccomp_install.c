@@ -57,6 +57,17 @@ static void program_of(enum seccomp_policy policy, const char *names,
 		     err.msg);
 }
 
+/*
+ * A retain-set allows next to nothing, and gcc's sanitizer runtime makes calls
+ * of its own between the filter and the call that is tried: such sets are
+ * tried in the normal build.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
+
 /* A sanitizer's _exit() makes calls of its own; the filter is for ours. */
 static void leave(int code)
 {
@@ -170,8 +181,10 @@ Test(seccomp_install, sets)
 	program_of(SECCOMP_POLICY_REMOVE, "getuid", "ENOTSUP", false,
 		   &progs[2]);
 	program_of(SECCOMP_POLICY_REMOVE, "getuid", NULL, false, &progs[3]);
-	EXPECT_CALLS(&progs[0], "retain", retain);
-	EXPECT_CALLS(&progs[1], "retain errno", retain_errno);
+	if (!IS_SANITIZED) {
+		EXPECT_CALLS(&progs[0], "retain", retain);
+		EXPECT_CALLS(&progs[1], "retain errno", retain_errno);
+	}
 	EXPECT_CALLS(&progs[2], "remove errno", removed);
 	EXPECT_CALLS(&progs[3], "remove", remove_kill);
 	for (size_t i = 0; i < 4; i++)
@@ -318,7 +331,8 @@ Test(seccomp_install, listener)
 	listen_to(SECCOMP_POLICY_DEFAULT, NULL);
 	/* An app that may not bind still passes the barrier. */
 	listen_to(SECCOMP_POLICY_REMOVE, "bind");
-	listen_to(SECCOMP_POLICY_RETAIN, "write pidfd_open fcntl");
+	if (!IS_SANITIZED)
+		listen_to(SECCOMP_POLICY_RETAIN, "write pidfd_open fcntl");
 }
 
 /* --- the cache
