@@ -29,7 +29,8 @@ cgroups() {
 }
 
 list() {
-	awk '{ print "mount", $5 }' /proc/self/mountinfo
+	# The first `ip netns add` of a boot makes /run/netns a mount.
+	awk '$5 != "/run/netns" { print "mount", $5 }' /proc/self/mountinfo
 	cgroups
 	find /run/netns -mindepth 1 -printf 'netns %p\n' 2>/dev/null || true
 	# The seccomp cache is kept: one file a filter, by content.
