@@ -140,6 +140,17 @@ static void end_degraded(struct update *u, const struct error *err)
 	pod_app_ended(app, RKT_EXIT_FAILURE);
 }
 
+/* It may be the one that serves already: then nobody does. */
+static void drop_next(struct update *u)
+{
+	if (!u->next)
+		return;
+	if (u->app->current == u->next)
+		u->app->current = NULL;
+	generation_free(u->next);
+	u->next = NULL;
+}
+
 static void start_old_again(struct update *u)
 {
 	struct error err = ERROR_INIT;
@@ -155,9 +166,7 @@ static void start_old_again(struct update *u)
 	}
 	if (r == 0)
 		return;
-	if (u->next)
-		generation_free(u->next);
-	u->next = NULL;
+	drop_next(u);
 	end_degraded(u, &err);
 }
 
@@ -168,17 +177,13 @@ static void roll_back(struct update *u, const struct error *why)
 	event_timer_cancel(&pod->loop, &u->tick);
 	event_timer_cancel(&pod->loop, &u->observe);
 	if (u->rolling_back) {
-		if (u->next)
-			generation_free(u->next);
-		u->next = NULL;
+		drop_next(u);
 		end_degraded(u, why);
 		return;
 	}
 	u->why = *why;
 	log_info("update of %s: rolling back: %s", u->app->name, why->msg);
-	if (u->next)
-		generation_free(u->next);
-	u->next = NULL;
+	drop_next(u);
 	if (!u->old_stopped) {
 		u->old->ops = pod_generation_ops();
 		end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
@@ -308,9 +313,7 @@ static void on_old_left(struct update *u)
 {
 	struct generation *old = u->old;
 
-	if (u->next)
-		generation_free(u->next);
-	u->next = NULL;
+	drop_next(u);
 	old->ops = pod_generation_ops();
 	(void)error_set(&u->why, ESRCH,
 			"the generation that served ended with exit code %d",
