@@ -84,10 +84,10 @@ manifest() {
 	} | '"${3:-.}" >"$L/manifest"
 }
 
-# finish IMAGE: what was made now gets a fixed time, so that the image has
-# the same bytes whenever it is built.
+# finish IMAGE: nothing is newer than a fixed time, so that the image has the
+# same bytes whenever it is built.
 finish() {
-	find "$L" -newer "$work/start" -exec touch -h -d @1700000000 {} +
+	find "$L" -newermt @1700000000 -exec touch -h -d @1700000000 {} +
 	"$ACTOOL" build --owner-root "$L" "$work/$1.aci"
 	if [ -n "${SIGN_KEY-}" ]; then
 		"$ACTOOL" sign --key="$SIGN_KEY" "$work/$1.aci" >/dev/null
@@ -244,7 +244,6 @@ build_redis() {
 	| .app.ports = [{name: "redis", protocol: "tcp", port: 6379}]'
 }
 
-touch "$work/start"
 for image; do
 	case " ${all[*]} " in
 	*" $image "*) ;;
