@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/strbuf.h"
 #include "spec/json_read.h"
 #include "spec/json_write.h"
 
@@ -77,22 +76,20 @@ int net_info_parse(const char *buf, size_t len, struct net_info_list *ret,
 	return r;
 }
 
-void net_info_write(const struct net_info_list *list, struct strbuf *out)
+void net_info_write(const struct net_info_list *list, const char *key,
+		    struct json_writer *w)
 {
-	struct json_writer w;
-
-	json_writer_init(&w, out, JSON_COMPACT_STYLE);
-	json_open_array(&w, NULL);
+	json_open_array(w, key);
 	for (size_t i = 0; i < list->n; i++) {
-		json_open_object(&w, NULL);
+		json_open_object(w, NULL);
 		for (size_t k = 0; k < N_FIELDS; k++) {
 			const char *s = *field(&list->v[i], k);
 
-			json_add_string(&w, fields[k].key, s ? s : "");
+			json_add_string(w, fields[k].key, s ? s : "");
 		}
-		json_close_object(&w);
+		json_close_object(w);
 	}
-	json_close_array(&w);
+	json_close_array(w);
 }
 
 void net_info_release(struct net_info_list *list)

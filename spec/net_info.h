@@ -4,13 +4,14 @@
 
 /*
  * net-info.json of a pod: the networks it joined, in rkt's form
- * [{"netName","netConf","pluginPath","ifName","ip","args","mask"}].
+ * [{"netName","netConf","pluginPath","ifName","ip","args","mask"}], which
+ * list and status print as the pod's `networks`.
  */
 
 #include <stddef.h>
 
 struct error;
-struct strbuf;
+struct json_writer;
 
 struct net_info {
 	char *net_name;
@@ -35,8 +36,9 @@ struct net_info_list {
 /* Strings of the result are never NULL. */
 int net_info_parse(const char *buf, size_t len, struct net_info_list *ret,
 		   struct error *err);
-/* NULL strings are written as "". */
-void net_info_write(const struct net_info_list *list, struct strbuf *out);
+/* As member KEY (NULL: as the document); NULL strings are written as "". */
+void net_info_write(const struct net_info_list *list, const char *key,
+		    struct json_writer *w);
 
 /* An empty record at the end; borrows, until the next one is added. */
 struct net_info *net_info_add(struct net_info_list *list);

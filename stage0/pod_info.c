@@ -295,27 +295,6 @@ static void write_app(const struct pod_info *info, const struct app_info *app,
 	json_close_object(w);
 }
 
-static void write_nets(const struct net_info_list *nets, struct json_writer *w)
-{
-	if (nets->n == 0)
-		return;
-	json_open_array(w, "networks");
-	for (size_t i = 0; i < nets->n; i++) {
-		const struct net_info *net = &nets->v[i];
-
-		json_open_object(w, NULL);
-		json_add_string(w, "netName", net->net_name);
-		json_add_string(w, "netConf", net->net_conf);
-		json_add_string(w, "pluginPath", net->plugin_path);
-		json_add_string(w, "ifName", net->if_name);
-		json_add_string(w, "ip", net->ip);
-		json_add_string(w, "args", net->args);
-		json_add_string(w, "mask", net->mask);
-		json_close_object(w);
-	}
-	json_close_array(w);
-}
-
 void pod_info_write(const struct pod_info *info, const char *key,
 		    struct json_writer *w)
 {
@@ -325,7 +304,8 @@ void pod_info_write(const struct pod_info *info, const char *key,
 	json_add_string(w, "name", info->uuid);
 	json_add_string_if(w, "pod_name", info->name);
 	json_add_string(w, "state", pod_state_text(info->state));
-	write_nets(&info->nets, w);
+	if (info->nets.n > 0)
+		net_info_write(&info->nets, "networks", w);
 	if (pm->n_apps > 0) {
 		json_open_array(w, "app_names");
 		for (size_t i = 0; i < pm->n_apps; i++)

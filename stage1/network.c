@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "spec/cni.h"
+#include "spec/json_write.h"
 #include "spec/net_info.h"
 #include "spec/stage1_abi.h"
 #include "stage1/cni_exec.h"
@@ -134,7 +135,7 @@ static int info_save(const struct network *net, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	struct net_info_list list = NET_INFO_LIST_INIT;
-	int r;
+	struct json_writer w;
 
 	for (size_t i = 0; i < net->at; i++) {
 		const struct network_attachment *at = &net->state.v[i];
@@ -149,11 +150,11 @@ static int info_save(const struct network *net, struct error *err)
 		info->args = at->args;
 		info->mask = at->mask;
 	}
-	net_info_write(&list, &text);
+	json_writer_init(&w, &text, JSON_COMPACT_STYLE);
+	net_info_write(&list, NULL, &w);
 	free(list.v);
-	r = write_file_at(net->pod_dirfd, POD_NET_INFO_FILE, 0644, text.buf,
-			  text.len, err);
-	return r;
+	return write_file_at(net->pod_dirfd, POD_NET_INFO_FILE, 0644, text.buf,
+			     text.len, err);
 }
 
 static int files_make(const struct network *net, struct error *err)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
-#include "base/log.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/format.h"
-#include "cmd/rkt/launch.h"
+#include "cmd/rkt/pod_arg.h"
 #include "spec/pod_manifest.h"
 #include "stage0/pod.h"
 #include "stage0/prepare.h"
@@ -21,10 +20,7 @@ static const struct option_row rows[] = {
 	 .shown = "true",
 	 .offset = offsetof(struct opts, pretty),
 	 .help = "apply indent to format the output"},
-	{.name = "uuid-file",
-	 .kind = OPTION_STRING,
-	 .offset = offsetof(struct opts, uuid_file),
-	 .help = "read the pod's UUID from this file"},
+	UUID_FILE_OPTION_ROW(struct opts, uuid_file),
 	{.name = NULL},
 };
 
@@ -33,9 +29,10 @@ static void init(void *opts)
 	((struct opts *)opts)->pretty = true;
 }
 
-static int print_manifest(const struct opts *o, const struct pod *pod,
+static int print_manifest(struct cmd_call *call, struct pod *pod,
 			  struct error *err)
 {
+	const struct opts *o = call->opts;
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
 	int r = pod_manifest_load(pod->fd, &pm, err);
@@ -51,22 +48,8 @@ static int print_manifest(const struct opts *o, const struct pod *pod,
 static int run(struct cmd_call *call)
 {
 	const struct opts *o = call->opts;
-	cleanup_pods struct pods pods = PODS_INIT;
-	cleanup_pod struct pod pod = POD_INIT;
-	struct error err = ERROR_INIT;
-	int r = pods_open(&pods, call->rkt->dir, &err);
 
-	if (r == 0) {
-		r = pod_from_args(call, &pods, o->uuid_file, &pod);
-		if (r > 0)
-			return r;
-		r = print_manifest(o, &pod, &err);
-	}
-	if (r < 0) {
-		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
-	}
-	return r;
+	return pod_arg_only(call, o->uuid_file, print_manifest);
 }
 
 const struct command cmd_cat_manifest = {

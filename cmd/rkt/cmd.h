@@ -62,6 +62,8 @@ enum command_flags {
 	CMD_NON_INTERSPERSED = 1 << 2,
 	/* parse() reads all words itself, flags included. */
 	CMD_OWN_FLAGS = 1 << 3,
+	/* rkt's exit code for a --uuid-file that cannot be read: 1. */
+	CMD_UUID_FILE_1 = 1 << 4,
 };
 
 struct command;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/strv.h"
 #include "cmd/rkt/cmd.h"
+#include "cmd/rkt/pod_arg.h"
 #include "spec/pod_manifest.h"
 #include "stage0/entrypoint.h"
 #include "stage0/pod.h"
@@ -69,8 +70,7 @@ static int wait_pid(const struct pod *pod, int64_t *ret, struct error *err)
 	}
 }
 
-static int enter(const struct cmd_call *call, const struct pod *pod,
-		 struct error *err)
+static int enter(struct cmd_call *call, struct pod *pod, struct error *err)
 {
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
 	cleanup_strv struct strv argv = STRV_INIT;
@@ -106,21 +106,9 @@ static int enter(const struct cmd_call *call, const struct pod *pod,
 
 static int run(struct cmd_call *call)
 {
-	cleanup_pods struct pods pods = PODS_INIT;
-	cleanup_pod struct pod pod = POD_INIT;
-	struct error err = ERROR_INIT;
-	int r;
-
 	if (call->argc == 0)
-		return cmd_usage(call, NULL);
-	r = pods_open(&pods, call->rkt->dir, &err);
-	if (r == 0)
-		r = pod_open(&pods, call->argv[0], &pod, &err);
-	if (r == 0)
-		r = enter(call, &pod, &err);
-	if (r < 0)
-		log_failure(&err, NULL);
-	return RKT_EXIT_FAILURE;
+		return cmd_usage(call, "must provide a pod");
+	return pod_arg_word(call, call->argv[0], enter);
 }
 
 const struct command cmd_enter = {

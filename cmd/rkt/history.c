@@ -6,12 +6,11 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "base/log.h"
 #include "base/strbuf.h"
 #include "base/table.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/format.h"
-#include "cmd/rkt/launch.h"
+#include "cmd/rkt/pod_arg.h"
 #include "spec/history.h"
 #include "spec/json_write.h"
 #include "stage0/generation.h"
@@ -109,35 +108,27 @@ static void format_json(const struct opts *o, struct strbuf *history,
 	strbuf_addch(out, '\n');
 }
 
-static int run(struct cmd_call *call)
+static int print_history(struct cmd_call *call, struct pod *pod,
+			 struct error *err)
 {
 	const struct opts *o = call->opts;
 	cleanup_strbuf struct strbuf history = STRBUF_INIT;
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
-	cleanup_pods struct pods pods = PODS_INIT;
-	cleanup_pod struct pod pod = POD_INIT;
-	struct error err = ERROR_INIT;
-	int r;
+	int r = read_file_at(pod->fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
+			     err);
 
-	r = pods_open(&pods, call->rkt->dir, &err);
-	if (r == 0) {
-		r = pod_from_args(call, &pods, NULL, &pod);
-		if (r > 0)
-			return r;
-		r = read_file_at(pod.fd, POD_HISTORY_FILE, HISTORY_MAX,
-				 &history, &err);
-		if (r == -ENOENT)
-			r = 0; /* never updated */
-	}
-	if (r < 0) {
-		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
-	}
+	if (r < 0 && r != -ENOENT) /* never updated */
+		return r;
 	if (o->format == FORMAT_TABLE)
-		format_table(o, &pod, &history, &out);
+		format_table(o, pod, &history, &out);
 	else
 		format_json(o, &history, &out);
 	return print_all(&out);
+}
+
+static int run(struct cmd_call *call)
+{
+	return pod_arg_only(call, NULL, print_history);
 }
 
 const struct command cmd_history = {

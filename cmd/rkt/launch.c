@@ -2,10 +2,8 @@
 #include "cmd/rkt/launch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -242,42 +240,4 @@ int launch_again(const struct cmd_call *call, struct images *im,
 		return RKT_EXIT_FAILURE;
 	}
 	return launch_pod(call, pod, args, &trees, detach);
-}
-
-/* --- the pod that is meant -------------------------------------------------
- */
-
-static int read_uuid_file(const char *path, struct strbuf *ret,
-			  struct error *err)
-{
-	int r = read_file_at(AT_FDCWD, path, 4096, ret, err);
-
-	if (r < 0)
-		return r;
-	while (ret->len > 0 && strchr(" \t\r\n", ret->buf[ret->len - 1]))
-		strbuf_setlen(ret, ret->len - 1);
-	return 0;
-}
-
-int pod_from_args(const struct cmd_call *call, const struct pods *pods,
-		  const char *file, struct pod *ret)
-{
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	const char *word = call->argv[0];
-	struct error err = ERROR_INIT;
-
-	if (call->argc != (file ? 0 : 1))
-		return cmd_usage(call, NULL);
-	if (file) {
-		if (read_uuid_file(file, &text, &err) < 0) {
-			log_failure(&err, "unable to resolve UUID from file");
-			return 1; /* rkt's code for this one */
-		}
-		word = text.buf;
-	}
-	if (pod_open(pods, word, ret, &err) < 0) {
-		log_failure(&err, "problem retrieving pod");
-		return RKT_EXIT_FAILURE;
-	}
-	return 0;
 }

@@ -16,7 +16,6 @@ struct images;
 struct pod;
 struct pod_manifest;
 struct pod_trees;
-struct pods;
 
 struct launch_opts {
 	struct strv net;
@@ -61,12 +60,5 @@ int launch_pod(const struct cmd_call *call, struct pod *pod,
 /* Starts the exited pod, locked by us, again as ARGS say. */
 int launch_again(const struct cmd_call *call, struct images *im,
 		 struct pod *pod, const struct strv *args, bool detach);
-
-/*
- * The pod of the command's only argument or of --uuid-file (FILE, may be
- * NULL).  0, or an exit code with the message printed.
- */
-int pod_from_args(const struct cmd_call *call, const struct pods *pods,
-		  const char *file, struct pod *ret);
 
 #endif

@@ -5,10 +5,9 @@
 
 #include "base/error.h"
 #include "base/io.h"
-#include "base/log.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
-#include "cmd/rkt/launch.h"
+#include "cmd/rkt/pod_arg.h"
 #include "spec/pod_manifest.h"
 #include "stage0/logs.h"
 #include "stage0/pod.h"
@@ -34,10 +33,7 @@ static const struct option_row rows[] = {
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct opts, app),
 	 .help = "only the log of this app"},
-	{.name = "uuid-file",
-	 .kind = OPTION_STRING,
-	 .offset = offsetof(struct opts, uuid_file),
-	 .help = "read the pod's UUID from this file"},
+	UUID_FILE_OPTION_ROW(struct opts, uuid_file),
 	{.name = NULL},
 };
 
@@ -89,8 +85,9 @@ static int print_logs(const struct opts *o, struct pod *pod, struct logs *logs,
 	return r;
 }
 
-static int show_logs(const struct opts *o, struct pod *pod, struct error *err)
+static int show_logs(struct cmd_call *call, struct pod *pod, struct error *err)
 {
+	const struct opts *o = call->opts;
 	cleanup_strv struct strv apps = STRV_INIT;
 	struct logs *logs = NULL;
 	int r = list_apps(pod, o->app, &apps, err);
@@ -107,22 +104,8 @@ static int show_logs(const struct opts *o, struct pod *pod, struct error *err)
 static int run(struct cmd_call *call)
 {
 	const struct opts *o = call->opts;
-	cleanup_pods struct pods pods = PODS_INIT;
-	cleanup_pod struct pod pod = POD_INIT;
-	struct error err = ERROR_INIT;
-	int r = pods_open(&pods, call->rkt->dir, &err);
 
-	if (r == 0) {
-		r = pod_from_args(call, &pods, o->uuid_file, &pod);
-		if (r > 0)
-			return r;
-		r = show_logs(o, &pod, &err);
-	}
-	if (r < 0) {
-		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
-	}
-	return 0;
+	return pod_arg_only(call, o->uuid_file, show_logs);
 }
 
 const struct command cmd_logs = {

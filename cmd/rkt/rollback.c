@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
+#include "cmd/rkt/pod_arg.h"
 #include "cmd/rkt/transact.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
@@ -52,10 +53,14 @@ static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
 	const struct opts *o = call->opts;
 	cleanup_images struct images im = {0};
 	cleanup_free char *app = NULL;
+	cleanup_fd int lock = transact_lock(pod, err);
 	unsigned int current = 0, n = 0;
 	bool accepted;
-	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
+	int r;
 
+	if (lock < 0)
+		return lock;
+	r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
 	if (r == 0)
 		r = update_find_app(pod->fd, o->transact.app, &app, err);
 	if (r == 0)
@@ -77,26 +82,7 @@ static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
 
 static int run(struct cmd_call *call)
 {
-	cleanup_pods struct pods pods = PODS_INIT;
-	cleanup_pod struct pod pod = POD_INIT;
-	cleanup_fd int lock = -EBADF;
-	struct error err = ERROR_INIT;
-	int r;
-
-	if (call->argc != 1)
-		return cmd_usage(call, "must provide the pod UUID or name");
-	r = pods_open(&pods, call->rkt->dir, &err);
-	if (r == 0)
-		r = transact_open_pod(call, &pods, &pod, &err);
-	if (r == 0) {
-		lock = transact_lock(&pod, &err);
-		r = lock < 0 ? lock : rollback(call, &pod, &err);
-	}
-	if (r < 0) {
-		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
-	}
-	return r;
+	return pod_arg_only(call, NULL, rollback);
 }
 
 const struct command cmd_rollback = {

@@ -2,10 +2,10 @@
 #include <errno.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
 #include "cmd/rkt/launch.h"
+#include "cmd/rkt/pod_arg.h"
 #include "spec/pod_manifest.h"
 #include "stage0/pod.h"
 #include "stage0/prepare.h"
@@ -55,22 +55,7 @@ static int run_prepared(struct cmd_call *call, struct pod *pod,
 
 static int run(struct cmd_call *call)
 {
-	cleanup_pods struct pods pods = PODS_INIT;
-	cleanup_pod struct pod pod = POD_INIT;
-	struct error err = ERROR_INIT;
-	int r = pods_open(&pods, call->rkt->dir, &err);
-
-	if (r == 0) {
-		r = pod_from_args(call, &pods, NULL, &pod);
-		if (r > 0)
-			return r;
-		r = run_prepared(call, &pod, &err);
-	}
-	if (r < 0) {
-		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
-	}
-	return r;
+	return pod_arg_only(call, NULL, run_prepared);
 }
 
 const struct command cmd_run_prepared = {

@@ -7,12 +7,11 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/format.h"
-#include "base/log.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/format.h"
-#include "cmd/rkt/launch.h"
+#include "cmd/rkt/pod_arg.h"
 #include "stage0/pod.h"
 #include "stage0/pod_info.h"
 
@@ -59,10 +58,7 @@ static const struct option_row rows[] = {
 	 .shown = "false",
 	 .offset = offsetof(struct opts, wait_ready),
 	 .help = "wait until the pod is ready, with an optional timeout"},
-	{.name = "uuid-file",
-	 .kind = OPTION_STRING,
-	 .offset = offsetof(struct opts, uuid_file),
-	 .help = "read the pod's UUID from this file"},
+	UUID_FILE_OPTION_ROW(struct opts, uuid_file),
 	FORMAT_OPTION_ROW(struct opts, format),
 	{.name = NULL},
 };
@@ -205,30 +201,24 @@ static int print_status(const struct opts *o, const struct pod *pod,
 	return print_all(&out);
 }
 
+static int wait_and_print(struct cmd_call *call, struct pod *pod,
+			  struct error *err)
+{
+	const struct opts *o = call->opts;
+	int r = 0;
+
+	if (o->wait_ready)
+		r = wait_until(pod, pod_is_ready, true, o->wait_ready, err);
+	if (r == 0 && o->wait)
+		r = wait_until(pod, has_exited, false, o->wait, err);
+	return r < 0 ? r : print_status(o, pod, err);
+}
+
 static int run(struct cmd_call *call)
 {
 	const struct opts *o = call->opts;
-	cleanup_pods struct pods pods = PODS_INIT;
-	cleanup_pod struct pod pod = POD_INIT;
-	struct error err = ERROR_INIT;
-	int r = pods_open(&pods, call->rkt->dir, &err);
 
-	if (r == 0) {
-		r = pod_from_args(call, &pods, o->uuid_file, &pod);
-		if (r > 0)
-			return r;
-	}
-	if (r == 0 && o->wait_ready)
-		r = wait_until(&pod, pod_is_ready, true, o->wait_ready, &err);
-	if (r == 0 && o->wait)
-		r = wait_until(&pod, has_exited, false, o->wait, &err);
-	if (r == 0)
-		r = print_status(o, &pod, &err);
-	if (r < 0) {
-		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
-	}
-	return r;
+	return pod_arg_only(call, o->uuid_file, wait_and_print);
 }
 
 const struct command cmd_status = {
@@ -240,6 +230,7 @@ const struct command cmd_status = {
 		"Prints the state of the pod, the exit status of its apps, "
 		"the generation each app is in, and what of its isolators "
 		"could not be enforced on this host.",
+	.flags = CMD_UUID_FILE_1,
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.run = run,

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cmd/rkt/cmd.h"
-#include "cmd/rkt/launch.h"
+#include "cmd/rkt/pod_arg.h"
 #include "stage0/pod.h"
 #include "stage0/pod_gc.h"
 #include "stage0/stop.h"
@@ -24,10 +24,7 @@ static const struct option_row rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct opts, force),
 	 .help = "forced stopping: kill the pod at once"},
-	{.name = "uuid-file",
-	 .kind = OPTION_STRING,
-	 .offset = offsetof(struct opts, uuid_file),
-	 .help = "read the pod's UUID from this file"},
+	UUID_FILE_OPTION_ROW(struct opts, uuid_file),
 	{.name = NULL},
 };
 
@@ -52,8 +49,7 @@ static int kill_pod(const struct cmd_call *call, struct pod *pod,
 	return r < 0 ? r : pod_clean(pod, call->rkt->libexec, err);
 }
 
-static int stop_pod(const struct cmd_call *call, struct pod *pod,
-		    struct error *err)
+static int stop_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 {
 	const struct opts *o = call->opts;
 	enum pod_state state = pod_state(pod);
@@ -73,57 +69,15 @@ static int stop_pod(const struct cmd_call *call, struct pod *pod,
 	return r;
 }
 
-static int stop_word(const struct cmd_call *call, const struct pods *pods,
-		     const char *word)
-{
-	cleanup_pod struct pod pod = POD_INIT;
-	struct error err = ERROR_INIT;
-	int r = pod_open(pods, word, &pod, &err);
-
-	if (r == 0)
-		r = stop_pod(call, &pod, &err);
-	if (r < 0)
-		log_failure(&err, NULL);
-	return r < 0;
-}
-
-static int stop_from_file(const struct cmd_call *call, const struct pods *pods)
-{
-	const struct opts *o = call->opts;
-	cleanup_pod struct pod pod = POD_INIT;
-	struct error err = ERROR_INIT;
-	int r = pod_from_args(call, pods, o->uuid_file, &pod);
-
-	if (r > 0)
-		return r;
-	if (stop_pod(call, &pod, &err) == 0)
-		return 0;
-	log_failure(&err, NULL);
-	log_error("failed to stop 1 pod(s)");
-	return RKT_EXIT_FAILURE;
-}
-
 static int run(struct cmd_call *call)
 {
 	const struct opts *o = call->opts;
-	cleanup_pods struct pods pods = PODS_INIT;
-	struct error err = ERROR_INIT;
 	int failed = 0;
+	int r = pod_arg_each(call, o->uuid_file, stop_pod, &failed);
 
-	if (pods_open(&pods, call->rkt->dir, &err) < 0) {
-		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
-	}
-	if (o->uuid_file)
-		return stop_from_file(call, &pods);
-	if (call->argc == 0)
-		return cmd_usage(call, NULL);
-	for (int i = 0; i < call->argc; i++)
-		failed += stop_word(call, &pods, call->argv[i]);
-	if (failed == 0)
-		return 0;
-	log_error("failed to stop %d pod(s)", failed);
-	return RKT_EXIT_FAILURE;
+	if (failed)
+		log_error("failed to stop %d pod(s)", failed);
+	return r;
 }
 
 const struct command cmd_stop = {
@@ -133,6 +87,7 @@ const struct command cmd_stop = {
 	.description = "The apps get SIGTERM and some time; returns when the "
 		       "stop has begun: `rkt status --wait` waits for the "
 		       "end.",
+	.flags = CMD_UUID_FILE_1,
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.run = run,

@@ -124,22 +124,17 @@ int transact(struct images *im, const struct pod *pod, const char *app,
 	return r < 0 ? r : follow(conn, ret_accepted, err);
 }
 
-int transact_open_pod(const struct cmd_call *call, const struct pods *pods,
-		      struct pod *ret, struct error *err)
+static int check_running(const struct pod *pod, struct error *err)
 {
-	enum pod_state state;
-	int r = pod_open(pods, call->argv[0], ret, err);
+	enum pod_state state = pod_state(pod);
 
-	if (r < 0)
-		return r;
-	state = pod_state(ret);
-	if (state != POD_STATE_RUNNING)
-		return error_set(err, ESRCH,
-				 "pod \"%s\" is %s: only a running pod can be "
-				 "updated (an exited one is started with the "
-				 "new image by rkt run --pod-name)",
-				 call->argv[0], pod_state_text(state));
-	return 0;
+	if (state == POD_STATE_RUNNING)
+		return 0;
+	return error_set(err, ESRCH,
+			 "pod \"%s\" is %s: only a running pod can be "
+			 "updated (an exited one is started with the new image "
+			 "by rkt run --pod-name)",
+			 pod->uuid, pod_state_text(state));
 }
 
 static int check_idle(const struct pod *pod, struct error *err)
@@ -161,9 +156,12 @@ static int check_idle(const struct pod *pod, struct error *err)
 
 int transact_lock(const struct pod *pod, struct error *err)
 {
-	cleanup_fd int lock = update_lock(pod->fd, err);
-	int r;
+	cleanup_fd int lock = -EBADF;
+	int r = check_running(pod, err);
 
+	if (r < 0)
+		return r;
+	lock = update_lock(pod->fd, err);
 	if (lock < 0)
 		return lock;
 	/* One whose command was killed holds no lock. */

@@ -9,11 +9,9 @@
 #include "base/option.h"
 #include "spec/stage1_abi.h"
 
-struct cmd_call;
 struct error;
 struct images;
 struct pod;
-struct pods;
 
 struct transact_opts {
 	const char *app;
@@ -37,12 +35,8 @@ int transact(struct images *im, const struct pod *pod, const char *app,
 	     unsigned int n, unsigned int flags, const struct transact_opts *o,
 	     bool *ret_accepted, struct error *err);
 
-/* The pod of the command's argument, which must be running. */
-int transact_open_pod(const struct cmd_call *call, const struct pods *pods,
-		      struct pod *ret, struct error *err);
-
-/* A lock against other updates of the pod, while none is under way; -EBUSY.
- * The caller closes it. */
+/* A lock against other updates of the pod, which must be running (-ESRCH)
+ * with none under way (-EBUSY).  The caller closes it. */
 int transact_lock(const struct pod *pod, struct error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
+#include "cmd/rkt/pod_arg.h"
 #include "cmd/rkt/transact.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
@@ -72,8 +73,8 @@ static void init(void *opts)
 }
 
 /* 1 if NEW may follow generation N of APP, 0 if it is the same image. */
-static int check_plan(const struct pod *pod, struct images *im, const char *app,
-		      unsigned int n, const struct pod_image *new_image,
+static int check_plan(const struct pod *pod, const char *app, unsigned int n,
+		      const struct pod_image *new_image,
 		      const struct update_rules *rules, struct error *err)
 {
 	cleanup_pod_image struct pod_image old_image = POD_IMAGE_INIT;
@@ -88,7 +89,6 @@ static int check_plan(const struct pod *pod, struct images *im, const char *app,
 	if (r == 0)
 		r = update_check_images(&old_image.manifest,
 					&new_image->manifest, rules, err);
-	(void)im;
 	return r < 0 ? r : 1;
 }
 
@@ -131,11 +131,15 @@ static int update(struct cmd_call *call, struct pod *pod, struct error *err)
 	cleanup_pod_image struct pod_image image = POD_IMAGE_INIT;
 	cleanup_images struct images im = {0};
 	cleanup_free char *app = NULL;
+	cleanup_fd int lock = transact_lock(pod, err);
 	unsigned int current = 0, n = 0;
 	bool accepted = false;
 	struct image_id id;
-	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
+	int r;
 
+	if (lock < 0)
+		return lock;
+	r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
 	if (r == 0)
 		r = update_find_app(pod->fd, o->transact.app, &app, err);
 	if (r < 0)
@@ -151,7 +155,7 @@ static int update(struct cmd_call *call, struct pod *pod, struct error *err)
 		r = generation_current(pod->fd, app, &current, err);
 	if (r < 0)
 		return r;
-	r = check_plan(pod, &im, app, current, &image, &o->rules, err);
+	r = check_plan(pod, app, current, &image, &o->rules, err);
 	if (r == 0) {
 		printf("app %s runs this image already\n", app);
 		return 0;
@@ -171,28 +175,10 @@ static int update(struct cmd_call *call, struct pod *pod, struct error *err)
 static int run(struct cmd_call *call)
 {
 	const struct opts *o = call->opts;
-	cleanup_pods struct pods pods = PODS_INIT;
-	cleanup_pod struct pod pod = POD_INIT;
-	cleanup_fd int lock = -EBADF;
-	struct error err = ERROR_INIT;
-	int r;
 
-	if (call->argc != 1)
-		return cmd_usage(call, "must provide the pod UUID or name");
 	if (!o->image)
 		return cmd_usage(call, "must say which image with --image");
-	r = pods_open(&pods, call->rkt->dir, &err);
-	if (r == 0)
-		r = transact_open_pod(call, &pods, &pod, &err);
-	if (r == 0) {
-		lock = transact_lock(&pod, &err);
-		r = lock < 0 ? lock : update(call, &pod, &err);
-	}
-	if (r < 0) {
-		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
-	}
-	return r;
+	return pod_arg_only(call, NULL, update);
 }
 
 const struct command cmd_update = {

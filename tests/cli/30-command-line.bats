@@ -174,6 +174,15 @@ setup_file() {
 	expect_output state=exited
 	run rkt status --uuid-file="$D/none"
 	expect_status 1
+	run rkt stop --uuid-file="$D/none"
+	expect_status 1
+	run rkt cat-manifest --uuid-file="$D/none"
+	expect_status 254
+	for command in stop rm status logs cat-manifest; do
+		run rkt "$command" --uuid-file="$D/uuid" "$(cat "$D/uuid")"
+		expect_status 254
+		expect_output "rkt $command "
+	done
 	run rkt rm --uuid-file="$D/uuid"
 	expect_status 0
 	run rkt status --uuid-file="$D/uuid"

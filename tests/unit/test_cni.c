@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "spec/cni.h"
+#include "spec/json_write.h"
 #include "spec/net_info.h"
 
 struct network_row {
@@ -233,10 +234,12 @@ Test(net_info, written_and_read)
 	cleanup_net_info struct net_info_list again = NET_INFO_LIST_INIT;
 	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
 	struct net_info *info = net_info_add(&list);
+	struct json_writer w;
 
 	info->net_name = strdup("default");
 	info->ip = strdup("172.16.28.2");
-	net_info_write(&list, &sb);
+	json_writer_init(&w, &sb, JSON_COMPACT_STYLE);
+	net_info_write(&list, NULL, &w);
 	cr_expect_str_eq(sb.buf,
 			 "[{\"netName\":\"default\",\"netConf\":\"\","
 			 "\"pluginPath\":\"\",\"ifName\":\"\",\"ip\":"
