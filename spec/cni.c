@@ -110,7 +110,7 @@ void cni_network_release(struct cni_network *net)
 /* --- results --------------------------------------------------------------
  */
 
-void cni_dns_release(struct cni_dns *dns)
+static void cni_dns_release(struct cni_dns *dns)
 {
 	strv_release(&dns->nameservers);
 	strv_release(&dns->search);

@@ -51,7 +51,6 @@ struct cni_dns {
 	char *domain;
 };
 
-void cni_dns_release(struct cni_dns *dns);
 bool cni_dns_is_empty(const struct cni_dns *dns);
 
 struct cni_result {

@@ -84,14 +84,6 @@ int mount_point_parse(const char *s, struct mount_point *ret, struct error *err)
 	return 0;
 }
 
-void mount_point_format(const struct mount_point *mp, struct strbuf *out)
-{
-	strbuf_addf(out, "%s,path=%s", mp->name ? mp->name : "",
-		    mp->path ? mp->path : "");
-	if (mp->read_only)
-		strbuf_addstr(out, ",readOnly=true");
-}
-
 void mount_point_read(const struct json_node *object, struct mount_point *ret)
 {
 	if (!json_want_object(object))

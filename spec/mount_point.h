@@ -26,7 +26,6 @@ int mount_point_parse(const char *s, struct mount_point *ret,
 void mount_point_release(struct mount_point *mp);
 #define cleanup_mount_point __attribute__((__cleanup__(mount_point_release)))
 void mount_point_copy(struct mount_point *ret, const struct mount_point *mp);
-void mount_point_format(const struct mount_point *mp, struct strbuf *out);
 
 void mount_point_read(const struct json_node *object, struct mount_point *ret);
 void mount_point_write(const struct mount_point *mp, struct json_writer *w);

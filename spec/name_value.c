@@ -68,37 +68,11 @@ void name_values_set(struct name_values *nv, const char *name,
 	found->value = copy;
 }
 
-bool name_values_unset(struct name_values *nv, const char *name)
-{
-	struct name_value *found = find(nv, name);
-	size_t after;
-
-	if (!found)
-		return false;
-	free(found->name);
-	free(found->value);
-	after = nv->n - (size_t)(found - nv->v) - 1;
-	memmove(found, found + 1, after * sizeof(*found));
-	nv->n--;
-	return true;
-}
-
 void name_values_copy(struct name_values *ret, const struct name_values *nv)
 {
 	*ret = (struct name_values)NAME_VALUES_INIT;
 	for (size_t i = 0; i < nv->n; i++)
 		name_values_add(ret, nv->v[i].name, nv->v[i].value);
-}
-
-bool name_values_equal(const struct name_values *a, const struct name_values *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->v[i].name, b->v[i].name) != 0 ||
-		    strcmp(a->v[i].value, b->v[i].value) != 0)
-			return false;
-	return true;
 }
 
 static int compare_names(const void *a, const void *b)

@@ -41,11 +41,7 @@ void name_values_add(struct name_values *nv, const char *name,
 /* Replaces in place or appends. */
 void name_values_set(struct name_values *nv, const char *name,
 		     const char *value);
-/* True if NAME was there. */
-bool name_values_unset(struct name_values *nv, const char *name);
 void name_values_copy(struct name_values *ret, const struct name_values *nv);
-bool name_values_equal(const struct name_values *a,
-		       const struct name_values *b);
 
 /* A name that occurs twice, NULL if none does.  Sorts NAMES. */
 const char *names_find_duplicate(const char **names, size_t n);

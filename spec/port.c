@@ -135,18 +135,6 @@ int port_parse(const char *s, struct port *ret, struct error *err)
 	return 0;
 }
 
-void port_format(const struct port *p, struct strbuf *out)
-{
-	strbuf_addstr(out, p->name ? p->name : "");
-	if (p->protocol)
-		strbuf_addf(out, ",protocol=%s", p->protocol);
-	strbuf_addf(out, ",port=%u", p->port);
-	if (p->count != 1)
-		strbuf_addf(out, ",count=%" PRIu32, p->count);
-	if (p->socket_activated)
-		strbuf_addstr(out, ",socketActivated=true");
-}
-
 /* --- JSON ------------------------------------------------------------------
  */
 

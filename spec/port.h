@@ -35,7 +35,6 @@ int port_parse(const char *s, struct port *ret, struct error *err);
 void port_release(struct port *p);
 #define cleanup_port __attribute__((__cleanup__(port_release)))
 void port_copy(struct port *ret, const struct port *p);
-void port_format(const struct port *p, struct strbuf *out);
 void port_read(const struct json_node *object, struct port *ret);
 void port_write(const struct port *p, const char *key, struct json_writer *w);
 

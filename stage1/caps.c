@@ -188,17 +188,3 @@ int caps_set_for_exec(uint64_t keep, uid_t uid, struct error *err)
 		return r;
 	return caps_set(wanted & have, err);
 }
-
-int caps_drop_all(struct error *err)
-{
-	int r;
-
-	/* Needs CAP_SETPCAP, so it comes first. */
-	r = caps_drop_bounding(0, err);
-	if (r < 0)
-		return r;
-	r = caps_clear_ambient(err);
-	if (r < 0)
-		return r;
-	return caps_set(0, err);
-}

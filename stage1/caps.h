@@ -10,10 +10,12 @@
  *   2 groups and gid (ids.h)
  *   3 caps_keep_on_setuid(), then setresuid
  *   4 caps_set_for_exec(keep, uid): inheritable and ambient empty,
- * CAP_SYS_ADMIN raised for the seccomp filter 5 seccomp_install(), execve After
- * execve a root app has permitted = effective = bounding = keep, another app
- * has nothing; nobody has inheritable capabilities, so an exec in the app gains
- * none (CVE-2022-29162).
+ *     CAP_SYS_ADMIN raised for the seccomp filter
+ *   5 seccomp_install(), execve
+ *
+ * After execve a root app has permitted = effective = bounding = keep, another
+ * app has nothing; nobody has inheritable capabilities, so an exec in the app
+ * gains none (CVE-2022-29162).
  */
 
 #include <stdbool.h>
@@ -62,8 +64,5 @@ int caps_keep_on_setuid(struct error *err);
  * what was not permitted before.
  */
 int caps_set_for_exec(uint64_t keep, uid_t uid, struct error *err);
-
-/* Everything empty, also ambient and bounding: for pod init. */
-int caps_drop_all(struct error *err);
 
 #endif

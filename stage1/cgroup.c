@@ -128,11 +128,6 @@ void cgroup_free(struct cgroup *cg)
 	free(cg);
 }
 
-bool cgroup_is_delegated(const struct cgroup *cg)
-{
-	return cg->delegated;
-}
-
 /* The unified directory and those of the v1 controllers in MASK. */
 static void dirs_of(const struct cgroup *cg, unsigned int mask,
 		    struct strv *ret)
@@ -436,8 +431,6 @@ static int unified_leaf_make(struct cgroup *cg, struct cgroup_leaf *leaf,
 	if (leaf->dirfd < 0)
 		return error_sys(err, errno, "open control group %s",
 				 leaf->name);
-	leaf->events_fd =
-		openat(leaf->dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	return 0;
 }
 
@@ -528,8 +521,6 @@ static int leaf_take_dir(struct cgroup_leaf *leaf, const char *path)
 			(void)TAKE_FD(fd);
 		return r;
 	case 2:
-		leaf->events_fd =
-			openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
 		leaf->dirfd = TAKE_FD(fd);
 		return 1;
 	default:
@@ -674,20 +665,9 @@ int cgroup_leaf_freeze(const struct cgroup_leaf *leaf, bool frozen,
 		     : 0;
 }
 
-int cgroup_leaf_populated(const struct cgroup_leaf *leaf)
-{
-	int dir = any_dir(leaf);
-
-	if (dir < 0)
-		return dir;
-	return leaf->dirfd >= 0 ? events_get(dir, "populated")
-				: cgroup_has_processes_at(dir);
-}
-
 void cgroup_leaf_release(struct cgroup_leaf *leaf)
 {
 	fd_close(&leaf->dirfd);
-	fd_close(&leaf->events_fd);
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
 		fd_close(&leaf->v1_dir[i]);
 		fd_close(&leaf->v1_tasks[i]);

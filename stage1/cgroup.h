@@ -46,9 +46,6 @@ void cgroup_free(struct cgroup *cg);
 DEFINE_CLEANUP(struct cgroup *, cgroup_free);
 #define cleanup_cgroup cleanup_with(cgroup_free_cleanup)
 
-/* True inside a group systemd delegated to us. */
-bool cgroup_is_delegated(const struct cgroup *cg);
-
 /*
  * Absolute pod directories that may come into being, for the pod's file
  * `cgroup`; the unified one, if any, first.
@@ -66,11 +63,10 @@ int cgroup_limit_pod(struct cgroup *cg, const struct cgroup_limits *limits,
  */
 
 struct cgroup_leaf {
-	char *name;    /* NULL: not made */
-	char *why;     /* reason for dirfd -EBADF, NULL otherwise */
-	int dirfd;     /* unified, for CLONE_INTO_CGROUP;
-			* -EBADF: no unified tree to use */
-	int events_fd; /* cgroup.events: POLLPRI on change */
+	char *name; /* NULL: not made */
+	char *why;  /* reason for dirfd -EBADF, NULL otherwise */
+	int dirfd;  /* unified, for CLONE_INTO_CGROUP;
+		     * -EBADF: no unified tree to use */
 	int v1_dir[CGROUP_CONTROLLERS]; /* -EBADF where not entered */
 	int v1_tasks[CGROUP_CONTROLLERS];
 	/* Set by device_policy_apply(): the v1 devices group has the rules. */
@@ -79,7 +75,7 @@ struct cgroup_leaf {
 
 #define CGROUP_LEAF_INIT                                                       \
 	{                                                                      \
-		.dirfd = -EBADF, .events_fd = -EBADF,                          \
+		.dirfd = -EBADF,                                               \
 		.v1_dir = {-EBADF, -EBADF, -EBADF, -EBADF, -EBADF},            \
 		.v1_tasks = {-EBADF, -EBADF, -EBADF, -EBADF, -EBADF},          \
 	}
@@ -130,8 +126,6 @@ int cgroup_leaf_kill(const struct cgroup_leaf *leaf, struct error *err);
 /* Freezes or thaws; waits up to TIMEOUT_MS until it is so (-ETIMEDOUT). */
 int cgroup_leaf_freeze(const struct cgroup_leaf *leaf, bool frozen,
 		       int timeout_ms, struct error *err);
-/* 1 = has live processes, 0 = empty, -ENOTSUP = cannot tell. */
-int cgroup_leaf_populated(const struct cgroup_leaf *leaf);
 
 /* Closes the descriptors; the groups stay. */
 void cgroup_leaf_release(struct cgroup_leaf *leaf);

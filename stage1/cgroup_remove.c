@@ -57,14 +57,6 @@ static int pids_read(int dirfd, struct strbuf *sb)
 	return read_file_at(dirfd, "cgroup.procs", PIDS_TEXT_MAX, sb, NULL);
 }
 
-int cgroup_has_processes_at(int dirfd)
-{
-	cleanup_strbuf struct strbuf pids = STRBUF_INIT;
-	int r = pids_read(dirfd, &pids);
-
-	return r < 0 ? r : pids.len > 0;
-}
-
 /* Signals what the group lists; returns how many that were. */
 static int kill_listed(int dirfd)
 {

@@ -24,9 +24,6 @@ int cgroup_path_check(const char *path);
  */
 int cgroup_kill_at(int dirfd);
 
-/* 1 if the group itself lists a process, 0 if not. */
-int cgroup_has_processes_at(int dirfd);
-
 /*
  * Removes the group NAME in DIR with those below it, waiting up to
  * TIMEOUT_MS for processes that are just ending (-EBUSY).  A missing one is

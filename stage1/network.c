@@ -415,11 +415,6 @@ int network_start(const struct network_request *request, pid_t init_pid,
 	return 0;
 }
 
-int network_fd(const struct network *net)
-{
-	return net->run.pidfd;
-}
-
 static void take_dns(struct network *net, const char *name)
 {
 	struct cni_dns *dns = &net->last.dns;
@@ -549,14 +544,6 @@ char *network_resolv_conf_make(const struct network_dns *dns)
 	if (dns->domain && *dns->domain)
 		strbuf_addf(&sb, "domain %s\n", dns->domain);
 	return strbuf_detach(&sb);
-}
-
-const char *network_address(const struct network *net)
-{
-	for (size_t i = 0; i < net->state.n; i++)
-		if (net->state.v[i].ip && *net->state.v[i].ip)
-			return net->state.v[i].ip;
-	return NULL;
 }
 
 void network_free(struct network *net)

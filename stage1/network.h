@@ -70,13 +70,6 @@ int network_start(const struct network_request *request, pid_t init_pid,
 		  struct network **ret, struct error *err);
 
 /*
- * Descriptor that becomes readable when the running plugin has ended (a
- * pidfd), -EBADF when none runs.  For callers with an event loop; others
- * just call network_finish().
- */
-int network_fd(const struct network *net);
-
-/*
  * Waits for the running plugin, runs the rest.  On failure everything added
  * so far is deleted in reverse order and the files are gone.
  */
@@ -89,8 +82,6 @@ const struct network_dns *network_dns(const struct network *net);
  * when no network told name servers.  Pure.
  */
 char *network_resolv_conf_make(const struct network_dns *dns);
-/* Address of the first network ("172.16.28.2"), NULL when there is none. */
-const char *network_address(const struct network *net);
 
 /* Frees the object only.  An unfinished plugin is waited for and undone. */
 void network_free(struct network *net);

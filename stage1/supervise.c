@@ -35,7 +35,7 @@ static void touch_status(struct pod_app *app, const char *suffix)
 		log_failure(&err, NULL);
 }
 
-void pod_app_save_status(struct pod_app *app, int exit_code)
+static void save_status(struct pod_app *app, int exit_code)
 {
 	cleanup_free char *name = xasprintf(POD_STATUS_DIR "/%s", app->name);
 	struct error err = ERROR_INIT;
@@ -89,7 +89,7 @@ void pod_app_ended(struct pod_app *app, int exit_code)
 
 	app->done = true;
 	app->exit_code = exit_code;
-	pod_app_save_status(app, exit_code);
+	save_status(app, exit_code);
 	/* An app that ends because it was told to has not failed. */
 	if (exit_code != 0 && !pod->stopping && !pod->has_failed) {
 		pod->has_failed = true;

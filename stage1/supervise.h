@@ -30,7 +30,4 @@ void pod_app_ended(struct pod_app *app, int exit_code);
 /* Callbacks of a generation that serves: its end is the app's. */
 const struct generation_ops *pod_generation_ops(void);
 
-/* Writes status/APP. */
-void pod_app_save_status(struct pod_app *app, int exit_code);
-
 #endif

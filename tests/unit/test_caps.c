@@ -195,20 +195,3 @@ Test(caps, after_exec)
 		cr_expect(strstr(s.buf, "Groups:\t7 8 \n"), "%s", s.buf);
 	}
 }
-
-Test(caps, drop_all)
-{
-	pid_t pid;
-	int status;
-
-	if (geteuid() != 0)
-		cr_skip_test("needs root");
-	pid = fork();
-	if (pid == 0)
-		_exit(caps_drop_all(NULL) < 0	? 1
-		      : caps_host() != 0	? 2
-		      : setgroups(0, NULL) == 0 ? 3
-						: 0);
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_expect_eq(status, 0);
-}

@@ -228,7 +228,6 @@ Test(network, default_network)
 	pod = pod_new();
 	cr_assert_eq(setup(&pod, "default", NULL, 0, &net, &err), 0, "%s",
 		     err.msg);
-	cr_expect_str_eq(network_address(net), "172.16.28.2");
 	cr_expect_null(network_dns(net)->network);
 	cr_expect_eq(answers("172.16.28.2", 80), 1);
 	cr_assert_eq(
@@ -317,7 +316,6 @@ Test(network, default_network_is_masqueraded)
 	pod = pod_new();
 	cr_assert_eq(setup(&pod, "default-restricted", NULL, 0, &net, &err), 0,
 		     "%s", err.msg);
-	cr_expect_str_eq(network_address(net), "172.31.0.2");
 	cr_expect_eq(answers("172.31.0.2", 80), 1);
 	cr_expect_eq(answers_in(pod.pid, "10.9.9.2", 8080), 0);
 	network_free(net);
@@ -451,7 +449,6 @@ Test(network, own_networks_override_and_chain)
 		   "\"net.ipv4.conf.eth1.arp_filter\":\"1\"}}]}",
 		   0644);
 	cr_assert_eq(setup(&pod, "all", NULL, 0, &net, &err), 0, "%s", err.msg);
-	cr_expect_str_eq(network_address(net), "10.77.0.2");
 	cr_expect_str_eq(network_dns(net)->network, "default");
 	cr_expect_str_eq(network_dns(net)->nameservers.v[0], "192.0.2.1");
 	cr_assert_eq(
@@ -492,7 +489,6 @@ Test(network, unfinished_is_undone)
 	};
 	cr_assert_eq(network_start(&request, pod.pid, &net, &err), 0, "%s",
 		     err.msg);
-	cr_expect_geq(network_fd(net), 0);
 	network_free(net);
 	expect_nothing_left(&pod);
 	/* The test's own network namespace stands for the host's. */
@@ -555,9 +551,7 @@ Test(network, none_and_host_do_nothing)
 
 		cr_assert_eq(net_list_add(&list, nets[i], NULL), 0);
 		cr_assert_eq(network_start(&request, getpid(), &net, NULL), 0);
-		cr_expect_lt(network_fd(net), 0);
 		cr_expect_eq(network_finish(net, NULL), 0);
-		cr_expect_null(network_address(net));
 		network_free(net);
 		cr_expect_eq(network_teardown(request.pod_dirfd, UUID, NULL),
 			     0);

@@ -343,11 +343,9 @@ Test(spec_text, name_value_lists)
 	cr_expect_str_eq(name_values_get(&nv, "a"), "3");
 	cr_expect(!name_values_get(&nv, "c"));
 	name_values_copy(&copy, &nv);
-	cr_expect(name_values_equal(&copy, &nv));
-	cr_expect(name_values_unset(&nv, "a"));
-	cr_expect(!name_values_unset(&nv, "a"));
-	cr_expect(!name_values_equal(&copy, &nv));
-	cr_expect_str_eq(nv.v[0].name, "b");
+	cr_assert(copy.n == 2);
+	cr_expect_str_eq(copy.v[0].value, "3");
+	cr_expect_str_eq(copy.v[1].name, "b");
 }
 
 /* --- string forms ----------------------------------------------------------
