@@ -16,7 +16,6 @@
 #include "base/parse.h"
 #include "base/path.h"
 #include "base/strbuf.h"
-#include "base/test_hooks.h"
 #include "spec/history.h"
 
 #define JOURNAL_MAX (1024UL * 1024)
@@ -66,7 +65,6 @@ int journal_append(int pod_dirfd, const char *app, unsigned int from,
 	r = append_synced(pod_dirfd, POD_JOURNAL_FILE, line.buf, line.len, err);
 	if (r == 0 && state == UPDATE_PLANNED && fsync(pod_dirfd) < 0)
 		return error_sys(err, errno, "sync the pod directory");
-	test_stop_at(update_state_text(state));
 	return r;
 }
 
@@ -110,7 +108,6 @@ int journal_close(int pod_dirfd, struct error *err)
 		r = append_synced(pod_dirfd, POD_HISTORY_FILE, line, len, err);
 	if (r < 0)
 		return r;
-	test_stop_at("close-history");
 	if (unlinkat(pod_dirfd, POD_JOURNAL_FILE, 0) < 0 ||
 	    fsync(pod_dirfd) < 0)
 		return error_sys(err, errno, "remove " POD_JOURNAL_FILE);
@@ -135,7 +132,6 @@ int journal_commit(int pod_dirfd, const char *app, unsigned int number,
 	    renameat(pod_dirfd, temp, pod_dirfd, link) < 0)
 		return error_sys(err, errno, "commit generation %u of %s",
 				 number, app);
-	test_stop_at("commit-link");
 	/* It is committed: to say otherwise now would be wrong. */
 	if (fsync(dir) < 0)
 		log_warning("sync " POD_APPSINFO_DIR ": %s",
