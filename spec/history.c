@@ -52,9 +52,7 @@ static void format_now(char *buf, size_t size)
 		       tm.tm_min, tm.tm_sec, now.tv_nsec / 1000);
 }
 
-void history_line_make(const char *app, unsigned int from, unsigned int to,
-		       enum update_state state, const char *text,
-		       struct strbuf *line)
+void history_line_make(const struct history_event *event, struct strbuf *line)
 {
 	struct json_writer w;
 	char now[64];
@@ -63,11 +61,13 @@ void history_line_make(const char *app, unsigned int from, unsigned int to,
 	json_writer_init(&w, line, JSON_COMPACT_STYLE);
 	json_open_object(&w, NULL);
 	json_add_string(&w, "time", now);
-	json_add_string(&w, "app", app);
-	json_add_uint(&w, "from", from);
-	json_add_uint(&w, "to", to);
-	json_add_string(&w, "state", update_state_text(state));
-	json_add_string(&w, "text", text);
+	json_add_string(&w, "app", event->app);
+	json_add_uint(&w, "from", event->from);
+	json_add_uint(&w, "to", event->to);
+	json_add_string(&w, "state", update_state_text(event->state));
+	json_add_string(&w, "text", event->text);
+	if (event->rollback)
+		json_add_bool(&w, "rollback", true);
 	json_close_object(&w);
 	strbuf_addch(line, '\n');
 }
@@ -97,6 +97,7 @@ bool history_line_parse(const char *line, size_t len, struct history_entry *ret)
 	json_get_string(&root, "text", &ret->text);
 	json_get_int(&root, "from", 0, UINT32_MAX, &from);
 	json_get_int(&root, "to", 0, UINT32_MAX, &to);
+	json_get_bool(&root, "rollback", &ret->rollback);
 	ret->from = (unsigned int)from;
 	ret->to = (unsigned int)to;
 	/* The name becomes part of a path. */
@@ -144,7 +145,7 @@ unsigned int history_previous(const char *text, const char *app,
 
 	while (history_next(&next, &e)) {
 		if (strcmp(e.app, app) == 0 && e.to == current &&
-		    e.state == UPDATE_COMMITTED)
+		    e.state == UPDATE_COMMITTED && !e.rollback)
 			previous = e.from;
 		history_entry_release(&e);
 	}

@@ -5,7 +5,8 @@
 /*
  * Lines of a pod's `update.journal` and `history`, one JSON object each:
  *	{"time":"...","app":"web","from":1,"to":2,"state":"STAGED","text":"..."}
- * stage1 writes and settles them, stage0 reads them.
+ * and "rollback":true where somebody asked to go back to a generation that
+ * had served.  stage1 writes and settles them, stage0 reads them.
  */
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct history_entry {
 	char *text;
 	unsigned int from, to; /* generations */
 	enum update_state state;
+	bool rollback; /* asked for: `to` had served before */
 };
 
 #define HISTORY_ENTRY_INIT                                                     \
@@ -31,10 +33,16 @@ struct history_entry {
 /* "STAGED"; "UNKNOWN" of what is no state. */
 const char *update_state_text(enum update_state state);
 
-/* Appends the line with its newline; the time is now. */
-void history_line_make(const char *app, unsigned int from, unsigned int to,
-		       enum update_state state, const char *text,
-		       struct strbuf *line);
+/* What is to be noted. */
+struct history_event {
+	const char *app, *text;
+	unsigned int from, to;
+	enum update_state state;
+	bool rollback;
+};
+
+/* Appends the line of EVENT with its newline; the time is now. */
+void history_line_make(const struct history_event *event, struct strbuf *line);
 
 /* LINE is LEN bytes, its newline may be there.  False if it is no entry. */
 bool history_line_parse(const char *line, size_t len,
@@ -52,7 +60,8 @@ bool history_next(char **text, struct history_entry *ret);
 /* True if generation NUMBER of APP served at some time, as TEXT says. */
 bool history_has_run(const char *text, const char *app, unsigned int number);
 
-/* The generation that served before CURRENT did last; 0 if none. */
+/* The generation CURRENT came after when it was new; 0 if none.  Going back
+ * to it and forth does not change that. */
 unsigned int history_previous(const char *text, const char *app,
 			      unsigned int current);
 

@@ -111,12 +111,14 @@ struct control_request {
 	uint64_t observe_ms;
 	uint64_t stop_timeout_ms; /* SIGTERM to SIGKILL of the old one */
 	uint32_t flags;		  /* enum control_flags */
-	uint32_t reserved;
+	uint32_t reserved;	  /* 0 */
 	char app[CONTROL_APP_NAME_MAX]; /* NUL-terminated AC Name */
 };
 
 enum control_flags {
-	CONTROL_ROLLBACK = 1 << 0, /* the target generation ran before */
+	/* The target served before; without it, it must not have. */
+	CONTROL_ROLLBACK = 1 << 0,
+	CONTROL_FLAGS_KNOWN = CONTROL_ROLLBACK,
 };
 
 enum update_strategy {

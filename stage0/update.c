@@ -218,13 +218,18 @@ int update_next_number(int poddir_fd, const char *app, unsigned int *ret,
 int update_note_change(int poddir_fd, const char *app, unsigned int from,
 		       unsigned int to, struct error *err)
 {
+	const struct history_event event = {
+		.app = app,
+		.from = from,
+		.to = to,
+		.state = UPDATE_COMMITTED,
+		.text = "changed by rkt run while the pod was stopped",
+	};
 	cleanup_strbuf struct strbuf line = STRBUF_INIT;
 	cleanup_fd int fd = -EBADF;
 	int r;
 
-	history_line_make(app, from, to, UPDATE_COMMITTED,
-			  "changed by rkt run while the pod was stopped",
-			  &line);
+	history_line_make(&event, &line);
 	fd = openat(poddir_fd, POD_HISTORY_FILE,
 		    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
 		    0640);

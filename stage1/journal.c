@@ -54,16 +54,15 @@ static int append_synced(int dirfd, const char *name, const char *data,
 	return 0;
 }
 
-int journal_append(int pod_dirfd, const char *app, unsigned int from,
-		   unsigned int to, enum update_state state, const char *text,
+int journal_append(int pod_dirfd, const struct history_event *event,
 		   struct error *err)
 {
 	cleanup_strbuf struct strbuf line = STRBUF_INIT;
 	int r;
 
-	history_line_make(app, from, to, state, text, &line);
+	history_line_make(event, &line);
 	r = append_synced(pod_dirfd, POD_JOURNAL_FILE, line.buf, line.len, err);
-	if (r == 0 && state == UPDATE_PLANNED && fsync(pod_dirfd) < 0)
+	if (r == 0 && event->state == UPDATE_PLANNED && fsync(pod_dirfd) < 0)
 		return error_sys(err, errno, "sync the pod directory");
 	return r;
 }
@@ -185,14 +184,20 @@ static int settle(int pod_dirfd, const struct history_entry *last,
 		  struct error *err)
 {
 	bool committed = journal_committed(pod_dirfd, last->app) == last->to;
+	const struct history_event event = {
+		.app = last->app,
+		.from = last->from,
+		.to = last->to,
+		.state = committed ? UPDATE_COMMITTED : UPDATE_ROLLED_BACK,
+		.rollback = last->rollback,
+		.text = "the pod ended during the update",
+	};
 	int r;
 
 	if (last->state == UPDATE_COMMITTED ||
 	    last->state == UPDATE_ROLLED_BACK)
 		return 0;
-	r = journal_append(pod_dirfd, last->app, last->from, last->to,
-			   committed ? UPDATE_COMMITTED : UPDATE_ROLLED_BACK,
-			   "the pod ended during the update", err);
+	r = journal_append(pod_dirfd, &event, err);
 	if (r == 0 && !committed)
 		r = journal_discard(pod_dirfd, last->app, last->to, err);
 	return r;

@@ -17,9 +17,9 @@
 #include "spec/stage1_abi.h"
 
 struct error;
+struct history_event;
 
-int journal_append(int pod_dirfd, const char *app, unsigned int from,
-		   unsigned int to, enum update_state state, const char *text,
+int journal_append(int pod_dirfd, const struct history_event *event,
 		   struct error *err);
 
 /* Moves the last line to `history`, removes the journal.  Synced. */

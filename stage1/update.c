@@ -40,6 +40,7 @@ struct update {
 	unsigned int from, to;
 	int old_tree; /* to start the old one again */
 	enum update_state state;
+	bool is_rollback;  /* asked for: next has served before */
 	bool rolling_back; /* next is the old generation again */
 	bool old_stopped;
 	uint64_t begun_ns, released_ns;
@@ -77,12 +78,19 @@ static void send_reply(struct update *u, enum control_reply_kind kind, int code,
 static void enter_state(struct update *u, enum update_state state,
 			const char *text)
 {
+	const struct history_event event = {
+		.app = u->app->name,
+		.from = u->from,
+		.to = u->to,
+		.state = state,
+		.rollback = u->is_rollback,
+		.text = text,
+	};
 	struct error err = ERROR_INIT;
 
 	u->state = state;
 	log_debug("update of %s: %s", u->app->name, update_state_text(state));
-	if (journal_append(u->pod->dirfd, u->app->name, u->from, u->to, state,
-			   text, &err) < 0)
+	if (journal_append(u->pod->dirfd, &event, &err) < 0)
 		log_failure(&err, "update");
 	send_reply(u, CONTROL_PROGRESS, 0, text);
 }
@@ -230,7 +238,8 @@ static void commit(struct update *u)
 	u->next->ops = pod_generation_ops();
 	u->app->committed = u->to;
 	save_manifest(u);
-	(void)snprintf(text, sizeof(text), "generation %u serves", u->to);
+	(void)snprintf(text, sizeof(text), "generation %u serves%s", u->to,
+		       u->is_rollback ? " again" : "");
 	enter_state(u, UPDATE_COMMITTED, text);
 	finish(u, 0, text);
 }
@@ -452,9 +461,32 @@ static void update_pod_stopping(struct pod *pod)
 /* --- requests --------------------------------------------------------------
  */
 
+/* Back to what served, forward to what did not: nothing else is asked for. */
+static int check_generation(const struct pod *pod,
+			    const struct control_request *request,
+			    struct error *err)
+{
+	bool has_run =
+		journal_has_run(pod->dirfd, request->app, request->generation);
+
+	if (request->flags & CONTROL_ROLLBACK && !has_run)
+		return error_set(err, ENOENT,
+				 "generation %u never served: there is nothing "
+				 "to go back to",
+				 request->generation);
+	if (!(request->flags & CONTROL_ROLLBACK) && has_run)
+		return error_set(err, EEXIST,
+				 "generation %u served before: to go there is "
+				 "a rollback",
+				 request->generation);
+	return 0;
+}
+
 static int check_request(struct pod *pod, const struct control_request *request,
 			 const struct pod_app *app, struct error *err)
 {
+	int r;
+
 	if (!app)
 		return error_set(err, ENOENT, "the pod has no app %s",
 				 request->app);
@@ -476,6 +508,9 @@ static int check_request(struct pod *pod, const struct control_request *request,
 		return error_set(err, EALREADY,
 				 "generation %u is the one that runs",
 				 request->generation);
+	r = check_generation(pod, request, err);
+	if (r < 0)
+		return r;
 	if (pod->console)
 		return error_set(err, ENOTSUP,
 				 "an interactive pod cannot be updated");
@@ -503,6 +538,7 @@ int update_start(struct pod *pod, const struct control_request *request,
 		.old = app->current,
 		.from = app->committed,
 		.to = request->generation,
+		.is_rollback = request->flags & CONTROL_ROLLBACK,
 		.begun_ns = monotonic_ns(),
 		.ready_ms = request->ready_timeout_ms
 				    ? request->ready_timeout_ms
@@ -515,8 +551,9 @@ int update_start(struct pod *pod, const struct control_request *request,
 	};
 	pod->update = u;
 	pod->on_stopping = update_pod_stopping;
-	(void)snprintf(text, sizeof(text), "%s: generation %u to %u, restart",
-		       app->name, u->from, u->to);
+	(void)snprintf(text, sizeof(text), "%s: generation %u %sto %u, restart",
+		       app->name, u->from, u->is_rollback ? "back " : "",
+		       u->to);
 	u->old->ops = &old_ops;
 	u->old->data = u;
 	enter_state(u, UPDATE_PLANNED, text);

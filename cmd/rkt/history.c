@@ -101,6 +101,7 @@ static void format_json(const struct opts *o, struct strbuf *history,
 		json_add_uint(&w, "to", e.to);
 		json_add_string(&w, "state", update_state_text(e.state));
 		json_add_string(&w, "text", e.text);
+		json_add_bool(&w, "rollback", e.rollback);
 		json_close_object(&w);
 		history_entry_release(&e);
 	}

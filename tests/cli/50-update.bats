@@ -134,6 +134,37 @@ teardown() {
 	history_says COMMITTED '4 -> 1'
 }
 
+@test "rollbacks go back one further each time, and say so" {
+	serve tcp4:80
+	version 2
+	version 3
+	update --image="$D/2.aci"
+	expect_status 0
+	update --image="$D/3.aci"
+	expect_status 0
+	rollback
+	expect_status 0
+	expect_output 'generation 3 back to 2' 'generation 2 serves again'
+	rollback
+	expect_status 0
+	serves 1 3
+	history_says '2 -> 1' COMMITTED 'generation 1 serves again'
+	run rkt history --format=json web
+	[ "$(jq -c 'map(.rollback)' <<<"$output")" = '[false,false,true,true]' ]
+	rollback
+	expect_status 11
+	expect_output 'no generation before 1'
+	# Forward again, to what served; but not by a plain update.
+	run_rkt rollback --observe=100ms --generation=3 web
+	expect_status 0
+	rollback
+	expect_status 0
+	serves 2 3
+	run_rkt rollback --generation=4 web
+	expect_status 11
+	expect_output 'no generation 4'
+}
+
 @test "several listeners: IPv4, IPv6, both in one" {
 	serve tcp4:80 tcp6:80 dual:81 tcp4:82
 	version 2
@@ -680,9 +711,10 @@ settled() {
 		    s.connect("control")
 		    s.settimeout(5)
 		    return s
-		def record(op, version=1, app=b"inside", generation=2):
+		def record(op, version=1, app=b"inside", generation=2, flags=0,
+		        reserved=0):
 		    return struct.pack("<IIIIQQQII", version, op, generation, 1,
-		        1000, 100, 1000, 0, 0) + app.ljust(256, b"\0")
+		        1000, 100, 1000, flags, reserved) + app.ljust(256, b"\0")
 		def ask(data, fds=()):
 		    s = connect()
 		    anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
@@ -708,6 +740,10 @@ settled() {
 		    assert ask(record(1), [null] * n) == b"", n
 		    if n > 1:
 		        assert ask(record(3), [null] * n) == b"", n
+		assert ask(record(3, flags=2), [null]) == b""
+		assert ask(record(1, reserved=1)) == b""
+		# Back to what never served.
+		assert b"never served" in ask(record(3, flags=1), [null])
 		# A tree that is none.
 		assert ask(record(3), [null]) != b""
 		idle = [connect() for _ in range(300)]

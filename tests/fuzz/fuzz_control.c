@@ -40,14 +40,23 @@ static void history(const uint8_t *data, size_t size)
 		cleanup_history_entry struct history_entry again =
 			HISTORY_ENTRY_INIT;
 		cleanup_strbuf struct strbuf line = STRBUF_INIT;
+		const struct history_event event = {
+			.app = e.app,
+			.text = e.text,
+			.from = e.from,
+			.to = e.to,
+			.state = e.state,
+			.rollback = e.rollback,
+		};
 
 		fuzz_expect(!strchr(e.app, '/') && e.app[0] != '.');
 		fuzz_expect(e.state >= UPDATE_PLANNED &&
 			    e.state <= UPDATE_ROLLED_BACK);
-		history_line_make(e.app, e.from, e.to, e.state, e.text, &line);
+		history_line_make(&event, &line);
 		fuzz_expect(history_line_parse(line.buf, line.len, &again));
 		fuzz_expect(strcmp(again.text, e.text) == 0);
 		fuzz_expect(again.to == e.to && again.from == e.from);
+		fuzz_expect(again.rollback == e.rollback);
 		fuzz_expect(history_has_run(copy.buf, e.app, e.from));
 		if (e.state == UPDATE_COMMITTED)
 			fuzz_expect(history_has_run(copy.buf, e.app, e.to));

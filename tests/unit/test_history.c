@@ -19,6 +19,9 @@
 #define LINE(app, from, to, state)                                             \
 	"{\"time\":\"t\",\"app\":\"" app "\",\"from\":" #from ",\"to\":" #to   \
 	",\"state\":\"" state "\",\"text\":\"x\"}\n"
+#define BACK(app, from, to, state)                                             \
+	"{\"time\":\"t\",\"app\":\"" app "\",\"from\":" #from ",\"to\":" #to   \
+	",\"state\":\"" state "\",\"text\":\"x\",\"rollback\":true}\n"
 
 static char dir_path[64];
 static int dir;
@@ -109,13 +112,18 @@ Test(history, a_line_reads_as_it_was_written)
 {
 	cleanup_strbuf struct strbuf line = STRBUF_INIT;
 	cleanup_history_entry struct history_entry e = HISTORY_ENTRY_INIT;
+	struct history_event event = {
+		.app = "web", .text = "a \"b\"\n\033", .from = 7, .to = 8};
 
 	for (unsigned int s = UPDATE_PLANNED; s <= UPDATE_ROLLED_BACK; s++) {
 		strbuf_reset(&line);
-		history_line_make("web", 7, 8, s, "a \"b\"\n\033", &line);
+		event.state = s;
+		event.rollback = s % 2;
+		history_line_make(&event, &line);
 		cr_assert_eq(lines(line.buf), 1);
 		cr_assert(history_line_parse(line.buf, line.len, &e));
 		cr_assert_eq(e.state, s);
+		cr_assert_eq(e.rollback, s % 2);
 		cr_assert_eq(e.from, 7);
 		cr_assert_eq(e.to, 8);
 		cr_assert_str_eq(e.app, "web");
@@ -145,21 +153,38 @@ Test(history, who_ran_and_what_was_before)
 	cr_expect_eq(history_previous("", "web", 1), 0);
 }
 
+/* One goes back further each time, and there is no going round. */
+Test(history, rollbacks_change_nothing_of_what_was_before)
+{
+	static const char text[] = LINE("web", 1, 2, "COMMITTED")
+		LINE("web", 2, 3, "COMMITTED") BACK("web", 3, 2, "COMMITTED")
+			BACK("web", 2, 1, "COMMITTED")
+				BACK("web", 1, 3, "COMMITTED");
+
+	cr_expect(history_has_run(text, "web", 3));
+	cr_expect_eq(history_previous(text, "web", 3), 2);
+	cr_expect_eq(history_previous(text, "web", 2), 1);
+	cr_expect_eq(history_previous(text, "web", 1), 0);
+}
+
 Test(journal, committed)
 {
+	struct history_event event = {
+		.app = "web", .text = "x", .from = 1, .to = 2};
 	char *history, *journal;
 
-	for (int s = UPDATE_PLANNED; s < UPDATE_COMMITTED; s++)
-		cr_assert_eq(journal_append(dir, "web", 1, 2, s, "x", NULL), 0);
+	for (int s = UPDATE_PLANNED; s < UPDATE_COMMITTED; s++) {
+		event.state = s;
+		cr_assert_eq(journal_append(dir, &event, NULL), 0);
+	}
 	journal = content("update.journal");
 	cr_assert(journal);
 	cr_assert_eq(lines(journal), UPDATE_COMMITTED - UPDATE_PLANNED);
 	cr_assert_eq(journal_committed(dir, "web"), 1);
 	cr_assert_eq(journal_commit(dir, "web", 2, NULL), 0);
 	cr_assert_eq(journal_committed(dir, "web"), 2);
-	cr_assert_eq(journal_append(dir, "web", 1, 2, UPDATE_COMMITTED, "done",
-				    NULL),
-		     0);
+	event.state = UPDATE_COMMITTED;
+	cr_assert_eq(journal_append(dir, &event, NULL), 0);
 	cr_assert_eq(journal_close(dir, NULL), 0);
 	cr_assert_eq(faccessat(dir, "update.journal", F_OK, 0), -1);
 	history = content("history");
