@@ -170,6 +170,16 @@ int atomic_file_write(int dirfd, const char *name, mode_t mode,
 	return 0;
 }
 
+int stdout_flush(struct error *err)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	if (errno == 0)
+		return error_set(err, EIO, "cannot write the output");
+	return error_sys(err, errno, "write the output");
+}
+
 int copy_fd(int in, int out)
 {
 	char buf[64 * 1024];

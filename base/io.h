@@ -41,6 +41,12 @@ int write_new_file_at(int dirfd, const char *name, mode_t mode,
 int atomic_file_write(int dirfd, const char *name, mode_t mode,
 		      const void *data, size_t len, struct error *err);
 
+/*
+ * Writes what stdio still holds for stdout.  Fails if that or any earlier
+ * write to it did: what a main() asks before it says that all is well.
+ */
+int stdout_flush(struct error *err);
+
 /* Copies everything from IN (its current offset) to OUT. */
 int copy_fd(int in, int out);
 

@@ -17,6 +17,19 @@
 #include "base/io.h"
 #include "base/syscalls.h"
 
+void process_open_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		/* The lowest free number, so FD itself. */
+		if (open("/dev/null", mode) != fd)
+			abort();
+	}
+}
+
 static int compare_int(const void *a, const void *b)
 {
 	return *(const int *)a - *(const int *)b;

@@ -34,6 +34,13 @@ int process_exit_code(int status);
 /* "exit code 3" or "signal 9 (Killed)" into BUF. */
 const char *process_status_text(int status, char *buf, size_t size);
 
+/*
+ * Opens what is closed of descriptors 0, 1 and 2, so that no file opened
+ * later becomes stdout or stderr.  Reading or writing them still fails.
+ * First thing of a main(); aborts if it cannot.
+ */
+void process_open_standard_fds(void);
+
 /* Closes every descriptor from FIRST up, except those listed in KEEP. */
 int close_all_from(int first, const int *keep, size_t n_keep);
 

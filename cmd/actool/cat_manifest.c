@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
+#include <stdio.h>
 
 #include "aci/fetch_client.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/io.h"
 #include "base/strbuf.h"
 #include "cmd/actool/actool.h"
 #include "cmd/actool/image.h"
@@ -44,8 +43,8 @@ static int print_manifest(const char *path, const struct opts *o,
 	image_manifest_write(
 		&im, o->pretty ? JSON_PRETTY_STYLE : JSON_COMPACT_STYLE, &text);
 	strbuf_addch(&text, '\n');
-	r = write_full(STDOUT_FILENO, text.buf, text.len);
-	return r < 0 ? error_sys(err, -r, "write the manifest") : 0;
+	(void)fwrite(text.buf, 1, text.len, stdout);
+	return 0;
 }
 
 static int run(const struct actool_call *call)

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "cmd/actool/actool.h"
@@ -109,8 +110,8 @@ static int print_help(const struct actool_command *command)
 		command_help(command, &sb);
 	else
 		overview(&sb);
-	return write_full(STDOUT_FILENO, sb.buf, sb.len) < 0 ? ACTOOL_FAILED
-							     : ACTOOL_OK;
+	(void)fwrite(sb.buf, 1, sb.len, stdout);
+	return ACTOOL_OK;
 }
 
 static int run_help(const struct actool_call *call)
@@ -132,7 +133,7 @@ static int run_version(const struct actool_call *call)
 	(void)call;
 	printf("actool version %s\nappc version %s\n", RKT_VERSION,
 	       RKT_APPC_VERSION);
-	return fflush(stdout) ? ACTOOL_FAILED : ACTOOL_OK;
+	return ACTOOL_OK;
 }
 
 int actool_fail(struct error *err)
@@ -233,7 +234,7 @@ static int run_command(const struct actool_command *command, int argc,
 	return command->run(&call);
 }
 
-int main(int argc, char **argv)
+static int actool_main(int argc, char **argv)
 {
 	const struct actool_command *command;
 
@@ -256,4 +257,16 @@ int main(int argc, char **argv)
 		return ACTOOL_USAGE;
 	}
 	return run_command(command, argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	int code;
+
+	process_open_standard_fds();
+	code = actool_main(argc, argv);
+	if (stdout_flush(&err) == 0 || code != ACTOOL_OK)
+		return code;
+	return actool_fail(&err);
 }

@@ -131,7 +131,7 @@ static int run(const struct actool_call *call)
 	r = sign(image, o->output ? o->output : beside, o, &err);
 	if (r < 0)
 		return actool_fail(&err);
-	return fflush(stdout) ? ACTOOL_FAILED : ACTOOL_OK;
+	return ACTOOL_OK;
 }
 
 const struct actool_command actool_sign = {

@@ -179,7 +179,7 @@ static int run(const struct actool_call *call)
 		else if (!o->quiet)
 			printf("%s: valid %s\n", call->argv[i], what);
 	}
-	return fflush(stdout) ? ACTOOL_FAILED : code;
+	return code;
 }
 
 const struct actool_command actool_validate = {

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/io.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
@@ -113,7 +111,7 @@ int cmd_usage(const struct cmd_call *call, const char *message)
 	if (message)
 		log_error("%s", message);
 	print_usage(call->command, &sb);
-	(void)write_full(STDOUT_FILENO, sb.buf, sb.len);
+	(void)fwrite(sb.buf, 1, sb.len, stdout);
 	return RKT_EXIT_FAILURE;
 }
 
@@ -128,8 +126,7 @@ static int help_run(struct cmd_call *call)
 		return RKT_EXIT_FAILURE;
 	}
 	cmd_help(path, &sb);
-	if (write_full(STDOUT_FILENO, sb.buf, sb.len) < 0)
-		return RKT_EXIT_FAILURE;
+	(void)fwrite(sb.buf, 1, sb.len, stdout);
 	return 0;
 }
 

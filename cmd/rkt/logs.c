@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stddef.h>
-#include <unistd.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "base/io.h"
@@ -63,8 +63,9 @@ static int print_rest(struct logs *logs, struct error *err)
 	do {
 		strbuf_reset(&out);
 		r = logs_read(logs, &out, err);
-		if (write_full(STDOUT_FILENO, out.buf, out.len) < 0)
-			return error_sys(err, errno, "write");
+		(void)fwrite(out.buf, 1, out.len, stdout);
+		if (stdout_flush(err) < 0)
+			return -EIO;
 	} while (r == 0 && out.len > 0);
 	return r;
 }

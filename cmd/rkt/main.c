@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/globals.h"
@@ -221,8 +222,8 @@ static int print_help(const struct command *const *path)
 	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
 
 	cmd_help(path, &sb);
-	return write_full(STDOUT_FILENO, sb.buf, sb.len) < 0 ? RKT_EXIT_FAILURE
-							     : 0;
+	(void)fwrite(sb.buf, 1, sb.len, stdout);
+	return 0;
 }
 
 static int run_command(struct cmd_call *call)
@@ -243,11 +244,11 @@ static int missing_command(void)
 
 	log_error("missing command");
 	cmd_help(path, &sb);
-	(void)write_full(STDOUT_FILENO, sb.buf, sb.len);
+	(void)fwrite(sb.buf, 1, sb.len, stdout);
 	return RKT_EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+static int rkt_main(int argc, char **argv)
 {
 	/* Static: what options point to lives until the program ends. */
 	static struct rkt rkt;
@@ -293,4 +294,17 @@ int main(int argc, char **argv)
 		return RKT_EXIT_FAILURE;
 	}
 	return run_command(&call);
+}
+
+int main(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	int code;
+
+	process_open_standard_fds();
+	code = rkt_main(argc, argv);
+	if (stdout_flush(&err) == 0 || code != 0)
+		return code;
+	log_failure(&err, NULL);
+	return RKT_EXIT_FAILURE;
 }

@@ -22,7 +22,7 @@ static int version_run(struct cmd_call *call)
 	if (uname(&host) == 0)
 		printf("Host: linux/%s\n", host.machine);
 	printf("Features: -TPM -SDJOURNAL\n");
-	return fflush(stdout) == 0 ? 0 : RKT_EXIT_FAILURE;
+	return 0;
 }
 
 const struct command cmd_version = {

@@ -228,3 +228,40 @@ setup_file() {
 	[ "$status" != 0 ]
 	rkt stop --force "$uuid"
 }
+
+@test "output that cannot be written is a failure with a reason" {
+	run_rkt fetch "$F/inside.aci"
+	expect_status 0
+	for c in list 'list --format=json' 'image list' version help \
+		'image cat-manifest example.com/inside'; do
+		# shellcheck disable=SC2086 # words
+		run bash -c "\"\$0\" --dir=\"$D/data\" $c >/dev/full" "$RKT"
+		expect_status 254
+		expect_output 'write the output: No space left on device'
+	done
+	run bash -c "\"\$0\" --dir=\"$D/data\" --insecure-options=image \
+		fetch $F/inside.aci >/dev/full" "$RKT"
+	expect_status 254
+	expect_output 'cannot write the output'
+	run bash -c '"$0" version >/dev/full' "$ACTOOL"
+	expect_status 1
+	expect_output 'write the output: No space left on device'
+}
+
+@test "closed stdin, stdout and stderr become no file of ours" {
+	skip_without strace
+	bash -c "\"\$0\" --dir=\"$D/data\" --insecure-options=image --debug \
+		run --net=none $F/inside.aci -- sleep 0 <&- >&- 2>&-" "$RKT" ||
+		true
+	for f in "$D"/data/cas/blob/*.tar "$D"/data/pods/run/*/pod; do
+		run cat "$f"
+		expect_no_output 'image: ' 'run: '
+	done
+	run bash -c "strace -f -e trace=openat -o $D/calls \"\$0\" \
+		--dir=\"$D/data\" --insecure-options=image fetch \
+		$F/inside.aci <&- >&- 2>&-" "$RKT"
+	run grep -c 'dev/null.* = [012]$' "$D/calls"
+	expect_output 3
+	run grep ' = [012]$' "$D/calls"
+	expect_no_output 'data/cas' 'inside.aci'
+}
