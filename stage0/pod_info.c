@@ -99,29 +99,28 @@ static void load_exit_code(int fd, struct app_info *app)
 
 static const char *app_state(const struct app_info *app, enum pod_state pod)
 {
+	if (!app->created_ns)
+		return "unknown";
 	if (app->has_exit_code)
 		return "exited";
-	if (pod != POD_STATE_RUNNING)
-		return app->started_ns ? "exited" : "unknown";
-	if (app->started_ns)
-		return "running";
-	return app->created_ns ? "created" : "unknown";
+	if (!app->started_ns)
+		return "created";
+	return pod == POD_STATE_RUNNING ? "running" : "exited";
 }
 
-static void load_app(const struct pod *pod, enum pod_state state,
+static void load_app(const struct pod *pod, const struct pod_info *info,
 		     const struct runtime_app *ra, struct app_info *app)
 {
-	cleanup_free char *created = NULL;
-	cleanup_free char *started = NULL;
+	cleanup_free char *started =
+		xasprintf(POD_STATUS_DIR "/%s-started", ra->name);
 
 	app->name = ra->name;
-	created = xasprintf(POD_STATUS_DIR "/%s-created", app->name);
-	started = xasprintf(POD_STATUS_DIR "/%s-started", app->name);
-	app->created_ns = mtime_of(pod->fd, created);
+	/* No app is added to a pod later. */
+	app->created_ns = info->created_ns;
 	app->started_ns = mtime_of(pod->fd, started);
 	load_exit_code(pod->fd, app);
 	load_current(pod->fd, ra, app);
-	app->state = app_state(app, state);
+	app->state = app_state(app, info->state);
 }
 
 static void load_nets(int fd, struct net_info_list *ret)
@@ -179,8 +178,7 @@ int pod_info_load(const struct pod *pod, struct pod_info *ret,
 	load_isolators(pod->fd, &info.isolators);
 	info.apps = xcalloc(info.manifest.n_apps + 1, sizeof(*info.apps));
 	for (size_t i = 0; i < info.manifest.n_apps; i++)
-		load_app(pod, info.state, &info.manifest.apps[i],
-			 &info.apps[i]);
+		load_app(pod, &info, &info.manifest.apps[i], &info.apps[i]);
 	/* The pid file goes when the pod ends. */
 	for (size_t i = 0; !info.started_ns && i < info.manifest.n_apps; i++)
 		info.started_ns = info.apps[i].started_ns;

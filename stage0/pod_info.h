@@ -22,7 +22,7 @@ struct app_info {
 	struct runtime_app current; /* of the committed generation */
 	unsigned int generation;    /* 0 = unknown */
 	const char *state;	    /* unknown, created, running, exited */
-	int64_t created_ns;	    /* 0 = never, here and below */
+	int64_t created_ns;	    /* the pod's; 0 = never, here and below */
 	int64_t started_ns;
 	int64_t finished_ns;
 	bool has_exit_code;

@@ -98,6 +98,37 @@ prepare() {
 		.apps[0].finished_at > 1e18 and .apps[0].generation == 1'
 }
 
+# times FILTER: what `rkt list` says of the only pod and its only app.
+times() {
+	rkt list --format=json | jq -e '.[0] | .state as $pod | .apps[0] | '"$1"
+}
+
+@test "json: the times of an app in every state of its pod" {
+	uuid=$(prepare "$F/inside.aci" -- sleep 60)
+	times '$pod == "prepared" and .state == "created" and
+		.created_at > 1e18 and .started_at == null and
+		.finished_at == null'
+	rkt run-prepared --detach --net=none "$uuid"
+	times '$pod == "running" and .state == "running" and
+		.created_at < .started_at and .finished_at == null'
+	rkt stop "$uuid"
+	rkt status --wait "$uuid"
+	times '$pod == "exited" and .state == "exited" and
+		.created_at < .started_at and .started_at < .finished_at'
+	rkt list --format=json | jq -e '.[0] | .created_at > 1e9 and
+		.created_at <= .started_at'
+	rkt start --detach "$uuid"
+	times '$pod == "running" and .created_at < .started_at and
+		.finished_at == null'
+	kill -9 "$(cat "$D/data/pods/run/$uuid/pid")"
+	rkt status --wait "$uuid"
+	rkt gc --mark-only
+	times '$pod == "exited garbage" and .state == "exited" and
+		.created_at < .started_at'
+	run rkt status "$uuid"
+	expect_output created= started=
+}
+
 @test "cat-manifest" {
 	uuid=$(prepare "$F/inside.aci")
 	rkt cat-manifest "$uuid" | jq -e '.acKind == "PodManifest"'
