@@ -58,6 +58,19 @@ static int add_one(struct net_list *list, const char *text, struct error *err)
 	return 0;
 }
 
+/* What stands beside them would be ignored. */
+static int check_alone(const struct net_list *list, struct error *err)
+{
+	static const char *const alone[] = {"none", "host"};
+
+	for (size_t i = 0; list->n > 1 && i < 2; i++)
+		if (net_list_find(list, alone[i]))
+			return error_set(err, EINVAL,
+					 "network \"%s\" excludes all others",
+					 alone[i]);
+	return 0;
+}
+
 int net_list_add(struct net_list *list, const char *value, struct error *err)
 {
 	cleanup_strv struct strv parts = STRV_INIT;
@@ -66,7 +79,7 @@ int net_list_add(struct net_list *list, const char *value, struct error *err)
 	strv_split(&parts, value, ',');
 	for (size_t i = 0; i < parts.n && r == 0; i++)
 		r = add_one(list, parts.v[i], err);
-	return r;
+	return r < 0 ? r : check_alone(list, err);
 }
 
 void net_list_release(struct net_list *list)

@@ -37,7 +37,8 @@ enum net_kind {
 
 /*
  * Adds one --net value to LIST (the flag may be repeated).  -EINVAL for an
- * empty or repeated name, arguments to `host` or `all`, or a second ':'.
+ * empty or repeated name, arguments to `host` or `all`, a second ':', or
+ * another network beside `none` or `host` (rkt ignored it).
  */
 int net_list_add(struct net_list *list, const char *value, struct error *err);
 void net_list_release(struct net_list *list);
@@ -46,7 +47,7 @@ void net_list_release(struct net_list *list);
 /* Borrows; NULL if NAME is not in the list. */
 const struct net_list_entry *net_list_find(const struct net_list *list,
 					   const char *name);
-/* `none` and `host` win over other names; an empty list is `default`. */
+/* An empty list is `default`. */
 enum net_kind net_list_kind(const struct net_list *list);
 /* The list as one --net value: malloc'ed; "default" for an empty list. */
 char *net_list_text(const struct net_list *list);

@@ -119,6 +119,11 @@ setup_file() {
 		expect_status 254
 		expect_output "--port flag does not work with '$net' networking"
 	done
+	for net in none host; do
+		run_rkt run --net=$net,default "$F/inside.aci"
+		expect_status 254
+		expect_output "network \"$net\" excludes all others"
+	done
 	run_rkt run --ipc=bogus "$F/inside.aci"
 	expect_status 254
 	expect_output 'invalid --ipc "bogus"'
