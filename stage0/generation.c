@@ -119,7 +119,11 @@ int generation_remove(int poddir_fd, const char *app, unsigned int n,
 		      struct error *err)
 {
 	cleanup_free char *path = generation_path(app, n);
+	cleanup_free char *id = xasprintf("%s/" GENERATION_IMAGE_ID_FILE, path);
 
+	/* Nobody may go back to what is half gone. */
+	if (unlinkat(poddir_fd, id, 0) < 0 && errno != ENOENT)
+		return error_sys(err, errno, "remove %s", id);
 	return remove_tree_at(poddir_fd, path, err);
 }
 
@@ -174,8 +178,8 @@ int generation_current(int poddir_fd, const char *app, unsigned int *ret,
 	return 0;
 }
 
-int generation_highest(int poddir_fd, const char *app, unsigned int *ret,
-		       struct error *err)
+int generation_list(int poddir_fd, const char *app, unsigned int **ret,
+		    size_t *ret_n, struct error *err)
 {
 	cleanup_free char *path = xasprintf(POD_GENERATIONS_DIR "/%s", app);
 	cleanup_dir DIR *dir = NULL;
@@ -183,7 +187,8 @@ int generation_highest(int poddir_fd, const char *app, unsigned int *ret,
 	unsigned int n;
 	int fd;
 
-	*ret = 0;
+	*ret = NULL;
+	*ret_n = 0;
 	fd = openat(poddir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return 0;
@@ -192,10 +197,27 @@ int generation_highest(int poddir_fd, const char *app, unsigned int *ret,
 		fd_close(&fd);
 		return error_sys(err, errno, "read %s", path);
 	}
-	while ((de = readdir(dir)) != NULL)
-		if (parse_number(de->d_name, &n) == 0 && n > *ret)
-			*ret = n;
+	while ((de = readdir(dir)) != NULL) {
+		if (parse_number(de->d_name, &n) < 0)
+			continue;
+		*ret = xreallocarray(*ret, *ret_n + 1, sizeof(**ret));
+		(*ret)[(*ret_n)++] = n;
+	}
 	return 0;
+}
+
+int generation_highest(int poddir_fd, const char *app, unsigned int *ret,
+		       struct error *err)
+{
+	cleanup_free unsigned int *numbers = NULL;
+	size_t n;
+	int r = generation_list(poddir_fd, app, &numbers, &n, err);
+
+	*ret = 0;
+	for (size_t i = 0; i < n; i++)
+		if (numbers[i] > *ret)
+			*ret = numbers[i];
+	return r;
 }
 
 int generation_image_id(int poddir_fd, const char *app, unsigned int n,

@@ -50,7 +50,7 @@ int generation_write(int poddir_fd, unsigned int n,
 		     const struct runtime_app *ra,
 		     const struct pod_image *image, int tree_fd,
 		     struct error *err);
-/* Removes it again, with its files. */
+/* Removes it with its files; a kill leaves it whole, or no generation. */
 int generation_remove(int poddir_fd, const char *app, unsigned int n,
 		      struct error *err);
 
@@ -63,6 +63,10 @@ int generation_current(int poddir_fd, const char *app, unsigned int *ret,
 /* The highest number in use, committed or not; 0 when there is none. */
 int generation_highest(int poddir_fd, const char *app, unsigned int *ret,
 		       struct error *err);
+
+/* Every number in use, malloc'ed, in no order. */
+int generation_list(int poddir_fd, const char *app, unsigned int **ret,
+		    size_t *ret_n, struct error *err);
 
 /* The image of generation N. */
 int generation_image_id(int poddir_fd, const char *app, unsigned int n,

@@ -150,6 +150,14 @@ int update_make_app(int poddir_fd, const char *app,
 	return 0;
 }
 
+static int no_longer_kept(const char *app, unsigned int n, struct error *err)
+{
+	return error_set(err, ENOENT,
+			 "generation %u of app %s is no longer kept (rkt "
+			 "update --keep says how many are)",
+			 n, app);
+}
+
 int update_find_previous(int poddir_fd, const char *app, unsigned int *ret,
 			 struct error *err)
 {
@@ -164,14 +172,30 @@ int update_find_previous(int poddir_fd, const char *app, unsigned int *ret,
 			 NULL);
 	if (r == 0)
 		previous = history_previous(history.buf, app, current);
-	if (previous == 0 ||
-	    generation_image_id(poddir_fd, app, previous, &id, NULL) < 0)
+	if (previous == 0)
 		return error_set(err, ENOENT,
 				 "app %s has no generation before %u to go "
 				 "back to",
 				 app, current);
+	if (generation_image_id(poddir_fd, app, previous, &id, NULL) < 0)
+		return no_longer_kept(app, previous, err);
 	*ret = previous;
 	return 0;
+}
+
+int update_find_generation(int poddir_fd, const char *app, unsigned int n,
+			   struct error *err)
+{
+	cleanup_strbuf struct strbuf history = STRBUF_INIT;
+	struct image_id id;
+
+	if (generation_image_id(poddir_fd, app, n, &id, NULL) == 0)
+		return 0;
+	if (read_file_at(poddir_fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
+			 NULL) == 0 &&
+	    history_has_run(history.buf, app, n))
+		return no_longer_kept(app, n, err);
+	return error_set(err, ENOENT, "app %s has no generation %u", app, n);
 }
 
 int update_lock(int poddir_fd, struct error *err)
@@ -261,5 +285,39 @@ int update_remove_stale(int poddir_fd, const char *app, struct error *err)
 		    !history_has_run(history.buf, app, highest);
 	     highest--)
 		r = generation_remove(poddir_fd, app, highest, err);
+	return r;
+}
+
+static bool is_kept(const char *history, const char *app, unsigned int current,
+		    unsigned int keep, unsigned int n)
+{
+	/* The chain has no rings: a generation is new but once. */
+	for (unsigned int i = 0; current && i <= keep; i++) {
+		if (n == current)
+			return true;
+		current = history_previous(history, app, current);
+	}
+	return false;
+}
+
+int update_collect(int poddir_fd, const char *app, unsigned int keep,
+		   struct error *err)
+{
+	cleanup_strbuf struct strbuf history = STRBUF_INIT;
+	cleanup_free unsigned int *numbers = NULL;
+	unsigned int current;
+	size_t n = 0;
+	int r = generation_current(poddir_fd, app, &current, err);
+
+	if (r == 0)
+		r = read_file_at(poddir_fd, POD_HISTORY_FILE, HISTORY_MAX,
+				 &history, err);
+	if (r == -ENOENT)
+		return 0; /* never updated */
+	if (r == 0)
+		r = generation_list(poddir_fd, app, &numbers, &n, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (!is_kept(history.buf, app, current, keep, numbers[i]))
+			r = generation_remove(poddir_fd, app, numbers[i], err);
 	return r;
 }

@@ -43,10 +43,14 @@ int update_make_app(int poddir_fd, const char *app,
 int update_find_app(int poddir_fd, const char *name, char **ret,
 		    struct error *err);
 
-/* The generation before the committed one that still has its files, for a
- * rollback: the last one that was committed earlier.  -ENOENT. */
+/* The generation the committed one came after, for a rollback.  -ENOENT when
+ * there was none or it is no longer kept. */
 int update_find_previous(int poddir_fd, const char *app, unsigned int *ret,
 			 struct error *err);
+
+/* -ENOENT, with the reason, unless APP has a generation N. */
+int update_find_generation(int poddir_fd, const char *app, unsigned int n,
+			   struct error *err);
 
 /* flock on pod.lck: one change at a time.  -EBUSY. */
 int update_lock(int poddir_fd, struct error *err);
@@ -65,5 +69,17 @@ int update_note_change(int poddir_fd, const char *app, unsigned int from,
  * command staged.  No update of the pod may be under way.
  */
 int update_remove_stale(int poddir_fd, const char *app, struct error *err);
+
+/* Generations before the committed one that stay for rollbacks. */
+#define UPDATE_KEEP 2
+
+/*
+ * Removes the generations of APP that are neither the committed one nor among
+ * the KEEP that came before it, each the one that the next came after; with
+ * them goes what holds their images in the store.  For after a commit: no
+ * update of the pod may be under way.
+ */
+int update_collect(int poddir_fd, const char *app, unsigned int keep,
+		   struct error *err);
 
 #endif

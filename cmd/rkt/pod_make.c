@@ -408,6 +408,8 @@ static int add_generation(struct images *im, const struct make_opts *o,
 		r = generation_commit(pod->fd, ra->name, n, true, err);
 	if (r == 0)
 		r = update_note_change(pod->fd, ra->name, current, n, err);
+	if (r == 0)
+		r = update_collect(pod->fd, ra->name, UPDATE_KEEP, err);
 	return r;
 }
 

@@ -37,15 +37,10 @@ static void init(void *opts)
 static int find_target(const struct pod *pod, const struct opts *o,
 		       const char *app, unsigned int *ret, struct error *err)
 {
-	struct image_id id;
-
 	if (o->generation <= 0)
 		return update_find_previous(pod->fd, app, ret, err);
 	*ret = (unsigned int)o->generation;
-	if (generation_image_id(pod->fd, app, *ret, &id, NULL) < 0)
-		return error_set(err, ENOENT, "app %s has no generation %u",
-				 app, *ret);
-	return 0;
+	return update_find_generation(pod->fd, app, *ret, err);
 }
 
 static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)

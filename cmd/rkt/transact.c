@@ -168,3 +168,25 @@ int transact_lock(const struct pod *pod, struct error *err)
 	r = check_idle(pod, err);
 	return r < 0 ? r : TAKE_FD(lock);
 }
+
+int transact_abort(const struct pod *pod, struct error *err)
+{
+	const struct control_request request = {.op = CONTROL_ABORT};
+	struct control_reply reply;
+	cleanup_fd int conn = -EBADF;
+	int r = check_running(pod, err);
+
+	if (r < 0)
+		return r;
+	conn = control_connect(pod->fd, err);
+	r = conn < 0 ? conn : control_send(conn, &request, -EBADF, err);
+	if (r == 0)
+		r = control_receive(conn, &reply, err);
+	if (r < 0)
+		return r;
+	if (reply.kind == CONTROL_ERROR)
+		log_error("%s", reply.text);
+	else
+		printf("%s\n", reply.text);
+	return reply.code;
+}

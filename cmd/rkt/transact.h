@@ -39,4 +39,8 @@ int transact(struct images *im, const struct pod *pod, const char *app,
  * with none under way (-EBUSY).  The caller closes it. */
 int transact_lock(const struct pod *pod, struct error *err);
 
+/* Asks for the end of the update that is under way; returns when it begins
+ * to roll back: 0, 254 when there is none, or a negative errno. */
+int transact_abort(const struct pod *pod, struct error *err);
+
 #endif

@@ -14,12 +14,16 @@
 #include "stage0/pod.h"
 #include "stage0/update.h"
 
+#define KEEP_MAX 1000
+
 struct opts {
 	struct transact_opts transact;
 	struct update_rules rules;
 	const char *image;
 	const char *signature;
 	const char *strategy;
+	int64_t keep;
+	bool abort;
 };
 
 static int parse_strategy(const struct option_row *row, void *target,
@@ -52,6 +56,16 @@ static const struct option_row rows[] = {
 	 .help = "how: restart prepares the new generation, holds the "
 		 "listening sockets, stops the old one and lets the new one "
 		 "take them over"},
+	{.name = "keep",
+	 .kind = OPTION_INT,
+	 .offset = offsetof(struct opts, keep),
+	 .shown = "2",
+	 .help = "how many earlier generations stay for rkt rollback"},
+	{.name = "abort",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct opts, abort),
+	 .help = "end the update that is under way by rolling it back"},
 	{.name = "allow-downgrade",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -69,7 +83,10 @@ static const struct option_row *const more_rows[] = {transact_rows, NULL};
 
 static void init(void *opts)
 {
-	transact_init(&((struct opts *)opts)->transact);
+	struct opts *o = opts;
+
+	transact_init(&o->transact);
+	o->keep = UPDATE_KEEP;
 }
 
 /* 1 if NEW may follow generation N of APP, 0 if it is the same image. */
@@ -125,6 +142,16 @@ static int refuse(struct error *err)
 	return RKT_EXIT_REFUSED;
 }
 
+/* It is committed: what stays too long is no failure, and the next one
+ * removes it. */
+static void collect(const struct pod *pod, const char *app, int64_t keep)
+{
+	struct error err = ERROR_INIT;
+
+	if (update_collect(pod->fd, app, (unsigned int)keep, &err) < 0)
+		log_failure(&err, "remove earlier generations");
+}
+
 static int update(struct cmd_call *call, struct pod *pod, struct error *err)
 {
 	const struct opts *o = call->opts;
@@ -169,13 +196,29 @@ static int update(struct cmd_call *call, struct pod *pod, struct error *err)
 	r = transact(&im, pod, app, n, 0, &o->transact, &accepted, err);
 	if (r != 0 && !accepted)
 		(void)generation_remove(pod->fd, app, n, NULL);
+	if (r == 0)
+		collect(pod, app, o->keep);
 	return r;
+}
+
+static int abort_update(struct cmd_call *call, struct pod *pod,
+			struct error *err)
+{
+	(void)call;
+	return transact_abort(pod, err);
 }
 
 static int run(struct cmd_call *call)
 {
 	const struct opts *o = call->opts;
 
+	if (o->keep < 0 || o->keep > KEEP_MAX)
+		return cmd_usage(call, "--keep is 0 to 1000 generations");
+	if (o->abort && o->image)
+		return cmd_usage(call, "--abort ends an update, --image "
+				       "begins one: only one of them");
+	if (o->abort)
+		return pod_arg_only(call, NULL, abort_update);
 	if (!o->image)
 		return cmd_usage(call, "must say which image with --image");
 	return pod_arg_only(call, NULL, update);
@@ -184,12 +227,13 @@ static int run(struct cmd_call *call)
 const struct command cmd_update = {
 	.name = "update",
 	.summary = "Move an app of a running pod to a new image version",
-	.usage = "--image=IMAGE [flags] POD",
+	.usage = "--image=IMAGE [flags] POD | --abort POD",
 	.description =
 		"The new image is verified and prepared while the old one "
 		"serves. The pod, its network, volumes and logs stay. If the "
 		"new generation does not become ready, the old one runs "
-		"again.\n\n"
+		"again. --abort ends an update that waits or observes in the "
+		"same way.\n\n"
 		"Exit codes: 0 committed (or nothing to do), 10 rolled back "
 		"and healthy, 11 refused before anything changed, 12 rolled "
 		"back but the pod is not healthy, 254 rkt failed.",

@@ -130,7 +130,7 @@ teardown() {
 	load_end
 	all_answered
 	[ "$(load_value load body.2)" -gt 0 ]
-	serves 1 4
+	serves 1 2
 	history_says COMMITTED '4 -> 1'
 }
 
@@ -163,6 +163,91 @@ teardown() {
 	run_rkt rollback --generation=4 web
 	expect_status 11
 	expect_output 'no generation 4'
+}
+
+@test "--keep: so many earlier generations stay, with their images" {
+	serve tcp4:80
+	for n in 2 3 4 5; do
+		version "$n"
+		update --image="$D/$n.aci"
+		expect_status 0
+	done
+	[ "$(generations)" = "3 4 5" ] || fail "$(generations)"
+	# What is gone does not hold its image, what is kept does.
+	run rkt image gc --grace-period=0s
+	expect_status 0
+	[ "$(rkt image list --no-legend | wc -l)" = 3 ] || fail "$(rkt image list)"
+	rollback
+	expect_status 0
+	rollback
+	expect_status 0
+	serves 3 3
+	rollback
+	expect_status 11
+	expect_output 'generation 2 of app inside is no longer kept' --keep
+	run_rkt rollback --generation=1 web
+	expect_status 11
+	expect_output 'generation 1 of app inside is no longer kept'
+	serves 3 3
+	# Those that one came back from are no predecessors.
+	update --keep=1 --image="$D/2.aci"
+	expect_status 11
+	update --keep=1 --allow-downgrade --image="$D/2.aci"
+	expect_status 0
+	[ "$(generations)" = "3 6" ] || fail "$(generations)"
+	update --keep=0 --image="$D/5.aci"
+	expect_status 0
+	serves 7 1
+	rollback
+	expect_status 11
+	update --keep=-1 --image="$D/5.aci"
+	expect_status 254
+}
+
+@test "a failed update collects nothing; what a kill left goes with the next" {
+	serve tcp4:80
+	for n in 2 3; do
+		version "$n"
+		update --image="$D/$n.aci"
+		expect_status 0
+	done
+	version 4 '.app.eventHandlers=[{name:"pre-start",exec:["/inside","exit-code","9"]}]'
+	update --keep=0 --image="$D/4.aci"
+	expect_status 10
+	serves 3 3
+	# Killed while it removed generation 1.
+	rm "$pod/generations/inside/1/treeStoreID"
+	run_rkt rollback --generation=1 web
+	expect_status 11
+	expect_output 'no longer kept'
+	version 5
+	update --image="$D/5.aci"
+	expect_status 0
+	[ "$(generations)" = "2 3 5" ] || fail "$(generations)"
+}
+
+@test "rkt update --abort: the old one serves, and the asker is told" {
+	serve tcp4:80
+	run rkt update --abort web
+	expect_status 254
+	expect_output 'no update is under way'
+	version 2
+	load_begin load 127.0.0.1 80 /
+	"$RKT" --dir="$D/data" --insecure-options=image update --observe=20s \
+		--image="$D/2.aci" web >"$D/first" 2>&1 &
+	first=$!
+	wait_for 10 grep -q SWITCHED "$D/first"
+	run rkt update --abort web
+	expect_status 0
+	expect_output 'rolling back'
+	r=0
+	wait "$first" || r=$?
+	[ "$r" = 10 ] || fail "$r: $(cat "$D/first")"
+	sleep 0.3
+	load_end
+	all_answered
+	serves 1 1
+	history_says ROLLED_BACK 'aborted by request'
 }
 
 @test "several listeners: IPv4, IPv6, both in one" {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -283,4 +284,45 @@ Test(journal, stale_generations)
 	cr_assert_eq(update_find_previous(dir, "web", &n, NULL), -ENOENT);
 	cr_assert_eq(update_note_change(dir, "web", 1, 8, NULL), 0);
 	cr_expect(journal_has_run(dir, "web", 8));
+}
+
+/* One directory for each generation, and nothing kept but what the chain of
+ * updates leads back to. */
+Test(journal, collect)
+{
+	static const struct {
+		unsigned int keep;
+		const char *left;
+	} rows[] = {
+		{9, "12.4.6"}, {3, "12.4.6"}, {2, ".2.4.6"},
+		{1, "...4.6"}, {0, ".....6"}, {5, ".....6"},
+	};
+
+	for (unsigned int n = 1; n <= 6; n++) {
+		cleanup_free char *path = xasprintf("generations/web/%u", n);
+		cleanup_free char *id = xasprintf("%s/treeStoreID", path);
+
+		(void)mkdirat(dir, path, 0755);
+		put(id, "sha512-x");
+	}
+	/* 3 and 5 were gone back from. */
+	put("history",
+	    LINE("web", 1, 2, "COMMITTED") LINE("web", 2, 3, "COMMITTED") BACK(
+		    "web", 3, 2, "COMMITTED") LINE("web", 2, 4, "COMMITTED")
+		    LINE("web", 4, 5, "COMMITTED")
+			    BACK("web", 5, 4, "COMMITTED")
+				    LINE("web", 4, 6, "COMMITTED"));
+	cr_assert_eq(journal_commit(dir, "web", 6, NULL), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		cr_assert_eq(update_collect(dir, "web", rows[i].keep, NULL), 0);
+		for (unsigned int n = 1; n <= 6; n++) {
+			cleanup_free char *path =
+				xasprintf("generations/web/%u", n);
+
+			cr_expect_eq(faccessat(dir, path, F_OK, 0) == 0,
+				     rows[i].left[n - 1] != '.', "keep %u: %u",
+				     rows[i].keep, n);
+		}
+	}
+	cr_expect_eq(update_find_generation(dir, "web", 1, NULL), -ENOENT);
 }
