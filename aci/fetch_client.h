@@ -68,10 +68,11 @@ int fetch_import(const char *libexec_dir, int image_fd, int blob_fd,
  * trusted for the image's name).  IMAGE is the import's result: the bytes must
  * still be the imported ones.  NULL skips that comparison.
  *
- * 0: one of the keys made a good signature.  -EPERM: no valid one, with the
- * reason (not signed by a trusted key, expired, revoked, weak hash);
- * -EBADMSG: a trusted key's signature does not match, or the image changed
- * meanwhile; -EINVAL: not an OpenPGP signature.
+ * 0: one of the keys made a good signature.  -ENOKEY: it is signed by others
+ * only; -EPERM: no valid signature, with the reason (expired, revoked, weak
+ * hash); -EBADMSG: a trusted key's signature does not match, or the image
+ * changed meanwhile; -EINVAL: not an OpenPGP signature; -EKEYREJECTED: one of
+ * the key files cannot be read.
  */
 int fetch_verify(const char *libexec_dir, int image_fd,
 		 const struct fetch_image *image, int sig_fd,

@@ -175,16 +175,45 @@ static void notice_signer(const struct image_fetcher *f,
 	notice(f, text.buf);
 }
 
-/* The reason and the way out stand in one level: without --debug the
- * innermost is all that is shown. */
+/*
+ * The reason and the way out stand in one level: without --debug the
+ * innermost is all that is shown.  Trusting a key helps where none that
+ * signed is trusted, and nowhere else.
+ */
 static int refuse(const struct fetch_image *image, int code, const char *reason,
 		  struct error *err)
 {
-	return error_set(err, code,
+	if (code != ENOKEY)
+		return error_set(err, code, "image %s is refused: %s",
+				 image->name, reason);
+	return error_set(err, EPERM,
 			 "image %s is refused: %s (trust its signer with "
 			 "\"rkt trust --prefix=%s KEYFILE\", or use "
 			 "--insecure-options=image)",
 			 image->name, reason, image->name);
+}
+
+/* Which of KEYS cannot be read: rkt-fetch knows no file names. */
+static int refuse_key(const struct image_fetcher *f,
+		      const struct fetch_image *image,
+		      const struct trusted_keys *keys, struct error *err)
+{
+	cleanup_strbuf struct strbuf reason = STRBUF_INIT;
+
+	for (size_t i = 0; i < keys->n; i++) {
+		struct error why = ERROR_INIT;
+		struct fetch_key key;
+
+		if (fetch_key_info(f->libexec_dir, keys->v[i].fd, &key, &why) <
+		    0) {
+			strbuf_addf(&reason, "trusted key %s: %s",
+				    keys->v[i].path, why.msg);
+			break;
+		}
+	}
+	return refuse(image, EINVAL,
+		      reason.len ? reason.buf : "a trusted key is unreadable",
+		      err);
 }
 
 static int verify(const struct image_fetcher *f, int fd,
@@ -199,9 +228,11 @@ static int verify(const struct image_fetcher *f, int fd,
 	if (r < 0)
 		return r;
 	if (keys.n == 0)
-		return refuse(image, EPERM, "no key is trusted for its name",
+		return refuse(image, ENOKEY, "no key is trusted for its name",
 			      err);
 	r = verify_with(f, fd, image, sig_fd, &keys, ret, &why);
+	if (r == -EKEYREJECTED)
+		return refuse_key(f, image, &keys, err);
 	if (r < 0)
 		return refuse(image, -r, why.msg, err);
 	if (!is_named(&keys, ret->fingerprint))

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "aci/digest.h"
 #include "aci/fetch_types.h"
@@ -28,6 +29,7 @@ DEFINE_RNP_CLEANUP(rnp_uid_handle_t, rnp_uid_handle_destroy, rnp_uid);
 DEFINE_RNP_CLEANUP(rnp_signature_handle_t, rnp_signature_handle_destroy,
 		   rnp_sig);
 DEFINE_RNP_CLEANUP(rnp_input_t, rnp_input_destroy, rnp_input);
+DEFINE_RNP_CLEANUP(rnp_output_t, rnp_output_destroy, rnp_output);
 DEFINE_RNP_CLEANUP(rnp_op_verify_t, rnp_op_verify_destroy, rnp_verify);
 DEFINE_RNP_CLEANUP(rnp_identifier_iterator_t, rnp_identifier_iterator_destroy,
 		   rnp_iterator);
@@ -41,6 +43,7 @@ DEFINE_CLEANUP(char *, rnp_text_free);
 #define cleanup_rnp_uid cleanup_with(rnp_uid_free_cleanup)
 #define cleanup_rnp_sig cleanup_with(rnp_sig_free_cleanup)
 #define cleanup_rnp_input cleanup_with(rnp_input_free_cleanup)
+#define cleanup_rnp_output cleanup_with(rnp_output_free_cleanup)
 #define cleanup_rnp_verify cleanup_with(rnp_verify_free_cleanup)
 #define cleanup_rnp_iterator cleanup_with(rnp_iterator_free_cleanup)
 #define cleanup_rnp_text cleanup_with(rnp_text_free_cleanup)
@@ -163,6 +166,7 @@ enum outcome {
 	OUTCOME_GOOD,
 	OUTCOME_BAD,
 	OUTCOME_SIGNATURE_EXPIRED,
+	OUTCOME_SIGNATURE_FUTURE,
 	OUTCOME_KEY_REVOKED,
 	OUTCOME_KEY_EXPIRED,
 	OUTCOME_KEY_INVALID,
@@ -181,12 +185,15 @@ static const struct {
 			 "signature is another image's"},
 	[OUTCOME_SIGNATURE_EXPIRED] = {EPERM, "the signature by key ",
 				       " is expired"},
+	[OUTCOME_SIGNATURE_FUTURE] = {EPERM, "the signature by key ",
+				      " was made in the future: is this "
+				      "host's clock right?"},
 	[OUTCOME_KEY_REVOKED] = {EPERM, "the signing key ", " is revoked"},
 	[OUTCOME_KEY_EXPIRED] = {EPERM, "the signing key ", " is expired"},
 	[OUTCOME_KEY_INVALID] = {EPERM, "the key ", " may not sign"},
 	[OUTCOME_WEAK_HASH] = {EPERM, "the signature by key ",
 			       " uses a weak hash function"},
-	[OUTCOME_UNKNOWN_KEY] = {EPERM, "it is signed by key ",
+	[OUTCOME_UNKNOWN_KEY] = {ENOKEY, "it is signed by key ",
 				 ", which is not trusted for this image"},
 	[OUTCOME_UNREADABLE] = {EINVAL, "the signature by key ",
 				" is of an unsupported kind"},
@@ -304,12 +311,14 @@ static void judge_signature(rnp_ffi_t ffi, rnp_op_verify_signature_t sig,
 	v->outcome = judge_key(ffi, key, &v->signer);
 	if (v->outcome != OUTCOME_GOOD)
 		return;
-	if (status == RNP_ERROR_SIGNATURE_EXPIRED)
-		v->outcome = OUTCOME_SIGNATURE_EXPIRED;
-	else if (status != RNP_SUCCESS)
-		v->outcome = OUTCOME_BAD;
 	(void)rnp_op_verify_signature_get_times(sig, &created, &expires);
 	v->signer.created = created;
+	/* librnp calls a signature from the future expired, too. */
+	if (status == RNP_ERROR_SIGNATURE_EXPIRED)
+		v->outcome = created > time(NULL) ? OUTCOME_SIGNATURE_FUTURE
+						  : OUTCOME_SIGNATURE_EXPIRED;
+	else if (status != RNP_SUCCESS)
+		v->outcome = OUTCOME_BAD;
 }
 
 struct image_reader {
@@ -399,6 +408,60 @@ static int verify(rnp_ffi_t ffi, struct image_reader *reader,
 	return judge_all(ffi, op, v, err);
 }
 
+/* The binary form of the armored LEN bytes at DATA, added to *BIN. */
+static bool dearmor(const uint8_t *data, size_t len, uint8_t *bin, size_t max,
+		    size_t *bin_len)
+{
+	cleanup_rnp_input rnp_input_t in = NULL;
+	cleanup_rnp_output rnp_output_t out = NULL;
+	uint8_t *buf = NULL;
+	size_t n = 0;
+
+	if (rnp_input_from_memory(&in, data, len, false) != RNP_SUCCESS ||
+	    rnp_output_to_memory(&out, 0) != RNP_SUCCESS ||
+	    rnp_dearmor(in, out) != RNP_SUCCESS ||
+	    rnp_output_memory_get_buf(out, &buf, &n, false) != RNP_SUCCESS ||
+	    n > max - *bin_len)
+		return false;
+	memcpy(bin + *bin_len, buf, n);
+	*bin_len += n;
+	return true;
+}
+
+/*
+ * Several signers append their armored blocks to one file, as gpg reads it;
+ * librnp reads the first.  Makes *DATA the packets of all of them; leaves it
+ * as it is if there is one block, or one that cannot be read.
+ */
+static void dearmor_blocks(uint8_t **data, size_t *len)
+{
+	static const char begin[] = "-----BEGIN PGP SIGNATURE-----";
+	cleanup_free uint8_t *bin = xmalloc(*len);
+	size_t max = *len, bin_len = 0;
+	uint8_t *end = *data + max;
+	uint8_t *at = memmem(*data, max, begin, sizeof(begin) - 1);
+	bool several = false;
+
+	while (at) {
+		uint8_t *from = at + sizeof(begin) - 1;
+		uint8_t *next = memmem(from, (size_t)(end - from), begin,
+				       sizeof(begin) - 1);
+
+		several = several || next;
+		if (!several)
+			return;
+		if (!dearmor(at, (size_t)((next ? next : end) - at), bin, max,
+			     &bin_len))
+			return;
+		at = next;
+	}
+	if (!several)
+		return;
+	free(*data);
+	*data = TAKE_PTR(bin);
+	*len = bin_len;
+}
+
 int signature_verify(struct openpgp *pgp, int image_fd, const uint8_t *digest,
 		     int sig_fd, const int *key_fds, size_t n,
 		     struct fetch_signer *ret, struct error *err)
@@ -411,14 +474,14 @@ int signature_verify(struct openpgp *pgp, int image_fd, const uint8_t *digest,
 	int r;
 
 	for (size_t i = 0; i < n; i++) {
-		r = load_keys(pgp, key_fds[i], err);
-		if (r < 0)
-			return r;
+		if (load_keys(pgp, key_fds[i], err) < 0)
+			return -EKEYREJECTED;
 	}
 	r = read_file(sig_fd, "signature", SIGNATURE_SIZE_MAX, &data, &len,
 		      err);
 	if (r < 0)
 		return r;
+	dearmor_blocks(&data, &len);
 	if (rnp_input_from_memory(&signature, data, len, false) != RNP_SUCCESS)
 		return error_sys(err, ENOMEM, "read the signature");
 	r = digest_init(&reader.digest, DIGEST_SHA256, err);
@@ -518,7 +581,8 @@ static int describe_key(rnp_key_handle_t key, struct fetch_key *ret,
 	if (!valid && !ret->revoked && !ret->expired)
 		return error_set(err, EINVAL,
 				 "read the public key: %s has no valid "
-				 "self-signature",
+				 "self-signature (or one with a weak hash "
+				 "function, as SHA-1)",
 				 ret->fingerprint);
 	return describe_subkeys(key, ret, err);
 }
