@@ -48,7 +48,7 @@ libexec/rkt/rkt-fetch_LAYERS := aci spec base
 libexec/rkt/rkt-fetch_PKGS := jansson libarchive librnp libcrypto libseccomp liblzma libzstd libisal
 libexec/rkt/rkt-fetch_LIBS := -lbz2
 bin/actool_LAYERS := aci spec base
-bin/actool_PKGS := jansson libarchive librnp libcrypto
+bin/actool_PKGS := jansson libarchive librnp libcrypto libcap libseccomp
 STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1)
 
 # --- packages ----------------------------------------------------------------

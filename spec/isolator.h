@@ -140,6 +140,13 @@ int isolators_check(const struct isolators *list, struct error *err);
  */
 int isolator_check_usable(const struct isolator *isolator, struct error *err);
 
+/*
+ * Names in it that nobody knows: capabilities, system calls and their sets,
+ * error codes.  ace.md leaves them unchecked; stage1 refuses them.  For
+ * programs with libcap and libseccomp.
+ */
+int isolator_check_names(const struct isolator *isolator, struct error *err);
+
 bool isolator_read(const struct json_node *object, struct isolator *ret);
 /* With isolators_check() if IS_APP. */
 void isolators_read(const struct json_node *array, bool is_app,

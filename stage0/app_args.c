@@ -16,6 +16,7 @@
 #include "base/strbuf.h"
 #include "spec/acidentifier.h"
 #include "spec/acname.h"
+#include "spec/capability.h"
 #include "spec/image_manifest.h"
 #include "spec/json_read.h"
 #include "spec/pod_manifest.h"
@@ -195,11 +196,14 @@ static int parse_caps(const struct option_row *row, void *target,
 {
 	cleanup_isolator struct isolator isolator = {0};
 	cleanup_strv struct strv names = STRV_INIT;
+	uint64_t caps;
 	int r;
 
 	strv_split(&names, value, ',');
-	r = isolator_make_caps((enum isolator_kind)row->tag, &names, &isolator,
-			       err);
+	r = caps_parse(&names, &caps, err);
+	if (r == 0)
+		r = isolator_make_caps((enum isolator_kind)row->tag, &names,
+				       &isolator, err);
 	if (r == 0)
 		isolators_set(target, &isolator);
 	return r;

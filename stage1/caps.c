@@ -3,17 +3,12 @@
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
-#include "base/cleanup.h"
 #include "base/error.h"
-#include "base/strbuf.h"
-#include "base/strv.h"
 
 const uint64_t caps_default =
 	CAPS_BIT(CAP_AUDIT_WRITE) | CAPS_BIT(CAP_CHOWN) |
@@ -22,60 +17,6 @@ const uint64_t caps_default =
 	CAPS_BIT(CAP_NET_RAW) | CAPS_BIT(CAP_NET_BIND_SERVICE) |
 	CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETPCAP) |
 	CAPS_BIT(CAP_SETFCAP) | CAPS_BIT(CAP_SYS_CHROOT);
-
-uint64_t caps_from_name(const char *name)
-{
-	cap_value_t cap;
-
-	/* libcap also reads numbers, and stops at a blank. */
-	if (strncasecmp(name, "CAP_", 4) != 0 || strpbrk(name, " \t\n,+=-") ||
-	    cap_from_name(name, &cap) < 0 || cap < 0 || cap > 63)
-		return 0;
-	return CAPS_BIT(cap);
-}
-
-char *caps_to_names(uint64_t caps)
-{
-	struct strbuf sb cleanup_strbuf = STRBUF_INIT;
-
-	for (int cap = 0; cap < 64; cap++) {
-		char *name;
-
-		if (!(caps & CAPS_BIT(cap)))
-			continue;
-		name = cap_to_name(cap);
-		if (!name)
-			continue;
-		strbuf_addf(&sb, "%s", sb.len ? "," : "");
-		for (char *p = name; *p; p++)
-			strbuf_addch(&sb, *p >= 'a' && *p <= 'z'
-						  ? (char)(*p - 'a' + 'A')
-						  : *p);
-		cap_free(name);
-	}
-	return strbuf_detach(&sb);
-}
-
-static int caps_parse(const struct strv *names, uint64_t *ret,
-		      struct error *err)
-{
-	struct strbuf unknown cleanup_strbuf = STRBUF_INIT;
-	uint64_t caps = 0;
-
-	for (size_t i = 0; i < names->n; i++) {
-		uint64_t cap = caps_from_name(names->v[i]);
-
-		if (cap == 0)
-			strbuf_addf(&unknown, "%s%s", unknown.len ? ", " : "",
-				    names->v[i]);
-		caps |= cap;
-	}
-	if (unknown.len)
-		return error_set(err, EINVAL, "unknown capability: %s",
-				 unknown.buf);
-	*ret = caps;
-	return 0;
-}
 
 int caps_make(const struct caps_request *req, uint64_t *ret, struct error *err)
 {

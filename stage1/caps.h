@@ -22,11 +22,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "spec/capability.h"
+
 struct error;
 struct strv;
 
 #define CAPS_ALL UINT64_MAX
-#define CAPS_BIT(cap) (UINT64_C(1) << (cap))
 
 /* The bounding set without an isolator (ace.md): 14 capabilities. */
 extern const uint64_t caps_default;
@@ -38,12 +39,6 @@ struct caps_request {
 	/* --insecure-options=capabilities: everything. */
 	bool unrestricted;
 };
-
-/* "CAP_CHOWN" (any case, prefix required) -> its bit; 0 if unknown. */
-uint64_t caps_from_name(const char *name);
-
-/* "CAP_CHOWN,CAP_KILL"; malloc'ed, "" for 0. */
-char *caps_to_names(uint64_t caps);
 
 /* Decides the app's bounding set.  -EINVAL names what is wrong. */
 int caps_make(const struct caps_request *req, uint64_t *ret, struct error *err);

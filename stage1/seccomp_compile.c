@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "stage1/seccomp_plan.h"
-#include "stage1/seccomp_sets.h"
+#include "spec/seccomp_sets.h"
 
 #ifndef CLONE_NEWTIME /* Linux 5.6 */
 #define CLONE_NEWTIME 0x00000080

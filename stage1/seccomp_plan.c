@@ -10,8 +10,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/strbuf.h"
-#include "stage1/seccomp_sets.h"
+#include "spec/seccomp_sets.h"
 
 #define ANSWER(e) (SECCOMP_RET_ERRNO | (e))
 #define UNSET 0xffffffffU
@@ -268,30 +267,6 @@ static void collect_rules(struct builder *b)
 	}
 }
 
-static bool entry_known(const char *entry)
-{
-	if (entry[0] != '@')
-		return seccomp_name_known(entry);
-	return strcmp(entry, "@appc.io/all") == 0 ||
-	       strcmp(entry, "@appc.io/empty") == 0 ||
-	       seccomp_wildcard_sets(entry) != 0;
-}
-
-static int check_set(const struct strv *names, struct error *err)
-{
-	struct strbuf unknown cleanup_strbuf = STRBUF_INIT;
-
-	for (size_t i = 0; i < names->n; i++)
-		if (!entry_known(names->v[i]))
-			strbuf_addf(&unknown, "%s%s", unknown.len ? ", " : "",
-				    names->v[i]);
-	if (unknown.len)
-		return error_set(err, EINVAL,
-				 "seccomp: unknown system call or set: %s",
-				 unknown.buf);
-	return 0;
-}
-
 static int deny_action(const char *errno_name, uint32_t *ret, struct error *err)
 {
 	int code;
@@ -334,7 +309,7 @@ int seccomp_plan_make(const struct seccomp_request *req,
 	int r;
 
 	if (req->set) {
-		r = check_set(req->set, err);
+		r = seccomp_set_check(req->set, err);
 		if (r < 0)
 			return r;
 	}

@@ -20,12 +20,17 @@
 #include "spec/json_read.h"
 #include "spec/pod_manifest.h"
 
+static void check_image(const char *buf, size_t len, const char *label);
+static void check_pod(const char *buf, size_t len, const char *label);
+
 static const struct kind {
 	const char *name;
 	int (*validate)(const char *buf, size_t len, struct problems *p);
+	/* Warns of what is valid, but refused by `rkt run`. */
+	void (*check)(const char *buf, size_t len, const char *label);
 } kinds[] = {
-	{"ImageManifest", image_manifest_validate},
-	{"PodManifest", pod_manifest_validate},
+	{"ImageManifest", image_manifest_validate, check_image},
+	{"PodManifest", pod_manifest_validate, check_pod},
 };
 
 /* Without a known acKind a document is judged as an image manifest. */
@@ -67,6 +72,54 @@ static void print_problem(const char *label, const struct problem *p)
 		   p->text);
 }
 
+/* --- what rkt run refuses --------------------------------------------------
+ */
+
+static void warn_refused(const char *label, const char *where,
+			 const struct error *err)
+{
+	print_line("%s: %s: warning: rkt run refuses this: %s", label, where,
+		   err->msg);
+}
+
+static void check_app(const char *label, const char *where,
+		      const struct app *app)
+{
+	struct error err = ERROR_INIT;
+
+	if (app_check_runnable(app, &err) < 0)
+		warn_refused(label, where, &err);
+	for (size_t i = 0; i < app->isolators.n; i++) {
+		cleanup_free char *at =
+			xasprintf("%s.isolators[%zu]", where, i);
+
+		if (isolator_check_names(&app->isolators.v[i], &err) < 0)
+			warn_refused(label, at, &err);
+	}
+}
+
+static void check_image(const char *buf, size_t len, const char *label)
+{
+	cleanup_image_manifest struct image_manifest im = IMAGE_MANIFEST_INIT;
+
+	if (image_manifest_parse(buf, len, &im, NULL) == 0 && im.has_app)
+		check_app(label, "app", &im.app);
+}
+
+static void check_pod(const char *buf, size_t len, const char *label)
+{
+	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
+
+	if (pod_manifest_parse(buf, len, &pm, NULL) < 0)
+		return;
+	for (size_t i = 0; i < pm.n_apps; i++) {
+		cleanup_free char *at = xasprintf("apps[%zu].app", i);
+
+		if (pm.apps[i].has_app)
+			check_app(label, at, &pm.apps[i].app);
+	}
+}
+
 const char *manifest_report(const char *label, enum manifest_kind want,
 			    const char *buf, size_t len)
 {
@@ -77,7 +130,10 @@ const char *manifest_report(const char *label, enum manifest_kind want,
 
 	for (size_t i = 0; i < problems.n; i++)
 		print_problem(label, &problems.v[i]);
-	return r < 0 ? NULL : kind->name;
+	if (r < 0)
+		return NULL;
+	kind->check(buf, len, label);
+	return kind->name;
 }
 
 int layout_report(const char *path, struct aci_layout *ret, struct error *err)

@@ -112,6 +112,10 @@ static const char *check_image(const char *path, int fd, struct error *err)
 		(void)error_wrap(err, r, "%s", path);
 		return NULL;
 	}
+	/* For the warnings. */
+	if (!manifest_report(path, MANIFEST_IMAGE, image.manifest,
+			     image.manifest_len))
+		return NULL;
 	return "app container image";
 }
 

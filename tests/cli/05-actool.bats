@@ -141,6 +141,45 @@ socket.socket(socket.AF_UNIX).bind("l/rootfs/sock")'
 	[ ! -e i.aci ]
 }
 
+@test "what the specification allows and rkt run refuses is warned of" {
+	local bad=(
+		'{name:"resource/memory",value:{limit:"-5"}}'
+		'app: warning: rkt run refuses this: isolator resource/memory: limit of -5 is negative'
+		'{name:"resource/cpu",value:{limit:"1e30"}}'
+		'isolator resource/cpu: limit of 1e30 is too large'
+		'{name:"os/linux/capabilities-retain-set",value:{set:["CAP_KILL","CAP_NONE","KILL"]}}'
+		'app.isolators[0]: warning: rkt run refuses this: unknown capability: CAP_NONE, KILL'
+		'{name:"os/linux/seccomp-remove-set",value:{set:["nosuchcall","@no/set"]}}'
+		'app.isolators[0]: warning: rkt run refuses this: seccomp: unknown system call or set: nosuchcall, @no/set'
+		'{name:"os/linux/seccomp-retain-set",value:{set:["read"],errno:"ENOSUCH"}}'
+		'seccomp: unknown errno ENOSUCH'
+	)
+	for ((n = 0; n < ${#bad[@]}; n += 2)); do
+		rm -rf l
+		layout l ".app.isolators = [${bad[n]}]"
+		run -0 "$ACTOOL" build --overwrite l i.aci
+		expect_output "l/manifest: " "${bad[n + 1]}"
+		run -0 "$ACTOOL" validate i.aci
+		expect_output "i.aci: " "${bad[n + 1]}" \
+			'i.aci: valid app container image'
+		run_rkt run --net=none i.aci
+		expect_status 254
+	done
+	rm -rf l
+	layout l '.app.isolators = [{name:"os/linux/seccomp-retain-set",
+		value:{set:["@rkt/default-whitelist","read","cachestat"],
+		errno:"EPERM"}},{name:"os/linux/capabilities-remove-set",
+		value:{set:["CAP_NET_RAW"]}}]'
+	run -0 "$ACTOOL" validate l
+	[ "$output" = 'l: valid image layout' ]
+	jq -n --slurpfile i l/manifest '{acKind:"PodManifest",
+		acVersion:"0.8.11",apps:[{name:"a",image:{id:"sha512-ab"},
+		app:($i[0].app|.isolators=[{name:"resource/memory",
+		value:{limit:"-5"}}])}]}' >pod
+	run -0 "$ACTOOL" validate pod
+	expect_output 'pod: apps[0].app: warning: rkt run refuses this: '
+}
+
 @test "build keeps an existing file unless told to overwrite" {
 	layout l
 	echo mine >i.aci

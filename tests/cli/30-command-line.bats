@@ -97,6 +97,7 @@ setup_file() {
 		'--pod-manifest=m --volume=v,kind=empty' 'conflicting flags set'
 		'a --caps-retain=CAP_KILL --caps-remove=CAP_KILL'
 		'cannot use both'
+		'a --caps-retain=CAP_KILL,CAP_NONE' 'unknown capability: CAP_NONE'
 		'--volume=v,kind=bogus a' 'invalid argument'
 	)
 	for ((i = 0; i < ${#errors[@]}; i += 2)); do

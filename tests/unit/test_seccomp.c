@@ -21,7 +21,7 @@
 #include "base/error.h"
 #include "base/strv.h"
 #include "stage1/seccomp_compile.h"
-#include "stage1/seccomp_sets.h"
+#include "spec/seccomp_sets.h"
 
 #define X64 AUDIT_ARCH_X86_64
 #define X86 AUDIT_ARCH_I386

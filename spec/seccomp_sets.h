@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGE1_SECCOMP_SETS_H
-#define STAGE1_SECCOMP_SETS_H
+#ifndef SPEC_SECCOMP_SETS_H
+#define SPEC_SECCOMP_SETS_H
 
 /*
  * What is known about system calls: one row a name, with the sets it is in,
  * the capabilities that lift the default profile's ban, and the argument
  * check of the default profile.  Sources: the containers' default profile of
  * 2026 (moby/profiles), rkt's seccomp_wildcards.go (Docker's lists of 2016),
- * systemd 252's syscall-filter groups.
+ * systemd 252's syscall-filter groups.  Needs libseccomp.
  */
 
 #include <stddef.h>
 #include <stdint.h>
+
+struct error;
+struct strv;
 
 enum seccomp_set {
 	SECCOMP_SET_ALLOW = 1 << 0,   /* default profile, no capability */
@@ -66,8 +69,9 @@ uint32_t seccomp_wildcard_sets(const char *name);
 #define SECCOMP_MODERN_LAST 469 /* file_setattr, Linux 6.17 */
 int seccomp_modern_number(const char *name);
 
-/* True if any architecture has a call NAME. */
-_Bool seccomp_name_known(const char *name);
+/* -EINVAL names every entry that is neither a call of any architecture nor a
+ * known set. */
+int seccomp_set_check(const struct strv *set, struct error *err);
 
 /* "EPERM" -> EPERM; 0 if unknown. */
 int seccomp_errno_find(const char *name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "stage1/seccomp_sets.h"
+#include "spec/seccomp_sets.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "stage1/seccomp_sets.h"
+#include "spec/seccomp_sets.h"
 
+#include <errno.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+
+#include "base/error.h"
+#include "base/strbuf.h"
+#include "base/strv.h"
 
 #define ALLOW SECCOMP_SET_ALLOW
 #define WHITE16 SECCOMP_SET_WHITE16
@@ -578,8 +584,32 @@ int seccomp_modern_number(const char *name)
 	return -1;
 }
 
-_Bool seccomp_name_known(const char *name)
+static bool name_known(const char *name)
 {
 	return seccomp_row_find(name) || seccomp_modern_number(name) >= 0 ||
 	       seccomp_syscall_resolve_name(name) != __NR_SCMP_ERROR;
+}
+
+static bool entry_known(const char *entry)
+{
+	if (entry[0] != '@')
+		return name_known(entry);
+	return strcmp(entry, "@appc.io/all") == 0 ||
+	       strcmp(entry, "@appc.io/empty") == 0 ||
+	       seccomp_wildcard_sets(entry) != 0;
+}
+
+int seccomp_set_check(const struct strv *set, struct error *err)
+{
+	struct strbuf unknown cleanup_strbuf = STRBUF_INIT;
+
+	for (size_t i = 0; i < set->n; i++)
+		if (!entry_known(set->v[i]))
+			strbuf_addf(&unknown, "%s%s", unknown.len ? ", " : "",
+				    set->v[i]);
+	if (unknown.len)
+		return error_set(err, EINVAL,
+				 "seccomp: unknown system call or set: %s",
+				 unknown.buf);
+	return 0;
 }
