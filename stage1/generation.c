@@ -30,6 +30,8 @@
 
 /* How long tracing apps may take to stand still. */
 #define FREEZE_MS 1000
+/* How often one that must wait looks whether it may start. */
+#define WAIT_MS 2
 
 /* --- making one ------------------------------------------------------------
  */
@@ -225,7 +227,9 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 		.mntns = -EBADF,
 		.out = {.source = {.fd = -EBADF}},
 		.err = {.source = {.fd = -EBADF}},
+		.next = app->pod->generations,
 	};
+	app->pod->generations = g;
 	r = make(g, err);
 	if (r < 0) {
 		r = error_wrap(err, r, "app %s", app->name);
@@ -240,6 +244,13 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 /* --- who must not watch ------------------------------------------------------
  */
 
+/* Main process or handler: something of it could trace others. */
+static bool is_tracing(const struct generation *g)
+{
+	return generation_can_trace(g) && g->leaf.dirfd >= 0 &&
+	       (g->state == GENERATION_RUNNING || g->handler.pidfd >= 0);
+}
+
 /*
  * Between clone and execve a process of ours has more than any app may have,
  * and an app with CAP_SYS_PTRACE could take it over there (CVE-2016-9962):
@@ -249,12 +260,10 @@ static bool freeze_tracers(struct pod *pod, bool frozen)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < pod->n_apps; i++) {
-		const struct generation *g = pod->apps[i].current;
+	for (struct generation *g = pod->generations; g; g = g->next) {
 		struct error err = ERROR_INIT;
 
-		if (!g || g->state != GENERATION_RUNNING ||
-		    !generation_can_trace(g) || g->leaf.dirfd < 0)
+		if (!is_tracing(g))
 			continue;
 		any = true;
 		if (cgroup_leaf_freeze(&g->leaf, frozen, FREEZE_MS, &err) < 0)
@@ -265,14 +274,51 @@ static bool freeze_tracers(struct pod *pod, bool frozen)
 
 static void thaw_tracers(struct generation *g)
 {
-	if (g->has_frozen)
-		(void)freeze_tracers(g->app->pod, false);
+	struct pod *pod = g->app->pod;
+
+	if (!g->has_frozen)
+		return;
 	g->has_frozen = false;
+	for (const struct generation *o = pod->generations; o; o = o->next)
+		if (o->has_frozen)
+			return;
+	(void)freeze_tracers(pod, false);
 }
 
 bool generation_can_trace(const struct generation *g)
 {
 	return g->plan.caps & CAPS_BIT(CAP_SYS_PTRACE);
+}
+
+/*
+ * A tracing pre-start cannot be frozen until a pod that starts lets its apps
+ * go, because that waits for it.  So the processes that stand at barriers
+ * come after such handlers, and such handlers never come upon one.
+ */
+static bool may_start(const struct generation *g, bool handler)
+{
+	const struct pod *pod = g->app->pod;
+
+	if (handler && !generation_can_trace(g))
+		return true;
+	for (const struct generation *o = pod->generations; o; o = o->next) {
+		if (o == g)
+			continue;
+		if (handler && o->state == GENERATION_HELD)
+			return false;
+		if (!handler && o->plan.pre_start.n &&
+		    generation_can_trace(o) && o->state <= GENERATION_PRE_START)
+			return false;
+	}
+	return true;
+}
+
+static void wait_to_start(struct generation *g,
+			  void (*fn)(struct event_timer *timer))
+{
+	g->wait_timer.fn = fn;
+	g->wait_timer.data = g;
+	event_timer_set(&g->app->pod->loop, &g->wait_timer, WAIT_MS);
 }
 
 /* --- processes -------------------------------------------------------------
@@ -384,6 +430,7 @@ static void finish(struct generation *g)
 	struct error err = ERROR_INIT;
 
 	event_timer_cancel(&g->app->pod->loop, &g->kill_timer);
+	event_timer_cancel(&g->app->pod->loop, &g->wait_timer);
 	if (g->leaf.dirfd >= 0)
 		(void)cgroup_leaf_kill(&g->leaf, &err);
 	output_stream_close(&g->out);
@@ -416,6 +463,8 @@ static int start_handler(struct generation *g, const struct strv *exec,
 		     err);
 }
 
+static void post_stop_waited(struct event_timer *timer);
+
 static void post_stop(struct generation *g)
 {
 	struct error err = ERROR_INIT;
@@ -425,10 +474,19 @@ static void post_stop(struct generation *g)
 		finish(g);
 		return;
 	}
+	if (!may_start(g, true)) {
+		wait_to_start(g, post_stop_waited);
+		return;
+	}
 	if (start_handler(g, &g->plan.post_stop, &err) < 0) {
 		log_failure(&err, "post-stop");
 		finish(g);
 	}
+}
+
+static void post_stop_waited(struct event_timer *timer)
+{
+	post_stop(timer->data);
 }
 
 static void report_exec_failure(struct generation *g, int code)
@@ -497,11 +555,36 @@ static void fail(struct generation *g, const struct error *err)
 	g->ops->failed(g, err);
 }
 
+static void main_waited(struct event_timer *timer);
+
+/* Brings the main process to its barrier, as soon as that may be. */
+static int go_to_barrier(struct generation *g, struct error *err)
+{
+	int r;
+
+	if (!may_start(g, false)) {
+		wait_to_start(g, main_waited);
+		return 0;
+	}
+	r = start_main(g, err);
+	if (r == 0)
+		g->ops->held(g);
+	return r;
+}
+
+static void main_waited(struct event_timer *timer)
+{
+	struct generation *g = timer->data;
+	struct error err = ERROR_INIT;
+
+	if (go_to_barrier(g, &err) < 0)
+		fail(g, &err);
+}
+
 static void pre_start_done(struct generation *g, int status)
 {
 	struct error err = ERROR_INIT;
 	char text[64];
-	int r;
 
 	if (status != 0) {
 		g->exit_code = process_exit_code(status);
@@ -511,11 +594,9 @@ static void pre_start_done(struct generation *g, int status)
 		fail(g, &err);
 		return;
 	}
-	r = start_main(g, &err);
-	if (r < 0)
+	g->state = GENERATION_PRE_STARTED;
+	if (go_to_barrier(g, &err) < 0)
 		fail(g, &err);
-	else
-		g->ops->held(g);
 }
 
 static void on_handler_exit(struct event_source *source, uint32_t events)
@@ -535,17 +616,12 @@ static void on_handler_exit(struct event_source *source, uint32_t events)
 
 int generation_start(struct generation *g, struct error *err)
 {
-	int r;
-
 	assert(g->state == GENERATION_NEW);
 	if (g->plan.pre_start.n) {
 		g->state = GENERATION_PRE_START;
 		return start_handler(g, &g->plan.pre_start, err);
 	}
-	r = start_main(g, err);
-	if (r == 0)
-		g->ops->held(g);
-	return r;
+	return go_to_barrier(g, err);
 }
 
 int generation_release(struct generation *g, struct error *err)
@@ -589,6 +665,11 @@ void generation_stop(struct generation *g, int signal, uint64_t timeout_ms)
 	if (g->state == GENERATION_ENDED || g->stop_sent)
 		return;
 	g->stop_sent = true;
+	/* Nothing of it runs yet, or again. */
+	if (g->state == GENERATION_NEW || g->state == GENERATION_PRE_STARTED) {
+		finish(g);
+		return;
+	}
 	g->kill_timer.fn = on_kill_timer;
 	g->kill_timer.data = g;
 	event_timer_set(&g->app->pod->loop, &g->kill_timer, timeout_ms);
@@ -615,12 +696,23 @@ static void end_process(struct generation *g, struct app_process *process,
 	app_process_close(process);
 }
 
+static void forget(struct generation *g)
+{
+	struct generation **p = &g->app->pod->generations;
+
+	while (*p && *p != g)
+		p = &(*p)->next;
+	if (*p)
+		*p = g->next;
+}
+
 void generation_free(struct generation *g)
 {
 	struct error err = ERROR_INIT;
 	struct pod *pod = g->app->pod;
 
 	event_timer_cancel(&pod->loop, &g->kill_timer);
+	event_timer_cancel(&pod->loop, &g->wait_timer);
 	if (g->listener_source.fd >= 0)
 		unwatch(g, &g->listener_source);
 	end_process(g, &g->main, &g->main_source);
@@ -631,6 +723,7 @@ void generation_free(struct generation *g)
 	if (g->leaf.name && cgroup_leaf_remove(pod->cgroup, &g->leaf, &err) < 0)
 		log_failure(&err, g->app->name);
 	pod_forget_bound(pod, g);
+	forget(g);
 	rootfs_release(&g->rootfs);
 	seccomp_program_release(&g->filter);
 	seccomp_program_release(&g->handler_filter);

@@ -29,6 +29,7 @@
 enum generation_state {
 	GENERATION_NEW,
 	GENERATION_PRE_START,
+	GENERATION_PRE_STARTED, /* its main process waits for others */
 	GENERATION_HELD,
 	GENERATION_RUNNING,
 	GENERATION_POST_STOP,
@@ -76,7 +77,10 @@ struct generation {
 	int mntns; /* kept for handlers after main is gone */
 	struct output_stream out, err;
 	struct event_timer kill_timer;
+	/* Looks again whether it may go on: may_start(). */
+	struct event_timer wait_timer;
 
+	struct generation *next; /* in pod->generations */
 	bool has_frozen; /* tracing apps stand still because of us */
 	bool stop_sent;
 	int exit_code; /* valid in POST_STOP and ENDED */
@@ -94,7 +98,12 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
  * the pod while it runs unhindered. */
 bool generation_can_trace(const struct generation *g);
 
-/* Runs pre-start, then brings the main process to the barrier. */
+/*
+ * Runs pre-start, then brings the main process to the barrier.  An app that
+ * may trace others runs its handlers while nobody stands at a barrier: other
+ * apps wait for its pre-start, so all generations of a pod that starts must
+ * be there before the first is started.
+ */
 int generation_start(struct generation *g, struct error *err);
 
 /* HELD -> RUNNING: the main process executes. */

@@ -82,6 +82,7 @@ struct pod {
 
 	struct pod_app *apps;
 	size_t n_apps;
+	struct generation *generations; /* every one there is */
 
 	struct event_source signals;
 	struct event_timer stop_timer;

@@ -227,8 +227,12 @@ static int start_apps(struct pod *pod, struct error *err)
 			r = generation_new(app, app->committed,
 					   TAKE_FD(app->tree_fd), &first_ops,
 					   &app->current, err);
-		if (r == 0)
-			r = generation_start(app->current, err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < pod->n_apps; i++) {
+		int r = generation_start(pod->apps[i].current, err);
+
 		if (r < 0)
 			return r;
 	}

@@ -276,6 +276,69 @@ os.execv("/inside", ["inside", "cwd-escape"])' "$D/root"
 	[ "$(grep -c 'fd\.[0-9]*=' <<<"$output")" -le 3 ] || fail "$output"
 }
 
+# Its handlers run while others of the pod stand one call before execve, with
+# rights no app has.
+@test "a handler with CAP_SYS_PTRACE meets no process that has not executed" {
+	for when in pre-start post-stop; do
+		image_inside "$D/$when.aci" '.app.eventHandlers=[
+			{name:"'$when'",exec:["/inside","hunt-unexecuted","1"]}]' \
+			example.com/$when
+	done
+	image_inside "$D/plain.aci" '.app.eventHandlers=[
+		{name:"pre-start",exec:["/inside","sleep","0.1"]}]' \
+		example.com/plain
+	run_inside "$F/inside.aci" -- sleep 0.2 --- \
+		"$D/pre-start.aci" --caps-retain=CAP_SYS_PTRACE -- echo a --- \
+		"$D/plain.aci" -- sleep 0.2 --- \
+		"$D/pre-start.aci" --name=second \
+		--caps-retain=CAP_SYS_PTRACE -- echo b
+	expect_status 0
+	[ "$(grep -c hunt.unexecuted=none <<<"$output")" = 2 ] || fail "$output"
+	expect_no_output seized
+	grep -q ' a$' <<<"$output"
+	grep -q ' b$' <<<"$output"
+}
+
+@test "a tracing post-stop and an app that waits at its barrier" {
+	image_inside "$D/tracer.aci" '.app.eventHandlers=[
+		{name:"post-stop",exec:["/inside","hunt-unexecuted","2"]}]' \
+		example.com/tracer
+	for v in 1 2; do
+		image_inside "$D/$v.aci" . example.com/inside $v.0.0
+	done
+	# The old one takes its time to stop: the new one stands and waits.
+	detach_inside --net=none "$D/1.aci" -- ignore-term and sleep 60 --- \
+		"$D/tracer.aci" --caps-retain=CAP_SYS_PTRACE -- signals 60
+	wait_for 10 pod_logged "$uuid" inside ready=1
+	wait_for 10 pod_logged "$uuid" tracer ready=1
+	pod=$D/data/pods/run/$uuid
+	"$RKT" --dir="$D/data" --insecure-options=image update --app=inside \
+		--observe=100ms --drain-timeout=2s --image="$D/2.aci" "$uuid" \
+		>"$D/update" 2>&1 &
+	wait_for 10 grep -q STAGED "$D/update"
+	kill "$(cat "$pod/generations/tracer/1/pid")"
+	wait $! || fail "$(cat "$D/update")"
+	wait_for 10 pod_logged "$uuid" tracer hunt.unexecuted=none
+	run pod_log "$uuid" tracer
+	expect_no_output seized
+}
+
+@test "an app with a tracing pre-start is stopped while others wait for it" {
+	image_inside "$D/slow.aci" '.app.eventHandlers=[
+		{name:"pre-start",exec:["/inside","sleep","60"]}]' \
+		example.com/slow
+	"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
+		--uuid-file-save="$D/uuid" "$F/inside.aci" -- sleep 60 --- \
+		"$D/slow.aci" --caps-retain=CAP_SYS_PTRACE -- sleep 60 \
+		>"$D/out" 2>&1 &
+	wait_for 10 test -s "$D/uuid"
+	sleep 0.3
+	kill "$!"
+	r=0
+	wait $! || r=$?
+	pod_is "$(cat "$D/uuid")" exited || fail "$(cat "$D/out")"
+}
+
 # Two apps share the pid namespace: by default the one may neither trace nor
 # read the other when they are different users.
 @test "an app without CAP_SYS_PTRACE does not read another app" {

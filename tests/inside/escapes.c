@@ -185,6 +185,44 @@ static void cmd_hunt(char **args)
 	printf("hunt.tries=%s\n", h.tries ? "some" : "none");
 }
 
+/* Still of rkt's program, with rights the app will not have? */
+static int is_unexecuted(const char *pid)
+{
+	char path[64], exe[256] = "";
+
+	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
+	return readlink(path, exe, sizeof(exe) - 1) > 0 &&
+	       strcmp(exe, "/inside") != 0;
+}
+
+/*
+ * hunt-unexecuted SECONDS: tries to trace every process of the pod but its
+ * init that has not executed its program yet.
+ */
+static void cmd_hunt_unexecuted(char **args)
+{
+	uint64_t end = now_ms() + (uint64_t)number(args[0]) * 1000;
+	int seized = 0;
+
+	while (now_ms() < end && !seized) {
+		DIR *d = opendir("/proc");
+		struct dirent *e;
+
+		while (d && (e = readdir(d)) && !seized) {
+			if (e->d_name[0] < '1' || e->d_name[0] > '9' ||
+			    !strcmp(e->d_name, "1") ||
+			    !is_unexecuted(e->d_name))
+				continue;
+			seized = !ptrace(PTRACE_SEIZE, (pid_t)number(e->d_name),
+					 NULL, NULL);
+		}
+		if (d)
+			closedir(d);
+	}
+	printf("hunt.unexecuted=%s\n", seized ? "seized" : "none");
+	fflush(stdout);
+}
+
 /* swap A B SECONDS: exchanges two names as fast as it can. */
 static void cmd_swap(char **args)
 {
@@ -253,6 +291,7 @@ const struct command escape_commands[] = {
 	{"cwd-escape", 0, cmd_cwd_escape},
 	{"find-in-sys", 1, cmd_find_in_sys},
 	{"hunt", 1, cmd_hunt},
+	{"hunt-unexecuted", 1, cmd_hunt_unexecuted},
 	{"swap", 3, cmd_swap},
 	{0},
 };
