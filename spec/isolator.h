@@ -135,8 +135,8 @@ int isolator_make_seccomp(enum isolator_kind kind, const struct strv *set,
 int isolators_check(const struct isolators *list, struct error *err);
 
 /*
- * What parsing lets through and no executor can apply: negative or
- * out-of-range amounts.  Called where limits are set.
+ * What parsing lets through and no executor can apply: amounts that are
+ * negative, too large, or too small to run anything.
  */
 int isolator_check_usable(const struct isolator *isolator, struct error *err);
 

@@ -12,6 +12,8 @@
 #include "spec/json_read.h"
 #include "spec/json_write.h"
 
+#define MEMORY_LIMIT_MIN 4096 /* a page: below it no program can start */
+
 void isolators_release(struct isolators *list)
 {
 	for (size_t i = 0; i < list->n; i++)
@@ -138,11 +140,28 @@ int isolators_check(const struct isolators *list, struct error *err)
 	return 0;
 }
 
+static int check_amount(enum isolator_kind kind, const struct quantity *limit,
+			struct error *err)
+{
+	int64_t n = 0;
+
+	if (kind == ISOLATOR_CPU && quantity_milli_ceil(limit, &n) < 0)
+		return error_set(err, ERANGE, "limit is too large");
+	if (kind == ISOLATOR_CPU && n < 1)
+		return error_set(err, ERANGE, "limit is less than 1m");
+	if (kind == ISOLATOR_MEMORY && quantity_value_ceil(limit, &n) == 0 &&
+	    n < MEMORY_LIMIT_MIN)
+		return error_set(err, ERANGE,
+				 "limit of %" PRId64 " bytes is too low, at "
+				 "least %d are needed",
+				 n, MEMORY_LIMIT_MIN);
+	return 0;
+}
+
 static int resource_check_usable(const struct isolator *isolator,
 				 struct error *err)
 {
 	const struct isolator_resource *r = &isolator->u.resource;
-	int64_t milli;
 	int ret = 0;
 
 	if (r->has_limit)
@@ -151,10 +170,7 @@ static int resource_check_usable(const struct isolator *isolator,
 		ret = quantity_check_usable(&r->request, "request", err);
 	if (ret < 0)
 		return ret;
-	if (isolator->kind == ISOLATOR_CPU && r->has_limit &&
-	    quantity_milli_ceil(&r->limit, &milli) < 0)
-		return error_set(err, ERANGE, "limit is too large");
-	return 0;
+	return r->has_limit ? check_amount(isolator->kind, &r->limit, err) : 0;
 }
 
 int isolator_check_usable(const struct isolator *isolator, struct error *err)
@@ -169,8 +185,8 @@ int isolator_check_usable(const struct isolator *isolator, struct error *err)
 	case ISOLATOR_NETWORK_BANDWIDTH:
 		r = resource_check_usable(isolator, err);
 		if (r < 0)
-			return error_wrap(err, r, "isolator %s",
-					  isolator->name);
+			return error_prefix(err, r, "isolator %s",
+					    isolator->name);
 		return 0;
 	default:
 		return 0;

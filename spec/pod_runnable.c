@@ -121,9 +121,15 @@ static int check_apps(const struct pod_manifest *pm, struct error *err)
 
 		if (!pm->apps[i].name)
 			return error_set(err, EINVAL, "app %zu has no name", i);
+		if (strlen(pm->apps[i].name) > APP_NAME_MAX)
+			return error_set(err, ENAMETOOLONG,
+					 "the app name %.32s... is longer than "
+					 "%d characters (choose one with "
+					 "--name)",
+					 pm->apps[i].name, APP_NAME_MAX);
 		r = check_app(pm, &pm->apps[i], err);
 		if (r < 0)
-			return error_wrap(err, r, "app %s", pm->apps[i].name);
+			return error_prefix(err, r, "app %s", pm->apps[i].name);
 	}
 	return 0;
 }

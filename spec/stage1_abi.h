@@ -82,6 +82,10 @@
 
 #define MANIFEST_MAX (4UL * 1024 * 1024) /* bytes of any manifest */
 #define POD_APPS_MAX 64
+/* Bytes.  The name of an app, and that of an empty volume, become names of
+ * files and control groups (at most 255) with more around them. */
+#define APP_NAME_MAX 200
+#define VOLUME_NAME_MAX 255
 
 /* --- control socket --------------------------------------------------------
  */
@@ -100,7 +104,7 @@ enum control_op {
 	CONTROL_OP_MAX
 };
 
-#define CONTROL_APP_NAME_MAX 256
+#define CONTROL_APP_NAME_MAX 256 /* bytes, more than APP_NAME_MAX */
 
 struct control_request {
 	uint32_t version;    /* STAGE1_ABI_VERSION */

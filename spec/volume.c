@@ -14,6 +14,7 @@
 #include "spec/acname.h"
 #include "spec/json_read.h"
 #include "spec/json_write.h"
+#include "spec/stage1_abi.h"
 #include "spec/string_form.h"
 
 static const char *const kind_name[] = {
@@ -118,6 +119,11 @@ int volume_check_usable(const struct volume *v, mode_t *mode, uid_t *uid,
 	r = volume_check(v, err);
 	if (r < 0 || v->kind != VOLUME_EMPTY)
 		return r;
+	if (v->name && strlen(v->name) > VOLUME_NAME_MAX)
+		return error_set(err, ENAMETOOLONG,
+				 "the name of volume %.32s... is longer than "
+				 "%d characters",
+				 v->name, VOLUME_NAME_MAX);
 	if (parse_mode(v->mode, &m) < 0)
 		return error_set(err, EINVAL,
 				 "mode \"%s\" of volume %s is not octal",

@@ -22,8 +22,6 @@
 #include "spec/pod_manifest.h"
 #include "spec/stage1_abi.h"
 
-#define MEMORY_MIN 4096 /* one page: less can run nothing */
-
 /* --- values ----------------------------------------------------------------
  */
 
@@ -156,7 +154,6 @@ static int parse_resource(const struct option_row *row, void *target,
 {
 	cleanup_isolator struct isolator isolator = {0};
 	enum isolator_kind kind = (enum isolator_kind)row->tag;
-	int64_t bytes;
 	int r;
 
 	r = isolator_make_resource(kind, value, &isolator, err);
@@ -164,13 +161,6 @@ static int parse_resource(const struct option_row *row, void *target,
 		r = isolator_check_usable(&isolator, err);
 	if (r < 0)
 		return r;
-	if (kind == ISOLATOR_MEMORY &&
-	    quantity_value_ceil(&isolator.u.resource.limit, &bytes) == 0 &&
-	    bytes < MEMORY_MIN)
-		return error_set(err, EINVAL,
-				 "memory limit of %lld bytes is too low, at "
-				 "least %d are needed",
-				 (long long)bytes, MEMORY_MIN);
 	isolators_set(target, &isolator);
 	return 0;
 }

@@ -18,7 +18,7 @@
 
 #define MUTABLE_ANNOTATION "coreos.com/rkt/stage1/mutable"
 
-int pod_image_check_host(const struct image_manifest *image, struct error *err)
+static int check_host(const struct image_manifest *image, struct error *err)
 {
 	const char *os = name_values_get(&image->labels, "os");
 	const char *arch = name_values_get(&image->labels, "arch");
@@ -35,6 +35,13 @@ int pod_image_check_host(const struct image_manifest *image, struct error *err)
 	if (!host_arch || strcmp(arch, host_arch) != 0)
 		return error_set(err, EINVAL, "bad arch \"%s\"", arch);
 	return 0;
+}
+
+int pod_image_check_host(const struct image_manifest *image, struct error *err)
+{
+	int r = check_host(image, err);
+
+	return r < 0 ? error_prefix(err, r, "image %s", image->name) : 0;
 }
 
 /* --- mount points ----------------------------------------------------------
@@ -108,8 +115,7 @@ static int satisfy(struct runtime_app *ra, struct pod_manifest *pm,
 
 	if (!mp->name || !mp->path)
 		return error_set(err, EINVAL,
-				 "app %s: mount point without name or path",
-				 ra->name);
+				 "mount point without name or path");
 	if (has_mount(ra, mp->path))
 		return 0;
 	if (pod_manifest_find_volume(pm, mp->name)) {
@@ -123,23 +129,22 @@ static int satisfy(struct runtime_app *ra, struct pod_manifest *pm,
 	}
 	if (!may_add)
 		return error_set(err, ENOENT,
-				 "app %s: the pod has no volume for mount "
-				 "point \"%s\" (%s)",
-				 ra->name, mp->name, mp->path);
+				 "the pod has no volume for mount point "
+				 "\"%s\" (%s)",
+				 mp->name, mp->path);
 	add_implicit(ra, pm, mp, implicit, warnings);
 	return 0;
 }
 
-int pod_app_reify(struct runtime_app *ra, struct pod_manifest *pm, bool may_add,
-		  struct strv *warnings, struct error *err)
+static int reify(struct runtime_app *ra, struct pod_manifest *pm, bool may_add,
+		 struct strv *warnings, struct error *err)
 {
 	for (size_t i = 0; i < ra->n_mounts; i++) {
 		const struct mount *m = &ra->mounts[i];
 
 		if (!m->path || (!m->volume && !m->has_app_volume))
 			return error_set(err, EINVAL,
-					 "app %s: mount without volume or path",
-					 ra->name);
+					 "mount without volume or path");
 		if (!m->has_app_volume &&
 		    !pod_manifest_find_volume(pm, m->volume))
 			return error_set(err, EINVAL,
@@ -155,6 +160,14 @@ int pod_app_reify(struct runtime_app *ra, struct pod_manifest *pm, bool may_add,
 			return r;
 	}
 	return 0;
+}
+
+int pod_app_reify(struct runtime_app *ra, struct pod_manifest *pm, bool may_add,
+		  struct strv *warnings, struct error *err)
+{
+	int r = reify(ra, pm, may_add, warnings, err);
+
+	return r < 0 ? error_prefix(err, r, "app %s", ra->name) : 0;
 }
 
 /* --- ports -----------------------------------------------------------------

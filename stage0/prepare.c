@@ -160,7 +160,7 @@ static int prepare_app(int fd, const struct pod_contents *c, size_t i,
 	if (r == 0)
 		r = generation_commit(fd, ra->name, 1, false, err);
 	if (r < 0)
-		return error_wrap(err, r, "app %s", ra->name);
+		return error_prefix(err, r, "app %s", ra->name);
 	return 0;
 }
 

@@ -115,13 +115,14 @@ static int add_tree(int poddir_fd, const char *app, const struct treestore *ts,
 	unsigned int n = 0;
 	int r = generation_current(poddir_fd, app, &n, err);
 
-	if (r < 0 || generation_is_copy(poddir_fd, app, n))
-		return r;
-	r = generation_image_id(poddir_fd, app, n, &id, err);
+	if (r == 0 && generation_is_copy(poddir_fd, app, n))
+		return 0;
+	if (r == 0)
+		r = generation_image_id(poddir_fd, app, n, &id, err);
 	if (r == 0)
 		r = treestore_open(ts, &id, &fd, err);
 	if (r < 0)
-		return error_wrap(err, r, "app %s", app);
+		return error_prefix(err, r, "app %s", app);
 	pod_trees_add(ret, app, fd);
 	return 0;
 }

@@ -142,7 +142,7 @@ static int make_filter(struct generation *g, bool notify,
 		r = seccomp_program_get(g->app->pod->seccomp_cache, &plan, ret,
 					err);
 	if (r < 0)
-		return error_wrap(err, r, "app %s", g->app->name);
+		return r;
 	for (size_t i = 0; notes && i < plan.notes.n; i++)
 		strv_pushf(notes, "seccomp: %s", plan.notes.v[i]);
 	return 0;
@@ -232,7 +232,7 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 	app->pod->generations = g;
 	r = make(g, err);
 	if (r < 0) {
-		r = error_wrap(err, r, "app %s", app->name);
+		r = error_prefix(err, r, "app %s", app->name);
 		generation_free(g);
 		return r;
 	}
@@ -397,7 +397,7 @@ static int start_process(struct generation *g,
 	fd_close(&fds[0]);
 	fd_close(&fds[1]);
 	if (r < 0)
-		return error_wrap(err, r, "app %s", g->app->name);
+		return error_prefix(err, r, "app %s", g->app->name);
 	g->out.pid = g->err.pid = process->pod_pid;
 	if (g->mntns < 0 && process->mntns >= 0)
 		g->mntns = TAKE_FD(process->mntns);
@@ -450,7 +450,7 @@ static int start_handler(struct generation *g, const struct strv *exec,
 	if (!g->handler_filter.filter)
 		r = make_filter(g, false, &g->handler_filter, NULL, err);
 	if (r < 0)
-		return r;
+		return error_prefix(err, r, "app %s", g->app->name);
 	request_init(g, &request);
 	request.exec = exec;
 	request.filter = &g->handler_filter;
@@ -634,7 +634,7 @@ int generation_release(struct generation *g, struct error *err)
 	r = write_new_file_at(g->dirfd, GENERATION_PID_FILE, 0644, text,
 			      strlen(text), err);
 	if (r < 0)
-		return r;
+		return error_prefix(err, r, "app %s", g->app->name);
 	r = app_process_release(&g->main, err);
 	/* `rkt run --detach` wants to know, too. */
 	if (g->has_frozen || g->app->pod->options.ready_fd >= 0)
@@ -642,7 +642,7 @@ int generation_release(struct generation *g, struct error *err)
 	thaw_tracers(g);
 	fd_close(&g->main.exec_fd);
 	if (r < 0)
-		return error_wrap(err, r, "app %s", g->app->name);
+		return error_prefix(err, r, "app %s", g->app->name);
 	g->state = GENERATION_RUNNING;
 	return 0;
 }

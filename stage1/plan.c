@@ -13,9 +13,6 @@
 #include "stage1/caps.h"
 #include "stage1/environment.h"
 
-/* Below this no program can start, and the kernel rounds to pages anyway. */
-#define MEMORY_MIN 4096
-
 void app_plan_release(struct app_plan *plan)
 {
 	free(plan->name);
@@ -157,16 +154,12 @@ static int plan_mounts(const struct pod_manifest *pod,
 static int limit_bytes(const struct isolator *isolator, uint64_t *ret,
 		       struct error *err)
 {
-	int64_t value;
+	int64_t value = 0;
 	int r = isolator_check_usable(isolator, err);
 
 	if (r < 0 || !isolator->u.resource.has_limit)
 		return r;
-	r = quantity_value_ceil(&isolator->u.resource.limit, &value);
-	if (r < 0 || value < MEMORY_MIN)
-		return error_set(err, EINVAL,
-				 "%s: the limit must be at least %d bytes",
-				 isolator->name, MEMORY_MIN);
+	(void)quantity_value_ceil(&isolator->u.resource.limit, &value);
 	*ret = (uint64_t)value;
 	return 0;
 }
@@ -174,16 +167,12 @@ static int limit_bytes(const struct isolator *isolator, uint64_t *ret,
 static int limit_cpu(const struct isolator *isolator, uint64_t *ret,
 		     struct error *err)
 {
-	int64_t millis;
+	int64_t millis = 0;
 	int r = isolator_check_usable(isolator, err);
 
 	if (r < 0 || !isolator->u.resource.has_limit)
 		return r;
-	r = quantity_milli_ceil(&isolator->u.resource.limit, &millis);
-	if (r < 0 || millis < 1)
-		return error_set(err, EINVAL,
-				 "%s: the limit must be at least 1m",
-				 isolator->name);
+	(void)quantity_milli_ceil(&isolator->u.resource.limit, &millis);
 	*ret = (uint64_t)millis;
 	return 0;
 }
@@ -371,7 +360,6 @@ int app_plan_make(const struct pod_manifest *pod, const struct runtime_app *ra,
 	if (r == 0)
 		r = plan_isolators(&app->isolators, options, &plan, err);
 	if (r < 0) {
-		r = error_wrap(err, r, "app %s", ra->name);
 		app_plan_release(&plan);
 		return r;
 	}

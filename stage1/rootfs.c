@@ -714,7 +714,7 @@ static int attach_volume(const struct rootfs *r, const struct app_mount *m,
 		attrs |= NO_SUID_DEV;
 	mnt = mount_clone(source, m->recursive && is_dir, attrs, err);
 	if (mnt < 0)
-		return error_wrap(err, mnt, "volume %s", m->volume);
+		return error_prefix(err, mnt, "volume %s", m->volume);
 	target = open_target(r, m, is_dir, err);
 	if (target < 0)
 		return target;

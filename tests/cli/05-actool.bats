@@ -145,6 +145,8 @@ socket.socket(socket.AF_UNIX).bind("l/rootfs/sock")'
 	local bad=(
 		'{name:"resource/memory",value:{limit:"-5"}}'
 		'app: warning: rkt run refuses this: isolator resource/memory: limit of -5 is negative'
+		'{name:"resource/memory",value:{limit:"4095"}}'
+		'limit of 4095 bytes is too low, at least 4096 are needed'
 		'{name:"resource/cpu",value:{limit:"1e30"}}'
 		'isolator resource/cpu: limit of 1e30 is too large'
 		'{name:"os/linux/capabilities-retain-set",value:{set:["CAP_KILL","CAP_NONE","KILL"]}}'

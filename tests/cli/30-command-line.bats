@@ -143,6 +143,63 @@ setup_file() {
 	[ -z "$(find "$D/data/pods" -mindepth 2 2>/dev/null)" ]
 }
 
+@test "an error in a pod of several apps names the app" {
+	id=$(rkt --insecure-options=image fetch --full "$F/inside.aci")
+	local errors=(
+		'--user=nobody' 'no user nobody'
+		'--group=nobody' 'no group nobody'
+		'--user=/none' '/none'
+		'--working-dir=/none' '/none'
+		'--exec=/none' 'Unable to open "/none"'
+		'--seccomp=mode=retain,nosuchcall' 'nosuchcall'
+		'--seccomp=mode=remove,errno=ENONE,mkdir' 'ENONE'
+		'--mount=volume=v,target=/etc/greeting' 'mount target /etc/greeting'
+		'--mount=volume=gone,target=/opt/gone' 'source /none/such of volume gone'
+		'--mount=volume=v,target=/' 'no path inside'
+	)
+	for ((n = 0; n < ${#errors[@]}; n += 2)); do
+		run_rkt run --net=none --volume=v,kind=empty \
+			--volume=gone,kind=host,source=/none/such \
+			"$F/inside.aci" --name=first "${errors[n]}" -- \
+			sleep 9 --- "$F/other.aci" --name=second -- sleep 9
+		[ "$status" != 0 ]
+		expect_output "${errors[n + 1]}" first
+	done
+	image_inside "$D/bad.aci" '.app.isolators = [{name:"resource/memory",
+		value:{limit:"-1"}}] | .name = "example.com/bad"'
+	run_rkt run --net=none "$F/inside.aci" -- sleep 9 --- "$D/bad.aci"
+	expect_status 254
+	expect_output 'app bad: isolator resource/memory: limit of -1 is negative'
+	image_inside "$D/bad.aci" '.app.eventHandlers = [{name:"pre-start",
+		exec:["/none"]}] | .name = "example.com/bad"'
+	run_rkt run --net=none "$F/inside.aci" -- sleep 9 --- "$D/bad.aci" -- \
+		sleep 9
+	expect_output 'app bad: pre-start'
+	image_inside "$D/bad.aci" '.labels = [] | .name = "example.com/bad"'
+	run_rkt run --net=none "$F/inside.aci" -- sleep 9 --- "$D/bad.aci"
+	expect_status 254
+	expect_output 'image example.com/bad: missing os label'
+}
+
+@test "names too long for a file are refused before anything is made" {
+	long=$(printf 'a%.0s' {1..201})
+	run_rkt run --net=none "$F/inside.aci" --name="$long"
+	expect_status 254
+	expect_output 'longer than 200 characters (choose one with --name)'
+	image_inside "$D/long.aci" . "example.com/$long"
+	run_rkt prepare "$D/long.aci"
+	expect_status 254
+	expect_output 'the app name aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa... is'
+	run_rkt run --net=none --volume="$long$long,kind=empty" \
+		"$F/inside.aci" --mount=volume="$long$long",target=/tmp
+	expect_status 254
+	expect_output 'longer than 255 characters'
+	[ -z "$(find "$D/data/pods" -mindepth 2 2>/dev/null)" ]
+	run_rkt run --net=none "$F/inside.aci" --name="${long:1}" -- exit-code 0
+	expect_status 0
+	rkt logs "$(find "$D/data/pods/run" -mindepth 1 -maxdepth 1 -printf %f)"
+}
+
 @test "an image for another system is refused" {
 	local edits=(
 		'.labels=[]' 'missing os label in the image manifest'

@@ -63,8 +63,9 @@ Test(pod_request, grammar)
 		 "invalid argument \"y\" for --signature: given twice for one "
 		 "image"},
 		{"a|--memory=1k",
-		 "invalid argument \"1k\" for --memory: memory limit of 1000 "
-		 "bytes is too low, at least 4096 are needed"},
+		 "invalid argument \"1k\" for --memory: isolator "
+		 "resource/memory: limit of 1000 bytes is too low, at least "
+		 "4096 are needed"},
 		{"a|--readonly-rootfs=maybe",
 		 "invalid argument \"maybe\" for --readonly-rootfs: must be "
 		 "set with a boolean"},
