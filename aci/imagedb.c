@@ -50,6 +50,7 @@ static int db_error(const struct imagedb *db, struct error *err,
 		    const char *what)
 {
 	int code = sqlite3_errcode(db->db);
+	bool is_damaged = false;
 
 	switch (code & 0xff) {
 	case SQLITE_BUSY:
@@ -64,12 +65,20 @@ static int db_error(const struct imagedb *db, struct error *err,
 	case SQLITE_CANTOPEN:
 		code = EACCES;
 		break;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		is_damaged = true;
+		code = EIO;
+		break;
 	default:
 		code = EIO;
 	}
-	return error_set(err, code, "%s the image table %s: %s", what,
+	return error_set(err, code, "%s the image table %s: %s%s", what,
 			 sqlite3_db_filename(db->db, "main"),
-			 sqlite3_errmsg(db->db));
+			 sqlite3_errmsg(db->db),
+			 is_damaged ? " (remove the file: \"rkt image gc\" "
+				      "makes it anew from the images)"
+				    : "");
 }
 
 static int db_exec(struct imagedb *db, const char *sql, const char *what,

@@ -452,9 +452,17 @@ static int link_manifest(struct imagestore *store,
 	return link_file(store, fd, "manifest", name, err);
 }
 
+static bool is_manifest(const struct strbuf *text)
+{
+	cleanup_image_manifest struct image_manifest im = IMAGE_MANIFEST_INIT;
+
+	return image_manifest_parse(text->buf, text->len, &im, NULL) == 0;
+}
+
 /*
  * The manifest in force goes to TEXT.  What an unsigned image's parser says
- * never replaces what is stored; a signed image's does.
+ * never replaces what is stored, unless that is damaged; a signed image's
+ * does.
  */
 static int store_manifest(struct imagestore *store,
 			  const struct image_import *im, struct strbuf *text,
@@ -468,9 +476,10 @@ static int store_manifest(struct imagestore *store,
 		r = link_manifest(store, im, name, err);
 	if (r >= 0)
 		r = imagestore_read_manifest(store, &im->id, text, err);
-	if (r < 0 || !im->signer ||
+	if (r < 0 ||
 	    (text->len == im->manifest_len &&
-	     memcmp(text->buf, im->manifest, text->len) == 0))
+	     memcmp(text->buf, im->manifest, text->len) == 0) ||
+	    (!im->signer && is_manifest(text)))
 		return r;
 	strbuf_reset(text);
 	strbuf_add(text, im->manifest, im->manifest_len);
@@ -505,7 +514,8 @@ int image_row_make(const struct image_id *id, const char *manifest, size_t len,
 
 	r = image_manifest_parse(manifest, len, &im, err);
 	if (r < 0)
-		return error_wrap(err, r, "stored manifest of %s", id->text);
+		return error_prefix(err, r, "stored manifest of %.*s",
+				    IMAGE_ID_FULL_LEN, id->text);
 	version = name_values_get(&im.labels, "version");
 	image_labels_make(&im.labels, &labels);
 	*ret = (struct image_row){

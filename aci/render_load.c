@@ -79,7 +79,8 @@ static int load_member(struct imagestore *store, struct render_set *set,
 		r = image_manifest_parse(text.buf, text.len,
 					 &set->v[at].manifest, err);
 	if (r < 0)
-		return r;
+		return error_prefix(err, r, "stored manifest of %.*s",
+				    IMAGE_ID_FULL_LEN, set->v[at].id.text);
 	n = set->v[at].manifest.n_dependencies;
 	set->v[at].dependencies = xcalloc(n + 1, sizeof(size_t));
 	for (size_t i = 0; i < n; i++) {

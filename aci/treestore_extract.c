@@ -151,15 +151,42 @@ static int make_work(const struct treestore *ts, const char *kind,
 	return make_dir(imagestore_dirfd(ts->images), name, err);
 }
 
+/* A half-removed tree is never found under its name. */
+static int extract_remove(const struct treestore *ts, const struct image_id *id,
+			  struct error *err)
+{
+	int cas = imagestore_dirfd(ts->images);
+	char name[STORE_NAME_MAX], trash_name[TMP_NAME_MAX];
+	cleanup_fd int trash = -EBADF;
+	int r = 0;
+
+	if (faccessat(cas, tree_name(id, "", name), F_OK, 0) < 0)
+		return 0;
+	trash = make_work(ts, STORE_TRASH, trash_name, err);
+	if (trash < 0)
+		return trash;
+	if (renameat(cas, name, trash, "tree") < 0 && errno != ENOENT)
+		r = error_sys(err, errno, "remove rendered image %s", id->text);
+	return r;
+}
+
 /* Everything below WORK is on disk before its name says it is complete. */
 static int publish(const struct treestore *ts, const struct image_id *id,
 		   int work, const char *work_name, struct error *err)
 {
 	int cas = imagestore_dirfd(ts->images);
 	char name[STORE_NAME_MAX];
+	int r;
 
 	if (syncfs(work) < 0)
 		return error_sys(err, errno, "sync rendered image");
+	/* What lies there without a rootfs is no tree, and somebody may have
+	 * removed all trees with their directory. */
+	r = extract_remove(ts, id, err);
+	if (r < 0)
+		return r;
+	if (mkdirat(cas, "tree", 0700) < 0 && errno != EEXIST)
+		return error_sys(err, errno, "create directory tree");
 	if (renameat2(cas, work_name, cas, tree_name(id, "", name),
 		      RENAME_NOREPLACE) < 0)
 		return error_sys(err, errno, "put rendered image in place");
@@ -201,25 +228,6 @@ static int extract_prepare(const struct treestore *ts,
 	if (tree != -ENOENT)
 		return tree < 0 ? tree : 0;
 	return render_locked(ts, id, err);
-}
-
-/* A half-removed tree is never found under its name. */
-static int extract_remove(const struct treestore *ts, const struct image_id *id,
-			  struct error *err)
-{
-	int cas = imagestore_dirfd(ts->images);
-	char name[STORE_NAME_MAX], trash_name[TMP_NAME_MAX];
-	cleanup_fd int trash = -EBADF;
-	int r = 0;
-
-	if (faccessat(cas, tree_name(id, "", name), F_OK, 0) < 0)
-		return 0;
-	trash = make_work(ts, STORE_TRASH, trash_name, err);
-	if (trash < 0)
-		return trash;
-	if (renameat(cas, name, trash, "tree") < 0 && errno != ENOENT)
-		r = error_sys(err, errno, "remove rendered image %s", id->text);
-	return r;
 }
 
 static int compare_again(const struct treestore *ts, const struct image_id *id,

@@ -67,13 +67,12 @@ int write_full(int fd, const void *buf, size_t n)
 	return 0;
 }
 
-int read_file_at(int dirfd, const char *name, size_t max, struct strbuf *sb,
-		 struct error *err)
+static int read_file(int dirfd, const char *name, int flags, size_t max,
+		     struct strbuf *sb, struct error *err)
 {
-	cleanup_fd int fd = -EBADF;
+	cleanup_fd int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | flags);
 	int r;
 
-	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return error_sys(err, errno, "open %s", name);
 	r = strbuf_read_fd(sb, fd, max);
@@ -83,6 +82,18 @@ int read_file_at(int dirfd, const char *name, size_t max, struct strbuf *sb,
 	if (r < 0)
 		return error_sys(err, -r, "read %s", name);
 	return 0;
+}
+
+int read_file_at(int dirfd, const char *name, size_t max, struct strbuf *sb,
+		 struct error *err)
+{
+	return read_file(dirfd, name, O_NOFOLLOW | O_NONBLOCK, max, sb, err);
+}
+
+int read_file_path(const char *path, size_t max, struct strbuf *sb,
+		   struct error *err)
+{
+	return read_file(AT_FDCWD, path, 0, max, sb, err);
 }
 
 static int write_temp(int dirfd, const char *temp, mode_t mode,

@@ -18,10 +18,14 @@ ssize_t pread_full(int fd, void *buf, size_t n, off_t offset);
 
 /*
  * Appends the file NAME below DIRFD (no symlink followed in the last
- * component) to SB.  At most MAX bytes, else -EFBIG.  Errors name the file.
+ * component, no wait for a writer of a FIFO) to SB.  At most MAX bytes, else
+ * -EFBIG.  Errors name the file.
  */
 int read_file_at(int dirfd, const char *name, size_t max, struct strbuf *sb,
 		 struct error *err);
+/* The same for a file somebody named: a symlink or a pipe is fine. */
+int read_file_path(const char *path, size_t max, struct strbuf *sb,
+		   struct error *err);
 
 /*
  * Puts LEN bytes in NAME below DIRFD: a temporary name in the same

@@ -32,9 +32,11 @@ int pod_image_load(struct imagestore *store, const struct image_id *id,
 	if (r == 0)
 		r = image_manifest_parse(ret->text.buf, ret->text.len,
 					 &ret->manifest, err);
-	if (r == 0)
-		ret->id = *id;
-	return r;
+	if (r < 0)
+		return error_prefix(err, r, "stored manifest of %.*s",
+				    IMAGE_ID_FULL_LEN, id->text);
+	ret->id = *id;
+	return 0;
 }
 
 void pod_image_release(struct pod_image *image)

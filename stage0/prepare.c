@@ -91,7 +91,9 @@ int pod_manifest_load(int poddir_fd, struct pod_manifest *ret,
 	int r = read_file_at(poddir_fd, POD_MANIFEST_FILE, MANIFEST_MAX, &text,
 			     err);
 
-	return r < 0 ? r : pod_manifest_parse(text.buf, text.len, ret, err);
+	if (r == 0)
+		r = pod_manifest_parse(text.buf, text.len, ret, err);
+	return r < 0 ? error_prefix(err, r, "manifest of the pod") : 0;
 }
 
 static int replace(int dirfd, const char *name, const struct strbuf *text,

@@ -53,11 +53,18 @@ int images_remove(struct images *im, const struct strv *ids,
 	return error_set(err, EIO, "error(s) found while removing images");
 }
 
+/* As in rkt, removing what names no one image is no failure. */
+static bool is_no_image(int r)
+{
+	return r == -ENOENT || r == -EINVAL || r == -EEXIST;
+}
+
 static int remove_arguments(const struct cmd_call *call, struct error *err)
 {
 	cleanup_images struct images im = {0};
 	cleanup_strv struct strv ids = STRV_INIT;
 	cleanup_strv struct strv used = STRV_INIT;
+	bool unreadable = false;
 	int r;
 
 	r = images_open(call->rkt, IMAGESTORE_EXCLUSIVE, &im, err);
@@ -67,13 +74,19 @@ static int remove_arguments(const struct cmd_call *call, struct error *err)
 		struct error why = ERROR_INIT;
 		struct image_id id;
 
-		if (image_find_stored(im.store, call->argv[i], &id, &why) < 0)
+		r = image_find_stored(im.store, call->argv[i], &id, &why);
+		if (r < 0)
 			log_failure(&why, NULL);
 		else if (!strv_has(&ids, id.text))
 			strv_push(&ids, id.text);
+		unreadable = unreadable || (r < 0 && !is_no_image(r));
 	}
 	r = imagestore_pod_images(im.store, &used, err);
-	return r < 0 ? r : images_remove(&im, &ids, &used, err);
+	if (r >= 0)
+		r = images_remove(&im, &ids, &used, err);
+	if (r >= 0 && unreadable)
+		return error_set(err, EIO, "the image store cannot be read");
+	return r;
 }
 
 static int run(struct cmd_call *call)

@@ -47,7 +47,7 @@ static int read_uuid_file(const struct cmd_call *call, const char *path,
 {
 	struct error err = ERROR_INIT;
 
-	if (read_file_at(AT_FDCWD, path, UUID_FILE_MAX, ret, &err) < 0) {
+	if (read_file_path(path, UUID_FILE_MAX, ret, &err) < 0) {
 		log_failure(&err, "unable to resolve UUID from file");
 		return call->command->flags & CMD_UUID_FILE_1
 			       ? 1

@@ -223,7 +223,7 @@ static int make_from_manifest(struct images *im, const char *file,
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	cleanup_strv struct strv warnings = STRV_INIT;
 	struct pod_manifest *pm = &made->manifest;
-	int r = read_file_at(AT_FDCWD, file, MANIFEST_MAX, &text, err);
+	int r = read_file_path(file, MANIFEST_MAX, &text, err);
 
 	if (r < 0)
 		return r;

@@ -303,3 +303,40 @@ example.com/b:1.0.0" ]
 	run grep -E 'images\.sqlite|f(data)?sync\(|syncfs\(' "$D/trace"
 	[ -z "$output" ]
 }
+
+@test "a damaged image table: what to do, and that it helps" {
+	run_rkt fetch "$F/a1.aci"
+	expect_status 0
+	echo garbage >"$D/data/cas/images.sqlite"
+	run rkt image rm example.com/a
+	expect_status 254
+	expect_output 'not a database' 'remove the file: "rkt image gc"'
+	rm "$D/data/cas/images.sqlite"*
+	run rkt image gc
+	expect_status 0
+	run rkt image list
+	expect_output 'example.com/a'
+}
+
+@test "a damaged manifest or tree in the store is mended by a fetch" {
+	run_rkt fetch "$F/a1.aci"
+	expect_status 0
+	local manifest
+	manifest=$(echo "$D"/data/cas/manifest/*)
+	echo '{}' >"$manifest"
+	run rkt image cat-manifest example.com/a
+	expect_status 254
+	run_rkt fetch "$F/a1.aci"
+	expect_status 0
+	run rkt image cat-manifest example.com/a
+	expect_status 0
+	rm -rf "$D"/data/cas/tree/*/rootfs
+	run_rkt fetch "$F/a1.aci"
+	expect_status 0
+	[ -d "$(echo "$D"/data/cas/tree/*/rootfs)" ]
+	rm -rf "$D/data/cas/tree"
+	run_rkt fetch "$F/a1.aci"
+	expect_status 0
+	[ -d "$(echo "$D"/data/cas/tree/*/rootfs)" ]
+	[ "$(stat -c %a "$D/data/cas/tree")" = 700 ]
+}

@@ -328,3 +328,26 @@ setup_file() {
 	run grep ' = [012]$' "$D/calls"
 	expect_no_output 'data/cas' 'inside.aci'
 }
+
+@test "files named on the command line may be links and pipes" {
+	run_rkt fetch --full "$F/inside.aci"
+	expect_status 0
+	local id=${lines[-1]}
+	cat >"$D/pod.json" <<-X
+	{"acVersion": "0.8.11", "acKind": "PodManifest", "apps": [{
+	 "name": "a", "image": {"id": "$id"}}]}
+	X
+	ln -s pod.json "$D/link.json"
+	run_rkt prepare --quiet --pod-manifest="$D/link.json"
+	expect_status 0
+	run_rkt prepare --quiet --pod-manifest=<(cat "$D/pod.json")
+	expect_status 0
+	echo "${lines[-1]}" >"$D/uuid"
+	ln -s uuid "$D/uuid-link"
+	run rkt status --uuid-file="$D/uuid-link"
+	expect_status 0
+	expect_output 'state=prepared'
+	run rkt status --uuid-file=<(cat "$D/uuid")
+	expect_status 0
+	expect_output 'state=prepared'
+}
