@@ -260,18 +260,51 @@ static int open_overlay(int generation_dirfd, int tree, struct error *err)
 	return mount_overlay(tree, upper, work, NO_DEV, err);
 }
 
+/*
+ * ace.md, Volume Setup: a symlink anywhere in the source is an error.  Those
+ * that were there when the pod was prepared, stage0 has followed; a later one
+ * is somebody's who can write into a parent directory.
+ */
+static int open_host_source(const struct app_mount *m, struct error *err)
+{
+	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd;
+
+	if (root < 0)
+		return error_sys(err, errno, "open /");
+	fd = sys_openat2(root, m->source, O_PATH | O_CLOEXEC, 0,
+			 RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	if (fd == -ELOOP)
+		return error_set(err, ELOOP,
+				 "source %s of volume %s has a symlink in it "
+				 "that was not there when the pod was prepared",
+				 m->source, m->volume);
+	if (fd < 0)
+		return error_sys(err, -fd, "open source %s of volume %s",
+				 m->source, m->volume);
+	return fd;
+}
+
 static int open_device_volumes(struct rootfs *r, struct error *err)
 {
 	const struct app_plan *plan = r->plan;
 
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const struct app_mount *m = &plan->mounts[i];
+		cleanup_fd int source = -EBADF;
 		struct device_rule *rule;
 		struct stat st;
 		int ret;
 
-		if (!m->source || lstat(m->source, &st) < 0 ||
-		    !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+		if (!m->source)
+			continue;
+		source = open_host_source(m, err);
+		if (source < 0)
+			return source;
+		if (fstat(source, &st) < 0)
+			return error_sys(err, errno, "examine volume %s",
+					 m->volume);
+		if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
 			continue;
 		ret = devices_add_volume(r->dev, m->volume, st.st_mode,
 					 st.st_rdev, err);
@@ -612,28 +645,6 @@ static int put_files(const struct rootfs *r, struct error *err)
 
 /* --- volumes ---------------------------------------------------------------
  */
-
-static int open_host_source(const struct app_mount *m, struct error *err)
-{
-	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd;
-
-	if (root < 0)
-		return error_sys(err, errno, "open /");
-	/* ace.md, Volume Setup: a symlink anywhere in the source is an
-	 * error. */
-	fd = sys_openat2(root, m->source, O_PATH | O_CLOEXEC, 0,
-			 RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-	if (fd == -ELOOP)
-		return error_set(err, ELOOP,
-				 "source %s of volume %s is or has a symlink "
-				 "in it: give the path it leads to",
-				 m->source, m->volume);
-	if (fd < 0)
-		return error_sys(err, -fd, "open source %s of volume %s",
-				 m->source, m->volume);
-	return fd;
-}
 
 static int open_empty_source(const struct app_mount *m, struct error *err)
 {

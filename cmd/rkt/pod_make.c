@@ -23,6 +23,7 @@
 #include "stage0/pod_gc.h"
 #include "stage0/prepare.h"
 #include "stage0/update.h"
+#include "stage0/volume_source.h"
 
 static int parse_pod_name(const struct option_row *row, void *target,
 			  const char *value, struct error *err)
@@ -251,8 +252,10 @@ int made_make(struct images *im, struct make_opts *o, struct made *ret,
 		return r;
 	im->fetcher.with_hash = true;
 	if (o->pod_manifest)
-		return make_from_manifest(im, o->pod_manifest, ret, err);
-	return make_from_request(im, &o->req, ret, err);
+		r = make_from_manifest(im, o->pod_manifest, ret, err);
+	else
+		r = make_from_request(im, &o->req, ret, err);
+	return r < 0 ? r : pod_volumes_resolve(&ret->manifest, err);
 }
 
 /* --- into a new pod --------------------------------------------------------

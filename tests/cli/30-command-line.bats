@@ -171,7 +171,7 @@ setup_file() {
 	expect_status 254
 	expect_output 'app bad: isolator resource/memory: limit of -1 is negative'
 	image_inside "$D/bad.aci" '.app.eventHandlers = [{name:"pre-start",
-		exec:["/none"]}] | .name = "example.com/bad"'
+		exec:["/inside","exit-code","3"]}] | .name = "example.com/bad"'
 	run_rkt run --net=none "$F/inside.aci" -- sleep 9 --- "$D/bad.aci" -- \
 		sleep 9
 	expect_output 'app bad: pre-start'

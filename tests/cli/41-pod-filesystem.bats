@@ -114,6 +114,48 @@ setup_file() {
 	case $stderr in *"$D/missing"*) ;; *) fail "$stderr" ;; esac
 }
 
+@test "host volume: links in the source are followed once, at prepare" {
+	mkdir -p "$D/real/sub" "$D/outside" /run/rkt-test
+	echo right >"$D/real/sub/f"
+	echo right >/run/rkt-test/f
+	echo wrong >"$D/outside/f"
+	ln -s real "$D/link"
+	ln -s ../real/sub "$D/real/last"
+	ln -s /dev/null "$D/null"
+	for source in "$D/link/sub" "$D/link/last" /var/run/rkt-test; do
+		run_inside --volume=v,kind=host,source="$source" \
+			"$F/inside.aci" --mount=volume=v,target=/vol -- \
+			read /vol/f
+		expect_value read right
+	done
+	run_inside --volume=v,kind=host,source="$D/null" "$F/inside.aci" \
+		--mount=volume=v,target=/vol -- stat /vol
+	expect_status 0
+	run_inside --volume=v,kind=host,source=/proc/self/cwd \
+		"$F/inside.aci" --mount=volume=v,target=/vol -- ls /vol
+	expect_status 254
+	case $stderr in *'resolve source /proc/self/cwd of volume v'*) ;;
+	*) fail "$stderr" ;; esac
+
+	# What was resolved is what is mounted, whatever becomes of the link.
+	uuid=$(rkt --insecure-options=image prepare --quiet \
+		--volume=v,kind=host,source="$D/link/sub" "$F/inside.aci" \
+		--mount=volume=v,target=/vol -- read /vol/f)
+	rkt cat-manifest "$uuid" |
+		jq -e --arg p "$D/real/sub" '.volumes[0].source == $p'
+	ln -sfn outside "$D/link"
+	run --separate-stderr rkt run-prepared --net=none "$uuid"
+	expect_value read right
+	# A link that comes later leads nowhere.
+	mv "$D/real" "$D/moved"
+	ln -s outside "$D/real"
+	mkdir "$D/outside/sub"
+	run rkt start "$uuid"
+	expect_status 254
+	expect_output 'was not there when the pod was prepared'
+	rm -r /run/rkt-test
+}
+
 @test "empty volume: mode, uid and gid, shared by two apps" {
 	image_inside "$D/b.aci" . example.com/other
 	run_inside --volume=e,kind=empty,mode=0710,uid=1000,gid=1001 \

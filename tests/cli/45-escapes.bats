@@ -207,6 +207,27 @@ running() {
 	wait "$swapper" || true
 }
 
+@test "CVE-2021-30465: a volume's source exchanged with a symlink meanwhile" {
+	# If it worked: in one of the rounds the host's secret would be listed
+	# in the place of `mine`.
+	mkdir -p "$D/vol/a"
+	touch "$D/vol/a/mine"
+	ln -s "$D/outside" "$D/vol/b"
+	uuid=$(rkt --insecure-options=image prepare --quiet \
+		--volume=v,kind=host,source="$D/vol/a" "$F/inside.aci" \
+		--mount=volume=v,target=/vol -- ls /vol)
+	rkt run-prepared --net=none "$uuid" >/dev/null || true
+	"$INSIDE" swap "$D/vol/a" "$D/vol/b" 8 &
+	swapper=$!
+	for _ in $(seq 15); do
+		run rkt start "$uuid"
+		[ "$status" = 254 ] || expect_output mine
+		expect_no_output secret
+	done
+	kill "$swapper" 2>/dev/null || true
+	wait "$swapper" || true
+}
+
 @test "CVE-2022-29162: no inheritable capability" {
 	# If it worked: capinh would be the retained set.
 	run_inside "$F/inside.aci" --caps-retain=$ATTACKER_CAPS -- print-caps
