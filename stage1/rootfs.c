@@ -613,6 +613,7 @@ static int bind_host_file(const struct rootfs *r, const char *host,
 static int put_files(const struct rootfs *r, struct error *err)
 {
 	const struct rootfs_files *files = r->files;
+	cleanup_free char *hostname = xasprintf("%s\n", files->hostname);
 	cleanup_free char *hosts = NULL;
 	int ret = 0;
 
@@ -626,9 +627,8 @@ static int put_files(const struct rootfs *r, struct error *err)
 		ret = write_etc_file(r, "hosts", hosts, files->hosts != NULL,
 				     err);
 	}
-	if (ret == 0)
-		ret = write_etc_file(r, "hostname", files->hostname, false,
-				     err);
+	if (ret == 0 && !is_mount_target(r, "/etc/hostname"))
+		ret = write_etc_file(r, "hostname", hostname, true, err);
 	if (ret == 0)
 		ret = link_mtab(r, err);
 	if (ret == 0 && files->host_hosts)

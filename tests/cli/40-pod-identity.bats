@@ -41,6 +41,13 @@ setup_file() {
 		read /etc/hostname
 	expect_value hostname web1
 	expect_value read web1
+	# The image was built on a host of another name.
+	mkdir -p "$D/i/rootfs/etc"
+	cp "$INSIDE" "$D/i/rootfs/inside"
+	echo builder >"$D/i/rootfs/etc/hostname"
+	image_tree "$D/i" example.com/built 1.0.0
+	run_inside --hostname=web2 "$D/i.aci" -- read /etc/hostname
+	expect_value read web2
 }
 
 @test "what is wrong with an environment file is said with its line" {
