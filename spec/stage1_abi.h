@@ -113,9 +113,9 @@ struct control_request {
 	uint32_t strategy;   /* enum update_strategy */
 	uint64_t ready_timeout_ms;
 	uint64_t observe_ms;
-	uint64_t stop_timeout_ms; /* SIGTERM to SIGKILL of the old one */
-	uint32_t flags;		  /* enum control_flags */
-	uint32_t reserved;	  /* 0 */
+	uint64_t stop_timeout_ms;	/* SIGTERM to SIGKILL of the old one */
+	uint32_t flags;			/* enum control_flags */
+	uint32_t reserved;		/* 0 */
 	char app[CONTROL_APP_NAME_MAX]; /* NUL-terminated AC Name */
 };
 

@@ -81,7 +81,7 @@ struct generation {
 	struct event_timer wait_timer;
 
 	struct generation *next; /* in pod->generations */
-	bool has_frozen; /* tracing apps stand still because of us */
+	bool has_frozen;	 /* tracing apps stand still because of us */
 	bool stop_sent;
 	int exit_code; /* valid in POST_STOP and ENDED */
 };

@@ -14,8 +14,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "stage1/seccomp_plan.h"
 #include "spec/seccomp_sets.h"
+#include "stage1/seccomp_plan.h"
 
 #ifndef CLONE_NEWTIME /* Linux 5.6 */
 #define CLONE_NEWTIME 0x00000080

@@ -20,8 +20,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strv.h"
-#include "stage1/seccomp_compile.h"
 #include "spec/seccomp_sets.h"
+#include "stage1/seccomp_compile.h"
 
 #define X64 AUDIT_ARCH_X86_64
 #define X86 AUDIT_ARCH_I386
