@@ -65,22 +65,6 @@ bool pod_is_ready(const struct pod *pod)
 /* --- loading ---------------------------------------------------------------
  */
 
-static void load_current(int fd, const struct runtime_app *ra,
-			 struct app_info *app)
-{
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	cleanup_free char *path = xasprintf(
-		POD_APPSINFO_DIR "/%s/" GENERATION_APP_FILE, app->name);
-	struct runtime_app current = RUNTIME_APP_INIT;
-
-	if (generation_current(fd, app->name, &app->generation, NULL) < 0)
-		app->generation = 0;
-	if (read_file_at(fd, path, MANIFEST_MAX, &text, NULL) < 0 ||
-	    runtime_app_parse(text.buf, text.len, &current, NULL) < 0)
-		runtime_app_copy(&current, ra);
-	app->current = current;
-}
-
 static void load_exit_code(int fd, struct app_info *app)
 {
 	cleanup_free char *path = xasprintf(POD_STATUS_DIR "/%s", app->name);
@@ -119,7 +103,9 @@ static void load_app(const struct pod *pod, const struct pod_info *info,
 	app->created_ns = info->created_ns;
 	app->started_ns = mtime_of(pod->fd, started);
 	load_exit_code(pod->fd, app);
-	load_current(pod->fd, ra, app);
+	app->ra = ra;
+	if (generation_current(pod->fd, app->name, &app->generation, NULL) < 0)
+		app->generation = 0;
 	app->state = app_state(app, info->state);
 }
 
@@ -148,7 +134,7 @@ static void load_isolators(int fd, struct strv *ret)
 static int load_manifest(const struct pod *pod, struct pod_info *info,
 			 struct error *err)
 {
-	int r = pod_manifest_load(pod->fd, &info->manifest, err);
+	int r = pod_manifest_load_committed(pod->fd, &info->manifest, err);
 
 	if (r == -ENOENT &&
 	    (pod->dir == POD_EMBRYO || pod->dir == POD_PREPARE)) {
@@ -189,8 +175,6 @@ int pod_info_load(const struct pod *pod, struct pod_info *ret,
 
 void pod_info_release(struct pod_info *info)
 {
-	for (size_t i = 0; info->apps && i < info->manifest.n_apps; i++)
-		runtime_app_release(&info->apps[i].current);
 	free(info->apps);
 	free(info->name);
 	pod_manifest_release(&info->manifest);
@@ -219,7 +203,7 @@ void pod_info_networks(const struct pod_info *info, struct strbuf *out)
 
 void app_info_image_name(const struct app_info *app, struct strbuf *out)
 {
-	const struct runtime_image *image = &app->current.image;
+	const struct runtime_image *image = &app->ra->image;
 	const char *version = name_values_get(&image->labels, "version");
 
 	if (!image->name)
@@ -249,10 +233,9 @@ static void write_mount(const struct pod_info *info, const struct app_info *app,
 	bool read_only = v && v->read_only == TRISTATE_TRUE;
 
 	for (size_t i = 0; v && v->read_only == TRISTATE_UNSET &&
-			   i < app->current.app.n_mount_points;
+			   i < app->ra->app.n_mount_points;
 	     i++) {
-		const struct mount_point *mp =
-			&app->current.app.mount_points[i];
+		const struct mount_point *mp = &app->ra->app.mount_points[i];
 
 		if (mp->path && strcmp(mp->path, m->path) == 0)
 			read_only = mp->read_only;
@@ -270,7 +253,7 @@ static void write_mount(const struct pod_info *info, const struct app_info *app,
 static void write_app(const struct pod_info *info, const struct app_info *app,
 		      struct json_writer *w)
 {
-	const struct runtime_app *ra = &app->current;
+	const struct runtime_app *ra = app->ra;
 
 	json_open_object(w, NULL);
 	json_add_string(w, "name", app->name);

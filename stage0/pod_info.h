@@ -18,11 +18,11 @@ struct json_writer;
 struct strbuf;
 
 struct app_info {
-	const char *name;	    /* borrowed from the manifest */
-	struct runtime_app current; /* of the committed generation */
-	unsigned int generation;    /* 0 = unknown */
-	const char *state;	    /* unknown, created, running, exited */
-	int64_t created_ns;	    /* the pod's; 0 = never, here and below */
+	const char *name;	      /* borrowed from the manifest */
+	const struct runtime_app *ra; /* the same */
+	unsigned int generation;      /* the committed one; 0 = unknown */
+	const char *state;	      /* unknown, created, running, exited */
+	int64_t created_ns;	      /* the pod's; 0 = never, here and below */
 	int64_t started_ns;
 	int64_t finished_ns;
 	bool has_exit_code;
@@ -35,9 +35,10 @@ struct pod_info {
 	enum pod_state state;
 	int64_t created_ns;
 	int64_t started_ns;
-	int64_t pid;		      /* of pod init on the host; 0 = unknown */
-	struct pod_manifest manifest; /* no apps if it cannot be read */
-	struct app_info *apps;	      /* one for each of the manifest */
+	int64_t pid; /* of pod init on the host; 0 = unknown */
+	/* Apps as committed; none if it cannot be read. */
+	struct pod_manifest manifest;
+	struct app_info *apps; /* one for each of the manifest */
 	struct net_info_list nets;
 	struct strv isolators; /* "APP: NAME: REASON" */
 };

@@ -96,6 +96,38 @@ int pod_manifest_load(int poddir_fd, struct pod_manifest *ret,
 	return r < 0 ? error_prefix(err, r, "manifest of the pod") : 0;
 }
 
+/* In place of what `pod` says; an app without that file keeps it. */
+static int load_committed_app(int poddir_fd, struct runtime_app *app,
+			      struct error *err)
+{
+	cleanup_free char *path = xasprintf(
+		POD_APPSINFO_DIR "/%s/" GENERATION_APP_FILE, app->name);
+	struct runtime_app committed = RUNTIME_APP_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	int r = read_file_at(poddir_fd, path, MANIFEST_MAX, &text, NULL);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return error_sys(err, -r, "read %s", path);
+	r = runtime_app_parse(text.buf, text.len, &committed, err);
+	if (r < 0)
+		return error_prefix(err, r, "%s", path);
+	runtime_app_release(app);
+	*app = committed;
+	return 0;
+}
+
+int pod_manifest_load_committed(int poddir_fd, struct pod_manifest *ret,
+				struct error *err)
+{
+	int r = pod_manifest_load(poddir_fd, ret, err);
+
+	for (size_t i = 0; r == 0 && i < ret->n_apps; i++)
+		r = load_committed_app(poddir_fd, &ret->apps[i], err);
+	return r;
+}
+
 static int replace(int dirfd, const char *name, const struct strbuf *text,
 		   bool sync, struct error *err)
 {

@@ -35,8 +35,13 @@ int pod_manifest_save(int poddir_fd, const struct pod_manifest *pm, bool sync,
 /* Replaces args/APP. */
 int app_args_save(int poddir_fd, const char *app, const struct strv *words,
 		  bool sync, struct error *err);
+/* As the file is: its apps may be those before an update whose stage1 was
+ * killed between the commit and writing the file. */
 int pod_manifest_load(int poddir_fd, struct pod_manifest *ret,
 		      struct error *err);
+/* With each app as its committed generation has it. */
+int pod_manifest_load_committed(int poddir_fd, struct pod_manifest *ret,
+				struct error *err);
 
 /* Empty volumes of PM that do not exist yet. */
 int pod_volumes_make(int poddir_fd, const struct pod_manifest *pm,

@@ -118,7 +118,7 @@ int update_make_app(int poddir_fd, const char *app,
 	cleanup_strv struct strv words = STRV_INIT;
 	cleanup_strv struct strv warnings = STRV_INIT;
 	const struct runtime_app *old_app;
-	int r = pod_manifest_load(poddir_fd, &pm, err);
+	int r = pod_manifest_load_committed(poddir_fd, &pm, err);
 
 	if (r < 0)
 		return r;

@@ -35,7 +35,7 @@ static int print_manifest(struct cmd_call *call, struct pod *pod,
 	const struct opts *o = call->opts;
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
-	int r = pod_manifest_load(pod->fd, &pm, err);
+	int r = pod_manifest_load_committed(pod->fd, &pm, err);
 
 	if (r < 0)
 		return r;

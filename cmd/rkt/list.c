@@ -109,7 +109,7 @@ static void push_image(struct strv *row, const struct app_info *app, bool full)
 	app_info_image_name(app, &name);
 	strv_push(row, name.buf);
 	if (full)
-		push(row, app->current.image.id ? app->current.image.id : "-",
+		push(row, app->ra->image.id ? app->ra->image.id : "-",
 		     SHORT_IMAGE_ID);
 }
 

@@ -416,12 +416,29 @@ static int add_generation(struct images *im, const struct make_opts *o,
 	return r;
 }
 
+/* A generation must never be committed before the volumes it mounts. */
+static int add_volumes(struct pod_manifest *old, const struct pod_manifest *new,
+		       struct pod *pod, struct error *err)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < new->n_volumes; i++) {
+		if (pod_manifest_find_volume(old, new->volumes[i].name))
+			continue;
+		volume_copy(pod_manifest_add_volume(old), &new->volumes[i]);
+		any = true;
+	}
+	return any ? pod_manifest_save(pod->fd, old, true, err) : 0;
+}
+
 static int change(struct images *im, const struct make_opts *o,
-		  const struct made *made, const bool *changed, struct pod *pod,
-		  struct error *err)
+		  const struct made *made, const bool *changed,
+		  struct pod_manifest *old, struct pod *pod, struct error *err)
 {
 	int r = pod_volumes_make(pod->fd, &made->manifest, err);
 
+	if (r == 0)
+		r = add_volumes(old, &made->manifest, pod, err);
 	for (size_t i = 0; i < made->n_images && r == 0; i++)
 		if (changed[i])
 			r = add_generation(im, o, made, i, pod, err);
@@ -449,5 +466,5 @@ int made_change(struct images *im, const struct make_opts *o,
 	}
 	if (r < 0 || !any)
 		return r < 0 ? r : 0;
-	return change(im, o, made, changed, pod, err);
+	return change(im, o, made, changed, &old, pod, err);
 }

@@ -72,6 +72,34 @@ crash_at_each() {
 	STEP=3 crash_at_each "$RKT" --dir="$RKT_STORE" run "$id" -- echo ran
 }
 
+@test "rkt run of a named pod with another image, killed at each of its calls" {
+	# The new image has a mount point the old one does not: committed
+	# without its volume it could not start.
+	image_inside "$D/2.aci" '.app.mountPoints = [{name:"data",
+		path:"/data"}] | .labels[0].value = "2.0.0"'
+	"$RKT" --dir="$RKT_STORE" --insecure-options=image fetch "$D/2.aci"
+	n=1
+	while :; do
+		"$RKT" --dir="$RKT_STORE" run --net=none --pod-name=web "$id" \
+			-- echo one
+		strace -o /dev/null -e trace="$CHANGES,fsync" \
+			-e inject="$CHANGES,fsync":signal=SIGKILL:when=$n \
+			"$RKT" --dir="$RKT_STORE" run --net=none \
+			--pod-name=web example.com/inside:2.0.0 -- stat /data \
+			>"$D/out" 2>&1 && break
+		run rkt start web
+		expect_status 0
+		run rkt run --net=none --pod-name=web \
+			example.com/inside:2.0.0 -- stat /data
+		expect_status 0
+		rkt rm web
+		n=$((n + EVERY))
+		[ "$n" -lt 400 ] || fail "still killed at call $n"
+	done
+	[ "$n" -gt 20 ] || fail "only $n calls: $(cat "$D/out")"
+	rkt rm web
+}
+
 @test "rkt prepare, killed at each of its calls" {
 	crash_at_each "$RKT" --dir="$RKT_STORE" prepare "$id" -- echo ran
 }

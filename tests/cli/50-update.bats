@@ -743,6 +743,29 @@ settled() {
 		fail "call $1: $(cat "$pod/history")"
 }
 
+# cat-manifest shows the committed generation, whatever `pod` says.
+manifest_is_committed() {
+	[ "$(rkt cat-manifest web | jq -r '.apps[0].image.id')" = \
+		"$(cat "$pod/appsinfo/inside/treeStoreID")" ] ||
+		fail "$(rkt cat-manifest web)"
+}
+
+@test "killed between the commit and writing the pod manifest" {
+	version 1
+	version 2
+	serve tcp4:80
+	cp "$pod/pod" "$D/before"
+	update --observe=50ms --image="$D/2.aci"
+	expect_status 0
+	manifest_is_committed
+	cmp -s "$pod/pod" "$D/before" && fail "pod was not written"
+	cp "$D/before" "$pod/pod"
+	manifest_is_committed
+	rkt list --format=json | jq -e --arg id \
+		"$(cat "$pod/appsinfo/inside/treeStoreID")" \
+		'.[0].apps[0].image_id == $id'
+}
+
 @test "stage1 killed at each step of an update: rkt start settles it" {
 	skip_without strace
 	# LeakSanitizer cannot work below a tracer.
@@ -768,6 +791,7 @@ settled() {
 		[ "$code" = 254 ] || fail "call $n: $code: $output"
 		wait "$tracer" || true
 		wait_for 10 pod_is web exited
+		manifest_is_committed
 		run rkt start --detach web
 		expect_status 0
 		settled "$n"
