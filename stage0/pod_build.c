@@ -186,9 +186,9 @@ static const struct port *find_port(const struct runtime_app *ra,
 static int check_port(const struct pod_manifest *pm,
 		      const struct exposed_port *port, struct error *err)
 {
-	size_t found = 0;
+	size_t found = port->has_pod_port;
 
-	for (size_t i = 0; i < pm->n_apps; i++)
+	for (size_t i = 0; i < pm->n_apps && !port->has_pod_port; i++)
 		found += find_port(&pm->apps[i], port->name) != NULL;
 	if (found == 0)
 		return error_set(err, EINVAL,
@@ -200,6 +200,15 @@ static int check_port(const struct pod_manifest *pm,
 				 "ambiguous port name: \"%s\" is in %zu apps",
 				 port->name, found);
 	return 0;
+}
+
+int pod_ports_check(const struct pod_manifest *pm, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < pm->n_ports && r == 0; i++)
+		r = check_port(pm, &pm->ports[i], err);
+	return r;
 }
 
 /* --- manifest --------------------------------------------------------------
@@ -252,9 +261,7 @@ static int make(const struct pod_request *req,
 		r = add_app(pm, &req->apps[i], images[i], ids[i], err);
 	for (size_t i = 0; i < pm->n_apps && r == 0; i++)
 		r = pod_app_reify(&pm->apps[i], pm, true, warnings, err);
-	for (size_t i = 0; i < pm->n_ports && r == 0; i++)
-		r = check_port(pm, &pm->ports[i], err);
-	return r;
+	return r == 0 ? pod_ports_check(pm, err) : r;
 }
 
 int pod_manifest_make(const struct pod_request *req,

@@ -204,8 +204,12 @@ static int complete_app(struct images *im, struct made *made,
 		return r;
 	free(ra->image.id);
 	ra->image.id = xstrdup(id.text);
-	if (!ra->image.name)
+	if (!ra->image.name) {
 		ra->image.name = xstrdup(image->manifest.name);
+		if (ra->image.labels.n == 0)
+			name_values_copy(&ra->image.labels,
+					 &image->manifest.labels);
+	}
 	if (!ra->has_app && image->manifest.has_app) {
 		app_copy(&ra->app, &image->manifest.app);
 		ra->has_app = true;
@@ -240,6 +244,8 @@ static int make_from_manifest(struct images *im, const char *file,
 		log_warning("%s", warnings.v[i]);
 	if (r == 0)
 		r = pod_manifest_check_runnable(pm, err);
+	if (r == 0)
+		r = pod_ports_check(pm, err);
 	return r;
 }
 

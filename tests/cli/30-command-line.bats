@@ -351,3 +351,25 @@ setup_file() {
 	expect_status 0
 	expect_output 'state=prepared'
 }
+
+@test "a pod manifest that exposes a port no app has is refused" {
+	run_rkt fetch --full "$F/inside.aci"
+	expect_status 0
+	local id=${lines[-1]}
+	manifest() {
+		cat >"$D/pod.json" <<-X
+		{"acVersion": "0.8.11", "acKind": "PodManifest", "apps": [{
+		 "name": "a", "image": {"id": "$id"}}],
+		 "ports": [{"name": "http", "hostPort": 8080$1}]}
+		X
+	}
+	manifest
+	run_rkt prepare --quiet --pod-manifest="$D/pod.json"
+	expect_status 254
+	expect_output 'port name "http" could not be found in any apps'
+	manifest ', "podPort": {"name": "http", "protocol": "tcp", "port": 80}'
+	run_rkt prepare --quiet --pod-manifest="$D/pod.json"
+	expect_status 0
+	run rkt list --no-legend
+	expect_output 'example.com/inside:1.0.0'
+}
