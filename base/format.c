@@ -104,3 +104,44 @@ void format_time(struct strbuf *sb, int64_t ns, bool full)
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	format_time_ago(sb, ns, now.tv_sec * NS_PER_S + now.tv_nsec);
 }
+
+/* --- paragraphs ------------------------------------------------------------
+ */
+
+#define COLUMNS 80
+
+static unsigned int new_line(struct strbuf *sb, unsigned int n_tabs)
+{
+	strbuf_addch(sb, '\n');
+	for (unsigned int i = 0; i < n_tabs; i++)
+		strbuf_addch(sb, '\t');
+	return n_tabs * 8;
+}
+
+void format_wrapped(struct strbuf *sb, const char *text, unsigned int column,
+		    unsigned int n_tabs)
+{
+	bool first = true; /* word of its line */
+
+	while (*text) {
+		size_t n = strcspn(text, " \n");
+
+		if (!first && column + 1 + n > COLUMNS) {
+			column = new_line(sb, n_tabs);
+			first = true;
+		}
+		if (!first)
+			strbuf_addch(sb, ' ');
+		strbuf_add(sb, text, n);
+		column += (unsigned int)n + !first;
+		first = false;
+		text += n;
+		if (*text == '\n') {
+			/* No blanks at the end of an empty line. */
+			column = new_line(sb, text[1] == '\n' ? 0 : n_tabs);
+			first = true;
+		}
+		text += *text != '\0';
+	}
+	strbuf_addch(sb, '\n');
+}

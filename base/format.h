@@ -23,4 +23,12 @@ void format_time(struct strbuf *sb, int64_t ns, bool full);
 /* "512 B", "4.2 MiB", "42 MiB". */
 void format_size(struct strbuf *sb, uint64_t bytes);
 
+/*
+ * TEXT and a newline, broken at blanks for terminals of 80 columns; its own
+ * newlines stay.  SB's last line is COLUMN wide; further lines of the same
+ * paragraph begin with N_TABS tabs, as do further paragraphs.
+ */
+void format_wrapped(struct strbuf *sb, const char *text, unsigned int column,
+		    unsigned int n_tabs);
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/format.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
@@ -144,14 +145,17 @@ static void row_help(const struct option_row *row, struct strbuf *sb)
 {
 	const char *shown = row->shown ? row->shown : shown_by_kind[row->kind];
 	const char *quote = row->kind == OPTION_STRING ? "\"" : "";
+	size_t start = sb->len;
 
 	if (row->letter)
 		strbuf_addf(sb, "  -%c, ", row->letter);
 	else
 		strbuf_addstr(sb, "      ");
-	strbuf_addf(sb, "--%s%s=%s%s%s%s\t%s\n", row->name,
-		    row->implied ? "[" : "", quote, shown, quote,
-		    row->implied ? "]" : "", row->help);
+	strbuf_addf(sb, "--%s%s=%s%s%s%s\t", row->name, row->implied ? "[" : "",
+		    quote, shown, quote, row->implied ? "]" : "");
+	/* The tab counts as one byte and leads to the next stop. */
+	format_wrapped(sb, row->help,
+		       (unsigned int)(sb->len - start + 7) / 8 * 8, 2);
 }
 
 void option_help(const struct option_row *const *tables, size_t n,

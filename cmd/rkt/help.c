@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/format.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
@@ -27,8 +28,11 @@ static void list_commands(const struct command *parent, const char *prefix,
 		if ((*c)->flags & CMD_HIDDEN)
 			continue;
 		strbuf_addf(&name, "%s%s", prefix, (*c)->name);
-		if ((*c)->run)
-			strbuf_addf(sb, "\t%s\t%s\n", name.buf, (*c)->summary);
+		if ((*c)->run) {
+			strbuf_addf(sb, "\t%s\t", name.buf);
+			format_wrapped(sb, (*c)->summary,
+				       ((unsigned int)name.len / 8 + 2) * 8, 3);
+		}
 		strbuf_addch(&name, ' ');
 		list_commands(*c, name.buf, sb);
 	}
@@ -36,12 +40,8 @@ static void list_commands(const struct command *parent, const char *prefix,
 
 static void add_indented(struct strbuf *sb, const char *text)
 {
-	while (*text) {
-		size_t n = strcspn(text, "\n");
-
-		strbuf_addf(sb, n ? "\t%.*s\n" : "%.*s\n", (int)n, text);
-		text += n + (text[n] == '\n');
-	}
+	strbuf_addch(sb, '\t');
+	format_wrapped(sb, text, 8, 1);
 }
 
 static void help_of_options(const struct command *command, struct strbuf *sb)
@@ -64,16 +64,23 @@ static void help_of_globals(struct strbuf *sb)
 
 void cmd_help(const struct command *const *path, struct strbuf *sb)
 {
+	cleanup_strbuf struct strbuf line = STRBUF_INIT;
 	const struct command *command = path[0];
 	bool root = !path[1];
+	size_t name_len;
 
 	for (size_t i = 1; path[i]; i++)
 		command = path[i];
-	strbuf_addstr(sb, "NAME:\n\t");
-	path_name(path, sb);
-	strbuf_addf(sb, " - %s\n\nUSAGE:\n\t", command->summary);
-	path_name(path, sb);
-	strbuf_addf(sb, "%s%s\n", command->usage[0] ? " " : "", command->usage);
+	path_name(path, &line);
+	name_len = line.len;
+	strbuf_addstr(sb, "NAME:\n");
+	strbuf_addf(&line, " - %s", command->summary);
+	add_indented(sb, line.buf);
+	strbuf_setlen(&line, name_len);
+	strbuf_addf(&line, "%s%s", command->usage[0] ? " " : "",
+		    command->usage);
+	strbuf_addstr(sb, "\nUSAGE:\n");
+	add_indented(sb, line.buf);
 	if (root)
 		strbuf_addf(sb, "\nVERSION:\n\t%s\n", RKT_VERSION);
 	if (command->subcommands) {

@@ -50,7 +50,8 @@ struct pull_opts {
 	 .kind = OPTION_STRING,                                                \
 	 .shown = default_policy,                                              \
 	 .offset = offsetof(type, field.policy),                               \
-	 .help = "when to pull an image"},                                     \
+	 .help = "when to pull an image: new (what is not stored), update "    \
+		 "or never"},                                                  \
 		{.name = "store-only",                                         \
 		 .kind = OPTION_BOOL,                                          \
 		 .implied = "true",                                            \

@@ -32,6 +32,17 @@ setup_file() {
 	done
 }
 
+@test "help fits 80 columns" {
+	rkt help | sed -n '/^COMMANDS/,/^$/s/^\t\([a-z-]*\( [a-z-]*\)\?\)\t.*/\1/p' \
+		>"$D/commands"
+	[ "$(wc -l <"$D/commands")" -gt 20 ]
+	(echo; echo image; cat "$D/commands") | while read -r words; do
+		# shellcheck disable=SC2086 # words
+		rkt help $words | expand | awk -v c="$words" 'length > 80 {
+			print c ": " $0; bad = 1 } END { exit bad }'
+	done
+}
+
 @test "version" {
 	run rkt version
 	expect_status 0

@@ -90,3 +90,30 @@ Test(format, size)
 		cr_expect_str_eq(sb.buf, tests[i].want);
 	}
 }
+
+Test(format, wrapped)
+{
+	static const struct {
+		const char *text;
+		unsigned int column, n_tabs;
+		const char *want;
+	} rows[] = {
+		{"", 0, 0, "\n"},
+		{"one two", 0, 0, "one two\n"},
+		{"one two", 73, 0, "one two\n"},
+		{"one two", 74, 1, "one\n\ttwo\n"},
+		{"a-word-that-is-too-long-for-it", 60, 2,
+		 "a-word-that-is-too-long-for-it\n"},
+		{"one\n\ntwo", 8, 1, "one\n\n\ttwo\n"},
+		{"one\n  two", 8, 1, "one\n\t  two\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cleanup_strbuf struct strbuf sb = STRBUF_INIT;
+
+		format_wrapped(&sb, rows[i].text, rows[i].column,
+			       rows[i].n_tabs);
+		cr_expect_str_eq(sb.buf, rows[i].want, "row %zu: \"%s\"", i,
+				 sb.buf);
+	}
+}
