@@ -12,6 +12,7 @@
 #include "stage0/stop.h"
 
 #define KILL_WAITS 250 /* of 20 ms */
+#define STOP_WAITS 500 /* of 20 ms: the start of a pod with slow volumes */
 
 struct opts {
 	bool force;
@@ -49,9 +50,27 @@ static int kill_pod(const struct cmd_call *call, struct pod *pod,
 	return r < 0 ? r : pod_clean(pod, call->rkt->libexec, err);
 }
 
+/* The supervisor ends, or does not listen yet: which, time tells. */
+static int stop_or_kill(const struct cmd_call *call, struct pod *pod,
+			struct error *err)
+{
+	const struct timespec pause = {.tv_nsec = 20000000};
+	const struct opts *o = call->opts;
+	int r = 0;
+
+	for (int i = 0; i < STOP_WAITS; i++) {
+		r = o->force ? kill_pod(call, pod, err) : pod_stop(pod, err);
+		if (r != -ESRCH && r != -EPIPE && r != -ECONNRESET)
+			return r;
+		if (pod_state(pod) != POD_STATE_RUNNING)
+			return 0;
+		(void)nanosleep(&pause, NULL);
+	}
+	return r;
+}
+
 static int stop_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 {
-	const struct opts *o = call->opts;
 	enum pod_state state = pod_state(pod);
 	int r;
 
@@ -63,7 +82,7 @@ static int stop_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 	if (state != POD_STATE_RUNNING)
 		return error_set(err, EINVAL, "pod \"%s\" is not running",
 				 pod->uuid);
-	r = o->force ? kill_pod(call, pod, err) : pod_stop(pod, err);
+	r = stop_or_kill(call, pod, err);
 	if (r == 0)
 		printf("\"%s\"\n", pod->uuid);
 	return r;

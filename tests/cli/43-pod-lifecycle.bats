@@ -160,6 +160,26 @@ nothing_left() {
 	expect_output 'already stopped'
 }
 
+@test "rkt stop waits for a pod that is just starting" {
+	skip_without strace
+	strace -f -qq -e trace=listen -e inject=listen:delay_enter=1000000 \
+		-o "$D/calls" "$RKT" --dir="$D/data" \
+		--insecure-options=image run --net=none \
+		--uuid-file-save="$D/uuid" "$F/inside.aci" -- sleep 60 \
+		>/dev/null 2>&1 3>&- &
+	local pid=$!
+	for _ in {1..100}; do
+		[ ! -d "$D/data/pods/run/$(cat "$D/uuid" 2>/dev/null)/args" ] ||
+			break
+		sleep 0.02
+	done
+	run rkt stop "$(cat "$D/uuid")"
+	expect_status 0
+	expect_output "\"$(cat "$D/uuid")\""
+	wait $pid || true
+	grep -q listen "$D/calls"
+}
+
 @test "rkt stop --force does not ask" {
 	detach_inside --net=none "$F/inside.aci" -- ignore-term and sleep 60
 	wait_for 10 pod_logged "$uuid" inside ready=1
