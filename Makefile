@@ -246,7 +246,7 @@ bench: deps
 	BUILD=$(B) bash tests/bench/run.sh $(BENCH)
 
 lint: check-layers check-headers check-format
-	CC='$(CC)' sh tests/lint.sh '$(CPPFLAGS_ALL)' $(all_SRC)
+	sh tests/lint.sh $(all_SRC) -- $(CPPFLAGS_ALL)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/rkt

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/signature.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <rnp/rnp.h>
@@ -439,8 +440,11 @@ static void dearmor_blocks(uint8_t **data, size_t *len)
 	cleanup_free uint8_t *bin = xmalloc(*len);
 	size_t max = *len, bin_len = 0;
 	uint8_t *end = *data + max;
-	uint8_t *at = memmem(*data, max, begin, sizeof(begin) - 1);
+	uint8_t *at;
 	bool several = false;
+
+	assert(*data);
+	at = memmem(*data, max, begin, sizeof(begin) - 1);
 
 	while (at) {
 		uint8_t *from = at + sizeof(begin) - 1;

@@ -182,7 +182,7 @@ int parse_hex(const char *s, uint8_t *ret, size_t n)
 		if (hex_value(s[i]) < 0)
 			return -EINVAL;
 	for (size_t i = 0; i < n; i++)
-		ret[i] = (uint8_t)(hex_value(s[2 * i]) << 4 |
+		ret[i] = (uint8_t)(hex_value(s[2 * i]) * 16 +
 				   hex_value(s[2 * i + 1]));
 	return 0;
 }

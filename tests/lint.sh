@@ -1,10 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# lint.sh CPPFLAGS FILE...: shellcheck, clang-tidy and cppcheck, which must be
-# silent, and a report of what grows (which fails nothing).
+# lint.sh FILE... -- CPPFLAG...: shellcheck, clang-tidy and cppcheck, which must
+# be silent, and a report of what grows (which fails nothing).
 set -u
 cd "$(dirname "$0")/.." || exit 1
-cppflags=$1
+files=
+while [ "$1" != -- ]; do
+	files="$files $1"
+	shift
+done
 shift
 bad=0
 
@@ -27,11 +31,11 @@ for off in clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling 
 	bugprone-signal-handler; do
 	checks=$checks,-$off
 done
-# shellcheck disable=SC2086 # the flags are words
+# shellcheck disable=SC2086 # the files are words
 if command -v clang-tidy >/dev/null; then
-	printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} clang-tidy --quiet \
+	printf '%s\n' $files | xargs -P "$(nproc)" -I{} clang-tidy --quiet \
 		--checks="$checks" --warnings-as-errors='*' {} -- \
-		-std=gnu17 $cppflags 2>/dev/null || bad=1
+		-std=gnu17 "$@" 2>/dev/null || bad=1
 else
 	echo "clang-tidy is not installed"
 fi
@@ -41,19 +45,21 @@ echo "== cppcheck"
 if command -v cppcheck >/dev/null; then
 	cppcheck --quiet --enable=warning,portability --inline-suppr \
 		--suppress=unknownMacro --error-exitcode=1 -I. \
-		-D_GNU_SOURCE "$@" || bad=1
+		-D_GNU_SOURCE $files || bad=1
 else
 	echo "cppcheck is not installed"
 fi
 
 echo "== longest files (think at 800 lines)"
-wc -l "$@" | grep -v ' total$' | sort -rn | head -8
+# shellcheck disable=SC2086
+wc -l $files | grep -v ' total$' | sort -rn | head -8
 
 # A function of this layout starts with "{" in the first column.
 echo "== longest functions (think at 60 lines)"
+# shellcheck disable=SC2086
 awk 'FNR == 1 { start = 0 }
 	/^[a-z].*\(/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
 	/^{/ { start = FNR }
 	/^}/ && start { print FNR - start, name, FILENAME ":" start; start = 0 }' \
-	"$@" | sort -rn | head -12
+	$files | sort -rn | head -12
 exit $bad

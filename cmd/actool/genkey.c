@@ -169,8 +169,8 @@ const struct actool_command actool_genkey = {
 		"  Makes an OpenPGP key (EdDSA over Curve25519), armored: the "
 		"secret key in FILE,\n"
 		"  readable by its owner only, the public key in FILE.pub.  "
-		"Existing files are not\n"
-		"  touched.  gpg imports both.\n",
+		"Existing files are\n"
+		"  not touched.  gpg imports both.\n",
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.run = run,

@@ -142,8 +142,8 @@ const struct actool_command actool_sign = {
 		"  Writes an armored detached OpenPGP signature to IMAGE.aci."
 		"asc, where rkt looks\n"
 		"  for it.  Of several keys in the file the newest subkey for "
-		"signing is taken, as\n"
-		"  gpg does.\n",
+		"signing is taken,\n"
+		"  as gpg does.\n",
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.min_args = 1,
