@@ -56,11 +56,15 @@ static la_ssize_t blob_read(struct archive *a, void *data, const void **ret)
 static int disk_error(struct archive *disk, const char *path, struct error *err)
 {
 	cleanup_free char *quoted = aci_quote(path);
+	const char *text = archive_error_string(disk);
 	int code = archive_errno(disk);
 
-	return error_set(err, code > 0 ? code : EIO, "extract %s: %s", quoted,
-			 archive_error_string(disk) ? archive_error_string(disk)
-						    : "unknown error");
+	/* libarchive says what it did, the number why that failed. */
+	if (code > 0)
+		return error_sys(err, code, "extract %s: %s", quoted,
+				 text ? text : "failed");
+	return error_set(err, EIO, "extract %s: %s", quoted,
+			 text ? text : "unknown error");
 }
 
 /* Removes what an image may not set on this host's files. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -232,17 +233,22 @@ static int regular_size(int fd, const char *what, uint64_t *ret,
 }
 
 /* See struct fetch_limits. */
-static uint64_t tar_size_limit(uint64_t asked, uint64_t image_size, int blob_fd)
+static uint64_t tar_size_limit(uint64_t asked, uint64_t image_size, int blob_fd,
+			       bool *ret_is_space)
 {
 	uint64_t limit = asked ? asked : FETCH_TAR_SIZE_MAX;
 	struct statvfs fs;
 
 	if (!asked && blob_fd >= 0 && fstatvfs(blob_fd, &fs) == 0 &&
-	    (uint64_t)fs.f_bavail * fs.f_frsize < limit)
+	    (uint64_t)fs.f_bavail * fs.f_frsize < limit) {
 		limit = (uint64_t)fs.f_bavail * fs.f_frsize;
+		*ret_is_space = true;
+	}
 	if (image_size < limit / RATIO_MAX &&
-	    RATIO_FREE + image_size * RATIO_MAX < limit)
+	    RATIO_FREE + image_size * RATIO_MAX < limit) {
 		limit = RATIO_FREE + image_size * RATIO_MAX;
+		*ret_is_space = false;
+	}
 	return limit;
 }
 
@@ -329,6 +335,7 @@ int fetch_import(const char *libexec_dir, int image_fd, int blob_fd,
 		.n_fds = blob_fd < 0 ? 2 : 3,
 	};
 	uint64_t image_size = 0;
+	bool is_space = false;
 	int r;
 
 	if (!limits)
@@ -338,10 +345,14 @@ int fetch_import(const char *libexec_dir, int image_fd, int blob_fd,
 	r = regular_size(image_fd, "image", &image_size, err);
 	if (r < 0)
 		return r;
-	req.max_tar_size =
-		tar_size_limit(limits->max_tar_size, image_size, blob_fd);
+	req.max_tar_size = tar_size_limit(limits->max_tar_size, image_size,
+					  blob_fd, &is_space);
 	req.max_files = limits->max_files ? limits->max_files : FETCH_FILES_MAX;
 	r = call(libexec_dir, &req, fds, 7300, &reply, err);
+	if (r == -EFBIG && is_space)
+		return error_prefix(
+			err, r, "the image store has %" PRIu64 " bytes free",
+			req.max_tar_size);
 	if (r == 0)
 		r = take_image(&reply.import, &req, fds, &image, err);
 	if (r < 0)

@@ -80,8 +80,22 @@ fail() {
 	used=$(df --output=used -k "$D/small" | tail -1)
 	umount "$D/small"
 	[ "$status" = 254 ]
-	[[ $output == *"more than the limit"* ]]
+	[[ $output == *"the image store has "*" bytes free: "*"more than the limit"* ]]
 	[ "$used" -lt 1000 ]
+}
+
+@test "a disk that fills up while an image is unpacked is said to be full" {
+	t=$(mktemp -d "$TMPDIR/image.XXXXXX")
+	mkdir -p "$t/i/rootfs" "$D/small"
+	mount -t tmpfs -o size=16m tmpfs "$D/small"
+	head -c 12M /dev/urandom >"$t/i/rootfs/big"
+	echo '{"acKind":"ImageManifest","acVersion":"0.8.11","name":"example.com/big"}' \
+		>"$t/i/manifest"
+	tar -C "$t/i" -czf "$t/big.aci" manifest rootfs
+	run "$RKT" --dir="$D/small" --insecure-options=image fetch "$t/big.aci"
+	umount "$D/small"
+	[ "$status" = 254 ]
+	[[ $output == *"extract rootfs/big: "*"No space left on device" ]]
 }
 
 @test "as another user, too: actool reads images in the same cage" {
