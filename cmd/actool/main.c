@@ -237,8 +237,15 @@ static int run_command(const struct actool_command *command, int argc,
 static int actool_main(int argc, char **argv)
 {
 	const struct actool_command *command;
+	char *debug = NULL;
 
 	log_init("actool", false);
+	/* As the appc tool: before the command, too. */
+	while (argc > 1 && (!strcmp(argv[1], "--debug") ||
+			    !strcmp(argv[1], "-debug"))) {
+		debug = *++argv;
+		argc--;
+	}
 	if (argc < 2) {
 		log_error("missing command (try actool help)");
 		return ACTOOL_USAGE;
@@ -256,7 +263,10 @@ static int actool_main(int argc, char **argv)
 		log_error("no command \"%s\" (try actool help)", argv[1]);
 		return ACTOOL_USAGE;
 	}
-	return run_command(command, argc - 2, argv + 2);
+	if (!debug)
+		return run_command(command, argc - 2, argv + 2);
+	argv[1] = debug;
+	return run_command(command, argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

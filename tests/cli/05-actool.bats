@@ -545,3 +545,15 @@ socket.socket(socket.AF_UNIX).bind("l/rootfs/sock")'
 	run -0 gnupg --verify a/nginx-1.aci.asc b/nginx-1.aci
 	run -0 "$ACTOOL" validate a/busybox.aci a/nginx-1.aci
 }
+
+@test "--debug before the command" {
+	for flag in --debug -debug; do
+		run "$ACTOOL" $flag validate /nonexistent
+		[ "$status" = 1 ]
+		[[ $output == *"/nonexistent"* ]]
+	done
+	run "$ACTOOL" --debug version
+	[ "$status" = 0 ]
+	run "$ACTOOL" --debug
+	[ "$status" = 2 ]
+}
