@@ -92,16 +92,26 @@ static const char *app_state(const struct app_info *app, enum pod_state pod)
 	return pod == POD_STATE_RUNNING ? "running" : "exited";
 }
 
+/* Of the first generation of this run, or of the one that took over. */
+static int64_t started_at(int fd, const char *app)
+{
+	cleanup_free char *first = xasprintf(POD_STATUS_DIR "/%s-started", app);
+	cleanup_free char *pid =
+		xasprintf(POD_APPSINFO_DIR "/%s/" GENERATION_PID_FILE, app);
+	int64_t at = mtime_of(fd, first);
+	int64_t later = mtime_of(fd, pid);
+
+	return at && later > at ? later : at;
+}
+
 static void load_app(const struct pod *pod, const struct pod_info *info,
 		     const struct runtime_app *ra, struct app_info *app)
 {
-	cleanup_free char *started =
-		xasprintf(POD_STATUS_DIR "/%s-started", ra->name);
 
 	app->name = ra->name;
 	/* No app is added to a pod later. */
 	app->created_ns = info->created_ns;
-	app->started_ns = mtime_of(pod->fd, started);
+	app->started_ns = started_at(pod->fd, ra->name);
 	load_exit_code(pod->fd, app);
 	app->ra = ra;
 	if (generation_current(pod->fd, app->name, &app->generation, NULL) < 0)
@@ -165,9 +175,6 @@ int pod_info_load(const struct pod *pod, struct pod_info *ret,
 	info.apps = xcalloc(info.manifest.n_apps + 1, sizeof(*info.apps));
 	for (size_t i = 0; i < info.manifest.n_apps; i++)
 		load_app(pod, &info, &info.manifest.apps[i], &info.apps[i]);
-	/* The pid file goes when the pod ends. */
-	for (size_t i = 0; !info.started_ns && i < info.manifest.n_apps; i++)
-		info.started_ns = info.apps[i].started_ns;
 	*ret = info;
 	info = (struct pod_info)POD_INFO_INIT;
 	return 0;

@@ -107,7 +107,8 @@ static int enter(struct cmd_call *call, struct pod *pod, struct error *err)
 static int run(struct cmd_call *call)
 {
 	if (call->argc == 0)
-		return cmd_usage(call, "must provide a pod");
+		return cmd_usage(call,
+				 "must provide the UUID or name of one pod");
 	return pod_arg_word(call, call->argv[0], enter);
 }
 

@@ -72,7 +72,8 @@ int pod_arg_only(struct cmd_call *call, const char *file, pod_work work)
 	int r;
 
 	if (call->argc != (file ? 0 : 1))
-		return cmd_usage(call, "must provide one pod");
+		return cmd_usage(call,
+				 "must provide the UUID or name of one pod");
 	if (!file)
 		return pod_arg_word(call, call->argv[0], work);
 	r = read_uuid_file(call, file, &text);
@@ -87,7 +88,9 @@ int pod_arg_each(struct cmd_call *call, const char *file, pod_work work,
 
 	*ret_failed = 0;
 	if ((call->argc > 0) == (file != NULL))
-		return cmd_usage(call, "must provide at least one pod");
+		return cmd_usage(call,
+				 "must provide the UUID or name of at least "
+				 "one pod");
 	if (file) {
 		r = pod_arg_only(call, file, work);
 		*ret_failed = r != 0;

@@ -750,6 +750,19 @@ manifest_is_committed() {
 		fail "$(rkt cat-manifest web)"
 }
 
+@test "an app's started_at is that of its generation" {
+	version 1
+	version 2
+	serve tcp4:80
+	before=$(rkt list --format=json | jq '.[0].apps[0].started_at')
+	update --observe=50ms --image="$D/2.aci"
+	expect_status 0
+	rkt list --format=json | jq -e --argjson before "$before" '.[0] |
+		.apps[0].started_at > $before and
+		.apps[0].created_at < $before and
+		.started_at * 1e9 <= $before'
+}
+
 @test "killed between the commit and writing the pod manifest" {
 	version 1
 	version 2
