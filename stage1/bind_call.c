@@ -123,6 +123,13 @@ static int describe(struct bind_call *call)
 	}
 	if (call->addr.ss_family != call->domain)
 		return -EAFNOSUPPORT;
+	if (call->domain == AF_INET6) {
+		socklen_t len = sizeof(int);
+		int value = 0;
+
+		(void)getsockopt(call->fd, SOL_IPV6, IPV6_V6ONLY, &value, &len);
+		call->v6only = value;
+	}
 	call->port = address_port(call);
 	return 0;
 }

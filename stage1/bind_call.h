@@ -17,6 +17,7 @@ struct bind_call {
 	int fd;	     /* our duplicate of it */
 	bool cloexec;
 	int domain, type, protocol;
+	bool v6only; /* of IPv6 */
 	struct sockaddr_storage addr;
 	socklen_t addrlen;
 	uint16_t port; /* host order; 0 when there is none */

@@ -30,11 +30,8 @@
 #include "base/syscalls.h"
 #include "stage1/bind_call.h"
 #include "stage1/generation.h"
+#include "stage1/held.h"
 
-/* While nobody accepts, everybody who connects has to fit. */
-#define HELD_BACKLOG 4096
-/* More addresses than a server has; each costs us a descriptor. */
-#define HELD_MAX 256
 #define PROCS_MAX (1024UL * 1024)
 
 /* Of an IPv4 or IPv6 address; 0 of others. */
@@ -55,20 +52,6 @@ static uint16_t address_port(const struct sockaddr_storage *addr)
 
 /* --- the sockets of a generation -------------------------------------------
  */
-
-static bool get_int(int fd, int level, int option, int *ret)
-{
-	socklen_t len = sizeof(*ret);
-
-	return getsockopt(fd, level, option, ret, &len) == 0;
-}
-
-static bool is_listening(int fd)
-{
-	int value;
-
-	return get_int(fd, SOL_SOCKET, SO_ACCEPTCONN, &value) && value;
-}
 
 /*
  * A second name for the socket file, so that it outlives the unlink of a
@@ -140,25 +123,6 @@ static bool will_come_back(struct held_listener *h, struct generation *g)
 	return true;
 }
 
-static void held_release(struct held_listener *h)
-{
-	if (h->kept_name && h->dirfd >= 0)
-		(void)unlinkat(h->dirfd, h->kept_name, 0);
-	fd_close(&h->fd);
-	fd_close(&h->next_fd);
-	fd_close(&h->dirfd);
-	free(h->name);
-	free(h->kept_name);
-}
-
-static bool same_place(const struct held_listener *a,
-		       const struct held_listener *b)
-{
-	return a->domain == b->domain && a->type == b->type &&
-	       a->protocol == b->protocol && a->addrlen == b->addrlen &&
-	       memcmp(&a->addr, &b->addr, a->addrlen) == 0;
-}
-
 static bool is_held_already(const struct pod_app *app, ino_t inode)
 {
 	for (size_t i = 0; i < app->n_held; i++)
@@ -177,30 +141,33 @@ static void hold_socket(struct generation *g, int fd)
 		.dirfd = -EBADF,
 		.next_fd = -EBADF,
 	};
-	int reuseport = 0;
+	int reuseport = 0, v6only = 0;
 	struct stat st;
 
 	if (app->n_held >= HELD_MAX || fstat(fd, &st) < 0 ||
-	    is_held_already(app, st.st_ino) || !is_listening(fd) ||
-	    !get_int(fd, SOL_SOCKET, SO_DOMAIN, &h.domain) ||
-	    !get_int(fd, SOL_SOCKET, SO_TYPE, &h.type) ||
-	    !get_int(fd, SOL_SOCKET, SO_PROTOCOL, &h.protocol) ||
+	    is_held_already(app, st.st_ino) || !held_is_listening(fd) ||
+	    !held_option(fd, SOL_SOCKET, SO_DOMAIN, &h.domain) ||
+	    !held_option(fd, SOL_SOCKET, SO_TYPE, &h.type) ||
+	    !held_option(fd, SOL_SOCKET, SO_PROTOCOL, &h.protocol) ||
 	    getsockname(fd, (struct sockaddr *)&h.addr, &h.addrlen) < 0) {
 		(void)close(fd);
 		return;
 	}
+	if (h.domain == AF_INET6)
+		(void)held_option(fd, SOL_IPV6, IPV6_V6ONLY, &v6only);
+	h.v6only = v6only;
+	if (h.protocol == IPPROTO_TCP)
+		h.form = listen_form_make(&h.addr, v6only);
 	h.inode = st.st_ino;
 	h.uid = st.st_uid;
-	h.reuseport =
-		get_int(fd, SOL_SOCKET, SO_REUSEPORT, &reuseport) && reuseport;
+	h.reuseport = held_option(fd, SOL_SOCKET, SO_REUSEPORT, &reuseport) &&
+		      reuseport;
 	if (!will_come_back(&h, g)) {
 		held_release(&h);
 		return;
 	}
 	(void)listen(fd, HELD_BACKLOG);
-	app->held =
-		xreallocarray(app->held, app->n_held + 1, sizeof(*app->held));
-	app->held[app->n_held++] = h;
+	held_add(app, &h);
 }
 
 /* The processes of a generation: calls FN for each of their sockets until it
@@ -285,74 +252,6 @@ int listeners_hold(struct generation *g, struct error *err)
 	return r < 0 ? r : (int)g->app->n_held;
 }
 
-/*
- * The old one may have had more sockets at one address than the new one:
- * once one of the new is there, the queues of the others migrate into it.
- */
-static void drop_surplus(struct pod_app *app)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < app->n_held; i++) {
-		struct held_listener *h = &app->held[i];
-		bool surplus = false;
-
-		for (size_t j = 0; j < app->n_held && !surplus; j++)
-			surplus = app->held[j].taken && !h->taken &&
-				  h->next_fd < 0 && h->reuseport &&
-				  same_place(h, &app->held[j]);
-		if (surplus)
-			held_release(h);
-		else
-			app->held[n++] = *h;
-	}
-	app->n_held = n;
-}
-
-bool listeners_advance(struct pod_app *app)
-{
-	bool all = true;
-
-	for (size_t i = 0; i < app->n_held; i++) {
-		struct held_listener *h = &app->held[i];
-
-		if (!h->taken && h->next_fd >= 0 && is_listening(h->next_fd)) {
-			struct stat st;
-
-			/* Its queue migrates into the new one's. */
-			fd_close(&h->fd);
-			h->fd = TAKE_FD(h->next_fd);
-			if (fstat(h->fd, &st) == 0)
-				h->inode = st.st_ino;
-			h->taken = true;
-		}
-	}
-	drop_surplus(app);
-	for (size_t i = 0; i < app->n_held; i++)
-		all = all && app->held[i].taken;
-	return all;
-}
-
-void listeners_rewind(struct pod_app *app)
-{
-	for (size_t i = 0; i < app->n_held; i++) {
-		struct held_listener *h = &app->held[i];
-
-		fd_close(&h->next_fd);
-		h->taken = false;
-		(void)listen(h->fd, HELD_BACKLOG);
-	}
-}
-
-void listeners_drop(struct pod_app *app)
-{
-	for (size_t i = 0; i < app->n_held; i++)
-		held_release(&app->held[i]);
-	free(app->held);
-	app->held = NULL;
-	app->n_held = 0;
-}
-
 /* --- answering bind --------------------------------------------------------
  */
 
@@ -374,6 +273,7 @@ static bool same_address(const struct held_listener *h,
 		const struct sockaddr_in6 *b = (const void *)&call->addr;
 
 		return a->sin6_port == b->sin6_port &&
+		       h->v6only == call->v6only &&
 		       a->sin6_scope_id == b->sin6_scope_id &&
 		       memcmp(&a->sin6_addr, &b->sin6_addr,
 			      sizeof(a->sin6_addr)) == 0;
@@ -398,7 +298,7 @@ static void forget_if_closed(struct generation *g, struct held_listener *h)
 	struct socket_search search = {.fn = is_wanted, .g = g};
 	struct stat st;
 
-	if (h->next_fd < 0 || is_listening(h->next_fd) ||
+	if (h->next_fd < 0 || held_is_listening(h->next_fd) ||
 	    fstat(h->next_fd, &st) < 0)
 		return;
 	search.inode = st.st_ino;
@@ -414,7 +314,7 @@ static struct held_listener *find_held(struct generation *g,
 	for (size_t i = 0; i < app->n_held; i++) {
 		struct held_listener *h = &app->held[i];
 
-		if (h->taken || !same_address(h, call))
+		if (h->fd < 0 || h->taken || !same_address(h, call))
 			continue;
 		forget_if_closed(g, h);
 		/* One held socket serves one: a second bind of the address
@@ -423,6 +323,25 @@ static struct held_listener *find_held(struct generation *g,
 			return h;
 	}
 	return NULL;
+}
+
+/* Of held sockets that wait, or of the new generation's own. */
+static bool overlaps(struct generation *g, const struct listen_form *form,
+		     bool waiting)
+{
+	struct pod_app *app = g->app;
+
+	for (size_t i = 0; i < app->n_held; i++) {
+		struct held_listener *h = &app->held[i];
+
+		if (!listen_form_overlaps(&h->form, form))
+			continue;
+		if (!h->taken)
+			forget_if_closed(g, h);
+		if (waiting ? held_is_waiting(h) : h->taken || h->next_fd >= 0)
+			return true;
+	}
+	return false;
 }
 
 /* Would the kernel let this socket bind if nobody shared anything? */
@@ -447,8 +366,8 @@ static bool is_in_use(struct pod *pod, const struct bind_call *call)
 	for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
 		int value;
 
-		if (get_int(call->fd, copied[i].level, copied[i].option,
-			    &value))
+		if (held_option(call->fd, copied[i].level, copied[i].option,
+				&value))
 			(void)setsockopt(fd, copied[i].level, copied[i].option,
 					 &value, sizeof(value));
 	}
@@ -461,6 +380,7 @@ static void gather_facts(struct generation *g, const struct bind_call *call,
 			 struct bind_facts *facts)
 {
 	struct pod *pod = g->app->pod;
+	struct listen_form form;
 	int value;
 
 	*facts = (struct bind_facts){
@@ -473,11 +393,17 @@ static void gather_facts(struct generation *g, const struct bind_call *call,
 		.is_held = held != NULL,
 		.held_reuseport = held && held->reuseport,
 	};
-	if (!facts->is_tcp || !facts->has_port || facts->host_net || held)
+	if (!facts->is_tcp || !facts->has_port)
 		return;
+	form = listen_form_make(&call->addr, call->v6only);
+	facts->overlaps_held = overlaps(g, &form, true);
+	facts->overlaps_own = facts->overlaps_held && overlaps(g, &form, false);
 	facts->has_reuseport =
-		get_int(call->fd, SOL_SOCKET, SO_REUSEPORT, &value) && value;
-	facts->in_use = is_in_use(pod, call);
+		held_option(call->fd, SOL_SOCKET, SO_REUSEPORT, &value) &&
+		value;
+	if (held || (facts->host_net && !facts->overlaps_held))
+		return;
+	facts->in_use = facts->overlaps_held || is_in_use(pod, call);
 	/* Two sockets of one generation that both ask for it share as they
 	 * always could. */
 	facts->made_reuseport = pod_made_reuseport(pod, g, call->port);
@@ -492,19 +418,66 @@ static void set_reuseport(struct generation *g, const struct bind_call *call)
 		pod_note_bound(g->app->pod, g, call->domain, call->port, true);
 }
 
-static void join(struct generation *g, struct bind_call *call,
-		 struct held_listener *h)
+/* Only sockets of one user may share. */
+static void share_with(struct generation *g, const struct bind_call *call,
+		       const struct held_listener *h)
 {
 	struct stat st;
 
 	set_reuseport(g, call);
-	/* Only sockets of one user may share. */
 	if (fstat(call->fd, &st) == 0 && st.st_uid != h->uid &&
 	    fchown(call->fd, h->uid, (gid_t)-1) < 0)
 		log_warning("app %s: port %u: its user cannot join the "
 			    "listening socket held for it",
 			    g->app->name, call->port);
+}
+
+static void join(struct generation *g, struct bind_call *call,
+		 struct held_listener *h)
+{
+	share_with(g, call, h);
 	h->next_fd = TAKE_FD(call->fd);
+}
+
+/* The kernel lets both have the port only if both share it. */
+static void bind_beside(struct generation *g, struct bind_call *call)
+{
+	struct pod_app *app = g->app;
+	struct held_listener new = {
+		.fd = -EBADF,
+		.domain = call->domain,
+		.type = call->type,
+		.protocol = call->protocol,
+		.addr = call->addr,
+		.addrlen = call->addrlen,
+		.v6only = call->v6only,
+		.form = listen_form_make(&call->addr, call->v6only),
+		.dirfd = -EBADF,
+	};
+	int one = 1;
+
+	if (app->n_held >= HELD_MAX)
+		return;
+	for (size_t i = 0; i < app->n_held; i++) {
+		struct held_listener *h = &app->held[i];
+
+		if (!held_is_waiting(h) ||
+		    !listen_form_overlaps(&h->form, &new.form))
+			continue;
+		if (!h->reuseport)
+			h->made_reuseport =
+				setsockopt(h->fd, SOL_SOCKET, SO_REUSEPORT,
+					   &one, sizeof(one)) == 0;
+		share_with(g, call, h);
+		new.uid = h->uid;
+		/* On the host's network nothing stays shared. */
+		new.made_reuseport = h->made_reuseport;
+		new.reuseport = h->reuseport;
+	}
+	new.next_fd = TAKE_FD(call->fd);
+	/* It may still turn out that it cannot stay. */
+	held_keep_out(&new);
+	held_add(app, &new);
 }
 
 static int copy_options(int from, int to)
@@ -582,6 +555,9 @@ static bool answer(struct generation *g, struct bind_call *call, int *ret_error)
 		return true;
 	case BIND_JOIN:
 		join(g, call, h);
+		return true;
+	case BIND_BESIDE:
+		bind_beside(g, call);
 		return true;
 	case BIND_SUBSTITUTE:
 		*ret_error = substitute(g, call, h);

@@ -19,35 +19,16 @@
  * without SO_REUSEPORT) the held socket itself is put in the place of the
  * new one (SECCOMP_IOCTL_NOTIF_ADDFD, Linux 5.9).
  *
- * A held socket must never be a black hole: listeners_drop() closes all that
- * is held when the update is over, however it ended.
+ * A held socket must never be a black hole: held_drop() closes all that
+ * is held (stage1/held.h) when the update is over, however it ended.
  */
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/types.h>
 
 struct error;
 struct event_source;
 struct generation;
-struct pod_app;
-
-struct held_listener {
-	int fd; /* the duplicate */
-	int domain, type, protocol;
-	struct sockaddr_storage addr;
-	socklen_t addrlen;
-	ino_t inode;
-	uid_t uid;
-	bool reuseport;
-	/* Unix path sockets: a second name of the socket file. */
-	int dirfd;
-	char *name, *kept_name;
-	int next_fd; /* the new generation's socket, until it listens */
-	bool taken;  /* the new generation listens here */
-};
 
 /* --- deciding (pure) -------------------------------------------------------
  */
@@ -56,6 +37,7 @@ enum bind_action {
 	BIND_CONTINUE,	 /* none of our business */
 	BIND_REUSEPORT,	 /* set SO_REUSEPORT, then let it go on */
 	BIND_JOIN,	 /* the same, and it takes over from a held socket */
+	BIND_BESIDE,	 /* the same, beside held sockets of other forms */
 	BIND_SUBSTITUTE, /* it gets the held socket itself */
 	BIND_IN_USE,	 /* EADDRINUSE */
 };
@@ -69,6 +51,9 @@ struct bind_facts {
 	bool has_reuseport;  /* the app asked for it itself */
 	bool in_use;	     /* bind without SO_REUSEPORT would fail */
 	bool made_reuseport; /* by us, on a socket of that address */
+	/* It meets clients of held sockets nobody took over yet, or of other
+	 * sockets of its generation there. */
+	bool overlaps_held, overlaps_own;
 };
 
 enum bind_action bind_decide(const struct bind_facts *facts);
@@ -81,17 +66,5 @@ void listeners_on_notify(struct event_source *source, uint32_t events);
 
 /* Duplicates what G listens on into its app's list; the count or -errno. */
 int listeners_hold(struct generation *g, struct error *err);
-
-/*
- * Looks whether held sockets were taken over: then they are closed, and the
- * new one's duplicate is held instead.  True when all are.
- */
-bool listeners_advance(struct pod_app *app);
-
-/* What is held becomes what is to be taken over once more: for a rollback. */
-void listeners_rewind(struct pod_app *app);
-
-/* Closes everything held. */
-void listeners_drop(struct pod_app *app);
 
 #endif

@@ -19,6 +19,7 @@
 #include "spec/history.h"
 #include "spec/stage1_abi.h"
 #include "stage1/generation.h"
+#include "stage1/held.h"
 #include "stage1/journal.h"
 #include "stage1/listeners.h"
 #include "stage1/pod.h"
@@ -29,6 +30,12 @@
 /* An app that listens nowhere is ready when it has lived this long. */
 #define ALIVE_MS 1000
 #define DEFAULT_READY_MS 30000
+/* A server opens its listening sockets within this time of one another. */
+#define SETTLE_MS 2000
+/* When one goes back, what was before counts, and not to lose time. */
+#define SETTLE_BACK_MS 300
+/* The old one has served everybody when nobody was there for so long. */
+#define EMPTY_MS 50
 /* Annotation of an image. */
 #define DRAIN_SIGNAL "rkt.io/update/drain-signal"
 
@@ -39,17 +46,28 @@ struct update {
 	struct generation *next;
 	unsigned int from, to;
 	int old_tree; /* to start the old one again */
+	int new_tree; /* and the new one */
 	enum update_state state;
 	bool is_rollback;  /* asked for: next has served before */
 	bool rolling_back; /* next is the old generation again */
 	bool old_stopped;
+	/* Another form of an address was bound while clients waited in the
+	 * held one: the old one runs again to serve them, and then the new
+	 * one begins again, with nobody waiting at these ports. */
+	bool begins_again, has_begun_again;
+	uint16_t odd_ports[HELD_PORTS_MAX];
+	size_t n_odd_ports;
 	uint64_t begun_ns, released_ns;
+	uint64_t progress_ns; /* a socket more of the new one listened */
+	size_t n_taken;
+	uint64_t drain_ns, waiting_ns; /* quiet since; somebody waited last */
 	uint64_t ready_ms, observe_ms, stop_ms;
 	int conn; /* -EBADF: nobody listens any more */
 	struct event_timer tick;
 	struct event_timer observe;
 	struct event_timer abort;
-	struct error why; /* of a rollback */
+	struct error why;  /* of a rollback */
+	struct error note; /* what is to be known although it succeeds */
 };
 
 /* --- telling ---------------------------------------------------------------
@@ -108,12 +126,13 @@ static void finish(struct update *u, int exit_code, const char *text)
 	event_timer_cancel(&pod->loop, &u->tick);
 	event_timer_cancel(&pod->loop, &u->observe);
 	event_timer_cancel(&pod->loop, &u->abort);
-	listeners_drop(u->app);
+	held_drop(u->app);
 	if (journal_close(pod->dirfd, &err) < 0)
 		log_failure(&err, "update");
 	send_reply(u, CONTROL_DONE, exit_code, text);
 	fd_close(&u->conn);
 	fd_close(&u->old_tree);
+	fd_close(&u->new_tree);
 	pod->update = NULL;
 	pod->on_stopping = NULL;
 	free(u);
@@ -124,6 +143,7 @@ static void finish(struct update *u, int exit_code, const char *text)
 
 static const struct generation_ops next_ops;
 static void on_tick(struct event_timer *timer);
+static void begin_again(struct update *u);
 
 static void end_rolled_back(struct update *u, int exit_code)
 {
@@ -165,7 +185,7 @@ static void start_old_again(struct update *u)
 	int r;
 
 	u->rolling_back = true;
-	listeners_rewind(u->app);
+	held_rewind(u->app);
 	r = generation_new(u->app, u->from, TAKE_FD(u->old_tree), &next_ops,
 			   &u->next, &err);
 	if (r == 0) {
@@ -254,32 +274,102 @@ static void on_observed(struct event_timer *timer)
 
 static void ready(struct update *u)
 {
-	char text[128];
+	char text[300];
+	size_t n;
 
+	if (u->begins_again) {
+		begin_again(u);
+		return;
+	}
 	if (u->rolling_back) {
 		u->next->ops = pod_generation_ops();
 		end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
 		return;
 	}
-	(void)snprintf(text, sizeof(text), "%zu listening socket%s taken over",
-		       u->app->n_held, u->app->n_held == 1 ? "" : "s");
-	enter_state(u, UPDATE_VERIFIED,
-		    u->app->n_held ? text : "it stays alive");
+	n = held_taken(u->app);
+	(void)snprintf(
+		text, sizeof(text), "%zu listening socket%s taken over%s%.200s",
+		n, n == 1 ? "" : "s", u->note.msg[0] ? "; " : "", u->note.msg);
+	enter_state(u, UPDATE_VERIFIED, n ? text : "it stays alive");
 	enter_state(u, UPDATE_SWITCHED, "new connections go to it");
 	u->observe.fn = on_observed;
 	u->observe.data = u;
 	event_timer_set(&u->pod->loop, &u->observe, u->observe_ms);
 }
 
+/*
+ * The kernel cannot move who waits in the held socket to one of another form:
+ * the old one serves them, and nobody else is let in before it stops again.
+ */
+static void serve_those_who_wait(struct update *u)
+{
+	u->n_odd_ports = held_odd_ports(u->app, u->odd_ports);
+	u->begins_again = true;
+	(void)error_set(&u->why, EADDRINUSE,
+			"it listens in another form of an address");
+	enter_state(u, UPDATE_STAGED,
+		    "it listens in another form of an address: the old one "
+		    "serves those who wait, then it begins again");
+	event_timer_cancel(&u->pod->loop, &u->tick);
+	drop_next(u);
+	start_old_again(u);
+}
+
+static uint64_t since_ms(uint64_t ns)
+{
+	return (monotonic_ns() - ns) / 1000000;
+}
+
+static bool goes_back(const struct update *u)
+{
+	return u->is_rollback || u->rolling_back;
+}
+
+/* The new one listens at the old one's ports, and that will not change: for
+ * too few of the clients. */
+static bool stays_narrower(struct update *u, struct error *err)
+{
+	size_t n = held_taken(u->app);
+
+	if (n != u->n_taken) {
+		u->n_taken = n;
+		u->progress_ns = monotonic_ns();
+	}
+	return n &&
+	       since_ms(u->progress_ns) >=
+		       (goes_back(u) ? SETTLE_BACK_MS : SETTLE_MS) &&
+	       held_narrower(u->app, err);
+}
+
+/* Who goes back wants what was before, but nobody is cut off for it. */
+static void accept_narrower(struct update *u, const struct error *err)
+{
+	u->note = *err;
+	u->n_odd_ports = held_odd_ports(u->app, u->odd_ports);
+	held_quiet(u->app, u->odd_ports, u->n_odd_ports);
+	if (!u->rolling_back && !u->has_begun_again && !held_are_empty(u->app))
+		serve_those_who_wait(u);
+	else
+		ready(u);
+}
+
 static void on_tick(struct event_timer *timer)
 {
 	struct update *u = timer->data;
-	uint64_t lived_ms = (monotonic_ns() - u->released_ns) / 1000000;
+	uint64_t lived_ms = since_ms(u->released_ns);
 	struct error err = ERROR_INIT;
-	bool all = listeners_advance(u->app);
+	enum held_state state =
+		held_advance(u->app, u->rolling_back || u->has_begun_again);
 
-	if (all && (u->app->n_held || lived_ms >= ALIVE_MS)) {
+	if (state == HELD_OVER && (u->app->n_held || lived_ms >= ALIVE_MS)) {
 		ready(u);
+	} else if (state == HELD_QUEUED) {
+		serve_those_who_wait(u);
+	} else if (stays_narrower(u, &err)) {
+		if (goes_back(u))
+			accept_narrower(u, &err);
+		else
+			roll_back(u, &err);
 	} else if (lived_ms >= u->ready_ms) {
 		(void)error_set(&err, ETIMEDOUT,
 				"it did not listen where the old one did "
@@ -297,7 +387,8 @@ static void let_next_go(struct update *u)
 	struct error err = ERROR_INIT;
 
 	u->app->current = u->next;
-	u->released_ns = monotonic_ns();
+	u->released_ns = u->progress_ns = monotonic_ns();
+	u->n_taken = 0;
 	if (generation_release(u->next, &err) < 0) {
 		roll_back(u, &err);
 		return;
@@ -376,6 +467,33 @@ static int drain_signal(const struct generation *old)
 	return SIGTERM;
 }
 
+static void end_old(struct update *u)
+{
+	u->old_stopped = true;
+	generation_stop(u->old, drain_signal(u->old), u->stop_ms);
+}
+
+/* It serves still, and nobody new comes to the odd ports. */
+static void on_drain_tick(struct event_timer *timer)
+{
+	struct update *u = timer->data;
+	struct error err = ERROR_INIT;
+
+	if (!held_are_empty(u->app))
+		u->waiting_ns = monotonic_ns();
+	if (since_ms(u->waiting_ns) >= EMPTY_MS) {
+		end_old(u);
+	} else if (since_ms(u->drain_ns) >= u->stop_ms) {
+		(void)error_set(&err, ETIMEDOUT,
+				"the old one did not serve those who wait "
+				"within %llu ms",
+				(unsigned long long)u->stop_ms);
+		roll_back(u, &err);
+	} else {
+		event_timer_set(&u->pod->loop, timer, TICK_MS);
+	}
+}
+
 /* From here on the old one's connections queue in what we hold. */
 static void stop_old(struct update *u)
 {
@@ -386,8 +504,15 @@ static void stop_old(struct update *u)
 		roll_back(u, &err);
 		return;
 	}
-	u->old_stopped = true;
-	generation_stop(u->old, drain_signal(u->old), u->stop_ms);
+	if (!u->has_begun_again) {
+		end_old(u);
+		return;
+	}
+	held_quiet(u->app, u->odd_ports, u->n_odd_ports);
+	u->drain_ns = u->waiting_ns = monotonic_ns();
+	u->tick.fn = on_drain_tick;
+	u->tick.data = u;
+	event_timer_set(&u->pod->loop, &u->tick, TICK_MS);
 }
 
 static void on_next_held(struct generation *next)
@@ -439,6 +564,38 @@ static bool must_stop_first(const struct update *u)
 		if (!next->plan.mounts[i].read_only)
 			return true;
 	return false;
+}
+
+static void prepare_next(struct update *u)
+{
+	struct error err = ERROR_INIT;
+	int tree = fcntl(u->new_tree, F_DUPFD_CLOEXEC, 0);
+	int r = generation_new(u->app, u->to, tree, &next_ops, &u->next, &err);
+
+	if (r < 0) {
+		roll_back(u, &err);
+		return;
+	}
+	u->next->data = u;
+	enter_state(u, UPDATE_STAGED, "the new root is ready");
+	if (must_stop_first(u))
+		stop_old(u);
+	else
+		start_next(u);
+}
+
+/* The old one serves again: from the start. */
+static void begin_again(struct update *u)
+{
+	u->old = u->next;
+	u->old->ops = &old_ops;
+	u->old_tree = fcntl(u->old->tree_fd, F_DUPFD_CLOEXEC, 0);
+	u->next = NULL;
+	u->old_stopped = false;
+	u->rolling_back = u->begins_again = false;
+	u->has_begun_again = true;
+	held_drop(u->app);
+	prepare_next(u);
 }
 
 /* The pod goes down: whatever runs of the transaction goes with it. */
@@ -547,6 +704,7 @@ int update_start(struct pod *pod, const struct control_request *request,
 		.stop_ms = request->stop_timeout_ms ? request->stop_timeout_ms
 						    : STOP_TIMEOUT_MS,
 		.old_tree = fcntl(app->current->tree_fd, F_DUPFD_CLOEXEC, 0),
+		.new_tree = TAKE_FD(tree),
 		.conn = TAKE_FD(reply_to),
 	};
 	pod->update = u;
@@ -558,17 +716,7 @@ int update_start(struct pod *pod, const struct control_request *request,
 	u->old->data = u;
 	enter_state(u, UPDATE_PLANNED, text);
 	enter_state(u, UPDATE_FETCHED, "the image is in the store");
-	r = generation_new(app, u->to, TAKE_FD(tree), &next_ops, &u->next, err);
-	if (r < 0) {
-		roll_back(u, err);
-		return 0;
-	}
-	u->next->data = u;
-	enter_state(u, UPDATE_STAGED, "the new root is ready");
-	if (must_stop_first(u))
-		stop_old(u);
-	else
-		start_next(u);
+	prepare_next(u);
 	return 0;
 }
 
@@ -587,6 +735,12 @@ int update_abort(struct pod *pod, struct error *err)
 
 	if (!u)
 		return error_set(err, ENOENT, "no update is under way");
+	if (u->begins_again) {
+		/* The old one is on its way up already. */
+		u->begins_again = false;
+		(void)error_set(&u->why, ECANCELED, "aborted by request");
+		return 0;
+	}
 	if (u->rolling_back)
 		return error_set(err, EALREADY, "it is being rolled back");
 	u->abort.fn = on_abort;

@@ -268,6 +268,197 @@ teardown() {
 	all_answered a b c d
 }
 
+# reshape KIND:ARG...: what the version after this one serves.
+reshape() {
+	jq -cn '["--","serve"] + $ARGS.positional' --args "$@" \
+		>"$pod/args/inside"
+}
+
+@test "another form of the address: wider and back, nobody refused" {
+	n=1
+	for forms in "tcp4:80 dual:80" "tcp6:80 dual:80" "at4:127.0.0.1:80 tcp4:80" \
+		"at4:127.0.0.1:80 dual:80"; do
+		# shellcheck disable=SC2086 # words
+		set -- $forms
+		rm -f "$D"/*.load
+		address=127.0.0.1
+		[ "$1" != tcp6:80 ] || address=::1
+		serve "$1"
+		version 2
+		reshape "$2"
+		load_begin load "$address" 80 /
+		sleep 0.3
+		begin=$(date +%s%N)
+		update --image="$D/2.aci"
+		expect_status 0
+		expect_output COMMITTED
+		[ $(($(date +%s%N) - begin)) -lt 5000000000 ] || fail "slow: $output"
+		sleep 1.2
+		# Back, although that is for fewer clients than the wider one
+		# had: none that the old one ever served is refused.
+		rollback
+		expect_status 0
+		expect_output 'clients would be refused'
+		[ $(($(date +%s%N) - begin)) -lt 8000000000 ] || fail "slow: $output"
+		sleep 1.2
+		load_end
+		all_answered
+		[ "$(load_value load body.2)" -gt 0 ]
+		serves 1 2
+		run rkt stop --force web
+		wait_for 10 pod_is web exited
+		rkt rm web
+	done
+}
+
+@test "another form of the address: one socket instead of two, and two of one" {
+	serve tcp4:80 tcp6:80
+	version 2
+	reshape dual:80
+	load_begin a 127.0.0.1 80 /
+	load_begin b ::1 80 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	expect_output '1 listening socket '
+	sleep 1.2
+	rollback
+	expect_status 0
+	expect_output '2 listening sockets'
+	sleep 1.2
+	load_end
+	all_answered a b
+	[ "$(load_value a body.2)" -gt 0 ]
+	[ "$(load_value b body.2)" -gt 0 ]
+}
+
+@test "another form of the address: without load at once" {
+	serve tcp4:80
+	version 2
+	reshape dual:80
+	begin=$(date +%s%N)
+	update --observe=0s --image="$D/2.aci"
+	expect_status 0
+	expect_no_output 'begins again'
+	[ $(($(date +%s%N) - begin)) -lt 500000000 ] || fail "$output"
+}
+
+@test "another form of the address: only that port waits" {
+	serve tcp4:80 tcp4:81
+	version 2
+	reshape dual:80 tcp4:81
+	load_begin odd 127.0.0.1 80 /
+	load_begin other 127.0.0.1 81 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	expect_output 'begins again'
+	sleep 1.2
+	load_end
+	all_answered odd other
+	ms=$(load_value other longest_ms)
+	[ "${ms%.*}" -lt 500 ] || fail "$(cat "$D/other.load")"
+}
+
+@test "another form of the address: fewer clients, refused in one line" {
+	for forms in "tcp4:80 at4:127.0.0.1:80" "dual:80 tcp4:80" "dual:80 tcp6:80"; do
+		# shellcheck disable=SC2086 # words
+		set -- $forms
+		rm -f "$D"/*.load
+		serve "$1"
+		version 2
+		reshape "$2"
+		load_begin load 127.0.0.1 80 /
+		sleep 0.3
+		begin=$(date +%s%N)
+		update --image="$D/2.aci"
+		expect_status 10
+		expect_output 'clients would be refused'
+		[ $(($(date +%s%N) - begin)) -lt 6000000000 ] || fail "slow: $output"
+		sleep 0.3
+		load_end
+		# Not one of them met the version that is refused.
+		all_answered
+		[ -z "$(load_value load body.2)" ]
+		serves 1 1
+		run rkt stop --force web
+		wait_for 10 pod_is web exited
+		rkt rm web
+	done
+}
+
+@test "another form of the address on the host's network" {
+	NET=host serve tcp4:8091
+	version 2
+	reshape dual:8091
+	load_begin load 127.0.0.1 8091 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	sleep 1.2
+	load_end
+	all_answered
+	[ "$(load_value load body.2)" -gt 0 ]
+}
+
+@test "another form of the address: the pod's own address" {
+	skip_without cni
+	skip_without iptables
+	NET=default serve at4:0.0.0.0:80
+	ip=$(rkt status web | sed -n 's/^networks=.*ip4=\([0-9.]*\).*/\1/p')
+	version 2
+	reshape "at4:$ip:80" at4:127.0.0.1:80
+	update --image="$D/2.aci"
+	expect_status 10
+	expect_output "it listens on " 'where the old one listened on 0.0.0.0:80'
+	version 3
+	reshape dual:80
+	"$BUILD/tests/load" --workers=4 --rate=300 "$ip" 80 / >"$D/load.load" &
+	loads+=($!)
+	sleep 0.3
+	update --image="$D/3.aci"
+	expect_status 0
+	sleep 1.2
+	load_end
+	all_answered
+	[ "$(load_value load body.3)" -gt 0 ]
+}
+
+@test "another form of the address: EADDRINUSE stays true" {
+	for forms in "dual:80 tcp4:80" "tcp4:80 dual:80" "tcp4:80 at4:127.0.0.1:80" \
+		"dual:80 dual:80"; do
+		serve tcp4:80
+		version 2
+		# shellcheck disable=SC2086 # words
+		reshape $forms
+		update --image="$D/2.aci"
+		expect_status 10
+		expect_output 'exit code 98'
+		pod_log "$uuid" inside | grep -q bind.error=EADDRINUSE
+		serves 1 1
+		run rkt stop --force web
+		wait_for 10 pod_is web exited
+		rkt rm web
+	done
+}
+
+@test "another form of the address, and the new one dies" {
+	serve tcp4:80
+	version 2
+	reshape dual:80
+	load_begin load 127.0.0.1 80 /
+	sleep 0.3
+	(wait_for 10 grep -q SWITCHED "$pod/update.journal" && sleep 0.3 &&
+		kill -9 "$(cat "$pod/generations/inside/2/pid")") &
+	run_rkt update --observe=5s --image="$D/2.aci" web
+	expect_status 10
+	expect_output 'exit code 137'
+	sleep 1.2
+	load_end
+	nobody_refused
+	serves 1 1
+}
+
 @test "workers with SO_REUSEPORT of their own: more, fewer, the same" {
 	serve workers:80:3
 	version 2

@@ -3,6 +3,7 @@
  * socket.  SIGQUIT and SIGTERM end it after the answer it is at. */
 #include "tests/inside/inside.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -80,6 +81,24 @@ static void listen_inet(int fd, int domain, const char *port)
 static void serve_tcp4(const char *port)
 {
 	listen_inet(new_inet(AF_INET), AF_INET, port);
+}
+
+/* at4:ADDRESS:PORT */
+static void serve_at4(const char *arg)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET};
+	const char *colon = strchr(arg, ':');
+	int fd = new_inet(AF_INET);
+	char host[32] = "";
+
+	memcpy(host, arg, strcspn(arg, ":") % sizeof(host));
+	addr.sin_port = htons((uint16_t)number(colon ? colon + 1 : "0"));
+	if (inet_pton(AF_INET, host, &addr.sin_addr) != 1 ||
+	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		die("bind");
+	if (listen(fd, 1024) < 0)
+		die("listen");
+	add(fd);
 }
 
 static void serve_tcp6(const char *port)
@@ -207,11 +226,12 @@ static void cmd_serve(char **args)
 		const char *kind;
 		void (*open)(const char *arg);
 	} kinds[] = {
-		{"tcp4:", serve_tcp4},		{"tcp6:", serve_tcp6},
-		{"dual:", serve_dual},		{"probe:", serve_probe},
-		{"twice:", serve_twice},	{"workers:", serve_workers},
-		{"ephemeral", serve_ephemeral}, {"udp:", serve_udp},
-		{"unix:", serve_unix},		{"abstract:", serve_abstract},
+		{"at4:", serve_at4},	       {"tcp4:", serve_tcp4},
+		{"tcp6:", serve_tcp6},	       {"dual:", serve_dual},
+		{"probe:", serve_probe},       {"twice:", serve_twice},
+		{"workers:", serve_workers},   {"ephemeral", serve_ephemeral},
+		{"udp:", serve_udp},	       {"unix:", serve_unix},
+		{"abstract:", serve_abstract},
 	};
 	/* poll is interrupted all the same, an answer is not. */
 	struct sigaction sa = {.sa_handler = end, .sa_flags = SA_RESTART};
