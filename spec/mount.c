@@ -44,11 +44,10 @@ static int set_target(void *object, const char *value, struct error *err)
 {
 	struct mount *m = object;
 
-	if (*value != '/')
-		return error_set(err, EINVAL,
-				 "target \"%s\" is not an absolute path",
-				 value);
-	m->path = xstrdup(value);
+	if (!*value)
+		return error_set(err, EINVAL, "target is empty");
+	/* rkt joins it to the root of the app, so both forms mean that. */
+	m->path = xasprintf("%s%s", *value == '/' ? "" : "/", value);
 	return 0;
 }
 

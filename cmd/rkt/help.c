@@ -99,13 +99,30 @@ void cmd_help(const struct command *const *path, struct strbuf *sb)
 	help_of_globals(sb);
 }
 
+/* " image list": what is typed to reach COMMAND from TOP. */
+static bool add_words(const struct command *top, const struct command *command,
+		      struct strbuf *sb)
+{
+	size_t len = sb->len;
+
+	if (top == command)
+		return true;
+	for (const struct command *const *c = top->subcommands; c && *c; c++) {
+		strbuf_addf(sb, " %s", (*c)->name);
+		if (add_words(*c, command, sb))
+			return true;
+		strbuf_setlen(sb, len);
+	}
+	return false;
+}
+
 static void print_usage(const struct command *command, struct strbuf *sb)
 {
 	cleanup_strbuf struct strbuf rows = STRBUF_INIT;
 
-	strbuf_addf(sb, "Usage:\n  rkt %s%s%s\n",
-		    command == &cmd_root ? "" : command->name,
-		    command == &cmd_root ? "" : " ", command->usage);
+	strbuf_addstr(sb, "Usage:\n  rkt");
+	(void)add_words(&cmd_root, command, sb);
+	strbuf_addf(sb, "%s%s\n", command->usage[0] ? " " : "", command->usage);
 	help_of_options(command, &rows);
 	if (rows.len > 0)
 		strbuf_addf(sb, "\nFlags:\n%s", rows.buf);

@@ -384,3 +384,11 @@ setup_file() {
 	run rkt list --no-legend
 	expect_output 'example.com/inside:1.0.0'
 }
+
+@test "usage names the whole command" {
+	run rkt image cat-manifest
+	expect_status 254
+	expect_output '  rkt image cat-manifest IMAGE'
+	run rkt list extra
+	[[ $output == *$'\n  rkt list '* ]]
+}

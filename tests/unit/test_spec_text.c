@@ -357,7 +357,7 @@ Test(spec_text, mounts)
 		"",
 		"volume=v",
 		"target=/x",
-		"volume=v,target=x",
+		"volume=v,target=",
 		"volume=V,target=/x",
 		"volume=v,target=/x,x=y",
 		"volume=v,volume=v,target=/x",
@@ -369,6 +369,9 @@ Test(spec_text, mounts)
 	cr_assert(mount_parse("target=/a=b c,volume=v-1", &m, NULL) == 0);
 	cr_expect_str_eq(m.volume, "v-1");
 	cr_expect_str_eq(m.path, "/a=b c");
+	mount_release(&m);
+	cr_assert(mount_parse("target=dir1,volume=v", &m, NULL) == 0);
+	cr_expect_str_eq(m.path, "/dir1");
 	for (size_t i = 0; i < ROWS(bad); i++) {
 		struct mount other cleanup_mount = {0};
 		struct error err = ERROR_INIT;
