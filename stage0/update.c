@@ -269,7 +269,7 @@ int update_note_change(int poddir_fd, const char *app, unsigned int from,
 int update_remove_stale(int poddir_fd, const char *app, struct error *err)
 {
 	cleanup_strbuf struct strbuf history = STRBUF_INIT;
-	unsigned int current, highest;
+	unsigned int current = 0, highest = 0;
 	int r = generation_current(poddir_fd, app, &current, err);
 
 	if (r == 0)

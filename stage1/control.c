@@ -134,15 +134,13 @@ static void serve(struct control *control, int *fd)
 /* --- connections -----------------------------------------------------------
  */
 
-static void connection_close(struct connection *c)
+static void connection_close(struct control *control, struct connection *c)
 {
-	struct control *control = c->control;
+	struct connection **p = &control->connections;
 
-	for (struct connection **p = &control->connections; *p; p = &(*p)->next)
-		if (*p == c) {
-			*p = c->next;
-			break;
-		}
+	while (*p != c)
+		p = &(*p)->next;
+	*p = c->next;
 	control->n_connections--;
 	event_remove(&control->pod->loop, &c->source);
 	fd_close(&c->source.fd);
@@ -158,7 +156,7 @@ static void on_request(struct event_source *source, uint32_t events)
 	cleanup_fd int fd = fcntl(source->fd, F_DUPFD_CLOEXEC, 0);
 
 	(void)events;
-	connection_close(c);
+	connection_close(control, c);
 	if (fd >= 0)
 		serve(control, &fd);
 }
@@ -193,7 +191,7 @@ static void on_connection(struct event_source *source, uint32_t events)
 		return;
 	/* Those who never ask must not keep out those who do. */
 	if (control->n_connections >= CONNECTIONS_MAX)
-		connection_close(oldest(control));
+		connection_close(control, oldest(control));
 	c = xcalloc(1, sizeof(*c));
 	*c = (struct connection){
 		.control = control,
@@ -243,7 +241,7 @@ void control_close(struct pod *pod)
 	if (!pod->control)
 		return;
 	while (pod->control->connections)
-		connection_close(pod->control->connections);
+		connection_close(pod->control, pod->control->connections);
 	event_remove(&pod->loop, &pod->control->listener);
 	fd_close(&pod->control->listener.fd);
 	(void)unlinkat(pod->dirfd, POD_CONTROL_SOCKET, 0);

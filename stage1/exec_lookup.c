@@ -74,14 +74,14 @@ static int search(int rootfd, const char *path_env, const char *workdir,
 		  const char *name, char *ret)
 {
 	for (const char *p = path_env;; p++) {
-		size_t len = strcspn(p, ":");
+		const char *end = strchrnul(p, ':');
 
-		if (join(ret, workdir, p, len, name) == 0 &&
+		if (join(ret, workdir, p, (size_t)(end - p), name) == 0 &&
 		    is_executable(rootfd, ret))
 			return 0;
-		p += len;
-		if (*p == '\0')
+		if (*end == '\0')
 			return -ENOENT;
+		p = end;
 	}
 }
 

@@ -172,7 +172,7 @@ int transact_lock(const struct pod *pod, struct error *err)
 int transact_abort(const struct pod *pod, struct error *err)
 {
 	const struct control_request request = {.op = CONTROL_ABORT};
-	struct control_reply reply;
+	struct control_reply reply = {0};
 	cleanup_fd int conn = -EBADF;
 	int r = check_running(pod, err);
 
