@@ -251,10 +251,28 @@ int generation_image_load(int poddir_fd, const char *app, unsigned int n,
 	return r;
 }
 
+static char *copy_path(const char *app, unsigned int n)
+{
+	return xasprintf(POD_GENERATIONS_DIR "/%s/%u/" GENERATION_ROOTFS_DIR,
+			 app, n);
+}
+
 bool generation_is_copy(int poddir_fd, const char *app, unsigned int n)
 {
-	cleanup_free char *path = xasprintf(
-		POD_GENERATIONS_DIR "/%s/%u/" GENERATION_ROOTFS_DIR, app, n);
+	cleanup_free char *path = copy_path(app, n);
 
 	return faccessat(poddir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int generation_tree_open(int poddir_fd, const char *app, unsigned int n,
+			 int *ret, struct error *err)
+{
+	cleanup_free char *path = copy_path(app, n);
+	int fd = openat(poddir_fd, path,
+			O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_sys(err, errno, "open %s", path);
+	*ret = fd;
+	return 0;
 }

@@ -73,5 +73,8 @@ int generation_image_id(int poddir_fd, const char *app, unsigned int n,
 			struct image_id *ret, struct error *err);
 /* True if generation N has its own copy of the tree. */
 bool generation_is_copy(int poddir_fd, const char *app, unsigned int n);
+/* That copy, O_PATH; -ENOENT if there is none. */
+int generation_tree_open(int poddir_fd, const char *app, unsigned int n,
+			 int *ret, struct error *err);
 
 #endif

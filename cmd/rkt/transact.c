@@ -114,6 +114,8 @@ int transact(struct images *im, const struct pod *pod, const char *app,
 	(void)snprintf(request.app, sizeof(request.app), "%s", app);
 	r = generation_image_id(pod->fd, app, n, &id, err);
 	if (r == 0)
+		r = generation_tree_open(pod->fd, app, n, &tree, err);
+	if (r == -ENOENT)
 		r = treestore_open(&im->trees, &id, &tree, err);
 	if (r < 0)
 		return r;

@@ -614,6 +614,79 @@ reshape() {
 	[ "$(load_value load timeout)" = 0 ]
 }
 
+# --- without overlay ---------------------------------------------------------
+
+# A generation's own copy of its image, with what was written since.
+copies() {
+	(cd "$pod/generations/inside" && ls -d [0-9]*/rootfs | tr '\n' ' ')
+}
+
+@test "--no-overlay: there and back under load, each with a copy of its own" {
+	RUN=(--no-overlay)
+	serve tcp4:80
+	version 2 '.app.environment+=[{name:"X",value:"2"}]'
+	rkt enter web /inside write /tmp/mark 1
+	load_begin load 127.0.0.1 80 /
+	update --image="$D/2.aci"
+	expect_status 0
+	[ "$(copies)" = "1/rootfs 2/rootfs " ] || fail "$(copies)"
+	# A clean copy, not the one that was written to.
+	[ -e "$pod/generations/inside/1/rootfs/tmp/mark" ]
+	[ ! -e "$pod/generations/inside/2/rootfs/tmp/mark" ]
+	rollback
+	expect_status 0
+	[ -e "$pod/generations/inside/1/rootfs/tmp/mark" ]
+	sleep 0.3
+	load_end
+	all_answered
+	[ "$(load_value load body.2)" -gt 0 ]
+	serves 1 2
+	version 3
+	update --keep=0 --image="$D/3.aci"
+	expect_status 0
+	[ "$(copies)" = "3/rootfs " ] || fail "$(copies)"
+}
+
+@test "--no-overlay: a new version that fails leaves nothing of itself" {
+	RUN=(--no-overlay)
+	serve tcp4:80
+	echo '["--","exit-code","7"]' >"$pod/args/inside"
+	version 2
+	fails_back 'exit code 7'
+	[ "$(copies)" = "1/rootfs " ] || fail "$(copies)"
+}
+
+@test "--no-overlay: no image in the store is needed to go back" {
+	RUN=(--no-overlay)
+	serve tcp4:80
+	version 2
+	update --image="$D/2.aci"
+	expect_status 0
+	rm -rf "$D/data/cas"
+	rollback
+	expect_status 0
+	serves 1 2
+	run rkt stop web
+	wait_for 10 pod_is web exited
+	run rkt start --detach web
+	expect_status 0
+	wait_for 10 sh -c "tail -1 $pod/logs/inside | grep -q serving=1"
+}
+
+@test "--no-overlay and rkt run --pod-name with another image" {
+	RUN=(--no-overlay)
+	serve tcp4:80
+	run rkt stop web
+	wait_for 10 pod_is web exited
+	version 2
+	detach_inside --net=none --pod-name=web "$D/2.aci" -- serve tcp4:80
+	wait_for 10 pod_logged "$uuid" inside serving=2
+	[ "$(copies)" = "1/rootfs 2/rootfs " ] || fail "$(copies)"
+	rollback
+	expect_status 0
+	serves 1 2
+}
+
 # --- what fails ----------------------------------------------------------------
 
 # fails_back TEXT...: the update at hand is rolled back under load, and
