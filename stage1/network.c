@@ -595,7 +595,7 @@ int network_teardown(int pod_dirfd, const char *uuid, struct error *err)
 	if (r == 0 && strcmp(state.netns, netns) != 0)
 		r = error_set(err, EINVAL, "%s names another namespace, %s",
 			      STATE_FILE, state.netns);
-	if (r < 0)
+	if (r != 0)
 		return error_wrap(err, r, "tear down the networks of pod %s",
 				  uuid);
 	r = undo(&state, uuid, state.n, SIZE_MAX, err);

@@ -137,6 +137,16 @@ setup_file() {
 	case $stderr in *'resolve source /proc/self/cwd of volume v'*) ;;
 	*) fail "$stderr" ;; esac
 
+	# The volume of a mount of its own, in a pod manifest.
+	id=$(rkt --insecure-options=image fetch --full "$F/inside.aci")
+	jq -n --arg id "$id" --arg source "$D/link/sub" '{acKind: "PodManifest",
+		acVersion: "0.8.11", apps: [{name: "a", image: {id: $id},
+		app: {exec: ["/inside","read","/vol/f"], user: "0",
+		group: "0"}, mounts: [{volume: "v", path: "/vol", appVolume:
+		{name: "v", kind: "host", source: $source}}]}]}' >"$D/manifest"
+	run --separate-stderr rkt run --net=none --pod-manifest="$D/manifest"
+	expect_value read right
+
 	# What was resolved is what is mounted, whatever becomes of the link.
 	uuid=$(rkt --insecure-options=image prepare --quiet \
 		--volume=v,kind=host,source="$D/link/sub" "$F/inside.aci" \
