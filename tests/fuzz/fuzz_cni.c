@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "spec/cni.h"
+#include "spec/json_write.h"
 #include "spec/net_info.h"
 #include "stage1/cgroup_layout.h"
 #include "stage1/network_state.h"
@@ -66,10 +67,12 @@ static void info(const char *buf, size_t len)
 	cleanup_net_info struct net_info_list first = NET_INFO_LIST_INIT;
 	cleanup_net_info struct net_info_list again = NET_INFO_LIST_INIT;
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct json_writer w;
 
 	if (net_info_parse(buf, len, &first, NULL) < 0)
 		return;
-	net_info_write(&first, &text);
+	json_writer_init(&w, &text, JSON_COMPACT_STYLE);
+	net_info_write(&first, NULL, &w);
 	fuzz_expect(net_info_parse(text.buf, text.len, &again, NULL) == 0);
 	fuzz_expect(first.n == again.n);
 }
