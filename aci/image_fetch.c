@@ -351,7 +351,7 @@ static int import(struct image_fetcher *f, const char *path, int fd, int sig_fd,
 
 	r = fetch_import(f->libexec_dir, fd, blob_fd, NULL, &image, err);
 	if (r < 0)
-		return error_wrap(err, r, "import %s", path);
+		return error_prefix(err, r, "%s", path);
 	if (!f->insecure)
 		r = verify(f, fd, &image, sig_fd, &signer, err);
 	if (r < 0)

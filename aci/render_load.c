@@ -61,8 +61,8 @@ static int load_dependency(struct imagestore *store, const char *user,
 				 "build)",
 				 user, dep->image_name);
 	if (r < 0)
-		return error_wrap(err, r, "dependency %s of %s",
-				  dep->image_name, user);
+		return error_prefix(err, r, "dependency %s of %s",
+				    dep->image_name, user);
 	return 0;
 }
 

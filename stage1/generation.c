@@ -64,7 +64,7 @@ static int load(struct generation *g, struct error *err)
 		r = runtime_app_parse(runtime.buf, runtime.len, &g->runtime_app,
 				      err);
 	if (r < 0)
-		return error_wrap(err, r, "load %s", dir);
+		return error_prefix(err, r, "load %s", dir);
 	if (!g->runtime_app.has_app) {
 		if (!g->image.has_app)
 			return error_set(err, EINVAL,

@@ -250,8 +250,8 @@ static int add_start(struct network *net, struct error *err)
 		prev = prev_result_make(net, at, plugin - 1);
 	r = plugin_start(&net->state, net->uuid, "ADD", at, plugin, prev,
 			 &net->run, err);
-	return r < 0 ? error_wrap(err, r, "error adding network \"%s\"",
-				  at->name)
+	return r < 0 ? error_prefix(err, r, "error adding network \"%s\"",
+				    at->name)
 		     : 0;
 }
 
@@ -461,10 +461,12 @@ static int add_finish(struct network *net, struct error *err)
 	int r = cni_run_finish(&net->run, CNI_TIMEOUT_MS, &out, err);
 
 	if (r < 0)
-		return error_wrap(err, r, "error adding network \"%s\"", name);
+		return error_prefix(err, r, "error adding network \"%s\"",
+				    name);
 	r = cni_result_parse(out.buf, out.len, &result, err);
 	if (r < 0)
-		return error_wrap(err, r, "error parsing \"%s\" result", name);
+		return error_prefix(err, r, "error parsing \"%s\" result",
+				    name);
 	cni_result_release(&net->last);
 	net->last = result;
 	return 0;

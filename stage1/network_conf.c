@@ -121,8 +121,8 @@ static int load_text(const struct net_list *wanted, const char *text,
 	int r = cni_network_parse(text, len, &net, err);
 
 	if (r < 0)
-		return error_wrap(err, r, "error loading %s%s%s",
-				  dir ? dir : "", dir ? "/" : "", file);
+		return error_prefix(err, r, "error loading %s%s%s",
+				    dir ? dir : "", dir ? "/" : "", file);
 	if (is_wanted(wanted, net.name))
 		found_take(ret, &net, file, dir);
 	else

@@ -98,7 +98,7 @@ static int load_manifest(struct pod *pod, struct error *err)
 		return r;
 	r = pod_manifest_parse(text.buf, text.len, &pod->manifest, err);
 	if (r < 0)
-		return error_wrap(err, r, "pod manifest");
+		return error_prefix(err, r, "manifest of the pod");
 	r = pod_manifest_check_runnable(&pod->manifest, err);
 	return r < 0 ? error_wrap(err, r, "pod manifest") : 0;
 }

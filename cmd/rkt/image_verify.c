@@ -59,7 +59,7 @@ static int verify_all(const struct cmd_call *call, struct error *err)
 	for (int i = 0; r >= 0 && i < call->argc; i++) {
 		r = verify(&im, call->argv[i], err);
 		if (r < 0)
-			return error_wrap(err, r, "image %s", call->argv[i]);
+			return error_prefix(err, r, "image %s", call->argv[i]);
 	}
 	return r;
 }

@@ -251,7 +251,7 @@ static int trust_all(const struct cmd_call *call, struct error *err)
 	for (int i = 0; r >= 0 && i < call->argc; i++) {
 		r = trust_key(call->rkt, o, call->argv[i], err);
 		if (r < 0)
-			return error_wrap(err, r, "key %s", call->argv[i]);
+			return error_prefix(err, r, "key %s", call->argv[i]);
 	}
 	return r;
 }

@@ -347,3 +347,14 @@ example.com/b:1.0.0" ]
 	run rkt image verify example.com/a
 	expect_status 0
 }
+
+@test "of several files the wrong one is named" {
+	echo garbage >"$D/bad.aci"
+	run_rkt fetch "$F/a.aci" "$D/bad.aci"
+	expect_status 254
+	expect_output "fetch: $D/bad.aci: not an image"
+	echo garbage >"$D/bad.key"
+	run rkt trust --root --skip-fingerprint-review "$F/good.asc" "$D/bad.key"
+	expect_status 254
+	expect_output "key $D/bad.key: "
+}

@@ -194,3 +194,20 @@ while True:
 	rkt gc --grace-period=0s
 	network_clean
 }
+
+@test "a network configuration that cannot be read is named" {
+	skip_without cni
+	mkdir -p "$D/local/net.d"
+	echo '{"name": "mine",' >"$D/local/net.d/10-mine.conf"
+	rkt_run --net=mine "$F/inside.aci" -- print-ns
+	expect_status 254
+	[[ $stderr == *"error loading $D/local/net.d/10-mine.conf: line "* ]] ||
+		fail "$stderr"
+	echo '{"name": "mine", "type": "ptp", "ipam":
+		{"type": "host-local", "subnet": "bogus"}}' \
+		>"$D/local/net.d/10-mine.conf"
+	rkt_run --net=mine "$F/inside.aci" -- print-ns
+	expect_status 254
+	[[ $stderr == *'error adding network "mine": '*bogus* ]] ||
+		fail "$stderr"
+}
