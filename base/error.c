@@ -96,7 +96,6 @@ int error_prefix(struct error *err, int r, const char *fmt, ...)
 
 int error_wrap(struct error *err, int r, const char *fmt, ...)
 {
-	size_t max = sizeof(err->level) / sizeof(err->level[0]);
 	size_t n;
 	va_list ap;
 
@@ -110,7 +109,7 @@ int error_wrap(struct error *err, int r, const char *fmt, ...)
 		return r;
 	if (err->n_levels == 0)
 		err->n_levels = 1;
-	if (err->n_levels == max)
+	if (err->n_levels == ERROR_LEVELS_MAX)
 		err->n_levels--;
 	for (size_t i = err->n_levels; i > 0; i--)
 		err->level[i] = (unsigned short)(err->level[i - 1] + n);

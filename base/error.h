@@ -23,13 +23,14 @@
 #include <stddef.h>
 
 #define ERROR_MSG_MAX 1024
+#define ERROR_LEVELS_MAX 8
 
 struct error {
 	int code; /* positive errno, 0 = no error */
 	char msg[ERROR_MSG_MAX];
 	/* Byte offsets in msg where each wrapped level starts, outermost
 	 * first; lets --debug print the chain as a tree. */
-	unsigned short level[8];
+	unsigned short level[ERROR_LEVELS_MAX];
 	unsigned short n_levels;
 };
 

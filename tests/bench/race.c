@@ -241,6 +241,14 @@ static int print_pss(char **pids)
 	return 0;
 }
 
+static void race_release(struct race *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->commands[i].ms);
+		free(r->commands[i].cpu_ms);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct race r = {.serial = (unsigned long)getpid() * 100000};
@@ -262,5 +270,6 @@ int main(int argc, char **argv)
 		race_throughput(&r, run_sequence);
 	else
 		errx(2, "no mode %s", argv[1]);
+	race_release(&r);
 	return 0;
 }
