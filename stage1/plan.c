@@ -61,6 +61,12 @@ static int add_mount(struct app_plan *plan, const struct volume *v,
 			err, EINVAL,
 			"mount volume %s: %s is no path inside the app",
 			v->name, path);
+	/* Nodes in a volume are dead, on purpose: nothing would work. */
+	if (strcmp(target, "/dev") == 0)
+		return error_set(err, EINVAL,
+				 "mount volume %s: at /dev it would take the "
+				 "app's devices away (it may lie below /dev)",
+				 v->name);
 	for (size_t i = 0; i < plan->n_mounts; i++)
 		if (strcmp(plan->mounts[i].target, target) == 0)
 			return error_set(

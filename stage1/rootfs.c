@@ -25,6 +25,7 @@
 #include "stage1/devices.h"
 #include "stage1/mounts.h"
 #include "stage1/plan.h"
+#include "stage1/volumes.h"
 
 #define NO_DEV (MOUNT_ATTR_NODEV)
 #define NO_SUID_DEV (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
@@ -260,31 +261,6 @@ static int open_overlay(int generation_dirfd, int tree, struct error *err)
 	return mount_overlay(tree, upper, work, NO_DEV, err);
 }
 
-/*
- * ace.md, Volume Setup: a symlink anywhere in the source is an error.  Those
- * that were there when the pod was prepared, stage0 has followed; a later one
- * is somebody's who can write into a parent directory.
- */
-static int open_host_source(const struct app_mount *m, struct error *err)
-{
-	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd;
-
-	if (root < 0)
-		return error_sys(err, errno, "open /");
-	fd = sys_openat2(root, m->source, O_PATH | O_CLOEXEC, 0,
-			 RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-	if (fd == -ELOOP)
-		return error_set(err, ELOOP,
-				 "source %s of volume %s has a symlink in it "
-				 "that was not there when the pod was prepared",
-				 m->source, m->volume);
-	if (fd < 0)
-		return error_sys(err, -fd, "open source %s of volume %s",
-				 m->source, m->volume);
-	return fd;
-}
-
 static int open_device_volumes(struct rootfs *r, struct error *err)
 {
 	const struct app_plan *plan = r->plan;
@@ -298,7 +274,7 @@ static int open_device_volumes(struct rootfs *r, struct error *err)
 
 		if (!m->source)
 			continue;
-		source = open_host_source(m, err);
+		source = volume_open_source(m, err);
 		if (source < 0)
 			return source;
 		if (fstat(source, &st) < 0)
@@ -643,95 +619,6 @@ static int put_files(const struct rootfs *r, struct error *err)
 	return ret;
 }
 
-/* --- volumes ---------------------------------------------------------------
- */
-
-static int open_empty_source(const struct app_mount *m, struct error *err)
-{
-	cleanup_free char *path = xasprintf(POD_VOLUMES_DIR "/%s", m->volume);
-	int fd = sys_openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0,
-			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-
-	if (fd < 0)
-		return error_sys(err, -fd, "open volume %s", m->volume);
-	return fd;
-}
-
-/* The source of M in this mount namespace; device volumes are the nodes
- * rootfs_open() made. */
-static int open_source(const struct rootfs *r, const struct app_mount *m,
-		       bool *is_dir, bool *is_device, struct error *err)
-{
-	cleanup_fd int fd = -EBADF;
-	struct stat st;
-
-	fd = m->source ? open_host_source(m, err) : open_empty_source(m, err);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0)
-		return error_sys(err, errno, "examine volume %s", m->volume);
-	*is_dir = S_ISDIR(st.st_mode);
-	*is_device = S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
-	if (*is_device) {
-		cleanup_free char *path =
-			xasprintf("dev/" DEVICES_VOLUME_DIR "/%s", m->volume);
-
-		fd_close(&fd);
-		fd = sys_openat2(r->tree, path, O_PATH | O_CLOEXEC, 0,
-				 RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-		if (fd < 0)
-			return error_sys(err, -fd, "open device volume %s",
-					 m->volume);
-	}
-	return TAKE_FD(fd);
-}
-
-static int open_target(const struct rootfs *r, const struct app_mount *m,
-		       bool is_dir, struct error *err)
-{
-	cleanup_fd int fd = -EBADF;
-	struct stat st;
-
-	fd = is_dir ? mkdir_in_root(r->tree, m->target, 0755)
-		    : mkfile_in_root(r->tree, m->target, 0644);
-	if (fd < 0)
-		return error_sys(err, -fd, "create mount target %s", m->target);
-	if (fstat(fd, &st) < 0)
-		return error_sys(err, errno, "examine mount target %s",
-				 m->target);
-	if (S_ISDIR(st.st_mode) != is_dir)
-		return error_set(err, is_dir ? ENOTDIR : EISDIR,
-				 "mount volume %s at %s: the volume is a %s, "
-				 "the image has a %s there",
-				 m->volume, m->target,
-				 is_dir ? "directory" : "file",
-				 is_dir ? "file" : "directory");
-	return TAKE_FD(fd);
-}
-
-static int attach_volume(const struct rootfs *r, const struct app_mount *m,
-			 struct error *err)
-{
-	uint64_t attrs = m->read_only ? MOUNT_ATTR_RDONLY : 0;
-	bool is_dir = false, is_device = false;
-	cleanup_fd int source = -EBADF;
-	cleanup_fd int target = -EBADF;
-	cleanup_fd int mnt = -EBADF;
-
-	source = open_source(r, m, &is_dir, &is_device, err);
-	if (source < 0)
-		return source;
-	if (!is_device)
-		attrs |= NO_SUID_DEV;
-	mnt = mount_clone(source, m->recursive && is_dir, attrs, err);
-	if (mnt < 0)
-		return error_prefix(err, mnt, "volume %s", m->volume);
-	target = open_target(r, m, is_dir, err);
-	if (target < 0)
-		return target;
-	return mount_attach_fd(mnt, target, m->target, err);
-}
-
 /* --- all of it -------------------------------------------------------------
  */
 
@@ -783,8 +670,8 @@ int rootfs_enter(const struct rootfs *r, struct error *err)
 		ret = attach_dev(r, err);
 	if (ret == 0 && !r->insecure_paths)
 		ret = protect_paths(r, err);
-	for (size_t i = 0; ret == 0 && i < r->plan->n_mounts; i++)
-		ret = attach_volume(r, &r->plan->mounts[i], err);
+	if (ret == 0)
+		ret = volumes_attach(r->plan, r->tree, err);
 	if (ret == 0)
 		ret = put_files(r, err);
 	if (ret == 0 && r->plan->read_only_rootfs)

@@ -164,7 +164,7 @@ setup_file() {
 		'--exec=/none' 'Unable to open "/none"'
 		'--seccomp=mode=retain,nosuchcall' 'nosuchcall'
 		'--seccomp=mode=remove,errno=ENONE,mkdir' 'ENONE'
-		'--mount=volume=v,target=/etc/greeting' 'mount target /etc/greeting'
+		'--mount=volume=v,target=/etc/greeting' 'mount volume v at /etc/greeting: the image has something there'
 		'--mount=volume=gone,target=/opt/gone' 'source /none/such of volume gone'
 		'--mount=volume=v,target=/' 'no path inside'
 	)

@@ -298,3 +298,117 @@ setup_file() {
 	expect_value readlink ../proc/self/mounts
 	expect_output 127.0.0.1
 }
+
+# mounts_image JQ: an image with links, a file and directories to mount at.
+mounts_image() {
+	local root=$D/m/rootfs
+	mkdir -p "$root"/{etc,tmp,real,z}
+	cp "$INSIDE" "$root/inside"
+	ln -sfn loop2 "$root/loop1"
+	ln -sfn loop1 "$root/loop2"
+	ln -sfn /real "$root/absolute"
+	ln -sfn ../../../../real "$root/up"
+	ln -sfn z "$root/b"
+	ln -sfn /nowhere "$root/dangling"
+	echo f >"$root/file"
+	image_tree "$D/m" example.com/inside 1.0.0 "$1"
+}
+
+# run_mounts SOURCE@TARGET... -- ARGS: volumes 1, 2... of $D/SOURCE (read-only
+# with a "!"), mount points in this order.
+run_mounts() {
+	local n=0 flags=() points='' ro
+	while [ "$1" != -- ]; do
+		n=$((n + 1))
+		ro=false
+		case $1 in *!@*) ro=true ;; esac
+		flags+=("--volume=v$n,kind=host,source=$D/$(tr -d ! <<<"${1%%@*}"),readOnly=$ro")
+		points+="{name:\"v$n\",path:\"${1#*@}\"},"
+		shift
+	done
+	mounts_image ".app.mountPoints=[${points%,}]"
+	run "$RKT" --dir="$D/data" --insecure-options=image run --net=none \
+		"${flags[@]}" "$D/m.aci" "$@"
+}
+
+@test "mounts that cannot be: one line with app, volume, path and reason" {
+	mkdir "$D/dir" "$D/other" "$D/ro"
+	echo x >"$D/a-file"
+	local cases=(
+		'dir@/dev' "v1: at /dev it would take the app's devices away"
+		'dir@/loop1' 'v1 at /loop1: a symbolic link of the image leads in a circle'
+		'dir@/loop1/x' 'v1 at /loop1/x: a symbolic link of the image leads in a circle'
+		'a-file@/loop1' 'v1 at /loop1: a symbolic link of the image leads in a circle'
+		'dir@/dangling' 'v1 at /dangling: a symbolic link of the image leads in a circle or nowhere'
+		'a-file@/dangling' 'v1 at /dangling: a symbolic link of the image leads in a circle or nowhere'
+		'dir@/file' 'v1 at /file: the image has something there or on the way that is no directory'
+		'dir@/file/x' 'v1 at /file/x: the image has something there or on the way that is no directory'
+		'a-file@/real' 'v1 at /real: the volume is a file, the image has a directory there'
+		'a-file@/proc' 'v1 at /proc: the volume is a file'
+		'a-file@/sys' 'v1 at /sys: the volume is a file'
+		'dir@/proc/x' 'v1 at /proc/x: there is nothing, and nothing can be made there'
+		'ro!@/a other@/a/b' 'v2 at /a/b: there is nothing, and the volume it would be made in is read-only'
+		'a-file@/f other@/f/x' 'v2 at /f/x: the image has something there or on the way'
+		'dir@/b/x other@/z' 'v1 at /b/x: another volume lies over it'
+		'other@/b dir@/z' 'v1 at /b: another volume lies over it'
+		'dir@/z other@/b' 'v2 at /b: another volume lies over it'
+		'dir@/. other@/z' 'v1: /. is no path inside the app'
+	)
+	for ((n = 0; n < ${#cases[@]}; n += 2)); do
+		echo "case ${cases[n]}"
+		# shellcheck disable=SC2086 # words
+		run_mounts ${cases[n]} -- exit-code 0
+		expect_status 254
+		expect_output 'mount volume' "${cases[n + 1]}"
+		[ "$(grep -c stage1: <<<"$output")" = 1 ] || fail "$output"
+	done
+	[ -z "$(ls -A "$D/dir")$(ls -A "$D/ro")" ] || fail "$(ls "$D/dir")"
+}
+
+@test "mounts in one another, in either order" {
+	for order in 'dir@/a other@/a/b' 'other@/a/b dir@/a'; do
+		mkdir -p "$D/dir" "$D/other"
+		echo deep >"$D/other/f"
+		# shellcheck disable=SC2086 # words
+		run_mounts $order -- read /a/b/f and write /a/g 1
+		expect_status 0
+		expect_value read deep
+		[ -e "$D/dir/g" ]
+		[ ! -e "$D/dir/b/f" ]
+		rm -r "$D/dir" "$D/other"
+	done
+}
+
+@test "mounts below a link of the image stay in its root" {
+	mkdir "$D/dir"
+	echo v >"$D/dir/f"
+	for link in absolute up; do
+		run_mounts "dir@/$link/x" -- read /real/x/f
+		expect_status 0
+		expect_value read v
+		run_mounts "dir@/$link" -- read /real/f
+		expect_status 0
+		expect_value read v
+		[ ! -e /real ]
+	done
+	# A volume below a link into another volume.
+	mkdir "$D/other"
+	run_mounts other@/b/x dir@/real -- read /real/f and write /z/x/new 1
+	expect_status 0
+	[ -e "$D/other/new" ]
+}
+
+@test "a volume on a file, on what rkt puts there, and in /dev" {
+	mkdir "$D/dir"
+	echo mine >"$D/a-file"
+	run_mounts a-file@/file -- read /file
+	expect_value read mine
+	run_mounts a-file@/etc/hosts -- read /etc/hosts
+	expect_value read mine
+	run_mounts a-file@/new/deep/file -- read /new/deep/file
+	expect_value read mine
+	echo v >"$D/dir/f"
+	run_mounts dir@/dev/x a-file@/dev/y -- read /dev/x/f and read /dev/y
+	expect_status 0
+	expect_output read=v read=mine
+}
