@@ -106,9 +106,11 @@ static void check_image(const char *buf, size_t len, const char *label)
 		check_app(label, "app", &im.app);
 }
 
+/* Not what is missing: a pod manifest may be a template. */
 static void check_pod(const char *buf, size_t len, const char *label)
 {
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
+	struct error err = ERROR_INIT;
 
 	if (pod_manifest_parse(buf, len, &pm, NULL) < 0)
 		return;
@@ -117,6 +119,19 @@ static void check_pod(const char *buf, size_t len, const char *label)
 
 		if (pm.apps[i].has_app)
 			check_app(label, at, &pm.apps[i].app);
+	}
+	for (size_t i = 0; i < pm.n_volumes; i++) {
+		cleanup_free char *at = xasprintf("volumes[%zu]", i);
+
+		if (volume_check_usable(&pm.volumes[i], NULL, NULL, NULL,
+					&err) < 0)
+			warn_refused(label, at, &err);
+	}
+	for (size_t i = 0; i < pm.isolators.n; i++) {
+		cleanup_free char *at = xasprintf("isolators[%zu]", i);
+
+		if (isolator_check_usable(&pm.isolators.v[i], &err) < 0)
+			warn_refused(label, at, &err);
 	}
 }
 

@@ -180,6 +180,12 @@ socket.socket(socket.AF_UNIX).bind("l/rootfs/sock")'
 		value:{limit:"-5"}}])}]}' >pod
 	run -0 "$ACTOOL" validate pod
 	expect_output 'pod: apps[0].app: warning: rkt run refuses this: '
+	jq '.apps = [] | .volumes = [{name:"v",kind:"empty",mode:"rwx"}] |
+		.isolators = [{name:"resource/cpu",value:{limit:"-1"}}]' \
+		pod >empty
+	run -0 "$ACTOOL" validate empty
+	expect_output 'empty: volumes[0]: warning: rkt run refuses this: mode' \
+		'empty: isolators[0]: warning: rkt run refuses this: isolator'
 }
 
 @test "build keeps an existing file unless told to overwrite" {
