@@ -52,15 +52,3 @@ void uuid_format(const struct uuid *u, char ret[UUID_TEXT_LEN + 1])
 		ret += 2 * group[i];
 	}
 }
-
-bool uuid_is_zero(const struct uuid *u)
-{
-	static const struct uuid zero;
-
-	return uuid_equal(u, &zero);
-}
-
-bool uuid_equal(const struct uuid *a, const struct uuid *b)
-{
-	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
-}

@@ -4,7 +4,6 @@
 
 /* Pod UUIDs (RFC 4122), printed lower-case 8-4-4-4-12. */
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct error;
@@ -20,7 +19,5 @@ int uuid_parse(const char *s, struct uuid *ret, struct error *err);
 /* A random (version 4) UUID from the kernel's generator. */
 int uuid_random(struct uuid *ret, struct error *err);
 void uuid_format(const struct uuid *u, char ret[UUID_TEXT_LEN + 1]);
-bool uuid_is_zero(const struct uuid *u);
-bool uuid_equal(const struct uuid *a, const struct uuid *b);
 
 #endif
