@@ -241,8 +241,8 @@ static int actool_main(int argc, char **argv)
 
 	log_init("actool", false);
 	/* As the appc tool: before the command, too. */
-	while (argc > 1 && (!strcmp(argv[1], "--debug") ||
-			    !strcmp(argv[1], "-debug"))) {
+	while (argc > 1 &&
+	       (!strcmp(argv[1], "--debug") || !strcmp(argv[1], "-debug"))) {
 		debug = *++argv;
 		argc--;
 	}

@@ -404,8 +404,8 @@ static int add_generation(struct images *im, const struct make_opts *o,
 	if (r == 0)
 		r = update_next_number(pod->fd, ra->name, &n, err);
 	/* The pod stays one of copies, as it does in rkt update. */
-	if (r == 0 && (o->no_overlay ||
-		       generation_is_copy(pod->fd, ra->name, current)))
+	if (r == 0 &&
+	    (o->no_overlay || generation_is_copy(pod->fd, ra->name, current)))
 		r = treestore_open(&im->trees, &made->images[i].id, &tree, err);
 	if (r == 0)
 		r = generation_write(pod->fd, n, ra, &made->images[i], tree,
