@@ -13,6 +13,8 @@ static const struct magic {
 	{COMPRESSION_BZIP2, 0, 3, {0x42, 0x5a, 0x68}},
 	{COMPRESSION_XZ, 0, 6, {0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00}},
 	{COMPRESSION_ZSTD, 0, 4, {0x28, 0xb5, 0x2f, 0xfd}},
+	/* A skippable frame: what pzstd starts with. */
+	{COMPRESSION_ZSTD, 0, 4, {0x50, 0x2a, 0x4d, 0x18}},
 	{COMPRESSION_NONE, 257, 5, {'u', 's', 't', 'a', 'r'}},
 };
 

@@ -605,6 +605,8 @@ static int put_files(const struct rootfs *r, struct error *err)
 	}
 	if (ret == 0 && !is_mount_target(r, "/etc/hostname"))
 		ret = write_etc_file(r, "hostname", hostname, true, err);
+	if (ret == -EISDIR) /* whatever the image wants with it */
+		ret = 0;
 	if (ret == 0)
 		ret = link_mtab(r, err);
 	if (ret == 0 && files->host_hosts)

@@ -301,9 +301,14 @@ example.com/b:1.0.0" ]
 	bzip2 -kc "$D/plain.aci" >"$D/bz.aci"
 	xz -kc "$D/plain.aci" >"$D/xz.aci"
 	zstd -qc "$D/plain.aci" >"$D/zst.aci"
+	# As pzstd writes: a skippable frame, then the data.
+	{
+		printf '\x50\x2a\x4d\x18\x04\x00\x00\x00abcd'
+		cat "$D/zst.aci"
+	} >"$D/pzst.aci"
 	local want
 	want=sha512-$(sha512sum <"$D/plain.aci" | cut -c1-32)
-	for f in plain bz xz zst; do
+	for f in plain bz xz zst pzst; do
 		run_rkt fetch "$D/$f.aci"
 		expect_status 0
 		expect_output "$want"

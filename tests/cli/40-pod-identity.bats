@@ -48,6 +48,11 @@ setup_file() {
 	image_tree "$D/i" example.com/built 1.0.0
 	run_inside --hostname=web2 "$D/i.aci" -- read /etc/hostname
 	expect_value read web2
+	rm "$D/i/rootfs/etc/hostname"
+	mkdir "$D/i/rootfs/etc/hostname"
+	image_tree "$D/i" example.com/built 1.0.0
+	run_inside --hostname=web3 "$D/i.aci" -- print-hostname
+	expect_value hostname web3
 }
 
 @test "what is wrong with an environment file is said with its line" {
