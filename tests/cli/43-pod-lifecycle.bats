@@ -201,6 +201,146 @@ nothing_left() {
 	pod_is "$(cat "$D/uuid")" exited
 }
 
+@test "each signal to rkt run in the foreground: the app gets TERM, code 0" {
+	for sig in TERM INT HUP QUIT; do
+		rm -f "$D/uuid" "$D/out"
+		env --default-signal=INT,QUIT "$RKT" --dir="$D/data" \
+			--insecure-options=image run --net=none \
+			--uuid-file-save="$D/uuid" "$F/inside.aci" -- signals 60 \
+			>"$D/out" 2>&1 &
+		pid=$!
+		wait_for 10 grep -q ready=1 "$D/out"
+		kill -$sig "$pid"
+		r=0
+		wait "$pid" || r=$?
+		[ "$r" = 0 ] || fail "$sig: $r: $(cat "$D/out")"
+		# Only TERM, only once, and not what the caller got.
+		[ "$(grep -c signal= "$D/out")" = 1 ] || fail "$(cat "$D/out")"
+		grep -q signal=TERM "$D/out"
+		pod_is "$(cat "$D/uuid")" exited
+		nothing_left "$(cat "$D/uuid")"
+	done
+}
+
+# ends_clean UUID: it has exited, and rkt gc has nothing to complain about.
+ends_clean() {
+	local left
+	nothing_left "$1"
+	run rkt gc --grace-period=0s --expire-prepared=0s
+	expect_status 0
+	left=$(find "$D/data/pods" -mindepth 2 -maxdepth 2 2>/dev/null) || true
+	[ -z "$left" ] || fail "$left is left: $output"
+}
+
+@test "a signal to rkt run at any time of its start" {
+	for n in $(seq 30); do
+		rm -f "$D/uuid"
+		env --default-signal=INT "$RKT" --dir="$D/data" \
+			--insecure-options=image run --net=none \
+			--uuid-file-save="$D/uuid" "$F/inside.aci" --memory=64M \
+			-- signals 60 >"$D/out" 2>&1 &
+		pid=$!
+		sleep "0.0$(printf %02d $((n - 1)))"
+		case $((n % 3)) in
+		0) kill -TERM "$pid" ;;
+		1) kill -INT "$pid" ;;
+		2) kill -HUP "$pid" ;;
+		esac
+		r=0
+		wait "$pid" || r=$?
+		# Before there is a pod the signal ends rkt itself.
+		case $r in
+		0 | 129 | 130 | 143) ;;
+		*) fail "$n: $r: $(cat "$D/out")" ;;
+		esac
+		[ "$r" != 0 ] || pod_is "$(cat "$D/uuid")" exited
+		ends_clean "$(cat "$D/uuid" 2>/dev/null || echo no-pod)"
+	done
+}
+
+@test "a signal while the network is set up: it is taken down again" {
+	skip_without cni
+	skip_without iptables
+	for n in $(seq 8); do
+		rm -f "$D/uuid"
+		"$RKT" --dir="$D/data" --insecure-options=image run \
+			--uuid-file-save="$D/uuid" "$F/inside.aci" -- signals 60 \
+			>"$D/out" 2>&1 &
+		pid=$!
+		sleep "0.$(printf %02d $((n * 5)))"
+		kill -TERM "$pid"
+		r=0
+		wait "$pid" || r=$?
+		[ "$r" = 0 ] || [ "$r" = 143 ] || fail "$n: $r: $(cat "$D/out")"
+		ends_clean "$(cat "$D/uuid" 2>/dev/null || echo no-pod)"
+		! ip -o link | grep veth || fail "a veth is left"
+	done
+}
+
+@test "rkt stop and stop --force at any time of a start" {
+	for n in $(seq 12); do
+		"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
+			--uuid-file-save="$D/uuid" "$F/inside.aci" -- signals 60 \
+			>"$D/out" 2>&1 &
+		pid=$!
+		wait_for 5 test -s "$D/uuid"
+		uuid=$(cat "$D/uuid")
+		rm "$D/uuid"
+		sleep "0.0$(printf %02d "$n")"
+		force=
+		[ $((n % 2)) = 0 ] || force=--force
+		# shellcheck disable=SC2086 # nothing or a word
+		run rkt stop $force "$uuid"
+		case $status in
+		0) ;;
+		# Not yet a pod that runs: then it goes on.
+		254)
+			expect_output 'is not running'
+			wait_for 10 pod_is "$uuid" running
+			run rkt stop $force "$uuid"
+			expect_status 0
+			;;
+		*) fail "$n: $status: $output" ;;
+		esac
+		wait "$pid" || true
+		wait_for 10 pod_is "$uuid" exited
+		ends_clean "$uuid"
+	done
+}
+
+@test "what a running pod's other apps or its state do not allow" {
+	detach_inside --net=none "$F/a.aci" -- exit-code 0 --- "$F/b.aci" -- \
+		sleep 100
+	wait_for 10 test -e "$D/data/pods/run/$uuid/status/a"
+	run rkt enter --app=a "$uuid" /inside echo hi
+	expect_status 254
+	expect_output 'app a is not running'
+	run rkt enter --app=b "$uuid" /inside echo hi
+	expect_status 0
+	run rkt rm "$uuid"
+	expect_status 254
+	expect_output 'currently running'
+	pod_is "$uuid" running
+	run_rkt update --app=a --image="$F/c.aci" --allow-rename "$uuid"
+	expect_status 11
+	expect_output 'app a is not running'
+	[ ! -e "$D/data/pods/run/$uuid/generations/a/2" ]
+	# Who has entered goes with the app.
+	"$RKT" --dir="$D/data" enter --app=b "$uuid" /inside sleep 100 &
+	pid=$!
+	wait_for 10 sh -c "pgrep -x inside | wc -l | grep -q 2"
+	run rkt stop "$uuid"
+	expect_status 0
+	r=0
+	wait "$pid" || r=$?
+	[ "$r" = 137 ] || fail "enter: $r"
+	wait_for 10 pod_is "$uuid" exited
+	run rkt enter --app=b "$uuid" /inside echo hi
+	expect_status 254
+	expect_output "isn't currently running"
+	ends_clean "$uuid"
+}
+
 @test "kill -9 of the supervisor ends the pod, rkt gc leaves nothing" {
 	"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
 		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ignore-term and \

@@ -954,6 +954,55 @@ is_refused() {
 	[ "$(generations)" = 1 ]
 }
 
+@test "rkt stop, stop --force and signals in each state of an update" {
+	n=0
+	for state in PLANNED STAGED STARTED SWITCHED 'begins again'; do
+		for how in stop force signal; do
+			case $state-$how in
+			*-stop | STAGED-force | SWITCHED-force | STARTED-signal) ;;
+			*) continue ;;
+			esac
+			serve tcp4:80
+			version 2
+			[ "$state" != 'begins again' ] || reshape dual:80
+			load_begin load 127.0.0.1 80 /
+			rm -f "$D/first"
+			supervisor=$(supervisor)
+			"$RKT" --dir="$D/data" --insecure-options=image update \
+				--observe=20s --image="$D/2.aci" web \
+				>"$D/first" 2>&1 &
+			first=$!
+			wait_for 10 grep -q "$state" "$D/first"
+			case $how in
+			stop) rkt stop web ;;
+			force) rkt stop --force web ;;
+			signal) kill -TERM "$supervisor" ;;
+			esac
+			r=0
+			wait "$first" || r=$?
+			# Nobody is left to tell it when stage1 was killed.
+			[ "$how" = force ] && want=254 || want=10
+			[ "$r" = $want ] || fail "$state $how: $r: $(cat "$D/first")"
+			wait_for 15 pod_is web exited
+			load_end
+			if [ "$how" != force ]; then
+				[ ! -e "$pod/update.journal" ]
+				history_says ROLLED_BACK stopped
+				[ "$(generations)" = 1 ]
+			fi
+			run rkt start --detach web
+			expect_status 0
+			wait_for 10 sh -c "tail -1 $pod/logs/inside | grep -q serving=1"
+			serves 1 1
+			run rkt stop --force web
+			wait_for 10 pod_is web exited
+			rkt rm web
+			n=$((n + 1))
+		done
+	done
+	echo "# ${BATS_TEST_DESCRIPTION}: $n stops" >&3
+}
+
 @test "rkt start after an update starts what was committed" {
 	serve tcp4:80
 	version 2
