@@ -25,6 +25,7 @@ struct cgroup {
 	struct cgroup_layout layout;
 	char *uuid;
 	bool delegated;
+	bool existing; /* the pod's directories are another's: none is made */
 	char *unified_base;		   /* absolute, or NULL */
 	char *v1_base[CGROUP_CONTROLLERS]; /* absolute, NULL where not v1 */
 	int unified_fd;			   /* the pod's group, once made */
@@ -117,13 +118,55 @@ int cgroup_open(const char *uuid, struct cgroup **ret, struct error *err)
 	return 0;
 }
 
+static void bases_release(struct cgroup *cg)
+{
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		free(cg->v1_base[i]);
+		cg->v1_base[i] = NULL;
+	}
+	free(cg->unified_base);
+	cg->unified_base = NULL;
+}
+
+/* BASE/rkt/UUID tells the base of the hierarchies it is in. */
+static void base_take(struct cgroup *cg, const char *dir)
+{
+	const struct cgroup_layout *l = &cg->layout;
+	cleanup_free char *tail = xasprintf("/" CGROUP_PARENT "/%s", cg->uuid);
+	size_t len = strlen(dir), end = strlen(tail);
+	cleanup_free char *base = NULL;
+
+	if (len < end || strcmp(dir + len - end, tail) != 0)
+		return;
+	base = xstrndup(dir, len - end);
+	if (l->unified.version && path_is_below(base, l->unified.dir) &&
+	    !cg->unified_base)
+		cg->unified_base = xstrdup(base);
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (l->controller[i].version == 1 && !cg->v1_base[i] &&
+		    path_is_below(base, l->controller[i].dir))
+			cg->v1_base[i] = xstrdup(base);
+}
+
+int cgroup_open_pod(const char *uuid, const struct strv *dirs,
+		    struct cgroup **ret, struct error *err)
+{
+	int r = cgroup_open(uuid, ret, err);
+
+	if (r < 0)
+		return r;
+	bases_release(*ret);
+	(*ret)->existing = true;
+	for (size_t i = 0; i < dirs->n; i++)
+		base_take(*ret, dirs->v[i]);
+	return 0;
+}
+
 void cgroup_free(struct cgroup *cg)
 {
 	cgroup_layout_release(&cg->layout);
 	free(cg->uuid);
-	free(cg->unified_base);
-	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
-		free(cg->v1_base[i]);
+	bases_release(cg);
 	fd_close(&cg->unified_fd);
 	free(cg);
 }
@@ -159,8 +202,10 @@ void cgroup_dirs(const struct cgroup *cg, struct strv *ret)
  * Makes BASE/rkt/UUID.  Another pod that goes may remove `rkt` between our
  * making it and our making UUID in it, so try again.
  */
-static int pod_dir_make(const char *base, const char *uuid, struct error *err)
+static int pod_dir_make(const struct cgroup *cg, const char *base,
+			struct error *err)
 {
+	const char *uuid = cg->uuid;
 	cleanup_free char *rel = xasprintf(CGROUP_PARENT "/%s", uuid);
 	cleanup_fd int basefd = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r = -errno;
@@ -171,13 +216,13 @@ static int pod_dir_make(const char *base, const char *uuid, struct error *err)
 		return error_set(err, ENOTSUP, "%s: not a cgroup file system",
 				 base);
 	for (int i = 0; i < 20; i++) {
-		r = mkdir_p_at(basefd, rel, 0755);
+		r = cg->existing ? 0 : mkdir_p_at(basefd, rel, 0755);
 		if (r == 0) {
 			r = openat(basefd, rel,
 				   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			r = r < 0 ? -errno : r;
 		}
-		if (r != -ENOENT)
+		if (r != -ENOENT || cg->existing)
 			break;
 	}
 	if (r < 0)
@@ -189,7 +234,7 @@ static int pod_dir_make(const char *base, const char *uuid, struct error *err)
 static int v1_pod_dir_make(struct cgroup *cg, enum cgroup_controller which,
 			   struct error *err)
 {
-	int r = pod_dir_make(cg->v1_base[which], cg->uuid, err);
+	int r = pod_dir_make(cg, cg->v1_base[which], err);
 
 	if (r >= 0)
 		cg->made_v1 |= 1U << which;
@@ -206,7 +251,7 @@ static int unified_dir(struct cgroup *cg, struct error *err)
 	if (cg->layout.unified.read_only)
 		return error_set(err, EROFS, "%s is mounted read-only",
 				 cg->layout.unified.dir);
-	cg->unified_fd = pod_dir_make(cg->unified_base, cg->uuid, err);
+	cg->unified_fd = pod_dir_make(cg, cg->unified_base, err);
 	return cg->unified_fd;
 }
 

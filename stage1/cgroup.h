@@ -42,6 +42,14 @@ struct cgroup;
 
 /* Looks where the groups of pod UUID go; changes nothing. */
 int cgroup_open(const char *uuid, struct cgroup **ret, struct error *err);
+/*
+ * The same for a pod that has its groups already: DIRS are the lines of its
+ * file `cgroup`, and no other directory is used.  Where we are ourselves
+ * (`rkt enter` is not in the pod's unit) does not matter, and the directory
+ * of a pod that has ended meanwhile is not made again.
+ */
+int cgroup_open_pod(const char *uuid, const struct strv *dirs,
+		    struct cgroup **ret, struct error *err);
 void cgroup_free(struct cgroup *cg);
 DEFINE_CLEANUP(struct cgroup *, cgroup_free);
 #define cleanup_cgroup cleanup_with(cgroup_free_cleanup)

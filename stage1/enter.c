@@ -342,13 +342,16 @@ static size_t open_tracers(struct enter *e, struct cgroup_leaf *ret)
 static int open_own_leaf(struct enter *e, struct error *err)
 {
 	cleanup_strv struct strv ignored = STRV_INIT;
+	cleanup_strv struct strv dirs = STRV_INIT;
 	cleanup_free char *name =
 		xasprintf("%s.%u-enter-%d", e->app, e->number, (int)getpid());
 	int r;
 
 	cgroup_leaf_release(&e->leaf);
 	e->leaf = (struct cgroup_leaf)CGROUP_LEAF_INIT;
-	r = cgroup_open(e->options.uuid, &e->cgroup, err);
+	r = cgroup_file_read(e->dirfd, &dirs, err);
+	if (r == 0)
+		r = cgroup_open_pod(e->options.uuid, &dirs, &e->cgroup, err);
 	if (r == 0)
 		r = cgroup_leaf_make(e->cgroup, name, &e->plan.limits, &e->leaf,
 				     &ignored, err);
@@ -410,10 +413,6 @@ static int wait_for_command(struct enter *e, struct error *err)
 	(void)process_wait(e->process.pidfd, &status);
 	if (e->has_console)
 		console_close(&e->console);
-	if (e->cgroup) {
-		(void)cgroup_leaf_kill(&e->leaf, NULL);
-		(void)cgroup_leaf_remove(e->cgroup, &e->leaf, NULL);
-	}
 	if (app_process_exec_failed(&e->process, &code))
 		return error_sys(err, code, "execute %s", e->command.v[0]);
 	return process_exit_code(status);
@@ -438,6 +437,11 @@ static void release(struct enter *e)
 	app_process_close(&e->process);
 	event_loop_release(&e->loop);
 	seccomp_program_release(&e->filter);
+	/* One of its own goes with it, however far it came. */
+	if (e->cgroup && e->leaf.name) {
+		(void)cgroup_leaf_kill(&e->leaf, NULL);
+		(void)cgroup_leaf_remove(e->cgroup, &e->leaf, NULL);
+	}
 	cgroup_leaf_release(&e->leaf);
 	if (e->cgroup)
 		cgroup_free(e->cgroup);

@@ -60,8 +60,12 @@ snapshot)
 	;;
 compare)
 	seconds=${3-3}
+	# What is left behind stays: pods of others on this host, whose
+	# control groups are empty now and then, come and go.
+	new=$(list | sort -u | comm -13 "$2" -)
 	while :; do
-		new=$(list | sort -u | comm -13 "$2" -)
+		new=$(list | sort -u | comm -13 "$2" - |
+			grep -Fx -e "$new" || true)
 		[ -n "$new" ] || exit 0
 		[ "$seconds" -gt 0 ] || break
 		seconds=$((seconds - 1))

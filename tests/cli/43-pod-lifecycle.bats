@@ -341,6 +341,58 @@ ends_clean() {
 	ends_clean "$uuid"
 }
 
+# A tracing app is entered through a control group of its own.
+@test "enter from another unit leaves no control group" {
+	skip_without cgroup2
+	unit=$(cgroup2_root)/rkt-test-$$
+	mkdir "$unit"
+	python3 -c 'import os, sys; os.setxattr(sys.argv[1],
+		"trusted.delegate", b"1")' "$unit"
+	sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' - "$unit" \
+		"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
+		--uuid-file-save="$D/uuid" "$F/inside.aci" \
+		--caps-retain=CAP_SYS_PTRACE --memory=64M -- signals 60 \
+		>"$D/out" 2>&1 &
+	pid=$!
+	wait_for 10 grep -q ready=1 "$D/out"
+	uuid=$(cat "$D/uuid")
+	grep -q "$unit/rkt/$uuid" "$D/data/pods/run/$uuid/cgroup"
+	run rkt enter "$uuid" /inside echo entered
+	expect_status 0
+	expect_output entered
+	run rkt enter "$uuid" /missing
+	expect_status 254
+	left=$(find /sys/fs/cgroup -type d -path "*/rkt/$uuid*" \
+		! -path "$unit/*" ! -path '*/memory/*')
+	[ -z "$left" ] || fail "$left"
+	[ -z "$(find /sys/fs/cgroup -type d -name '*-enter-*')" ]
+	rkt stop "$uuid"
+	wait "$pid" || true
+	rmdir "$unit"
+	nothing_left "$uuid"
+}
+
+@test "enter into a pod that ends leaves no control group" {
+	for n in $(seq 10); do
+		detach_inside --net=none "$F/inside.aci" \
+			--caps-retain=CAP_SYS_PTRACE -- signals 60
+		for _ in 1 2 3; do
+			(while rkt enter "$uuid" /inside echo 1; do :; done) \
+				>/dev/null 2>&1 &
+		done
+		sleep 0.1
+		if [ $((n % 2)) = 0 ]; then
+			rkt stop --force "$uuid"
+		else
+			rkt stop "$uuid"
+		fi
+		wait_for 15 pod_is "$uuid" exited
+		rkt gc --grace-period=0s
+		wait || true
+		nothing_left "$uuid"
+	done
+}
+
 @test "kill -9 of the supervisor ends the pod, rkt gc leaves nothing" {
 	"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
 		--uuid-file-save="$D/uuid" "$F/inside.aci" -- ignore-term and \
