@@ -197,8 +197,11 @@ static int trust_key(const struct rkt *rkt, const struct opts *o,
 	struct fetch_key key;
 	int r = fd;
 
-	if (r >= 0)
+	if (r >= 0) {
 		r = fetch_key_info(rkt->libexec, fd, &key, err);
+		if (r < 0)
+			(void)error_prefix(err, r, "key %s", location);
+	}
 	if (r >= 0)
 		r = check_key(location, &key, err);
 	if (r < 0)
@@ -251,7 +254,7 @@ static int trust_all(const struct cmd_call *call, struct error *err)
 	for (int i = 0; r >= 0 && i < call->argc; i++) {
 		r = trust_key(call->rkt, o, call->argv[i], err);
 		if (r < 0)
-			return error_prefix(err, r, "key %s", call->argv[i]);
+			return error_wrap(err, r, "key %s", call->argv[i]);
 	}
 	return r;
 }
