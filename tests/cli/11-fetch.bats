@@ -363,3 +363,11 @@ example.com/b:1.0.0" ]
 	expect_status 254
 	expect_output "key $D/bad.key: "
 }
+
+@test "a store on a file system that knows no size" {
+	mkdir "$D/ram"
+	mount -t ramfs none "$D/ram"
+	run "$RKT" --dir="$D/ram/data" --insecure-options=image fetch "$F/a.aci"
+	umount "$D/ram"
+	expect_status 0
+}
