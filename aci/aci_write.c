@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
@@ -42,6 +43,8 @@ struct writer {
 	struct links links;
 	struct strbuf path; /* of the entry at hand, from the archive's root */
 	char *buf;	    /* COPY_SIZE */
+	int outfd;
+	int failed; /* errno of the first write that failed; 0 = none */
 };
 
 static inline void entry_cleanup(struct archive_entry **e)
@@ -170,6 +173,24 @@ static int xattrs_add(struct writer *w, struct archive_entry *e,
 /* --- entries ---------------------------------------------------------------
  */
 
+/* Never fails for the library: an archive it has given up it does not free. */
+static la_ssize_t out_write(struct archive *a, void *arg, const void *data,
+			    size_t n)
+{
+	struct writer *w = arg;
+	int r = w->failed ? 0 : write_full(w->outfd, data, n);
+
+	(void)a;
+	if (r < 0)
+		w->failed = -r;
+	return (la_ssize_t)n;
+}
+
+static const char *written(const struct writer *w)
+{
+	return w->path.len ? w->path.buf : "the archive";
+}
+
 static int archive_fail(struct writer *w, struct error *err)
 {
 	int code = archive_errno(w->a);
@@ -177,9 +198,15 @@ static int archive_fail(struct writer *w, struct error *err)
 
 	if (code <= 0)
 		code = EIO;
-	return error_set(err, code, "write %s: %s",
-			 w->path.len ? w->path.buf : "the archive",
+	return error_set(err, code, "write %s: %s", written(w),
 			 text ? text : strerror(code));
+}
+
+/* After a call of the library that went well. */
+static int check_out(struct writer *w, struct error *err)
+{
+	return w->failed ? error_sys(err, w->failed, "write %s", written(w))
+			 : 0;
 }
 
 static struct archive_entry *entry_make(const struct writer *w,
@@ -213,11 +240,11 @@ static int header_write(struct writer *w, struct archive_entry *e,
 	int r = archive_write_header(w->a, e);
 
 	if (r == ARCHIVE_OK)
-		return 0;
+		return check_out(w, err);
 	if (r == ARCHIVE_WARN && !(is_utf8(archive_entry_pathname(e)) &&
 				   is_utf8(archive_entry_symlink(e)) &&
 				   is_utf8(archive_entry_hardlink(e))))
-		return 0;
+		return check_out(w, err);
 	return archive_fail(w, err);
 }
 
@@ -225,7 +252,7 @@ static int data_write(struct writer *w, const void *data, size_t n,
 		      struct error *err)
 {
 	return archive_write_data(w->a, data, n) == (la_ssize_t)n
-		       ? 0
+		       ? check_out(w, err)
 		       : archive_fail(w, err);
 }
 
@@ -400,7 +427,7 @@ static int rootfs_write(struct writer *w, const struct aci_layout *layout,
 	return r;
 }
 
-static int archive_open(struct writer *w, int outfd, struct error *err)
+static int archive_open(struct writer *w, struct error *err)
 {
 	/* One form of extended attributes, the one every reader knows. */
 	const char *options =
@@ -413,22 +440,24 @@ static int archive_open(struct writer *w, int outfd, struct error *err)
 	     archive_write_add_filter_gzip(w->a) != ARCHIVE_OK) ||
 	    archive_write_set_options(w->a, options) != ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(w->a, 1) != ARCHIVE_OK ||
-	    archive_write_open_fd(w->a, outfd) != ARCHIVE_OK)
+	    archive_write_open(w->a, w, NULL, out_write, NULL) != ARCHIVE_OK)
 		return archive_fail(w, err);
 	return 0;
 }
 
 static int image_write(struct writer *w, const struct aci_layout *layout,
-		       int outfd, struct error *err)
+		       struct error *err)
 {
-	int r = archive_open(w, outfd, err);
+	int r = archive_open(w, err);
 
 	if (r == 0)
 		r = manifest_write(w, layout, err);
 	if (r == 0)
 		r = rootfs_write(w, layout, err);
-	if (r == 0 && archive_write_close(w->a) != ARCHIVE_OK)
-		r = archive_fail(w, err);
+	if (r == 0)
+		r = archive_write_close(w->a) == ARCHIVE_OK
+			    ? check_out(w, err)
+			    : archive_fail(w, err);
 	return r;
 }
 
@@ -437,7 +466,7 @@ static int image_write(struct writer *w, const struct aci_layout *layout,
  * nearly always UTF-8: so it gets that locale whatever the caller's is.
  */
 static int image_write_utf8(struct writer *w, const struct aci_layout *layout,
-			    int outfd, struct error *err)
+			    struct error *err)
 {
 	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	locale_t before;
@@ -446,7 +475,7 @@ static int image_write_utf8(struct writer *w, const struct aci_layout *layout,
 	if (!utf8)
 		return error_sys(err, errno, "use the locale C.UTF-8");
 	before = uselocale(utf8);
-	r = image_write(w, layout, outfd, err);
+	r = image_write(w, layout, err);
 	(void)uselocale(before);
 	freelocale(utf8);
 	return r;
@@ -462,12 +491,13 @@ int aci_write(const struct aci_layout *layout, int outfd,
 		.warnings = warnings,
 		.path = STRBUF_INIT,
 		.buf = xmalloc(COPY_SIZE),
+		.outfd = outfd,
 	};
-	int r = image_write_utf8(&w, layout, outfd, err);
+	int r = image_write_utf8(&w, layout, err);
 
 	/* After a failure closing would still write: drop what is buffered. */
-	if (r < 0)
-		archive_write_fail(w.a);
+	if (r < 0 && !w.failed)
+		w.failed = -r;
 	archive_write_free(w.a);
 	links_release(&w.links);
 	strbuf_release(&w.path);
