@@ -202,12 +202,59 @@ static int check_port(const struct pod_manifest *pm,
 	return 0;
 }
 
+/* What check_port() has found to be one. */
+static const struct port *port_of(const struct pod_manifest *pm,
+				  const struct exposed_port *exposed)
+{
+	const struct port *port =
+		exposed->has_pod_port ? &exposed->pod_port : NULL;
+
+	for (size_t i = 0; i < pm->n_apps && !port; i++)
+		port = find_port(&pm->apps[i], exposed->name);
+	return port;
+}
+
+static bool is_any_address(const char *ip)
+{
+	return !ip || strcmp(ip, "0.0.0.0") == 0 || strcmp(ip, "::") == 0;
+}
+
+/* The host has each port of an address once. */
+static int check_host_port(const struct pod_manifest *pm, size_t n,
+			   struct error *err)
+{
+	const struct exposed_port *b = &pm->ports[n];
+	const struct port *to = port_of(pm, b);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct exposed_port *a = &pm->ports[i];
+		const struct port *taken = port_of(pm, a);
+
+		if (a->host_port == b->host_port && taken->protocol &&
+		    to->protocol &&
+		    strcmp(taken->protocol, to->protocol) == 0 &&
+		    (is_any_address(a->host_ip) || is_any_address(b->host_ip) ||
+		     strcmp(a->host_ip, b->host_ip) == 0))
+			return error_set(err, EINVAL,
+					 "port %s-%s:%u already mapped to pod "
+					 "port %u",
+					 to->protocol,
+					 b->host_ip ? b->host_ip : "0.0.0.0",
+					 (unsigned int)b->host_port,
+					 (unsigned int)taken->port);
+	}
+	return 0;
+}
+
 int pod_ports_check(const struct pod_manifest *pm, struct error *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < pm->n_ports && r == 0; i++)
+	for (size_t i = 0; i < pm->n_ports && r == 0; i++) {
 		r = check_port(pm, &pm->ports[i], err);
+		if (r == 0)
+			r = check_host_port(pm, i, err);
+	}
 	return r;
 }
 

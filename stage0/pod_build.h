@@ -33,7 +33,8 @@ int pod_manifest_make(const struct pod_request *req,
 int pod_app_reify(struct runtime_app *ra, struct pod_manifest *pm, bool may_add,
 		  struct strv *warnings, struct error *err);
 
-/* Every exposed port has a port of its own or the name of one app's port. */
+/* Every exposed port has a port of its own or the name of one app's port, and
+ * no two want the same one of the host. */
 int pod_ports_check(const struct pod_manifest *pm, struct error *err);
 
 /* The image is for this machine: os and arch labels are there and fit. */

@@ -131,6 +131,13 @@ setup_file() {
 		expect_status 254
 		expect_output "--port flag does not work with '$net' networking"
 	done
+	run_rkt run --port=http:8080 --port=http:127.0.0.1:8080 "$D/port.aci"
+	expect_status 254
+	expect_output 'port tcp-127.0.0.1:8080 already mapped to pod port 80'
+	run_rkt prepare --port=http:127.0.0.1:8080 --port=http:127.0.0.2:8080 \
+		--port=http:8081 "$D/port.aci"
+	expect_status 0
+	rkt rm "${lines[-1]}"
 	for net in none host; do
 		run_rkt run --net=$net,default "$F/inside.aci"
 		expect_status 254

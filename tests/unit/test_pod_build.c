@@ -175,6 +175,12 @@ Test(pod_build, refused)
 		 "port name \"https\" could not be found in any apps"},
 		{"--port=http:1|a|b|--name=c", APP,
 		 "ambiguous port name: \"http\" is in 2 apps"},
+		{"--port=http:8080|--port=http:8080|a", APP,
+		 "port tcp-0.0.0.0:8080 already mapped to pod port 80"},
+		{"--port=http:1.2.3.4:80|--port=http:80|a", APP,
+		 "port tcp-0.0.0.0:80 already mapped to pod port 80"},
+		{"--port=http:80|--port=http:1.2.3.4:80|a", APP,
+		 "port tcp-1.2.3.4:80 already mapped to pod port 80"},
 	};
 
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
