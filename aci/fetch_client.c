@@ -241,8 +241,7 @@ static uint64_t tar_size_limit(uint64_t asked, uint64_t image_size, int blob_fd,
 
 	/* A file system without a size, as ramfs, tells nothing. */
 	if (!asked && blob_fd >= 0 && fstatvfs(blob_fd, &fs) == 0 &&
-	    fs.f_blocks > 0 &&
-	    (uint64_t)fs.f_bavail * fs.f_frsize < limit) {
+	    fs.f_blocks > 0 && (uint64_t)fs.f_bavail * fs.f_frsize < limit) {
 		limit = (uint64_t)fs.f_bavail * fs.f_frsize;
 		*ret_is_space = true;
 	}
