@@ -195,7 +195,10 @@ const struct actool_command actool_validate = {
 		"manifest: told by\n"
 		"  content.  Problems go to stderr with line and column or "
 		"with the JSON path.\n"
-		"  Images are read in a sandbox, so any file may be given.\n",
+		"  What is valid and refused by `rkt run` is a warning.  "
+		"Images "
+		"are read in a\n"
+		"  sandbox, so any file may be given.\n",
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.min_args = 1,
