@@ -10,6 +10,8 @@
 
 #include "base/alloc.h"
 
+#define READ_MIN 4095
+
 char strbuf_empty[1];
 
 void strbuf_init(struct strbuf *sb)
@@ -101,19 +103,31 @@ char *strbuf_detach(struct strbuf *sb)
 	return s;
 }
 
+/* What is read into at once: as much again as there is already.  Most files are
+ * small, and room that moved by realloc() would be copied, touched or not. */
+static size_t read_room(const struct strbuf *sb)
+{
+	size_t room = sb->alloc > sb->len + 1 ? sb->alloc - sb->len - 1 : 0;
+
+	if (room >= READ_MIN / 4)
+		return room;
+	return sb->len > READ_MIN ? sb->len : READ_MIN;
+}
+
 int strbuf_read_fd(struct strbuf *sb, int fd, size_t max)
 {
 	size_t limit = sb->len + max;
 
 	for (;;) {
-		size_t room = limit - sb->len;
+		/* One byte past the limit tells "full" from "too much". */
+		size_t left = limit - sb->len + 1;
+		size_t room = read_room(sb);
 		ssize_t n;
 
-		/* One byte past the limit tells "full" from "too much". */
-		if (room > 64 * 1024)
-			room = 64 * 1024;
-		strbuf_grow(sb, room + 1);
-		n = read(fd, sb->buf + sb->len, room + 1);
+		if (room > left)
+			room = left;
+		strbuf_grow(sb, room);
+		n = read(fd, sb->buf + sb->len, room);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
