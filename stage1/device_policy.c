@@ -16,10 +16,9 @@
 #include "stage1/cgroup.h"
 
 #define ROW_NAME "devices"
-/* Longest code of one rule, see rule_assemble(). */
-#define RULE_INSNS 7
-#define HEAD_INSNS 7
-#define TAIL_INSNS 2
+/* Longest code of one rule, of the rest. */
+#define RULE_INSNS 4
+#define FRAME_INSNS 14
 
 const struct device_rule device_policy_closed[] = {
 	{'c', 1, 3, DEVICE_RWM},	    /* null */
@@ -39,14 +38,20 @@ const size_t device_policy_closed_n =
 /* --- the program -----------------------------------------------------------
  */
 
-/* Registers: r2 type, r3 access, r4 major, r5 minor; r6 is scratch. */
+/* Registers: r2 type, r3 access, r4 major, r5 minor, r6 both numbers (as
+ * dev_t in the kernel: 12 and 20 bits); r7 is scratch. */
 enum {
 	R_TYPE = BPF_REG_2,
 	R_ACCESS = BPF_REG_3,
 	R_MAJOR = BPF_REG_4,
 	R_MINOR = BPF_REG_5,
-	R_SCRATCH = BPF_REG_6,
+	R_DEV = BPF_REG_6,
+	R_SCRATCH = BPF_REG_7,
 };
+
+#define MINOR_BITS 20
+/* Offset of a jump to the end, before the end is known. */
+#define TO_ALLOW (-1)
 
 static struct bpf_insn insn(uint8_t code, uint8_t dst, uint8_t src, int16_t off,
 			    int32_t imm)
@@ -66,10 +71,21 @@ static struct bpf_insn load_ctx(uint8_t dst, size_t offset)
 		    0);
 }
 
-/* Leaves the rule if REG is not VALUE; OFF is patched by the caller. */
-static struct bpf_insn unless_equal(uint8_t reg, uint32_t value)
+static struct bpf_insn alu(uint8_t op, uint8_t dst, int32_t imm)
 {
-	return insn(BPF_JMP | BPF_JNE | BPF_K, reg, 0, 0, (int32_t)value);
+	return insn(BPF_ALU64 | op | BPF_K, dst, 0, 0, imm);
+}
+
+static struct bpf_insn alu_reg(uint8_t op, uint8_t dst, uint8_t src)
+{
+	return insn(BPF_ALU64 | op | BPF_X, dst, src, 0, 0);
+}
+
+/* A 32-bit comparison: the immediate is not sign-extended (Linux 5.1). */
+static struct bpf_insn jump_if(uint8_t op, uint8_t reg, uint32_t value,
+			       int16_t off)
+{
+	return insn(BPF_JMP32 | op | BPF_K, reg, 0, off, (int32_t)value);
 }
 
 static uint32_t bpf_access(uint32_t access)
@@ -79,58 +95,84 @@ static uint32_t bpf_access(uint32_t access)
 	       (access & DEVICE_MKNOD ? BPF_DEVCG_ACC_MKNOD : 0U);
 }
 
-/* "If type, numbers and every access asked for fit: return 1." */
+static struct bpf_insn numbers_assemble(const struct device_rule *rule)
+{
+	if (rule->major != DEVICE_ANY && rule->minor != DEVICE_ANY)
+		return jump_if(BPF_JEQ, R_DEV,
+			       rule->major << MINOR_BITS | rule->minor,
+			       TO_ALLOW);
+	if (rule->major != DEVICE_ANY)
+		return jump_if(BPF_JEQ, R_MAJOR, rule->major, TO_ALLOW);
+	if (rule->minor != DEVICE_ANY)
+		return jump_if(BPF_JEQ, R_MINOR, rule->minor, TO_ALLOW);
+	/* Always: what follows still has to look reachable. */
+	return jump_if(BPF_JEQ, BPF_REG_0, 1, TO_ALLOW);
+}
+
+/* "If numbers and every access asked for fit: allow." */
 static size_t rule_assemble(const struct device_rule *rule,
 			    struct bpf_insn *out)
 {
+	uint32_t refused = bpf_access(DEVICE_RWM) & ~bpf_access(rule->access);
 	size_t n = 0;
 
-	out[n++] = unless_equal(R_TYPE, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK
-							  : BPF_DEVCG_DEV_CHAR);
-	if (rule->major != DEVICE_ANY)
-		out[n++] = unless_equal(R_MAJOR, rule->major);
-	if (rule->minor != DEVICE_ANY)
-		out[n++] = unless_equal(R_MINOR, rule->minor);
-	if (rule->access != DEVICE_RWM) {
-		out[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_X, R_SCRATCH,
-				R_ACCESS, 0, 0);
-		out[n++] = insn(BPF_ALU64 | BPF_AND | BPF_K, R_SCRATCH, 0, 0,
-				(int32_t)(bpf_access(DEVICE_RWM) &
-					  ~bpf_access(rule->access)));
-		out[n++] = unless_equal(R_SCRATCH, 0);
+	if (refused) {
+		out[n++] = alu_reg(BPF_MOV, R_SCRATCH, R_ACCESS);
+		out[n++] = alu(BPF_AND, R_SCRATCH, (int32_t)refused);
+		out[n++] = jump_if(BPF_JNE, R_SCRATCH, 0, 1);
 	}
-	/* r0 is 1 since the head. */
-	out[n++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-	for (size_t i = 0; i < n; i++)
-		if (BPF_OP(out[i].code) == BPF_JNE &&
-		    BPF_CLASS(out[i].code) == BPF_JMP)
-			out[i].off = (int16_t)(n - 1 - i);
+	out[n++] = numbers_assemble(rule);
 	return n;
 }
 
+/* The rules of one type of node, passed over by nodes of the other. */
+static size_t section_assemble(const struct device_rule *rules, size_t n,
+			       char type, struct bpf_insn *out)
+{
+	size_t len = 1;
+
+	for (size_t i = 0; i < n; i++)
+		if (rules[i].type == type)
+			len += rule_assemble(&rules[i], out + len);
+	out[0] = jump_if(BPF_JNE, R_TYPE,
+			 type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR,
+			 (int16_t)(len - 1));
+	return len == 1 ? 0 : len;
+}
+
+/*
+ * Few branches, and all to one place: what the verifier has to follow is
+ * what a start waits for.
+ */
 size_t device_policy_assemble(const struct device_rule *rules, size_t n,
 			      struct bpf_insn **ret)
 {
 	struct bpf_insn *out =
-		xcalloc(HEAD_INSNS + n * RULE_INSNS + TAIL_INSNS, sizeof(*out));
+		xcalloc(FRAME_INSNS + n * RULE_INSNS, sizeof(*out));
 	size_t len = 0;
 
 	assert(n <= DEVICE_RULES_MAX);
 	/* access_type: access << 16 | type; a 32-bit load clears the rest. */
 	out[len++] = load_ctx(R_TYPE,
 			      offsetof(struct bpf_cgroup_dev_ctx, access_type));
-	out[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_X, R_ACCESS, R_TYPE, 0, 0);
-	out[len++] = insn(BPF_ALU64 | BPF_AND | BPF_K, R_TYPE, 0, 0, 0xffff);
-	out[len++] = insn(BPF_ALU64 | BPF_RSH | BPF_K, R_ACCESS, 0, 0, 16);
+	out[len++] = alu_reg(BPF_MOV, R_ACCESS, R_TYPE);
+	out[len++] = alu(BPF_AND, R_TYPE, 0xffff);
+	out[len++] = alu(BPF_RSH, R_ACCESS, 16);
 	out[len++] =
 		load_ctx(R_MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
 	out[len++] =
 		load_ctx(R_MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
-	out[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1);
-	for (size_t i = 0; i < n; i++)
-		len += rule_assemble(&rules[i], out + len);
-	out[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
+	out[len++] = alu_reg(BPF_MOV, R_DEV, R_MAJOR);
+	out[len++] = alu(BPF_LSH, R_DEV, MINOR_BITS);
+	out[len++] = alu_reg(BPF_OR, R_DEV, R_MINOR);
+	out[len++] = alu(BPF_MOV, BPF_REG_0, 1);
+	len += section_assemble(rules, n, 'c', out + len);
+	len += section_assemble(rules, n, 'b', out + len);
+	out[len++] = alu(BPF_MOV, BPF_REG_0, 0);
 	out[len++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	for (size_t i = 0; i < len; i++)
+		if (out[i].off == TO_ALLOW)
+			out[i].off = (int16_t)(len - 2 - i);
 	*ret = out;
 	return len;
 }

@@ -37,8 +37,18 @@ static int run(const struct bpf_insn *insns, size_t n,
 		case BPF_ALU64 | BPF_RSH | BPF_K:
 			r[i->dst_reg] >>= k;
 			break;
-		case BPF_JMP | BPF_JNE | BPF_K:
-			if (r[i->dst_reg] != k)
+		case BPF_ALU64 | BPF_LSH | BPF_K:
+			r[i->dst_reg] <<= k;
+			break;
+		case BPF_ALU64 | BPF_OR | BPF_X:
+			r[i->dst_reg] |= r[i->src_reg];
+			break;
+		case BPF_JMP32 | BPF_JNE | BPF_K:
+			if ((uint32_t)r[i->dst_reg] != (uint32_t)k)
+				pc += (size_t)i->off;
+			break;
+		case BPF_JMP32 | BPF_JEQ | BPF_K:
+			if ((uint32_t)r[i->dst_reg] == (uint32_t)k)
 				pc += (size_t)i->off;
 			break;
 		case BPF_JMP | BPF_EXIT:
@@ -62,18 +72,30 @@ static const struct device_rule extra[] = {
 	{'c', 29, 0, DEVICE_RW},
 	{'c', 136, DEVICE_ANY, DEVICE_RWM},
 	{'b', DEVICE_ANY, 77, DEVICE_WRITE},
+	{'c', 4095, 1048575, DEVICE_RWM},
 };
 
 static const struct row rows[] = {
-	{'c', 1, 3, DEVICE_RW, 1},	{'c', 1, 3, DEVICE_MKNOD, 1},
-	{'b', 1, 3, DEVICE_READ, 0},	{'c', 1, 1, DEVICE_READ, 0},
-	{'b', 7, 1, DEVICE_READ, 1},	{'b', 7, 1, DEVICE_WRITE, 0},
-	{'b', 7, 1, DEVICE_RW, 0},	{'b', 7, 1, DEVICE_MKNOD, 0},
-	{'c', 7, 1, DEVICE_READ, 0},	{'c', 29, 0, DEVICE_RW, 1},
-	{'c', 29, 0, DEVICE_MKNOD, 0},	{'c', 29, 0, DEVICE_RWM, 0},
-	{'c', 136, 0, DEVICE_RW, 1},	{'c', 136, 70000, DEVICE_RWM, 1},
-	{'c', 137, 0, DEVICE_READ, 0},	{'b', 8, 77, DEVICE_WRITE, 1},
-	{'b', 9, 77, DEVICE_READ, 0},	{'b', 8, 78, DEVICE_WRITE, 0},
+	{'c', 1, 3, DEVICE_RW, 1},
+	{'c', 1, 3, DEVICE_MKNOD, 1},
+	{'b', 1, 3, DEVICE_READ, 0},
+	{'c', 1, 1, DEVICE_READ, 0},
+	{'b', 7, 1, DEVICE_READ, 1},
+	{'b', 7, 1, DEVICE_WRITE, 0},
+	{'b', 7, 1, DEVICE_RW, 0},
+	{'b', 7, 1, DEVICE_MKNOD, 0},
+	{'c', 7, 1, DEVICE_READ, 0},
+	{'c', 29, 0, DEVICE_RW, 1},
+	{'c', 29, 0, DEVICE_MKNOD, 0},
+	{'c', 29, 0, DEVICE_RWM, 0},
+	{'c', 136, 0, DEVICE_RW, 1},
+	{'c', 136, 70000, DEVICE_RWM, 1},
+	{'c', 4095, 1048575, DEVICE_READ, 1},
+	{'c', 4095, 1048574, DEVICE_READ, 0},
+	{'c', 137, 0, DEVICE_READ, 0},
+	{'b', 8, 77, DEVICE_WRITE, 1},
+	{'b', 9, 77, DEVICE_READ, 0},
+	{'b', 8, 78, DEVICE_WRITE, 0},
 	{'c', 10, 200, DEVICE_READ, 0},
 };
 
@@ -128,10 +150,33 @@ Test(device_policy, closed_by_default)
 	free(insns);
 }
 
+/* Everything of one type: what follows such a rule must not look like code
+ * nobody reaches, which the verifier refuses. */
+Test(device_policy, everything)
+{
+	static const struct device_rule all[] = {
+		{'b', DEVICE_ANY, DEVICE_ANY, DEVICE_RWM},
+		{'b', 7, 1, DEVICE_READ},
+	};
+	static const struct row asked[] = {
+		{'b', 8, 0, DEVICE_RWM, 1},
+		{'c', 1, 3, DEVICE_READ, 0},
+	};
+	struct bpf_insn *insns = NULL;
+	size_t n = device_policy_assemble(all, 2, &insns);
+
+	for (size_t i = 0; i < 2; i++)
+		cr_expect_eq(ask(insns, n, &asked[i]), asked[i].want);
+	for (size_t i = 0; i < n; i++)
+		cr_expect_neq(insns[i].code, BPF_JMP | BPF_JA);
+	free(insns);
+}
+
 Test(device_policy, text_of_rules)
 {
 	static const char *const want[] = {
-		"c 1:3 rwm", "b 7:1 r", "c 29:0 rw", "c 136:* rwm", "b *:77 w",
+		"c 1:3 rwm",   "b 7:1 r",  "c 29:0 rw",
+		"c 136:* rwm", "b *:77 w", "c 4095:1048575 rwm",
 	};
 	char buf[64];
 
