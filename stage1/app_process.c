@@ -32,6 +32,7 @@
 #include "stage1/exec_lookup.h"
 #include "stage1/ids.h"
 #include "stage1/plan.h"
+#include "stage1/pod_init.h"
 #include "stage1/rootfs.h"
 #include "stage1/seccomp.h"
 
@@ -43,6 +44,9 @@ struct app_barrier {
 
 /* What the child writes when only the filter is left to do. */
 #define PREPARED "F"
+/* What it reads when the pod is there, and when it may go on without a
+ * barrier. */
+#define GO "G"
 
 #define BARRIER_TIMEOUT_MS 10000
 
@@ -58,14 +62,12 @@ struct child {
 	char path[EXEC_PATH_MAX];
 };
 
-static int join_pod(struct child *c, struct error *err)
+static int harden(struct child *c, struct error *err)
 {
+	(void)c;
 	/* Unreadable for the pod from its first instant in it. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return error_sys(err, errno, "make the process unreadable");
-	if (setns(c->req->pod_pidfd,
-		  CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
-		return error_sys(err, errno, "join the pod's namespaces");
 	return 0;
 }
 
@@ -100,6 +102,30 @@ static int join_cgroup(struct child *c, struct error *err)
 	/* From inside its leaf, so the leaf is the root it sees. */
 	if (unshare(CLONE_NEWCGROUP) < 0)
 		return error_sys(err, errno, "create the cgroup namespace");
+	return 0;
+}
+
+/* The pod is not there yet, maybe: what was done until here needs nothing of
+ * it. */
+static int wait_for_pod(struct child *c, struct error *err)
+{
+	char go;
+
+	if (read_full(c->errpipe, &go, 1) != 1)
+		return error_set(err, ECHILD, "stage1 is gone");
+	return 0;
+}
+
+static int join_pod(struct child *c, struct error *err)
+{
+	/* Without a root yet it begins with a copy of pod init's. */
+	int mntns = c->req->rootfs ? CLONE_NEWNS : 0;
+
+	if (setns(c->req->init->pidfd,
+		  CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | mntns) < 0)
+		return error_sys(err, errno, "join the pod's namespaces");
+	if (mntns && unshare(mntns) < 0)
+		return error_sys(err, errno, "create the mount namespace");
 	return 0;
 }
 
@@ -237,8 +263,9 @@ static const struct {
 	const char *name;
 	int (*apply)(struct child *, struct error *);
 } steps[] = {
-	{"join the pod", join_pod},	   {"set the oom score", set_oom_score},
-	{"join the cgroup", join_cgroup},  {"set up the root", enter_root},
+	{"harden the process", harden},	   {"set the oom score", set_oom_score},
+	{"join the cgroup", join_cgroup},  {"wait for the pod", wait_for_pod},
+	{"join the pod", join_pod},	   {"set up the root", enter_root},
 	{"look up the program", look_up},  {"set up stdio", set_stdio},
 	{"close descriptors", close_rest}, {"drop privileges", drop_privileges},
 	{"reset signals", reset_signals},
@@ -303,7 +330,6 @@ static pid_t clone_into_pod(const struct app_process_request *req, int *pidfd,
 	bool into_cgroup = req->leaf->dirfd >= 0 && !req->killed_leaf;
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
-			 (req->rootfs ? CLONE_NEWNS : 0) |
 			 (into_cgroup ? CLONE_INTO_CGROUP : 0),
 		.pidfd = (uint64_t)(uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
@@ -311,7 +337,7 @@ static pid_t clone_into_pod(const struct app_process_request *req, int *pidfd,
 	};
 	pid_t pid;
 
-	if (setns(req->pod_pidfd, CLONE_NEWPID) < 0)
+	if (setns(req->init->pidfd, CLONE_NEWPID) < 0)
 		return error_sys(err, errno, "use the pod's pid namespace");
 	pid = sys_clone3(&args);
 	if (pid == 0)
@@ -399,7 +425,7 @@ static int hold_at_barrier(struct app_process *p, struct error *err)
 		return error_set(err, ECHILD,
 				 "the process died at its barrier");
 	p->held = notif.id;
-	return open_mntns(p, err);
+	return 0;
 }
 
 void app_process_wait_exec(struct app_process *process)
@@ -428,23 +454,26 @@ static int start(const struct app_process_request *req, struct app_process *p,
 	if (p->pid == 0)
 		child_main(req, p->barrier, theirs);
 	fd_close(&theirs);
-	r = req->meanwhile ? req->meanwhile(req->data, p->pid, err) : 0;
+	r = pod_init_wait_namespaces(req->init, err);
 	if (r < 0)
 		return r;
+	/* Its death is told by what it says, or does not. */
+	(void)write_full(p->exec_fd, GO, 1);
 	r = wait_prepared(p->exec_fd, err);
 	p->pod_pid = atomic_load(&p->barrier->pod_pid);
+	if (r == 0 && req->keep_mntns)
+		r = open_mntns(p, err);
 	if (r < 0)
 		return r;
 	if (req->listener) {
 		r = fetch_listener(p, err);
 		return r < 0 ? r : hold_at_barrier(p, err);
 	}
-	r = open_mntns(p, err);
-	if (r == 0 && write_full(p->exec_fd, "G", 1) < 0)
-		r = error_set(err, ECHILD, "the process died while starting");
-	if (r == 0)
-		app_process_wait_exec(p);
-	return r;
+	if (write_full(p->exec_fd, GO, 1) < 0)
+		return error_set(err, ECHILD,
+				 "the process died while starting");
+	app_process_wait_exec(p);
+	return 0;
 }
 
 int app_process_start(const struct app_process_request *req,

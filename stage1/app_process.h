@@ -27,6 +27,7 @@
 struct app_plan;
 struct cgroup_leaf;
 struct error;
+struct pod_init;
 struct rootfs;
 struct strv;
 
@@ -37,23 +38,20 @@ struct app_process_request {
 	/* The root to build, or NULL to join mount namespace mntns. */
 	const struct rootfs *rootfs;
 	int mntns;
-	int pod_pidfd; /* of pod init: its namespaces are joined */
-	int own_pidns; /* of the caller, to come back to */
+	struct pod_init *init; /* its namespaces are joined */
+	int own_pidns;	       /* of the caller, to come back to */
 	/* Something in the leaf was killed by cgroup.kill: a process cloned
 	 * into it would be, too (Linux 6.18 still compares the kill count of
 	 * the parent's group with that of the new one).  Join by writing. */
 	bool killed_leaf;
 	const struct cgroup_leaf *leaf;
 	const struct sock_fprog *filter;
-	bool listener;	/* filter has the notify rule: stop at the barrier */
-	bool as_root;	/* `rkt enter`: uid and gid 0 whatever the plan says */
-	int stdio[3];	/* become the child's; -EBADF = /dev/null of the app */
-	bool own_stdio; /* fchown() the pipes to the app's user */
-	bool tty;	/* stdio[0] becomes the controlling terminal */
-	/* Called in the parent while the child prepares itself, or NULL: for
-	 * what only has to be done before it executes. */
-	int (*meanwhile)(void *data, pid_t pid, struct error *err);
-	void *data;
+	bool keep_mntns; /* open its mount namespace, to join it later */
+	bool listener;	 /* filter has the notify rule: stop at the barrier */
+	bool as_root;	 /* `rkt enter`: uid and gid 0 whatever the plan says */
+	int stdio[3];	 /* become the child's; -EBADF = /dev/null of the app */
+	bool own_stdio;	 /* fchown() the pipes to the app's user */
+	bool tty;	 /* stdio[0] becomes the controlling terminal */
 };
 
 struct app_barrier; /* memory shared with the child */
@@ -63,7 +61,7 @@ struct app_process {
 	pid_t pid;     /* host number */
 	pid_t pod_pid; /* in the pod's pid namespace */
 	int listener;  /* seccomp notifications; -EBADF without */
-	int mntns;     /* its mount namespace, to join later */
+	int mntns;     /* its mount namespace, if it is to be kept */
 	struct app_barrier *barrier;
 	uint64_t held; /* id of the notification that is the barrier */
 	int exec_fd;   /* at its end once the program executes */

@@ -39,33 +39,31 @@ int caps_make(const struct caps_request *req, uint64_t *ret, struct error *err)
 	return 0;
 }
 
-uint64_t caps_host(void)
+uint64_t caps_missing(uint64_t caps)
 {
-	uint64_t caps = 0;
+	uint64_t missing = 0;
 
 	/* -EINVAL past the last capability this kernel knows. */
-	for (int cap = 0; cap < 64; cap++) {
-		int r = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
-
-		if (r < 0)
-			break;
-		if (r > 0)
-			caps |= CAPS_BIT(cap);
-	}
-	return caps;
+	for (int cap = 0; cap < 64; cap++)
+		if ((caps & CAPS_BIT(cap)) &&
+		    prctl(PR_CAPBSET_READ, cap, 0, 0, 0) <= 0)
+			missing |= CAPS_BIT(cap);
+	return missing;
 }
 
 int caps_drop_bounding(uint64_t keep, struct error *err)
 {
-	uint64_t drop = caps_host() & ~keep;
-
-	for (int cap = 0; cap < 64; cap++)
-		if ((drop & CAPS_BIT(cap)) &&
-		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			return error_sys(err, errno,
-					 "drop capability %d from the bounding "
-					 "set",
-					 cap);
+	for (int cap = 0; cap < 64; cap++) {
+		if ((keep & CAPS_BIT(cap)) ||
+		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+			continue;
+		/* Past the last capability this kernel knows. */
+		if (errno == EINVAL)
+			return 0;
+		return error_sys(err, errno,
+				 "drop capability %d from the bounding set",
+				 cap);
+	}
 	return 0;
 }
 

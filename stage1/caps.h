@@ -43,8 +43,8 @@ struct caps_request {
 /* Decides the app's bounding set.  -EINVAL names what is wrong. */
 int caps_make(const struct caps_request *req, uint64_t *ret, struct error *err);
 
-/* The calling process's bounding set: the most an app here can have. */
-uint64_t caps_host(void);
+/* Those of CAPS that the bounding set of this process does not have. */
+uint64_t caps_missing(uint64_t caps);
 
 /* Drops every capability not in KEEP from the bounding set.  What the host
  * lacks anyway is skipped. */

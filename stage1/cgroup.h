@@ -77,8 +77,6 @@ struct cgroup_leaf {
 		     * -EBADF: no unified tree to use */
 	int v1_dir[CGROUP_CONTROLLERS]; /* -EBADF where not entered */
 	int v1_tasks[CGROUP_CONTROLLERS];
-	/* Set by device_policy_apply(): the v1 devices group has the rules. */
-	bool v1_devices;
 };
 
 #define CGROUP_LEAF_INIT                                                       \

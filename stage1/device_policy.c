@@ -267,8 +267,6 @@ static int v1_apply(struct cgroup *cg, struct cgroup_leaf *leaf,
 			dirfd, "devices.allow",
 			device_rule_text(&rules[i], text, sizeof(text)), err);
 	}
-	if (r == 0)
-		leaf->v1_devices = true;
 	return r;
 }
 

@@ -34,9 +34,9 @@ static const struct {
 	const char *name;
 	mode_t mode;
 } dirs[] = {
-	{"pts", 0755},		{"shm", 0755},
-	{"net", 0755},		{DEVICES_VOLUME_DIR, 0755},
-	{DEVICES_COVER_DIR, 0},
+	{"pts", 0755},
+	{"shm", 0755},
+	{"net", 0755},
 };
 
 static const struct {
@@ -50,31 +50,21 @@ static const struct {
 static int make_node(int dev, const char *name, mode_t mode, dev_t rdev,
 		     struct error *err)
 {
-	/* mknod() obeys the umask, chmod() does not. */
-	if (mknodat(dev, name, mode, rdev) < 0 ||
-	    fchmodat(dev, name, mode & 07777, 0) < 0)
+	if (mknodat(dev, name, mode, rdev) < 0)
 		return error_sys(err, errno, "create /dev/%s", name);
 	return 0;
 }
 
-int devices_open(struct error *err)
+static int fill(int dev, struct error *err)
 {
-	cleanup_fd int dev = -EBADF;
-	int r;
-
-	dev = mount_tmpfs("mode=0755,size=64k,nr_inodes=512",
-			  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
-	if (dev < 0)
-		return dev;
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		if (mkdirat(dev, dirs[i].name, dirs[i].mode) < 0)
 			return error_sys(err, errno, "create /dev/%s",
 					 dirs[i].name);
-	if (mknodat(dev, DEVICES_COVER_FILE, S_IFREG, 0) < 0)
-		return error_sys(err, errno, "create a cover");
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-		r = make_node(dev, nodes[i].name, S_IFCHR | nodes[i].mode,
-			      makedev(nodes[i].major, nodes[i].minor), err);
+		int r = make_node(dev, nodes[i].name, S_IFCHR | nodes[i].mode,
+				  makedev(nodes[i].major, nodes[i].minor), err);
+
 		if (r < 0)
 			return r;
 	}
@@ -82,17 +72,40 @@ int devices_open(struct error *err)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0)
 			return error_sys(err, errno, "create /dev/%s",
 					 links[i].name);
-	return TAKE_FD(dev);
+	return 0;
+}
+
+int devices_open(struct error *err)
+{
+	cleanup_fd int dev = -EBADF;
+	mode_t mask;
+	int r;
+
+	dev = mount_tmpfs("mode=0755,size=64k,nr_inodes=512",
+			  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
+	if (dev < 0)
+		return dev;
+	mask = umask(0);
+	r = fill(dev, err);
+	(void)umask(mask);
+	return r < 0 ? r : TAKE_FD(dev);
 }
 
 int devices_add_volume(int dev, const char *name, mode_t mode, dev_t rdev,
 		       struct error *err)
 {
 	cleanup_fd int dir = -EBADF;
+	mode_t mask;
+	int r;
 
+	if (mkdirat(dev, DEVICES_VOLUME_DIR, 0755) < 0 && errno != EEXIST)
+		return error_sys(err, errno, "create /dev/" DEVICES_VOLUME_DIR);
 	dir = openat(dev, DEVICES_VOLUME_DIR,
 		     O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return error_sys(err, errno, "open /dev/" DEVICES_VOLUME_DIR);
-	return make_node(dir, name, mode, rdev, err);
+	mask = umask(0);
+	r = make_node(dir, name, mode, rdev, err);
+	(void)umask(mask);
+	return r;
 }

@@ -15,10 +15,6 @@ struct error;
 /* Where nodes of device volumes are made, below /dev. */
 #define DEVICES_VOLUME_DIR ".rkt"
 
-/* Empty nodes of mode 0 to mount over what must not be seen. */
-#define DEVICES_COVER_DIR DEVICES_VOLUME_DIR "/.dir"
-#define DEVICES_COVER_FILE DEVICES_VOLUME_DIR "/.file"
-
 /* A detached tmpfs with every node and link in it; the descriptor. */
 int devices_open(struct error *err);
 

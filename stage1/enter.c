@@ -40,6 +40,7 @@
 #include "stage1/gc.h"
 #include "stage1/options.h"
 #include "stage1/plan.h"
+#include "stage1/pod_init.h"
 #include "stage1/seccomp.h"
 
 /* How long tracing apps may take to stand still. */
@@ -377,12 +378,17 @@ static int start(struct enter *e, struct error *err)
 	struct cgroup_leaf tracers[POD_APPS_MAX];
 	size_t n = open_tracers(e, tracers);
 
+	struct pod_init init = {
+		.pidfd = e->init_pidfd,
+		.has_namespaces = true,
+		.ready = -EBADF,
+	};
 	struct app_process_request request = {
 		.plan = &e->plan,
 		.exec = &e->command,
 		.env = &e->plan.env,
 		.mntns = e->mntns,
-		.pod_pidfd = e->init_pidfd,
+		.init = &init,
 		.own_pidns = e->own_pidns,
 		.leaf = &e->leaf,
 		.filter = &e->filter,

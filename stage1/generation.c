@@ -93,39 +93,22 @@ static int apply_device_rules(struct generation *g, struct strv *ignored,
 	cleanup_free struct device_rule *rules = NULL;
 	size_t n = device_policy_closed_n;
 
-	rules = xcalloc(n + g->rootfs.n_rules, sizeof(*rules));
+	rules = xcalloc(n + g->rootfs.volumes.n_rules, sizeof(*rules));
 	memcpy(rules, device_policy_closed, n * sizeof(*rules));
-	if (g->rootfs.n_rules)
-		memcpy(rules + n, g->rootfs.rules,
-		       g->rootfs.n_rules * sizeof(*rules));
+	if (g->rootfs.volumes.n_rules)
+		memcpy(rules + n, g->rootfs.volumes.rules,
+		       g->rootfs.volumes.n_rules * sizeof(*rules));
 	return device_policy_apply(g->app->pod->cgroup, &g->leaf, rules,
-				   n + g->rootfs.n_rules, ignored, err);
+				   n + g->rootfs.volumes.n_rules, ignored, err);
 }
 
-/*
- * Closes the leaf's devices while its first process builds its root: the
- * kernel takes half a millisecond to compile the rules.  Where only the v1
- * controller can do it, the process is already there and has to be moved.
- */
-static int close_devices(void *data, pid_t pid, struct error *err)
+static int close_devices(struct generation *g, struct error *err)
 {
-	struct generation *g = data;
 	struct pod *pod = g->app->pod;
-	cleanup_strv struct strv ignored = STRV_INIT;
-	char text[16];
-	int r;
 
-	if (g->has_device_policy || pod->options.insecure.insecure_paths)
-		return 0;
-	g->has_device_policy = true;
-	r = apply_device_rules(g, &ignored, err);
-	pod_note_ignored(pod, g->app->name, &ignored);
-	if (r < 0 || !g->leaf.v1_devices)
-		return r;
-	(void)snprintf(text, sizeof(text), "%d", (int)pid);
-	r = write_full(g->leaf.v1_tasks[CGROUP_DEVICES], text, strlen(text));
-	return r < 0 ? error_sys(err, -r, "enter the devices control group")
-		     : 0;
+	return pod->options.insecure.insecure_paths
+		       ? 0
+		       : apply_device_rules(g, &g->plan.ignored, err);
 }
 
 static int make_filter(struct generation *g, bool notify,
@@ -169,10 +152,11 @@ static void check_oom_score(const struct app_plan *plan, struct strv *ignored)
 /* Our own bounding set is the most an app can have. */
 static void note_missing_caps(struct generation *g)
 {
-	uint64_t missing = g->plan.caps & ~caps_host();
+	uint64_t missing =
+		g->plan.caps == CAPS_ALL ? 0 : caps_missing(g->plan.caps);
 	cleanup_free char *names = NULL;
 
-	if (g->plan.caps == CAPS_ALL || missing == 0)
+	if (missing == 0)
 		return;
 	names = caps_to_names(missing);
 	strv_pushf(&g->plan.ignored, "%s: the host does not have %s",
@@ -192,13 +176,13 @@ static int make(struct generation *g, struct error *err)
 	note_missing_caps(g);
 	g->rootfs.plan = &g->plan;
 	g->rootfs.files = &pod->files;
-	g->rootfs.shared = &pod->mounts;
-	g->rootfs.insecure_paths = pod->options.insecure.insecure_paths;
 	if (pod->console)
 		g->rootfs.tty = console_slave(pod->console);
 	r = rootfs_open(&g->rootfs, g->dirfd, g->tree_fd, err);
 	if (r == 0)
 		r = make_leaf(g, &g->plan.ignored, err);
+	if (r == 0)
+		r = close_devices(g, err);
 	if (r == 0)
 		r = make_filter(g, true, &g->filter, &g->plan.ignored, err);
 	return r;
@@ -221,6 +205,7 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 		.leaf = CGROUP_LEAF_INIT,
 		.main = APP_PROCESS_INIT,
 		.main_source = {.fd = -EBADF},
+		.exec_source = {.fd = -EBADF},
 		.listener_source = {.fd = -EBADF},
 		.handler = APP_PROCESS_INIT,
 		.handler_source = {.fd = -EBADF},
@@ -335,15 +320,13 @@ static void request_init(struct generation *g,
 		.env = &g->plan.env,
 		.rootfs = g->mntns < 0 ? &g->rootfs : NULL,
 		.mntns = g->mntns,
-		.pod_pidfd = pod->init.pidfd,
+		.init = &pod->init,
 		.own_pidns = pod->own_pidns,
 		.leaf = &g->leaf,
 		.filter = &g->filter,
 		.listener = true,
 		.stdio = {-EBADF, -EBADF, -EBADF},
 		.own_stdio = true,
-		.meanwhile = close_devices,
-		.data = g,
 	};
 }
 
@@ -386,8 +369,6 @@ static int start_process(struct generation *g,
 		request->stdio[1] = fds[0];
 		request->stdio[2] = fds[1];
 	}
-	if (r == 0)
-		r = pod_init_wait_namespaces(&g->app->pod->init, err);
 	if (r == 0) {
 		g->has_frozen = freeze_tracers(g->app->pod, true);
 		r = app_process_start(request, process, err);
@@ -456,6 +437,7 @@ static int start_handler(struct generation *g, const struct strv *exec,
 	request.filter = &g->handler_filter;
 	request.killed_leaf = g->state == GENERATION_POST_STOP;
 	request.listener = false;
+	request.keep_mntns = true;
 	r = start_process(g, &request, &g->handler, err);
 	if (r < 0)
 		return r;
@@ -513,6 +495,8 @@ static void on_main_exit(struct event_source *source, uint32_t events)
 	unwatch(g, &g->main_source);
 	if (g->listener_source.fd >= 0)
 		unwatch(g, &g->listener_source);
+	if (g->exec_source.fd >= 0)
+		unwatch(g, &g->exec_source);
 	g->exit_code = process_exit_code(status);
 	if (app_process_exec_failed(&g->main, &code)) {
 		g->exit_code = EXIT_EXEC_FAILED;
@@ -534,9 +518,12 @@ static int start_main(struct generation *g, struct error *err)
 	int r;
 
 	request_init(g, &request);
+	request.keep_mntns = g->plan.post_stop.n > 0;
 	r = start_process(g, &request, &g->main, err);
 	if (r < 0)
 		return r;
+	if (!request.keep_mntns)
+		fd_close(&g->mntns);
 	r = watch(g, &g->main_source, g->main.pidfd, on_main_exit, err);
 	if (r == 0)
 		r = watch(g, &g->listener_source, g->main.listener,
@@ -624,23 +611,53 @@ int generation_start(struct generation *g, struct error *err)
 	return go_to_barrier(g, err);
 }
 
+/*
+ * The main process executes its program, or cannot.  Its root is its own now:
+ * what stage1 held of it would only be put away by stage1, later, when the
+ * process that ends has done all the rest.
+ */
+static void executed(struct generation *g)
+{
+	int code;
+
+	fd_close(&g->main.exec_fd);
+	if (!app_process_exec_failed(&g->main, &code))
+		rootfs_release(&g->rootfs);
+}
+
+static void on_exec(struct event_source *source, uint32_t events)
+{
+	struct generation *g = source->data;
+
+	(void)events;
+	unwatch(g, source);
+	executed(g);
+}
+
+/* Waits for it where somebody wants to know: `rkt run --detach` does. */
+static int watch_exec(struct generation *g, struct error *err)
+{
+	if (!g->has_frozen && g->app->pod->options.ready_fd < 0)
+		return watch(g, &g->exec_source, g->main.exec_fd, on_exec, err);
+	app_process_wait_exec(&g->main);
+	executed(g);
+	return 0;
+}
+
 int generation_release(struct generation *g, struct error *err)
 {
 	char text[16];
 	int r;
 
 	assert(g->state == GENERATION_HELD);
-	(void)snprintf(text, sizeof(text), "%d", (int)g->main.pid);
-	r = write_new_file_at(g->dirfd, GENERATION_PID_FILE, 0644, text,
-			      strlen(text), err);
-	if (r < 0)
-		return error_prefix(err, r, "app %s", g->app->name);
 	r = app_process_release(&g->main, err);
-	/* `rkt run --detach` wants to know, too. */
-	if (g->has_frozen || g->app->pod->options.ready_fd >= 0)
-		app_process_wait_exec(&g->main);
+	if (r == 0)
+		r = watch_exec(g, err);
 	thaw_tracers(g);
-	fd_close(&g->main.exec_fd);
+	(void)snprintf(text, sizeof(text), "%d", (int)g->main.pid);
+	if (r == 0)
+		r = write_new_file_at(g->dirfd, GENERATION_PID_FILE, 0644, text,
+				      strlen(text), err);
 	if (r < 0)
 		return error_prefix(err, r, "app %s", g->app->name);
 	g->state = GENERATION_RUNNING;
@@ -715,6 +732,8 @@ void generation_free(struct generation *g)
 	event_timer_cancel(&pod->loop, &g->wait_timer);
 	if (g->listener_source.fd >= 0)
 		unwatch(g, &g->listener_source);
+	if (g->exec_source.fd >= 0)
+		unwatch(g, &g->exec_source);
 	end_process(g, &g->main, &g->main_source);
 	thaw_tracers(g);
 	end_process(g, &g->handler, &g->handler_source);

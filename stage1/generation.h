@@ -65,16 +65,16 @@ struct generation {
 	struct app_plan plan;
 	struct rootfs rootfs;
 	struct cgroup_leaf leaf;
-	bool has_device_policy;
 	struct sock_fprog filter;	  /* with the notify rule */
 	struct sock_fprog handler_filter; /* without; made when needed */
 
 	struct app_process main;
 	struct event_source main_source;     /* pidfd */
+	struct event_source exec_source;     /* its exec_fd */
 	struct event_source listener_source; /* seccomp notifications */
 	struct app_process handler;
 	struct event_source handler_source;
-	int mntns; /* kept for handlers after main is gone */
+	int mntns; /* kept from pre-start, and for post-stop */
 	struct output_stream out, err;
 	struct event_timer kill_timer;
 	/* Looks again whether it may go on: may_start(). */

@@ -123,7 +123,7 @@ static int load_apps(struct pod *pod, struct error *err)
 	return take_tree_fds(pod, err);
 }
 
-int pod_load(struct pod *pod, int argc, char *const argv[], struct error *err)
+int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 {
 	struct uuid uuid;
 	int r;
@@ -136,7 +136,6 @@ int pod_load(struct pod *pod, int argc, char *const argv[], struct error *err)
 		.own_netns = -EBADF,
 		.seccomp_cache = -EBADF,
 		.init = POD_INIT_INIT,
-		.mounts = POD_MOUNTS_INIT,
 		.signals = {.fd = -EBADF},
 		.loop = {.epfd = -EBADF},
 		.output = {.logs_dirfd = -EBADF, .terminal = -EBADF},
@@ -155,17 +154,17 @@ int pod_load(struct pod *pod, int argc, char *const argv[], struct error *err)
 	pod->own_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (pod->dirfd < 0 || pod->own_pidns < 0 || pod->own_netns < 0)
 		return error_sys(err, errno, "open the pod directory");
-	r = take_lock_fd(pod, err);
-	if (r == 0)
-		r = load_manifest(pod, err);
-	if (r == 0)
-		r = load_apps(pod, err);
-	if (r == 0)
-		pod->hostname =
-			pod->options.hostname
+	pod->hostname = pod->options.hostname
 				? xstrdup(pod->options.hostname)
 				: xasprintf("rkt-%s", pod->options.uuid);
-	return r;
+	return take_lock_fd(pod, err);
+}
+
+int pod_load(struct pod *pod, struct error *err)
+{
+	int r = load_manifest(pod, err);
+
+	return r < 0 ? r : load_apps(pod, err);
 }
 
 void pod_release(struct pod *pod)

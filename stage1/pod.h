@@ -4,7 +4,7 @@
 
 /*
  * A pod as its supervisor sees it: what was asked for (options, manifest),
- * what it owns (pod init, cgroup, network, shared mounts) and its apps.
+ * what it owns (pod init, cgroup, network) and its apps.
  */
 
 #include <stdbool.h>
@@ -62,7 +62,6 @@ struct pod {
 	struct event_source init_source;
 	struct cgroup *cgroup;
 	struct network *network;
-	struct pod_mounts mounts;
 	struct rootfs_files files;
 	char *hostname;
 	struct output output;
@@ -93,8 +92,10 @@ struct pod {
 	int exit_code; /* of the first app that failed */
 };
 
-/* Reads manifest, options and inherited descriptors.  DIRFD is the cwd. */
-int pod_load(struct pod *pod, int argc, char *const argv[], struct error *err);
+/* Takes options and inherited descriptors.  The pod directory is the cwd. */
+int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err);
+/* Reads manifest and apps. */
+int pod_load(struct pod *pod, struct error *err);
 void pod_release(struct pod *pod);
 
 /* NULL if there is no app NAME. */

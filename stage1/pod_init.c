@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,8 +23,8 @@
 #include "base/strv.h"
 #include "base/syscalls.h"
 #include "stage1/caps.h"
-#include "stage1/mounts.h"
 #include "stage1/network.h"
+#include "stage1/pod_root.h"
 
 /* What nobody owns and nothing may be done with: the overflow uid. */
 #define POD_INIT_UID 65534
@@ -32,16 +33,16 @@
 #define NAMESPACES "\xf1"
 #define READY "\xf2"
 
-/* Below the host's /proc, but of the network namespace we are in. */
-static int apply_sysctls(const struct strv *sysctls, struct error *err)
-{
-	cleanup_fd int dir = -EBADF;
+/* What a socket holds without anybody reading. */
+#define SYSCTLS_MAX 65536
 
-	if (sysctls->n == 0)
-		return 0;
-	dir = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return error_sys(err, errno, "open /proc/sys");
+/*
+ * Below the host's /proc, because ours has a read-only one; but of the
+ * network namespace we are in.
+ */
+static int apply_sysctls(int proc_sys, const struct strv *sysctls,
+			 struct error *err)
+{
 	for (size_t i = 0; i < sysctls->n; i++) {
 		char *value = strchr(sysctls->v[i], '=');
 		cleanup_free char *key = xstrndup(
@@ -49,7 +50,7 @@ static int apply_sysctls(const struct strv *sysctls, struct error *err)
 		cleanup_fd int fd = -EBADF;
 		int r;
 
-		fd = sys_openat2(dir, key, O_WRONLY | O_CLOEXEC, 0,
+		fd = sys_openat2(proc_sys, key, O_WRONLY | O_CLOEXEC, 0,
 				 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 		r = fd < 0 ? fd : write_full(fd, value + 1, strlen(value + 1));
 		if (r < 0)
@@ -58,15 +59,32 @@ static int apply_sysctls(const struct strv *sysctls, struct error *err)
 	return 0;
 }
 
+/* What pod_init_send_sysctls() sends. */
+static int read_sysctls(int stage1, struct strv *ret, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	uint32_t len = 0;
+
+	if (read_full(stage1, &len, sizeof(len)) != sizeof(len) ||
+	    len > SYSCTLS_MAX)
+		return error_set(err, ECHILD, "stage1 is gone");
+	text = xcalloc(1, (size_t)len + 1);
+	if (read_full(stage1, text, len) != (ssize_t)len)
+		return error_set(err, ECHILD, "stage1 is gone");
+	for (char *row = text; row < text + len; row += strlen(row) + 1)
+		strv_push(ret, row);
+	return 0;
+}
+
 /*
  * Connections waiting in the queue of a listener that is closed move to
  * another one of its group: updates count on it.  Linux 5.14; it must be set
  * before the first group is made.
  */
-static int allow_migration(struct error *err)
+static int allow_migration(int proc_sys, struct error *err)
 {
-	cleanup_fd int fd = open("/proc/sys/net/ipv4/tcp_migrate_req",
-				 O_WRONLY | O_CLOEXEC);
+	cleanup_fd int fd = openat(proc_sys, "net/ipv4/tcp_migrate_req",
+				   O_WRONLY | O_CLOEXEC);
 	int r;
 
 	if (fd < 0)
@@ -75,36 +93,20 @@ static int allow_migration(struct error *err)
 	return r < 0 ? error_sys(err, -r, "set tcp_migrate_req") : 0;
 }
 
-/* A root of its own: a read-only tmpfs with this pod's /proc in it. */
-static int enter_own_root(struct error *err)
+static int set_up_network(const struct pod_init_plan *plan, int proc_sys,
+			  int stage1, struct error *err)
 {
-	const uint64_t safe =
-		MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
-	cleanup_fd int root = -EBADF;
-	cleanup_fd int proc = -EBADF;
+	cleanup_strv struct strv sysctls = STRV_INIT;
 	int r;
 
-	r = mounts_make_private(err);
-	if (r < 0)
-		return r;
-	root = mount_tmpfs("mode=0555,size=4k,nr_inodes=4", safe, err);
-	if (root < 0)
-		return root;
-	if (mkdirat(root, "proc", 0555) < 0)
-		return error_sys(err, errno, "create /proc of pod init");
-	r = mount_attach(root, AT_FDCWD, "", err);
-	if (r < 0)
-		return r;
-	proc = mount_new("proc", NULL, safe | MOUNT_ATTR_RDONLY, err);
-	if (proc < 0)
-		return proc;
-	r = mount_attach(proc, root, "proc", err);
-	if (r < 0)
-		return r;
-	r = mount_set_attr(root, MOUNT_ATTR_RDONLY, false, err);
-	if (r < 0)
-		return r;
-	return mounts_pivot(root, err);
+	if (plan->host_net)
+		return 0;
+	r = network_loopback_up(err);
+	if (r == 0)
+		r = allow_migration(proc_sys, err);
+	if (r == 0)
+		r = read_sysctls(stage1, &sysctls, err);
+	return r < 0 ? r : apply_sysctls(proc_sys, &sysctls, err);
 }
 
 /*
@@ -152,11 +154,8 @@ static int drop_everything(struct error *err)
 	return 0;
 }
 
-static int prepare(const struct pod_init_plan *plan, int ready,
-		   struct error *err)
+static int enter_namespaces(const struct pod_init_plan *plan, struct error *err)
 {
-	int r;
-
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return error_sys(err, errno, "tie pod init to stage1");
@@ -164,6 +163,26 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 	 * something to do meanwhile. */
 	if (!plan->host_net && unshare(CLONE_NEWNET) < 0)
 		return error_sys(err, errno, "create the network namespace");
+	return 0;
+}
+
+static int prepare(const struct pod_init_plan *plan, int ready,
+		   struct error *err)
+{
+	cleanup_fd int proc_sys = -EBADF;
+	int r;
+
+	if (plan->selffd >= 0)
+		(void)close(plan->selffd);
+	r = enter_namespaces(plan, err);
+	if (r < 0)
+		return r;
+	proc_sys = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (proc_sys < 0)
+		return error_sys(err, errno, "open /proc/sys");
+	r = pod_root_enter(plan->insecure_paths, err);
+	if (r < 0)
+		return r;
 	r = write_full(ready, NAMESPACES, 1);
 	if (r < 0)
 		return error_sys(err, -r, "report to stage1");
@@ -172,23 +191,16 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 	if (sethostname(plan->hostname, strlen(plan->hostname)) < 0)
 		return error_sys(err, errno, "set the host name %s",
 				 plan->hostname);
-	if (!plan->host_net) {
-		r = network_loopback_up(err);
-		if (r == 0)
-			r = allow_migration(err);
-		if (r == 0)
-			r = apply_sysctls(plan->sysctls, err);
-		if (r < 0)
-			return r;
-	}
-	r = wipe_arguments(err);
+	r = set_up_network(plan, proc_sys, ready, err);
 	if (r == 0)
-		r = enter_own_root(err);
+		r = wipe_arguments(err);
 	if (r < 0)
 		return r;
 	r = close_all_from(0, &ready, 1);
 	if (r < 0)
 		return error_sys(err, -r, "close descriptors");
+	/* Closed with all the others. */
+	(void)TAKE_FD(proc_sys);
 	return drop_everything(err);
 }
 
@@ -233,8 +245,8 @@ pod_init_child(const struct pod_init_plan *plan, int ready)
 int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 		   struct error *err)
 {
-	cleanup_fd int ready_read = -EBADF;
-	cleanup_fd int ready_write = -EBADF;
+	cleanup_fd int ours = -EBADF;
+	cleanup_fd int theirs = -EBADF;
 	int pidfd = -EBADF, fds[2];
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_NEWPID | CLONE_NEWNS |
@@ -244,24 +256,43 @@ int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 	};
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_sys(err, errno, "create pipe");
-	ready_read = fds[0];
-	ready_write = fds[1];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return error_sys(err, errno, "create a socket pair");
+	ours = fds[0];
+	theirs = fds[1];
 	pid = sys_clone3(&args);
 	if (pid < 0)
 		return error_sys(err, (int)-pid,
 				 "create the namespaces of the pod");
 	if (pid == 0) {
-		fd_close(&ready_read);
-		pod_init_child(plan, ready_write);
+		fd_close(&ours);
+		pod_init_child(plan, theirs);
 	}
 	*ret = (struct pod_init){
 		.pidfd = pidfd,
 		.pid = pid,
-		.ready = TAKE_FD(ready_read),
+		.ready = TAKE_FD(ours),
 	};
 	return 0;
+}
+
+int pod_init_send_sysctls(struct pod_init *init, const struct strv *sysctls,
+			  struct error *err)
+{
+	cleanup_strbuf struct strbuf message = STRBUF_INIT;
+	uint32_t len = 0;
+	int r;
+
+	strbuf_add(&message, &len, sizeof(len));
+	for (size_t i = 0; i < sysctls->n; i++)
+		strbuf_add(&message, sysctls->v[i], strlen(sysctls->v[i]) + 1);
+	if (message.len > SYSCTLS_MAX)
+		return error_set(err, E2BIG, "the pod sets too many sysctls");
+	len = (uint32_t)(message.len - sizeof(len));
+	memcpy(message.buf, &len, sizeof(len));
+	r = write_full(init->ready, message.buf, message.len);
+	/* One that died has said why, for wait_byte(). */
+	return r < 0 && r != -EPIPE ? error_sys(err, -r, "set the sysctls") : 0;
 }
 
 /* Reads BYTE, or the error pod init sends instead. */
@@ -294,6 +325,19 @@ int pod_init_wait_namespaces(struct pod_init *init, struct error *err)
 	r = wait_byte(init, NAMESPACES[0], err);
 	init->has_namespaces = r == 0;
 	return r;
+}
+
+int pod_init_open_pts(struct pod_init *init, struct error *err)
+{
+	cleanup_free char *path =
+		xasprintf("/proc/%d/root" POD_ROOT_PTS, (int)init->pid);
+	int r = pod_init_wait_namespaces(init, err);
+	int fd;
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_sys(err, errno, "open the pod's terminals") : fd;
 }
 
 int pod_init_wait_ready(struct pod_init *init, struct error *err)

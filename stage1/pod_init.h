@@ -6,7 +6,7 @@
  * Pod init: PID 1 of the pod's pid namespace and owner of its ipc, uts and
  * net namespaces.  It reaps orphans, dies with stage1 (PDEATHSIG) and takes
  * every process of the pod with it.  Nothing in it is worth having: before
- * any app starts it has its own read-only root holding only /proc, no
+ * any app starts it has a read-only root of its own (pod_root.h), no
  * descriptor of the host, no capability, and is not dumpable.
  */
 
@@ -20,8 +20,8 @@ struct strv;
 struct pod_init {
 	int pidfd;
 	pid_t pid; /* host number */
-	/* Pipe: NAMESPACES when it has them all, READY when it is hardened,
-	 * a struct error instead of either. */
+	/* Socket: NAMESPACES when they are made and filled, READY when it is
+	 * hardened, a struct error instead of either. */
 	int ready;
 	bool has_namespaces;
 };
@@ -35,16 +35,24 @@ struct pod_init_plan {
 	const char *hostname;
 	bool host_net; /* share the caller's network namespace */
 	bool host_ipc;
-	const struct strv *sysctls; /* "net/x/y=value" */
+	bool insecure_paths; /* see pod_root_enter() */
+	int selffd; /* closed at once, so that the caller's is the last */
 };
 
 /* Starts pod init; returns before it is hardened, and before its network
- * namespace is there. */
+ * namespace and its root are there. */
 int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 		   struct error *err);
 
+/* Tells it which sysctls to set, once: rows "net/x/y=value". */
+int pod_init_send_sysctls(struct pod_init *init, const struct strv *sysctls,
+			  struct error *err);
+
 /* Waits for that: must be called before any namespace is joined. */
 int pod_init_wait_namespaces(struct pod_init *init, struct error *err);
+
+/* The pod's devpts: a directory descriptor.  Waits for the namespaces. */
+int pod_init_open_pts(struct pod_init *init, struct error *err);
 
 /* Waits until it is: must be called before any app is let go. */
 int pod_init_wait_ready(struct pod_init *init, struct error *err);

@@ -111,27 +111,25 @@ static bool is_host_net(const struct pod *pod)
 
 static int start_init(struct pod *pod, struct error *err)
 {
-	cleanup_strv struct strv sysctls = STRV_INIT;
-	cleanup_strv struct strv ignored = STRV_INIT;
 	const struct pod_init_plan plan = {
 		.hostname = pod->hostname,
 		.host_net = is_host_net(pod),
 		.host_ipc = pod->options.host_ipc,
-		.sysctls = &sysctls,
+		.insecure_paths = pod->options.insecure.insecure_paths,
+		.selffd = pod->selffd,
 	};
-	int r;
 
-	sysctl_plan_make(&pod->manifest, plan.host_net, &sysctls, &ignored);
-	pod_note_ignored(pod, "pod", &ignored);
-	r = pod_init_start(&plan, &pod->init, err);
-	/* Pod init closes the last one while we go on. */
-	fd_close(&pod->selffd);
-	return r;
+	return pod_init_start(&plan, &pod->init, err);
 }
 
-static int open_mounts(struct pod *pod, struct error *err)
+static int set_sysctls(struct pod *pod, struct error *err)
 {
-	return pod_mounts_open(&pod->mounts, err);
+	cleanup_strv struct strv sysctls = STRV_INIT;
+	cleanup_strv struct strv ignored = STRV_INIT;
+
+	sysctl_plan_make(&pod->manifest, is_host_net(pod), &sysctls, &ignored);
+	pod_note_ignored(pod, "pod", &ignored);
+	return pod_init_send_sysctls(&pod->init, &sysctls, err);
 }
 
 static const struct port *find_port(const struct pod_manifest *pm,
@@ -235,14 +233,15 @@ static const struct {
 	int (*apply)(struct pod *, struct error *);
 } steps[] = {
 	{"prepare stage1", harden},
-	{"settle an interrupted update", recover},
 	/* Makes its namespaces while the next steps are done. */
 	{"start pod init", start_init},
+	{"settle an interrupted update", recover},
+	{"read the pod", pod_load},
+	{"set the sysctls", set_sysctls},
 	{"save the options", save_options},
 	{"open the event loop", open_loop},
 	{"find the cgroups", open_cgroup},
 	{"open the filter cache", open_seccomp_cache},
-	{"make the shared mounts", open_mounts},
 	{"set up the network", set_up_network},
 	{"make the pod's files", make_files},
 	{"open the control socket", control_open},
@@ -254,17 +253,17 @@ static void tear_down(struct pod *pod)
 	struct error err = ERROR_INIT;
 
 	control_close(pod);
+	pod_init_doom(&pod->init);
+	if (pod->cgroup && cgroup_remove(pod->cgroup, &err) < 0)
+		log_failure(&err, NULL);
 	pod_init_kill(&pod->init);
 	if (pod->network) {
 		network_free(pod->network);
 		if (network_teardown(pod->dirfd, pod->options.uuid, &err) < 0)
 			log_failure(&err, NULL);
 	}
-	if (pod->cgroup && cgroup_remove(pod->cgroup, &err) < 0)
-		log_failure(&err, NULL);
 	if (pod->cgroup)
 		cgroup_free(pod->cgroup);
-	pod_mounts_release(&pod->mounts);
 	fd_close(&pod->signals.fd);
 	event_loop_release(&pod->loop);
 }
@@ -288,7 +287,7 @@ int run_main(int argc, char *const argv[])
 	struct pod pod;
 	int r;
 
-	r = pod_load(&pod, argc, argv, &err);
+	r = pod_take(&pod, argc, argv, &err);
 	if (pod.options.debug)
 		log_init("stage1", true);
 	if (r == 0)

@@ -55,6 +55,8 @@ static void check_over(struct pod *pod)
 		if (!pod->apps[i].done)
 			return;
 	pod->loop.stop = true;
+	/* It takes a while to die: the rest can be put away meanwhile. */
+	pod_init_doom(&pod->init);
 }
 
 static void stop_apps(struct pod *pod)
@@ -83,13 +85,25 @@ void pod_stop(struct pod *pod)
 	stop_apps(pod);
 }
 
+void pod_generation_ends(struct generation *g)
+{
+	struct pod_app *app = g->app;
+	const struct pod *pod = app->pod;
+
+	if (pod->update || app->current != g || g->plan.post_stop.n)
+		return;
+	for (size_t i = 0; i < pod->n_apps; i++)
+		if (&pod->apps[i] != app && !pod->apps[i].done)
+			return;
+	pod_init_doom(&app->pod->init);
+}
+
 void pod_app_ended(struct pod_app *app, int exit_code)
 {
 	struct pod *pod = app->pod;
 
 	app->done = true;
 	app->exit_code = exit_code;
-	save_status(app, exit_code);
 	/* An app that ends because it was told to has not failed. */
 	if (exit_code != 0 && !pod->stopping && !pod->has_failed) {
 		pod->has_failed = true;
@@ -97,6 +111,7 @@ void pod_app_ended(struct pod_app *app, int exit_code)
 		stop_apps(pod);
 	}
 	check_over(pod);
+	save_status(app, exit_code);
 }
 
 static void on_escape(void *data)
@@ -205,6 +220,7 @@ static int watch_signals(struct pod *pod, struct error *err)
 static int open_terminal(struct pod *pod, struct error *err)
 {
 	bool detached = pod->options.ready_fd >= 0;
+	cleanup_fd int pts = -EBADF;
 	int r;
 
 	r = output_init(&pod->output, &pod->loop, pod->dirfd,
@@ -212,8 +228,10 @@ static int open_terminal(struct pod *pod, struct error *err)
 	if (r < 0 || !pod->options.interactive)
 		return r;
 	pod->console = xcalloc(1, sizeof(*pod->console));
-	return console_open(pod->console, pod->mounts.pts, &pod->loop,
-			    on_escape, pod, err);
+	pts = pod_init_open_pts(&pod->init, err);
+	return pts < 0 ? pts
+		       : console_open(pod->console, pts, &pod->loop, on_escape,
+				      pod, err);
 }
 
 static int start_apps(struct pod *pod, struct error *err)
@@ -275,7 +293,8 @@ static int announce(struct pod *pod, struct error *err)
 	r = write_string_at(pod->dirfd, POD_PID_FILE, 0644, text, err);
 	if (r < 0)
 		return r;
-	save_ignored(pod);
+	for (size_t i = 0; i < pod->n_apps; i++)
+		touch_status(&pod->apps[i], "started");
 	if (symlinkat("ready", pod->dirfd, POD_READY_LINK) < 0 &&
 	    errno != EEXIST)
 		return error_sys(err, errno, "create " POD_READY_LINK);
@@ -291,7 +310,6 @@ static int release_apps_that(struct pod *pod, bool can_trace, struct error *err)
 
 		if (generation_can_trace(g) != can_trace)
 			continue;
-		touch_status(&pod->apps[i], "started");
 		r = generation_release(g, err);
 	}
 	return r;
@@ -314,14 +332,15 @@ static void let_go(struct pod *pod)
 	struct error err = ERROR_INIT;
 	int r;
 
+	save_ignored(pod);
 	r = pod_init_wait_ready(&pod->init, &err);
-	if (r == 0)
-		r = announce(pod, &err);
 	/* Those that could trace the others at their barriers come last. */
 	if (r == 0)
 		r = release_apps_that(pod, false, &err);
 	if (r == 0)
 		r = release_apps_that(pod, true, &err);
+	if (r == 0)
+		r = announce(pod, &err);
 	if (r < 0) {
 		log_failure(&err, NULL);
 		pod->has_failed = true;
@@ -330,6 +349,8 @@ static void let_go(struct pod *pod)
 		return;
 	}
 	pod->running = true;
+	/* What stage1 was executed through: an RCU grace period. */
+	fd_close(&pod->selffd);
 	/* Else it has not begun: the end of stage1 tells who waits. */
 	if (pod->options.ready_fd >= 0 && is_executing(pod))
 		detach(pod);
@@ -364,7 +385,6 @@ int supervise(struct pod *pod, struct error *err)
 		if (r < 0)
 			(void)error_sys(err, -r, "wait for events");
 	}
-	/* It takes a while to die: the rest can be put away meanwhile. */
 	pod_init_doom(&pod->init);
 	release_apps(pod);
 	if (pod->console)

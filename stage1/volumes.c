@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -15,6 +16,7 @@
 #include "base/path.h"
 #include "base/syscalls.h"
 #include "spec/stage1_abi.h"
+#include "stage1/device_policy.h"
 #include "stage1/devices.h"
 #include "stage1/mounts.h"
 #include "stage1/plan.h"
@@ -52,36 +54,83 @@ static int open_empty_source(const struct app_mount *m, struct error *err)
 	return fd;
 }
 
-int volume_open_source(const struct app_mount *m, struct error *err)
+static int add_device(const struct app_mount *m, int dev, const struct stat *st,
+		      struct volumes *volumes, struct error *err)
 {
-	return m->source ? open_host_source(m, err) : open_empty_source(m, err);
+	volumes->rules = xreallocarray(volumes->rules, volumes->n_rules + 1,
+				       sizeof(*volumes->rules));
+	volumes->rules[volumes->n_rules++] = (struct device_rule){
+		.type = S_ISCHR(st->st_mode) ? 'c' : 'b',
+		.major = major(st->st_rdev),
+		.minor = minor(st->st_rdev),
+		.access = m->read_only ? DEVICE_READ : DEVICE_RW,
+	};
+	return devices_add_volume(dev, m->volume, st->st_mode, st->st_rdev,
+				  err);
 }
 
-/* The source of M in this mount namespace; device volumes are the nodes
- * rootfs_open() made. */
-static int open_source(const struct app_mount *m, int tree, bool *is_dir,
-		       bool *is_device, struct error *err)
+static int open_one(const struct app_mount *m, int dev, struct volumes *volumes,
+		    struct volume *v, struct error *err)
 {
-	cleanup_fd int fd = volume_open_source(m, err);
+	uint64_t attrs = NO_SUID_DEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0);
+	cleanup_fd int fd = m->source ? open_host_source(m, err)
+				      : open_empty_source(m, err);
 	struct stat st;
 
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return error_sys(err, errno, "examine the volume");
-	*is_dir = S_ISDIR(st.st_mode);
-	*is_device = S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
-	if (*is_device) {
-		cleanup_free char *path =
-			xasprintf("dev/" DEVICES_VOLUME_DIR "/%s", m->volume);
+	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+		return add_device(m, dev, &st, volumes, err);
+	v->is_dir = S_ISDIR(st.st_mode);
+	v->mnt = mount_clone(fd, m->recursive && v->is_dir, attrs, err);
+	return v->mnt < 0 ? v->mnt : 0;
+}
 
-		fd_close(&fd);
-		fd = sys_openat2(tree, path, O_PATH | O_CLOEXEC, 0,
-				 RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-		if (fd < 0)
-			return error_sys(err, -fd, "open the device");
+static int failed(const struct app_mount *m, int code, struct error *err)
+{
+	return error_prefix(err, code, "mount volume %s at %s", m->volume,
+			    m->target);
+}
+
+int volumes_open(const struct app_plan *plan, int dev, struct volumes *ret,
+		 struct error *err)
+{
+	const struct app_mount *m = plan->mounts;
+	int r;
+
+	ret->v = xcalloc(plan->n_mounts, sizeof(*ret->v));
+	for (; ret->n < plan->n_mounts; ret->n++, m++) {
+		ret->v[ret->n].mnt = -EBADF;
+		r = open_one(m, dev, ret, &ret->v[ret->n], err);
+		if (r < 0)
+			return failed(m, r, err);
 	}
-	return TAKE_FD(fd);
+	return 0;
+}
+
+void volumes_release(struct volumes *volumes)
+{
+	for (size_t i = 0; i < volumes->n; i++)
+		fd_close(&volumes->v[i].mnt);
+	free(volumes->v);
+	free(volumes->rules);
+	*volumes = (struct volumes)VOLUMES_INIT;
+}
+
+/* The node that devices_add_volume() made, as it is in our own /dev now. */
+static int clone_device(const struct app_mount *m, int tree, struct error *err)
+{
+	cleanup_free char *path =
+		xasprintf("dev/" DEVICES_VOLUME_DIR "/%s", m->volume);
+	cleanup_fd int fd = sys_openat2(tree, path, O_PATH | O_CLOEXEC, 0,
+					RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+
+	if (fd < 0)
+		return error_sys(err, -fd, "open the device");
+	return mount_clone(fd, false, m->read_only ? MOUNT_ATTR_RDONLY : 0,
+			   err);
 }
 
 static const char *target_reason(int code)
@@ -134,25 +183,19 @@ static int mount_id(int fd, uint64_t *ret)
 	return 0;
 }
 
-static int attach(const struct app_mount *m, int tree, uint64_t *ret_id,
-		  struct error *err)
+static int attach(const struct app_mount *m, const struct volume *v, int tree,
+		  uint64_t *ret_id, struct error *err)
 {
-	uint64_t attrs = m->read_only ? MOUNT_ATTR_RDONLY : 0;
-	bool is_dir = false, is_device = false;
-	cleanup_fd int source = -EBADF;
+	cleanup_fd int device = -EBADF;
 	cleanup_fd int target = -EBADF;
-	cleanup_fd int mnt = -EBADF;
+	int mnt = v->mnt;
 	int r;
 
-	source = open_source(m, tree, &is_dir, &is_device, err);
-	if (source < 0)
-		return source;
-	if (!is_device)
-		attrs |= NO_SUID_DEV;
-	mnt = mount_clone(source, m->recursive && is_dir, attrs, err);
+	if (mnt < 0)
+		mnt = device = clone_device(m, tree, err);
 	if (mnt < 0)
 		return mnt;
-	target = open_target(m, tree, is_dir, err);
+	target = open_target(m, tree, v->is_dir, err);
 	if (target < 0)
 		return target;
 	r = mount_attach_fd(mnt, target, m->target, err);
@@ -176,24 +219,23 @@ static int check_visible(const struct app_mount *m, int tree, uint64_t id,
 			 "of the image");
 }
 
-int volumes_attach(const struct app_plan *plan, int tree, struct error *err)
+int volumes_attach(const struct volumes *volumes, const struct app_plan *plan,
+		   int tree, struct error *err)
 {
 	cleanup_free uint64_t *ids = xcalloc(plan->n_mounts, sizeof(*ids));
 	const struct app_mount *m = plan->mounts;
 	int r = 0;
 
-	for (size_t i = 0; i < plan->n_mounts && r == 0; i++, m++) {
-		r = attach(m, tree, &ids[i], err);
+	for (size_t i = 0; i < plan->n_mounts; i++, m++) {
+		r = attach(m, &volumes->v[i], tree, &ids[i], err);
 		if (r < 0)
-			return error_prefix(err, r, "mount volume %s at %s",
-					    m->volume, m->target);
+			return failed(m, r, err);
 	}
 	m = plan->mounts;
 	for (size_t i = 0; plan->n_mounts > 1 && i < plan->n_mounts; i++, m++) {
 		r = check_visible(m, tree, ids[i], err);
 		if (r < 0)
-			return error_prefix(err, r, "mount volume %s at %s",
-					    m->volume, m->target);
+			return failed(m, r, err);
 	}
 	return 0;
 }

@@ -2,25 +2,52 @@
 #ifndef STAGE1_VOLUMES_H
 #define STAGE1_VOLUMES_H
 
-/* Volumes at their places in an app's root file system. */
+/*
+ * The volumes of an app: opened in stage1, where the host is, and attached at
+ * their places in the app's process.
+ */
 
-struct app_mount;
+#include <stdbool.h>
+#include <stddef.h>
+
 struct app_plan;
+struct device_rule;
 struct error;
 
+struct volumes {
+	struct volume {
+		int mnt; /* detached; -EBADF for a device: it is in /dev */
+		bool is_dir;
+	} * v; /* one for each mount of the plan */
+	size_t n;
+	/* Rules of device volumes, to add to the closed policy. */
+	struct device_rule *rules;
+	size_t n_rules;
+};
+
+#define VOLUMES_INIT                                                           \
+	{                                                                      \
+		NULL, 0, NULL, 0                                               \
+	}
+
 /*
- * What a volume is on the host, O_PATH.  The working directory is the pod's.
- * ace.md, Volume Setup: a symlink anywhere in the source is an error.  Those
+ * Opens what the volumes of PLAN are on the host and makes the nodes of
+ * devices in DEV.  The working directory is the pod's.
+ * ace.md, Volume Setup: a symlink anywhere in a source is an error.  Those
  * that were there when the pod was prepared, stage0 has followed; a later one
  * is somebody's who can write into a parent directory.
  */
-int volume_open_source(const struct app_mount *m, struct error *err);
+int volumes_open(const struct app_plan *plan, int dev, struct volumes *ret,
+		 struct error *err);
 
 /*
- * Attaches the volumes of PLAN below TREE, with its /dev already there, in
- * the calling mount namespace.  Missing targets are made.  Errors name
- * volume, path and reason; one volume must not hide another.
+ * Attaches them below TREE, with its /dev already there, in the calling mount
+ * namespace.  Missing targets are made.  Errors name volume, path and reason;
+ * one volume must not hide another.
  */
-int volumes_attach(const struct app_plan *plan, int tree, struct error *err);
+int volumes_attach(const struct volumes *volumes, const struct app_plan *plan,
+		   int tree, struct error *err);
+
+void volumes_release(struct volumes *volumes);
 
 #endif

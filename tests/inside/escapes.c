@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,24 +108,61 @@ static void hunt_trace(struct hunt *h, const char *pid)
 	}
 }
 
+/* What the apps of the pod share, covered like their own, and two covers. */
+static bool may_be_in_init_root(const char *name)
+{
+	static const char *const names[] = {
+		".",   "..",  "proc",	    "sys",
+		"shm", "pts", "hidden-dir", "hidden-file",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void hunt_init_root(struct hunt *h)
+{
+	static const char *const read_only[] = {
+		"/proc/1/root/new",
+		"/proc/1/root/hidden-file",
+		"/proc/1/root/proc/sysrq-trigger",
+		"/proc/1/root/proc/sys/kernel/core_pattern",
+		"/proc/1/root/sys/kernel/uevent_helper",
+		"/proc/1/root/sys/new",
+	};
+	DIR *d = opendir("/proc/1/root/");
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (!may_be_in_init_root(e->d_name))
+			hunt_found(h, HUNT_ROOT, e->d_name, "init's root");
+	if (!d)
+		return;
+	closedir(d);
+	for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++) {
+		int fd = open(read_only[i], O_WRONLY | O_CREAT | O_CLOEXEC,
+			      0600);
+
+		if (fd < 0)
+			continue;
+		hunt_found(h, HUNT_ROOT, read_only[i], "writable");
+		close(fd);
+	}
+}
+
 /*
  * The pod's init may be looked at by who has CAP_SYS_PTRACE, and nothing in
- * it may be worth it: its root holds /proc alone, it has no capability, and
- * its executable cannot be written.
+ * it may be worth it: its root holds what every app of the pod has, it has no
+ * capability, and its executable cannot be written.
  */
 static void hunt_init(struct hunt *h)
 {
-	DIR *d = opendir("/proc/1/root/");
 	char line[128];
-	struct dirent *e;
 	FILE *f;
 
-	while (d && (e = readdir(d)))
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
-		    strcmp(e->d_name, "proc"))
-			hunt_found(h, HUNT_ROOT, e->d_name, "init's root");
-	if (d)
-		closedir(d);
+	hunt_init_root(h);
 	f = fopen("/proc/1/status", "re");
 	while (f && fgets(line, sizeof(line), f))
 		if (!strncmp(line, "Cap", 3) &&

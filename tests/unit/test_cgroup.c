@@ -549,7 +549,7 @@ Test(cgroup, device_policy_is_closed)
 		device_policy_apply(cg, &leaf, two_rules, 2, &ignored, &err), 0,
 		"%s", err.msg);
 	cr_expect_eq(ignored.n, 0, "%s", ignored.n ? ignored.v[0] : "");
-	cr_expect_not(leaf.v1_devices);
+	cr_expect_lt(leaf.v1_dir[CGROUP_DEVICES], 0);
 	status = wait_status(start_in(&leaf, try_devices));
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x",
 		  (unsigned int)status);
@@ -575,11 +575,12 @@ Test(cgroup, device_policy_of_v1)
 		device_policy_apply(cg, &leaf, two_rules, 2, &ignored, &err), 0,
 		"%s", err.msg);
 	leaf.dirfd = unified;
-	v1 = leaf.v1_devices;
+	v1 = ignored.n == 0;
 	if (v1)
 		status = wait_status(start_in(&leaf, try_devices));
 	else
 		cr_expect_eq(ignored.n, 1);
+	cr_expect_eq(v1, leaf.v1_dir[CGROUP_DEVICES] >= 0);
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x",
 		  (unsigned int)status);
 	cr_expect_eq(cgroup_leaf_remove(cg, &leaf, &err), 0, "%s", err.msg);
