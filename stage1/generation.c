@@ -210,6 +210,7 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 		.handler = APP_PROCESS_INIT,
 		.handler_source = {.fd = -EBADF},
 		.mntns = -EBADF,
+		.output_fds = {-EBADF, -EBADF},
 		.out = {.source = {.fd = -EBADF}},
 		.err = {.source = {.fd = -EBADF}},
 		.next = app->pod->generations,
@@ -330,9 +331,12 @@ static void request_init(struct generation *g,
 	};
 }
 
-/* Both pipes' reading ends become streams of the app's log. */
-static int open_output(struct generation *g, int write_fds[2],
-		       struct error *err)
+/*
+ * Pipes for everything that runs in this generation, one after the other;
+ * their reading ends are streams of the app's log.  The writing ends stay open
+ * until the end of it: no process finds them closed.
+ */
+static int open_output(struct generation *g, struct error *err)
 {
 	static const char *const names[] = {"stdout", "stderr"};
 	struct output_stream *streams[] = {&g->out, &g->err};
@@ -340,9 +344,11 @@ static int open_output(struct generation *g, int write_fds[2],
 	for (int i = 0; i < 2; i++) {
 		int fds[2], r;
 
+		if (g->output_fds[i] >= 0)
+			continue;
 		if (pipe2(fds, O_CLOEXEC) < 0)
 			return error_sys(err, errno, "create pipe");
-		write_fds[i] = fds[1];
+		g->output_fds[i] = fds[1];
 		r = output_stream_open(streams[i], &g->app->log, names[i],
 				       fds[0], err);
 		if (r < 0)
@@ -351,11 +357,19 @@ static int open_output(struct generation *g, int write_fds[2],
 	return 0;
 }
 
+/* What is in the pipes still reaches the log. */
+static void close_output(struct generation *g)
+{
+	fd_close(&g->output_fds[0]);
+	fd_close(&g->output_fds[1]);
+	output_stream_close(&g->out);
+	output_stream_close(&g->err);
+}
+
 static int start_process(struct generation *g,
 			 struct app_process_request *request,
 			 struct app_process *process, struct error *err)
 {
-	int fds[2] = {-EBADF, -EBADF};
 	int r = 0;
 
 	if (g->app->pod->console) {
@@ -364,10 +378,10 @@ static int start_process(struct generation *g,
 		for (int i = 0; i < 3; i++)
 			request->stdio[i] = tty;
 		request->tty = request->listener;
-	} else if (g->out.source.fd < 0) {
-		r = open_output(g, fds, err);
-		request->stdio[1] = fds[0];
-		request->stdio[2] = fds[1];
+	} else {
+		r = open_output(g, err);
+		request->stdio[1] = g->output_fds[0];
+		request->stdio[2] = g->output_fds[1];
 	}
 	if (r == 0) {
 		g->has_frozen = freeze_tracers(g->app->pod, true);
@@ -375,8 +389,6 @@ static int start_process(struct generation *g,
 	}
 	if (r < 0 || !request->listener)
 		thaw_tracers(g);
-	fd_close(&fds[0]);
-	fd_close(&fds[1]);
 	if (r < 0)
 		return error_prefix(err, r, "app %s", g->app->name);
 	g->out.pid = g->err.pid = process->pod_pid;
@@ -414,8 +426,7 @@ static void finish(struct generation *g)
 	event_timer_cancel(&g->app->pod->loop, &g->wait_timer);
 	if (g->leaf.dirfd >= 0)
 		(void)cgroup_leaf_kill(&g->leaf, &err);
-	output_stream_close(&g->out);
-	output_stream_close(&g->err);
+	close_output(g);
 	g->state = GENERATION_ENDED;
 	g->ops->ended(g);
 }
@@ -536,8 +547,7 @@ static int start_main(struct generation *g, struct error *err)
 
 static void fail(struct generation *g, const struct error *err)
 {
-	output_stream_close(&g->out);
-	output_stream_close(&g->err);
+	close_output(g);
 	g->state = GENERATION_ENDED;
 	g->ops->failed(g, err);
 }
@@ -737,8 +747,7 @@ void generation_free(struct generation *g)
 	end_process(g, &g->main, &g->main_source);
 	thaw_tracers(g);
 	end_process(g, &g->handler, &g->handler_source);
-	output_stream_close(&g->out);
-	output_stream_close(&g->err);
+	close_output(g);
 	if (g->leaf.name && cgroup_leaf_remove(pod->cgroup, &g->leaf, &err) < 0)
 		log_failure(&err, g->app->name);
 	pod_forget_bound(pod, g);

@@ -275,7 +275,7 @@ static void take(struct output_stream *s, struct lines *l, const char *data,
 /* 1 while there may be more, 0 at the end, -EAGAIN if there is nothing now. */
 static int read_some(struct output_stream *s)
 {
-	char buf[64 * 1024];
+	char buf[16 * 1024];
 	struct lines l;
 	ssize_t n = read(s->source.fd, buf, sizeof(buf));
 
