@@ -25,6 +25,7 @@
 #include "spec/stage1_abi.h"
 #include "stage1/caps.h"
 #include "stage1/console.h"
+#include "stage1/device_policy.h"
 #include "stage1/exec_lookup.h"
 #include "stage1/seccomp.h"
 

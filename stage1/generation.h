@@ -74,7 +74,7 @@ struct generation {
 	struct event_source listener_source; /* seccomp notifications */
 	struct app_process handler;
 	struct event_source handler_source;
-	int mntns; /* kept from pre-start, and for post-stop */
+	int mntns;	   /* kept from pre-start, and for post-stop */
 	int output_fds[2]; /* writing ends of stdout and stderr */
 	struct output_stream out, err;
 	struct event_timer kill_timer;

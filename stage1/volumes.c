@@ -70,7 +70,7 @@ static int add_device(const struct app_mount *m, int dev, const struct stat *st,
 }
 
 static int open_one(const struct app_mount *m, int dev, struct volumes *volumes,
-		    struct volume *v, struct error *err)
+		    struct opened_volume *v, struct error *err)
 {
 	uint64_t attrs = NO_SUID_DEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0);
 	cleanup_fd int fd = m->source ? open_host_source(m, err)
@@ -183,8 +183,8 @@ static int mount_id(int fd, uint64_t *ret)
 	return 0;
 }
 
-static int attach(const struct app_mount *m, const struct volume *v, int tree,
-		  uint64_t *ret_id, struct error *err)
+static int attach(const struct app_mount *m, const struct opened_volume *v,
+		  int tree, uint64_t *ret_id, struct error *err)
 {
 	cleanup_fd int device = -EBADF;
 	cleanup_fd int target = -EBADF;

@@ -15,7 +15,7 @@ struct device_rule;
 struct error;
 
 struct volumes {
-	struct volume {
+	struct opened_volume {
 		int mnt; /* detached; -EBADF for a device: it is in /dev */
 		bool is_dir;
 	} * v; /* one for each mount of the plan */
