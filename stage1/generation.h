@@ -47,6 +47,9 @@ struct generation_ops {
 	void (*held)(struct generation *g);
 	/* It will never run: ERR says why.  State is ENDED. */
 	void (*failed)(struct generation *g, const struct error *err);
+	/* Its processes are past their last instruction, but not gone yet;
+	 * may be NULL. */
+	void (*ending)(struct generation *g);
 	/* Its main process and its post-stop handler are over. */
 	void (*ended)(struct generation *g);
 };

@@ -31,7 +31,6 @@
 #include "stage1/bind_call.h"
 #include "stage1/generation.h"
 #include "stage1/held.h"
-#include "stage1/supervise.h"
 
 #define PROCS_MAX (1024UL * 1024)
 
@@ -584,7 +583,8 @@ void listeners_on_notify(struct event_source *source, uint32_t events)
 		/* Nobody has the filter any more; the pidfd tells the rest. */
 		event_remove(&g->app->pod->loop, source);
 		source->fd = -EBADF;
-		pod_generation_ends(g);
+		if (g->ops->ending)
+			g->ops->ending(g);
 		return;
 	}
 	if (ioctl(source->fd, SECCOMP_IOCTL_NOTIF_RECV, &notif) < 0)

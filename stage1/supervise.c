@@ -85,19 +85,6 @@ void pod_stop(struct pod *pod)
 	stop_apps(pod);
 }
 
-void pod_generation_ends(struct generation *g)
-{
-	struct pod_app *app = g->app;
-	const struct pod *pod = app->pod;
-
-	if (pod->update || app->current != g || g->plan.post_stop.n)
-		return;
-	for (size_t i = 0; i < pod->n_apps; i++)
-		if (&pod->apps[i] != app && !pod->apps[i].done)
-			return;
-	pod_init_doom(&app->pod->init);
-}
-
 void pod_app_ended(struct pod_app *app, int exit_code)
 {
 	struct pod *pod = app->pod;
@@ -145,6 +132,19 @@ static void first_failed(struct generation *g, const struct error *err)
 	pod_app_ended(g->app, g->exit_code ? g->exit_code : RKT_EXIT_FAILURE);
 }
 
+/* If it is the last of the pod, pod init may go at the same time. */
+static void first_ending(struct generation *g)
+{
+	const struct pod *pod = g->app->pod;
+
+	if (pod->update || g->app->current != g || g->plan.post_stop.n)
+		return;
+	for (size_t i = 0; i < pod->n_apps; i++)
+		if (&pod->apps[i] != g->app && !pod->apps[i].done)
+			return;
+	pod_init_doom(&g->app->pod->init);
+}
+
 static void first_ended(struct generation *g)
 {
 	pod_app_ended(g->app, g->exit_code);
@@ -154,6 +154,7 @@ static const struct generation_ops first_ops = {
 	.notify = listeners_on_notify,
 	.held = first_held,
 	.failed = first_failed,
+	.ending = first_ending,
 	.ended = first_ended,
 };
 

@@ -24,10 +24,6 @@ int supervise(struct pod *pod, struct error *err);
 /* An orderly stop: asked for, not a failure. */
 void pod_stop(struct pod *pod);
 
-/* Every process of G is past its last instruction, but not yet gone: if it is
- * the last of the pod, pod init may go at the same time. */
-void pod_generation_ends(struct generation *g);
-
 /* The app's serving generation has ended for good with its exit code. */
 void pod_app_ended(struct pod_app *app, int exit_code);
 
