@@ -243,7 +243,7 @@ static bool is_tracing(const struct generation *g)
  * and an app with CAP_SYS_PTRACE could take it over there (CVE-2016-9962):
  * such apps stand still meanwhile.
  */
-static bool freeze_tracers(struct pod *pod, bool frozen)
+static bool freeze_tracers(struct pod *pod)
 {
 	bool any = false;
 
@@ -253,7 +253,8 @@ static bool freeze_tracers(struct pod *pod, bool frozen)
 		if (!is_tracing(g))
 			continue;
 		any = true;
-		if (cgroup_leaf_freeze(&g->leaf, frozen, FREEZE_MS, &err) < 0)
+		g->is_frozen = true;
+		if (cgroup_leaf_freeze(&g->leaf, true, FREEZE_MS, &err) < 0)
 			log_failure(&err, g->app->name);
 	}
 	return any;
@@ -269,7 +270,16 @@ static void thaw_tracers(struct generation *g)
 	for (const struct generation *o = pod->generations; o; o = o->next)
 		if (o->has_frozen)
 			return;
-	(void)freeze_tracers(pod, false);
+	/* Also one whose main process has ended meanwhile: its post-stop
+	 * would stand still for good. */
+	for (struct generation *o = pod->generations; o; o = o->next) {
+		struct error err = ERROR_INIT;
+
+		if (o->is_frozen &&
+		    cgroup_leaf_freeze(&o->leaf, false, FREEZE_MS, &err) < 0)
+			log_failure(&err, o->app->name);
+		o->is_frozen = false;
+	}
 }
 
 bool generation_can_trace(const struct generation *g)
@@ -385,7 +395,7 @@ static int start_process(struct generation *g,
 		request->stdio[2] = g->output_fds[1];
 	}
 	if (r == 0) {
-		g->has_frozen = freeze_tracers(g->app->pod, true);
+		g->has_frozen = freeze_tracers(g->app->pod);
 		r = app_process_start(request, process, err);
 	}
 	if (r < 0 || !request->listener)

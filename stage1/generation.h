@@ -86,6 +86,7 @@ struct generation {
 
 	struct generation *next; /* in pod->generations */
 	bool has_frozen;	 /* tracing apps stand still because of us */
+	bool is_frozen;		 /* and it is one of them */
 	bool stop_sent;
 	int exit_code; /* valid in POST_STOP and ENDED */
 };

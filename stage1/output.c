@@ -20,6 +20,8 @@
 
 /* A pipe or terminal that polls writable takes this much at once. */
 #define TERMINAL_CHUNK 1024
+/* A pipe is emptied by that many reads: /proc/sys/fs/pipe-max-size. */
+#define PIPE_READS_MAX 64
 
 /* --- the terminal ----------------------------------------------------------
  */
@@ -328,7 +330,8 @@ void output_stream_close(struct output_stream *s)
 
 	if (s->source.fd < 0)
 		return;
-	while (read_some(s) > 0)
+	/* Somebody may still write: what a pipe holds was there before. */
+	for (int i = 0; i < PIPE_READS_MAX && read_some(s) > 0; i++)
 		;
 	if (s->line.len) {
 		struct lines l;

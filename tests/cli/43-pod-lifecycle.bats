@@ -57,6 +57,18 @@ nothing_left() {
 	[ "$(cat "$D/vol/log")" = "pre app post " ] || fail "$(cat "$D/vol/log")"
 }
 
+@test "what handlers and app print is never lost" {
+	image_inside "$D/h.aci" '.app.eventHandlers=[
+		{name:"pre-start",exec:["/inside","echo","before"]},
+		{name:"post-stop",exec:["/inside","echo","after"]}]'
+	for _ in $(seq 25); do
+		run_inside "$D/h.aci" -- echo between
+		expect_status 0
+		[ "$(sed 's/.*: //' <<<"$output" | tr '\n' ' ')" = \
+			"before between after " ] || fail "$output"
+	done
+}
+
 @test "an app whose pre-start fails is not started" {
 	image_inside "$D/h.aci" '.app.eventHandlers=[
 		{name:"pre-start",exec:["/inside","exit-code","9"]}]'
