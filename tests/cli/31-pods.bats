@@ -211,6 +211,20 @@ times() {
 	rkt rm "$uuid"
 }
 
+@test "--no-overlay keeps the holes of files" {
+	mkdir -p "$D/i/rootfs"
+	cp "$INSIDE" "$D/i/rootfs/inside"
+	truncate -s 300M "$D/i/rootfs/hole"
+	printf middle | dd of="$D/i/rootfs/hole" bs=1 seek=100M conv=notrunc
+	printf end >>"$D/i/rootfs/hole"
+	image_tree "$D/i" example.com/sparse 1.0.0
+	tar -C "$D/i" -Scf "$D/sparse.aci" manifest rootfs
+	uuid=$(prepare --no-overlay "$D/sparse.aci")
+	p=$D/data/pods/prepared/$uuid/generations/sparse/1/rootfs
+	cmp "$p/hole" "$D/i/rootfs/hole"
+	[ "$(du -m "$p/hole" | cut -f1)" -lt 10 ]
+}
+
 @test "where overlays do not work rkt copies and says so" {
 	skip_without overlay
 	mkdir "$D/lower" "$D/upper" "$D/work" "$D/over"
