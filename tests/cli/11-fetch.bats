@@ -371,3 +371,27 @@ example.com/b:1.0.0" ]
 	umount "$D/ram"
 	expect_status 0
 }
+
+@test "access control lists come out as they went in" {
+	mkdir -p "$D/i/rootfs/dir"
+	echo secret >"$D/i/rootfs/file"
+	# user::rw-, user:1000:rw-, group::---, mask::rw-, other::---
+	local acl=0200000001000600ffffffff02000600e803000004000000ffffffff
+	acl+=10000600ffffffff20000000ffffffff
+	python3 - "$D/i/rootfs" "$acl" <<-X
+	import os, sys
+	root, acl = sys.argv[1], bytes.fromhex(sys.argv[2])
+	os.setxattr(root + "/file", "system.posix_acl_access", acl)
+	os.setxattr(root + "/dir", "system.posix_acl_default", acl)
+	X
+	image_tree "$D/i" example.com/acl 1.0.0
+	run_rkt fetch "$D/i.aci"
+	expect_status 0
+	run python3 - "$D"/data/cas/tree/*/rootfs <<-X
+	import os, sys
+	root = sys.argv[1]
+	print(os.getxattr(root + "/file", "system.posix_acl_access").hex())
+	print(os.getxattr(root + "/dir", "system.posix_acl_default").hex())
+	X
+	[ "$output" = "$acl"$'\n'"$acl" ] || fail "$output"
+}
