@@ -217,6 +217,11 @@ static int close_rest(struct child *c, struct error *err)
 	return r < 0 ? error_sys(err, -r, "close descriptors") : 0;
 }
 
+static int drop_bounding(struct child *c, struct error *err)
+{
+	return caps_drop_bounding(c->req->plan->caps, err);
+}
+
 static int drop_privileges(struct child *c, struct error *err)
 {
 	const struct app_plan *plan = c->req->plan;
@@ -224,10 +229,8 @@ static int drop_privileges(struct child *c, struct error *err)
 		   (c->uid != 0 && plan->has_seccomp_isolator);
 	int r;
 
-	r = caps_drop_bounding(plan->caps, err);
-	if (r == 0)
-		r = ids_set_groups(c->gid, plan->gids,
-				   c->req->as_root ? 0 : plan->n_gids, err);
+	r = ids_set_groups(c->gid, plan->gids,
+			   c->req->as_root ? 0 : plan->n_gids, err);
 	if (r == 0)
 		r = caps_keep_on_setuid(err);
 	if (r == 0)
@@ -263,11 +266,17 @@ static const struct {
 	const char *name;
 	int (*apply)(struct child *, struct error *);
 } steps[] = {
-	{"harden the process", harden},	   {"set the oom score", set_oom_score},
-	{"join the cgroup", join_cgroup},  {"wait for the pod", wait_for_pod},
-	{"join the pod", join_pod},	   {"set up the root", enter_root},
-	{"look up the program", look_up},  {"set up stdio", set_stdio},
-	{"close descriptors", close_rest}, {"drop privileges", drop_privileges},
+	{"harden the process", harden},
+	{"set the oom score", set_oom_score},
+	{"join the cgroup", join_cgroup},
+	{"drop the bounding set", drop_bounding},
+	{"wait for the pod", wait_for_pod},
+	{"join the pod", join_pod},
+	{"set up the root", enter_root},
+	{"look up the program", look_up},
+	{"set up stdio", set_stdio},
+	{"close descriptors", close_rest},
+	{"drop privileges", drop_privileges},
 	{"reset signals", reset_signals},
 };
 

@@ -8,9 +8,10 @@
  * namespace, born in the app's cgroup.
  *
  * The child's order (each step is a function in app_process.c):
- *   pod namespaces, root (built or joined), ids looked up in it, cgroup
- *   namespace, stdio, bounding set, groups and gid, uid with capabilities
- *   kept, CAP_SYS_ADMIN alone raised, filter, barrier, execve.
+ *   leaf and cgroup namespace, bounding set; then, with the pod there, its
+ *   namespaces, root (built or joined), ids looked up in it, stdio, groups and
+ *   gid, uid with capabilities kept, CAP_SYS_ADMIN alone raised, filter,
+ *   barrier, execve.
  * After the filter nothing but bind and execve is called, because the app's
  * filter may allow nothing else.
  *
