@@ -60,9 +60,10 @@ if grep -q ' /sys/fs/cgroup/unified ' /proc/self/mountinfo; then
 	v1ns=$W/ns/v1
 	touch "$v1ns"
 	# A namespace can be bound only where its number is higher than our
-	# own, and numbers are handed out per processor: try again.
-	for _ in $(seq 50); do
-		unshare --mount="$v1ns" --propagation private \
+	# own, and numbers are handed out per processor: try all of them.
+	for i in $(seq 200); do
+		taskset -c "$((i % $(nproc)))" unshare --mount="$v1ns" \
+			--propagation private \
 			umount /sys/fs/cgroup/unified 2>/dev/null && break
 	done
 	nsenter --mount="$v1ns" true
