@@ -347,7 +347,7 @@ reshape() {
 	serve tcp4:80 tcp4:81
 	version 2
 	reshape dual:80 tcp4:81
-	load_begin odd 127.0.0.1 80 /
+	load_begin odd --rate=2000 --workers=8 127.0.0.1 80 /
 	load_begin other 127.0.0.1 81 /
 	sleep 0.3
 	update --image="$D/2.aci"
@@ -965,7 +965,9 @@ is_refused() {
 			serve tcp4:80
 			version 2
 			[ "$state" != 'begins again' ] || reshape dual:80
-			load_begin load 127.0.0.1 80 /
+			# Somebody waits in the held socket at any time.
+			load_begin load --rate=2000 --workers=8 127.0.0.1 80 /
+			sleep 0.2
 			rm -f "$D/first"
 			supervisor=$(supervisor)
 			"$RKT" --dir="$D/data" --insecure-options=image update \
