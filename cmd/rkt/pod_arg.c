@@ -46,6 +46,7 @@ static int read_uuid_file(const struct cmd_call *call, const char *path,
 			  struct strbuf *ret)
 {
 	struct error err = ERROR_INIT;
+	size_t skip;
 
 	if (read_file_path(path, UUID_FILE_MAX, ret, &err) < 0) {
 		log_failure(&err, "unable to resolve UUID from file");
@@ -55,6 +56,11 @@ static int read_uuid_file(const struct cmd_call *call, const char *path,
 	}
 	while (ret->len > 0 && strchr(" \t\r\n", ret->buf[ret->len - 1]))
 		strbuf_setlen(ret, ret->len - 1);
+	skip = strspn(ret->buf, " \t\r\n");
+	if (skip > 0) {
+		memmove(ret->buf, ret->buf + skip, ret->len - skip);
+		strbuf_setlen(ret, ret->len - skip);
+	}
 	return 0;
 }
 

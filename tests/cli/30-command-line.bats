@@ -362,7 +362,7 @@ setup_file() {
 	expect_status 0
 	run_rkt prepare --quiet --pod-manifest=<(cat "$D/pod.json")
 	expect_status 0
-	echo "${lines[-1]}" >"$D/uuid"
+	echo "  ${lines[-1]} " >"$D/uuid"
 	ln -s uuid "$D/uuid-link"
 	run rkt status --uuid-file="$D/uuid-link"
 	expect_status 0
