@@ -191,8 +191,10 @@ static int attach(const struct app_mount *m, const struct opened_volume *v,
 	int mnt = v->mnt;
 	int r;
 
-	if (mnt < 0)
-		mnt = device = clone_device(m, tree, err);
+	if (mnt < 0) {
+		device = clone_device(m, tree, err);
+		mnt = device;
+	}
 	if (mnt < 0)
 		return mnt;
 	target = open_target(m, tree, v->is_dir, err);
