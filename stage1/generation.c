@@ -43,6 +43,18 @@ static int load_file(struct generation *g, const char *name,
 	return read_file_at(g->dirfd, name, MANIFEST_MAX, text, err);
 }
 
+static int make_service(struct generation *g, struct error *err)
+{
+	const struct name_values *lists[] = {
+		&g->runtime_app.annotations,
+		&g->app->pod->manifest.annotations,
+		&g->image.annotations,
+	};
+
+	return service_make(lists, sizeof(lists) / sizeof(lists[0]),
+			    &g->service, err);
+}
+
 static int load(struct generation *g, struct error *err)
 {
 	cleanup_free char *dir = xasprintf(POD_GENERATIONS_DIR "/%s/%u",
@@ -75,8 +87,11 @@ static int load(struct generation *g, struct error *err)
 		app_copy(&g->runtime_app.app, &g->image.app);
 		g->runtime_app.has_app = true;
 	}
-	return app_plan_make(&g->app->pod->manifest, &g->runtime_app,
-			     &g->app->pod->options.insecure, &g->plan, err);
+	r = make_service(g, err);
+	return r < 0 ? r
+		     : app_plan_make(&g->app->pod->manifest, &g->runtime_app,
+				     &g->app->pod->options.insecure, &g->plan,
+				     err);
 }
 
 static int make_leaf(struct generation *g, struct strv *ignored,
@@ -685,6 +700,43 @@ int generation_release(struct generation *g, struct error *err)
 	return 0;
 }
 
+int generation_exec(struct generation *g, const struct strv *exec,
+		    const struct cgroup_leaf *leaf, struct app_process *ret,
+		    struct error *err)
+{
+	struct app_plan plan = g->plan; /* borrows */
+	cleanup_fd int mntns = -EBADF;
+	struct app_process_request request;
+	char path[64];
+	int r = 0;
+
+	if (g->state != GENERATION_RUNNING)
+		return error_set(err, ESRCH, "app %s is not running",
+				 g->app->name);
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)g->main.pid);
+	mntns = open(path, O_RDONLY | O_CLOEXEC);
+	if (mntns < 0)
+		return error_sys(err, errno, "open the app's mount namespace");
+	if (!g->handler_filter.filter)
+		r = make_filter(g, false, &g->handler_filter, NULL, err);
+	if (r < 0)
+		return r;
+	request_init(g, &request);
+	/* It would have to be frozen as the main process is. */
+	plan.caps &= ~CAPS_BIT(CAP_SYS_PTRACE);
+	request.plan = &plan;
+	request.exec = exec;
+	request.rootfs = NULL;
+	request.mntns = mntns;
+	request.leaf = leaf;
+	request.filter = &g->handler_filter;
+	request.listener = false;
+	g->has_frozen = freeze_tracers(g->app->pod);
+	r = app_process_start(&request, ret, err);
+	thaw_tracers(g);
+	return r;
+}
+
 static void on_kill_timer(struct event_timer *timer)
 {
 	struct generation *g = timer->data;
@@ -767,6 +819,7 @@ void generation_free(struct generation *g)
 	seccomp_program_release(&g->filter);
 	seccomp_program_release(&g->handler_filter);
 	app_plan_release(&g->plan);
+	service_release(&g->service);
 	runtime_app_release(&g->runtime_app);
 	image_manifest_release(&g->image);
 	fd_close(&g->mntns);

@@ -19,6 +19,7 @@
 
 #include "spec/image_manifest.h"
 #include "spec/pod_manifest.h"
+#include "spec/service.h"
 #include "stage1/app_process.h"
 #include "stage1/event.h"
 #include "stage1/output.h"
@@ -66,6 +67,7 @@ struct generation {
 	struct runtime_app runtime_app;
 	struct image_manifest image;
 	struct app_plan plan;
+	struct service service; /* what its annotations say */
 	struct rootfs rootfs;
 	struct cgroup_leaf leaf;
 	struct sock_fprog filter;	  /* with the notify rule */
@@ -110,6 +112,15 @@ bool generation_can_trace(const struct generation *g);
  * be there before the first is started.
  */
 int generation_start(struct generation *g, struct error *err);
+
+/*
+ * Runs EXEC beside the main process of a RUNNING generation: in its
+ * namespaces and with its privileges, except that it may not trace, in LEAF
+ * and with /dev/null.  RET is the caller's.
+ */
+int generation_exec(struct generation *g, const struct strv *exec,
+		    const struct cgroup_leaf *leaf, struct app_process *ret,
+		    struct error *err);
 
 /* HELD -> RUNNING: the main process executes. */
 int generation_release(struct generation *g, struct error *err);

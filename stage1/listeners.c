@@ -175,7 +175,13 @@ static void hold_socket(struct generation *g, int fd)
 struct socket_search {
 	bool (*fn)(const struct socket_search *search, int pidfd, int number);
 	struct generation *g;
-	ino_t inode; /* is_wanted() */
+	ino_t inode;		  /* is_wanted() */
+	struct address_list *ret; /* add_address() */
+};
+
+struct address_list {
+	struct sockaddr_storage *v;
+	size_t n, max;
 };
 
 static bool hold_found(const struct socket_search *search, int pidfd,
@@ -250,6 +256,39 @@ int listeners_hold(struct generation *g, struct error *err)
 	int r = search_sockets(&search, err);
 
 	return r < 0 ? r : (int)g->app->n_held;
+}
+
+static bool add_address(const struct socket_search *search, int pidfd,
+			int number)
+{
+	cleanup_fd int fd = pidfd_getfd(pidfd, number, 0);
+	struct address_list *list = search->ret;
+	struct sockaddr_storage addr = {0};
+	socklen_t len = sizeof(addr);
+	int protocol;
+
+	if (fd < 0 || !held_is_listening(fd) ||
+	    !held_option(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) ||
+	    protocol != IPPROTO_TCP ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0 ||
+	    !address_port(&addr))
+		return false;
+	for (size_t i = 0; i < list->n; i++)
+		if (memcmp(&list->v[i], &addr, sizeof(addr)) == 0)
+			return false;
+	list->v[list->n++] = addr;
+	return list->n == list->max;
+}
+
+int listeners_addresses(struct generation *g, struct sockaddr_storage *ret,
+			size_t max, struct error *err)
+{
+	struct address_list list = {.v = ret, .max = max};
+	const struct socket_search search = {
+		.fn = add_address, .g = g, .ret = &list};
+	int r = search_sockets(&search, err);
+
+	return r < 0 ? r : (int)list.n;
 }
 
 /* --- answering bind --------------------------------------------------------
