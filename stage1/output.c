@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "spec/stage1_abi.h"
 
 /* A pipe or terminal that polls writable takes this much at once. */
@@ -168,6 +169,15 @@ void output_log_close(struct output_log *log)
 	log->app = NULL;
 }
 
+static void reopen(struct output_log *log)
+{
+	fd_close(&log->fd);
+	log->fd = openat(log->output->logs_dirfd, log->app,
+			 O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+			 0640);
+	log->size = 0;
+}
+
 static void rotate(struct output_log *log)
 {
 	int dirfd = log->output->logs_dirfd;
@@ -179,22 +189,39 @@ static void rotate(struct output_log *log)
 
 		(void)renameat(dirfd, from, dirfd, to);
 	}
-	fd_close(&log->fd);
-	log->fd = openat(dirfd, log->app,
-			 O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-			 0640);
-	log->size = 0;
+	reopen(log);
+}
+
+/* A full disk loses log lines, not the app, and no part of a line is left. */
+static int append_all(struct output_log *log, const struct strbuf *records)
+{
+	int r;
+
+	if (log->fd < 0)
+		reopen(log);
+	else if (log->size && log->size + (off_t)records->len > OUTPUT_LOG_MAX)
+		rotate(log);
+	if (log->fd < 0)
+		return -errno;
+	r = write_full(log->fd, records->buf, records->len);
+	if (r == 0)
+		log->size += (off_t)records->len;
+	else if (ftruncate(log->fd, log->size) < 0)
+		return -errno;
+	return r;
 }
 
 static void append(struct output_log *log, const struct strbuf *records)
 {
-	if (log->fd < 0 || records->len == 0)
+	int r;
+
+	if (!log->app || records->len == 0)
 		return;
-	if (log->size && log->size + (off_t)records->len > OUTPUT_LOG_MAX)
-		rotate(log);
-	/* A full disk loses log lines, not the app. */
-	if (write_full(log->fd, records->buf, records->len) == 0)
-		log->size += (off_t)records->len;
+	r = append_all(log, records);
+	if (r < 0 && !log->is_losing)
+		log_warning("app %s: lines of its log are lost: %s", log->app,
+			    strerrordesc_np(-r));
+	log->is_losing = r < 0;
 }
 
 /* --- lines -----------------------------------------------------------------

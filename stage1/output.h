@@ -45,6 +45,7 @@ struct output_log {
 	char *app;
 	int fd;
 	off_t size;
+	bool is_losing; /* said, and not over */
 };
 
 /* One a pipe. */

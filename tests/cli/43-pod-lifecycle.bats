@@ -21,6 +21,10 @@ nothing_left() {
 	! pgrep -x inside >/dev/null || fail "an app still runs"
 }
 
+no_app_runs() {
+	! pgrep -x inside
+}
+
 @test "apps that end with 0 stop nobody" {
 	run_inside "$F/a.aci" -- exit-code 0 --- "$F/b.aci" -- sleep 1 and \
 		echo b-ran-on
@@ -101,6 +105,26 @@ nothing_left() {
 	expect_status 0
 	[ "$(sed -n 's/\r$//; s/.*: number //p' <<<"$output" | tail -1)" = 20000 ]
 	[ "$(grep -c ': number ' <<<"$output")" = 20000 ]
+}
+
+@test "output: a full disk loses lines of the log, says so, harms nothing" {
+	mkdir "$D/small"
+	mount -t tmpfs -o size=8m tmpfs "$D/small"
+	# The flood is on the terminal whole and in the log in part.
+	run --separate-stderr "$RKT" --dir="$D/small/data" \
+		--insecure-options=image run --net=none "$F/inside.aci" -- \
+		lines 150000 number and exit-code 3
+	local code=$status
+	rkt --dir="$D/small/data" logs \
+		"$(ls "$D/small/data/pods/run")" >"$D/logged" || true
+	"$RKT" --dir="$D/small/data" gc --grace-period=0s || true
+	umount "$D/small"
+	[ "$code" = 3 ]
+	[ "$(grep -c ': number ' <<<"$output")" = 150000 ]
+	[[ $stderr == *"app inside: lines of its log are lost: No space left"* ]] ||
+		fail "$stderr"
+	! grep -v '^\[.*\] inside: ' "$D/logged" | grep -q . ||
+		fail "a part of a line is left"
 }
 
 @test "rkt logs prints them, --app chooses, -f follows to the end" {
@@ -415,7 +439,7 @@ ends_clean() {
 	wait "$pid" || true
 	uuid=$(cat "$D/uuid")
 	wait_for 10 pod_is "$uuid" exited
-	wait_for 5 test -z "$(pgrep -x inside)"
+	wait_for 5 no_app_runs
 	run rkt gc --grace-period=0s
 	expect_status 0
 	nothing_left "$uuid"
