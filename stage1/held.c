@@ -31,6 +31,31 @@ bool held_is_listening(int fd)
 	return held_option(fd, SOL_SOCKET, SO_ACCEPTCONN, &value) && value;
 }
 
+/* False of what is no listening TCP socket. */
+static bool listen_info(int fd, struct tcp_info *ret)
+{
+	socklen_t len = sizeof(*ret);
+
+	*ret = (struct tcp_info){0};
+	return getsockopt(fd, SOL_TCP, TCP_INFO, ret, &len) == 0 &&
+	       ret->tcpi_state == TCP_LISTEN;
+}
+
+/* Connections the app has not accepted; 0 of what cannot be said. */
+static unsigned int queue_length(int fd)
+{
+	struct tcp_info info;
+
+	return listen_info(fd, &info) ? info.tcpi_unacked : 0;
+}
+
+int held_backlog(int fd)
+{
+	struct tcp_info info;
+
+	return listen_info(fd, &info) ? (int)info.tcpi_sacked : 0;
+}
+
 void held_add(struct pod_app *app, const struct held_listener *h)
 {
 	app->held =
@@ -76,15 +101,37 @@ static void held_let_in(struct held_listener *h)
 	h->is_quiet = h->asked_quiet = false;
 }
 
+/*
+ * The kernel remembers that the last bind of a port could be shared, and lets
+ * any socket of that user join; the next bind that cannot makes it forget.
+ * TCP_REPAIR lets one bind where others are (the host's network, where we
+ * are).
+ */
+static void forget_sharing(const struct held_listener *h)
+{
+	cleanup_fd int fd = socket(h->domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = TCP_REPAIR_ON;
+
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_TCP, TCP_REPAIR, &on, sizeof(on)) < 0 ||
+	    bind(fd, (const struct sockaddr *)&h->addr, h->addrlen) < 0)
+		log_debug("port %u may still be shared", h->form.port);
+}
+
 /* The app may have the socket, too: as it was. */
 static void undo_changes(struct held_listener *h)
 {
 	int zero = 0;
 
 	held_let_in(h);
-	if (h->made_reuseport)
+	if (h->made_reuseport) {
 		(void)setsockopt(h->fd, SOL_SOCKET, SO_REUSEPORT, &zero,
 				 sizeof(zero));
+		forget_sharing(h);
+	}
+	/* Of a socket nobody took over: the old one may serve on. */
+	if (h->fd >= 0 && h->backlog)
+		(void)listen(h->fd, h->backlog);
 	h->made_reuseport = false;
 }
 
@@ -145,24 +192,13 @@ static void take_over(struct held_listener *h)
 
 	if (h->fd >= 0)
 		h->is_quiet = h->asked_quiet = false;
+	h->backlog = 0;
 	/* Its queue migrates into the new one's. */
 	fd_close(&h->fd);
 	h->fd = TAKE_FD(h->next_fd);
 	if (fstat(h->fd, &st) == 0)
 		h->inode = st.st_ino;
 	h->taken = true;
-}
-
-/* Connections the app has not accepted; 0 of what cannot be said. */
-static unsigned int queue_length(int fd)
-{
-	struct tcp_info info = {0};
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len) < 0 ||
-	    info.tcpi_state != TCP_LISTEN)
-		return 0;
-	return info.tcpi_unacked; /* of a listening socket: its queue */
 }
 
 static size_t forms_taken(const struct pod_app *app,

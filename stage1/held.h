@@ -38,7 +38,8 @@ struct held_listener {
 	ino_t inode;
 	uid_t uid;
 	bool reuseport;
-	bool made_reuseport;	    /* only while another form is beside it */
+	int backlog;	     /* before it was held; 0 if that is not known */
+	bool made_reuseport; /* only while another form is beside it */
 	bool asked_quiet, is_quiet; /* SYNs are dropped: held_keep_out() */
 	/* Unix path sockets: a second name of the socket file. */
 	int dirfd;
@@ -67,6 +68,8 @@ bool held_is_waiting(const struct held_listener *h);
 /* A socket option that is an int; false if it has none such. */
 bool held_option(int fd, int level, int option, int *ret);
 bool held_is_listening(int fd);
+/* How many may wait in a listening TCP socket; 0 of what cannot be said. */
+int held_backlog(int fd);
 
 /* --- for stage1/update.c ----------------------------------------------------
  */

@@ -166,6 +166,7 @@ static void hold_socket(struct generation *g, int fd)
 		held_release(&h);
 		return;
 	}
+	h.backlog = held_backlog(fd);
 	(void)listen(fd, HELD_BACKLOG);
 	held_add(app, &h);
 }

@@ -226,6 +226,24 @@ teardown() {
 	[ "$(generations)" = "2 3 5" ] || fail "$(generations)"
 }
 
+@test "an update ended before the old one stopped: its socket is as it was" {
+	serve tcp4:80
+	version 2
+	reshape dual:80
+	before=$(nsenter --net="/proc/$pid/ns/net" ss -Hlnt)
+	load_begin load --rate=2000 --workers=8 127.0.0.1 80 /
+	sleep 0.2
+	"$RKT" --dir="$D/data" --insecure-options=image update --observe=20s \
+		--image="$D/2.aci" web >"$D/first" 2>&1 &
+	first=$!
+	wait_for 10 grep -q 'begins again' "$D/first"
+	run rkt update --abort web
+	wait "$first" || true
+	load_end
+	[ "$(nsenter --net="/proc/$pid/ns/net" ss -Hlnt)" = "$before" ] ||
+		fail "$before: $(nsenter --net="/proc/$pid/ns/net" ss -Hlnt)"
+}
+
 @test "rkt update --abort: the old one serves, and the asker is told" {
 	serve tcp4:80
 	run rkt update --abort web
@@ -399,6 +417,19 @@ reshape() {
 	load_end
 	all_answered
 	[ "$(load_value load body.2)" -gt 0 ]
+	# What was shared for a moment is nobody's to share.
+	cat >"$D/bind.py" <<-"EOP"
+		import socket, sys
+		ip6 = ":" in sys.argv[1]
+		s = socket.socket(socket.AF_INET6 if ip6 else socket.AF_INET)
+		s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+		s.bind((sys.argv[1], 8091))
+	EOP
+	for address in 0.0.0.0 127.0.0.1 ::; do
+		run python3 "$D/bind.py" "$address"
+		[ "$status" = 1 ] || fail "$address can be bound"
+		expect_output 'in use'
+	done
 }
 
 @test "another form of the address: the pod's own address" {
