@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 #include "spec/acname.h"
 #include "spec/json_read.h"
 #include "spec/json_write.h"
@@ -40,6 +41,32 @@ static bool state_parse(const char *text, enum update_state *ret)
 	return false;
 }
 
+static const char *const strategy_names[] = {
+	[UPDATE_AUTO] = "auto",		[UPDATE_RESTART] = "restart",
+	[UPDATE_HANDOVER] = "handover", [UPDATE_STATE] = "state",
+	[UPDATE_PATCH] = "patch",
+};
+
+const char *update_strategy_text(enum update_strategy strategy)
+{
+	return strategy_names[strategy <= UPDATE_PATCH ? strategy
+						       : UPDATE_AUTO];
+}
+
+bool update_strategy_parse(const char *text, enum update_strategy *ret)
+{
+	for (unsigned int i = UPDATE_AUTO; i <= UPDATE_PATCH; i++) {
+		if (strcmp(text, strategy_names[i]) != 0)
+			continue;
+		*ret = i;
+		return true;
+	}
+	return false;
+}
+
+/* --- writing ---------------------------------------------------------------
+ */
+
 static void format_now(char *buf, size_t size)
 {
 	struct timespec now;
@@ -52,15 +79,36 @@ static void format_now(char *buf, size_t size)
 		       tm.tm_min, tm.tm_sec, now.tv_nsec / 1000);
 }
 
-void history_line_make(const struct history_event *event, struct strbuf *line)
+static void write_count(struct json_writer *w, const char *key, uint64_t n)
+{
+	if (n != UPDATE_NOT_COUNTED)
+		json_add_uint(w, key, n);
+}
+
+static void write_steps(const struct history_step *steps, size_t n,
+			struct json_writer *w)
+{
+	if (n == 0)
+		return;
+	json_open_array(w, "states");
+	for (size_t i = 0; i < n; i++) {
+		json_open_object(w, NULL);
+		json_add_string(w, "state", update_state_text(steps[i].state));
+		json_add_uint(w, "us", steps[i].us);
+		json_close_object(w);
+	}
+	json_close_array(w);
+}
+
+static void write_line(const struct history_event *event, const char *time,
+		       const struct history_step *steps, size_t n_steps,
+		       struct strbuf *line)
 {
 	struct json_writer w;
-	char now[64];
 
-	format_now(now, sizeof(now));
 	json_writer_init(&w, line, JSON_COMPACT_STYLE);
 	json_open_object(&w, NULL);
-	json_add_string(&w, "time", now);
+	json_add_string(&w, "time", time);
 	json_add_string(&w, "app", event->app);
 	json_add_uint(&w, "from", event->from);
 	json_add_uint(&w, "to", event->to);
@@ -68,16 +116,95 @@ void history_line_make(const struct history_event *event, struct strbuf *line)
 	json_add_string(&w, "text", event->text);
 	if (event->rollback)
 		json_add_bool(&w, "rollback", true);
+	json_add_string_if(&w, "who", event->who);
+	json_add_string_if(&w, "from_image", event->from_image);
+	json_add_string_if(&w, "to_image", event->to_image);
+	if (event->tier != UPDATE_AUTO)
+		json_add_string(&w, "tier", update_strategy_text(event->tier));
+	if (event->us)
+		json_add_uint(&w, "us", event->us);
+	if (event->counts) {
+		write_count(&w, "switch_us", event->counts->switch_us);
+		write_count(&w, "moved", event->counts->moved);
+		write_count(&w, "drained", event->counts->drained);
+		write_count(&w, "lost", event->counts->lost);
+	}
+	write_steps(steps, n_steps, &w);
 	json_close_object(&w);
 	strbuf_addch(line, '\n');
 }
+
+void history_line_make(const struct history_event *event, struct strbuf *line)
+{
+	char now[64];
+
+	format_now(now, sizeof(now));
+	write_line(event, now, NULL, 0, line);
+}
+
+/* --- reading ---------------------------------------------------------------
+ */
 
 void history_entry_release(struct history_entry *entry)
 {
 	free(entry->time);
 	free(entry->app);
 	free(entry->text);
+	free(entry->who);
+	free(entry->from_image);
+	free(entry->to_image);
 	*entry = (struct history_entry)HISTORY_ENTRY_INIT;
+}
+
+static uint64_t read_count(const struct json_node *root, const char *key)
+{
+	int64_t n = -1;
+
+	json_get_int(root, key, 0, INT64_MAX, &n);
+	return n < 0 ? UPDATE_NOT_COUNTED : (uint64_t)n;
+}
+
+static void read_steps(const struct json_node *root, struct history_entry *ret)
+{
+	struct json_node array, item;
+
+	if (!json_member(root, "states", &array))
+		return;
+	for (size_t i = 0;
+	     ret->n_steps < HISTORY_STEPS_MAX && json_item(&array, i, &item);
+	     i++) {
+		struct history_step *step = &ret->steps[ret->n_steps];
+		cleanup_free char *state = NULL;
+		int64_t us = 0;
+
+		json_get_string(&item, "state", &state);
+		json_get_int(&item, "us", 0, INT64_MAX, &us);
+		step->us = (uint64_t)us;
+		if (state && state_parse(state, &step->state))
+			ret->n_steps++;
+	}
+}
+
+static void read_more(const struct json_node *root, struct history_entry *ret)
+{
+	cleanup_free char *tier = NULL;
+	int64_t us = 0;
+
+	json_get_string(root, "who", &ret->who);
+	json_get_string(root, "from_image", &ret->from_image);
+	json_get_string(root, "to_image", &ret->to_image);
+	json_get_string(root, "tier", &tier);
+	if (tier)
+		(void)update_strategy_parse(tier, &ret->tier);
+	json_get_int(root, "us", 0, INT64_MAX, &us);
+	ret->us = (uint64_t)us;
+	ret->counts = (struct update_counts){
+		.switch_us = read_count(root, "switch_us"),
+		.moved = read_count(root, "moved"),
+		.drained = read_count(root, "drained"),
+		.lost = read_count(root, "lost"),
+	};
+	read_steps(root, ret);
 }
 
 bool history_line_parse(const char *line, size_t len, struct history_entry *ret)
@@ -100,6 +227,7 @@ bool history_line_parse(const char *line, size_t len, struct history_entry *ret)
 	json_get_bool(&root, "rollback", &ret->rollback);
 	ret->from = (unsigned int)from;
 	ret->to = (unsigned int)to;
+	read_more(&root, ret);
 	/* The name becomes part of a path. */
 	if (ret->time && ret->app && ret->text && state && ret->to &&
 	    acname_check(ret->app, NULL) == 0 &&
@@ -118,6 +246,109 @@ bool history_next(char **text, struct history_entry *ret)
 			return true;
 	return false;
 }
+
+/* --- the end of a journal --------------------------------------------------
+ */
+
+static void take_text(char **to, char **from)
+{
+	if (*from) {
+		free(*to);
+		*to = TAKE_PTR(*from);
+	}
+}
+
+static void take_count(uint64_t *to, uint64_t from)
+{
+	if (from != UPDATE_NOT_COUNTED)
+		*to = from;
+}
+
+/* What the later line LINE says is what counts. */
+static void merge(struct history_entry *all, struct history_entry *line)
+{
+	take_text(&all->time, &line->time);
+	take_text(&all->app, &line->app);
+	take_text(&all->text, &line->text);
+	take_text(&all->who, &line->who);
+	take_text(&all->from_image, &line->from_image);
+	take_text(&all->to_image, &line->to_image);
+	all->from = line->from;
+	all->to = line->to;
+	all->state = line->state;
+	all->rollback = line->rollback;
+	all->us = line->us;
+	if (line->tier != UPDATE_AUTO)
+		all->tier = line->tier;
+	take_count(&all->counts.switch_us, line->counts.switch_us);
+	take_count(&all->counts.moved, line->counts.moved);
+	take_count(&all->counts.drained, line->counts.drained);
+	take_count(&all->counts.lost, line->counts.lost);
+	if (all->n_steps < HISTORY_STEPS_MAX)
+		all->steps[all->n_steps++] =
+			(struct history_step){line->state, line->us};
+}
+
+static void write_entry(const struct history_entry *e, struct strbuf *out)
+{
+	const struct history_event event = {
+		.app = e->app,
+		.text = e->text,
+		.from = e->from,
+		.to = e->to,
+		.state = e->state,
+		.rollback = e->rollback,
+		.who = e->who,
+		.from_image = e->from_image,
+		.to_image = e->to_image,
+		.tier = e->tier,
+		.us = e->us,
+		.counts = &e->counts,
+	};
+
+	write_line(&event, e->time, e->steps, e->n_steps, out);
+}
+
+/* The line of the history for APP. */
+static void close_app(const char *journal, const char *app, struct strbuf *out)
+{
+	cleanup_free char *copy = xstrdup(journal);
+	cleanup_history_entry struct history_entry all = HISTORY_ENTRY_INIT;
+	struct history_entry e;
+	char *next = copy;
+
+	all.counts = (struct update_counts)UPDATE_COUNTS_UNKNOWN;
+	while (history_next(&next, &e)) {
+		if (strcmp(e.app, app) == 0)
+			merge(&all, &e);
+		history_entry_release(&e);
+	}
+	write_entry(&all, out);
+}
+
+void history_close_make(const char *journal, size_t len, struct strbuf *out)
+{
+	cleanup_free char *whole = NULL;
+	cleanup_free char *copy = NULL;
+	cleanup_strv struct strv apps = STRV_INIT;
+	struct history_entry e;
+	char *next;
+
+	while (len && journal[len - 1] != '\n')
+		len--;
+	whole = xstrndup(journal, len);
+	next = copy = xstrdup(whole);
+	while (history_next(&next, &e)) {
+		if (!strv_has(&apps, e.app))
+			strv_push(&apps, e.app);
+		history_entry_release(&e);
+	}
+	for (size_t i = 0; i < apps.n; i++)
+		close_app(whole, apps.v[i], out);
+}
+
+/* --- what is asked of a history --------------------------------------------
+ */
 
 bool history_has_run(const char *text, const char *app, unsigned int number)
 {

@@ -6,15 +6,26 @@
  * Lines of a pod's `update.journal` and `history`, one JSON object each:
  *	{"time":"...","app":"web","from":1,"to":2,"state":"STAGED","text":"..."}
  * and "rollback":true where somebody asked to go back to a generation that
- * had served.  stage1 writes and settles them, stage0 reads them.
+ * had served.  What else is known of the transaction stands in any line of
+ * the journal; the line of the history has all of it, and "states", when each
+ * was entered.  stage1 writes and settles them, stage0 reads them.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "spec/stage1_abi.h"
 
 struct strbuf;
+
+/* When a state was entered, since the request. */
+struct history_step {
+	enum update_state state;
+	uint64_t us;
+};
+
+#define HISTORY_STEPS_MAX 64
 
 struct history_entry {
 	char *time; /* UTC, microseconds */
@@ -22,7 +33,14 @@ struct history_entry {
 	char *text;
 	unsigned int from, to; /* generations */
 	enum update_state state;
-	bool rollback; /* asked for: `to` had served before */
+	bool rollback;		     /* asked for: `to` had served before */
+	char *who;		     /* NULL = not noted, here and below */
+	char *from_image, *to_image; /* NAME:VERSION */
+	enum update_strategy tier;   /* UPDATE_AUTO = not noted */
+	uint64_t us;		     /* since the request */
+	struct update_counts counts;
+	struct history_step steps[HISTORY_STEPS_MAX]; /* history only */
+	size_t n_steps;
 };
 
 #define HISTORY_ENTRY_INIT                                                     \
@@ -33,12 +51,22 @@ struct history_entry {
 /* "STAGED"; "UNKNOWN" of what is no state. */
 const char *update_state_text(enum update_state state);
 
+/* "restart", "handover", ...; "auto" of what is none. */
+const char *update_strategy_text(enum update_strategy strategy);
+/* The other way round; false if TEXT is none of them. */
+bool update_strategy_parse(const char *text, enum update_strategy *ret);
+
 /* What is to be noted. */
 struct history_event {
 	const char *app, *text;
 	unsigned int from, to;
 	enum update_state state;
 	bool rollback;
+	const char *who;		    /* NULL = nothing, here and below */
+	const char *from_image, *to_image;  /* NAME:VERSION */
+	enum update_strategy tier;	    /* UPDATE_AUTO = nothing */
+	uint64_t us;			    /* since the request */
+	const struct update_counts *counts; /* NULL = nothing */
 };
 
 /* Appends the line of EVENT with its newline; the time is now. */
@@ -56,6 +84,13 @@ void history_entry_release(struct history_entry *entry);
  * the end.  Lines that are none are skipped.
  */
 bool history_next(char **text, struct history_entry *ret);
+
+/*
+ * What of a journal goes to the history when its transaction is over: a line
+ * an app, its last one with all that its other lines say.  Lines that are
+ * none, and a torn one at the end, do not count.  Pure.
+ */
+void history_close_make(const char *journal, size_t len, struct strbuf *out);
 
 /* True if generation NUMBER of APP served at some time, as TEXT says. */
 bool history_has_run(const char *text, const char *app, unsigned int number);

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define STAGE1_ABI_VERSION 1
+#define STAGE1_ABI_VERSION 2
 
 /* --- files, relative to the pod directory -------------------------------- */
 
@@ -105,6 +105,7 @@ enum control_op {
 };
 
 #define CONTROL_APP_NAME_MAX 256 /* bytes, more than APP_NAME_MAX */
+#define CONTROL_WHO_MAX 64	 /* bytes, with the NUL */
 
 struct control_request {
 	uint32_t version;    /* STAGE1_ABI_VERSION */
@@ -117,6 +118,7 @@ struct control_request {
 	uint32_t flags;			/* enum control_flags */
 	uint32_t reserved;		/* 0 */
 	char app[CONTROL_APP_NAME_MAX]; /* NUL-terminated AC Name */
+	char who[CONTROL_WHO_MAX];	/* who asks, for the history; "" */
 };
 
 enum control_flags {
@@ -154,12 +156,32 @@ enum control_reply_kind {
 
 #define CONTROL_TEXT_MAX 1024
 
+#define UPDATE_NOT_COUNTED UINT64_MAX
+
+/* What an update did to the clients.  UPDATE_NOT_COUNTED: not looked at. */
+struct update_counts {
+	/* handover: the call that moves new connections.  restart: from the
+	 * end of the old one to the new one listening. */
+	uint64_t switch_us;
+	uint64_t moved;	  /* waited in the old socket, served by the new one */
+	uint64_t drained; /* idle ones closed when the drain time was over */
+	uint64_t lost;	  /* requests without their full reply */
+};
+#define UPDATE_COUNTS_UNKNOWN                                                  \
+	{                                                                      \
+		UPDATE_NOT_COUNTED, UPDATE_NOT_COUNTED, UPDATE_NOT_COUNTED,    \
+			UPDATE_NOT_COUNTED                                     \
+	}
+
 struct control_reply {
 	uint32_t version;
 	uint32_t kind;
 	uint32_t state; /* enum update_state, 0 outside updates */
 	int32_t code;
 	uint64_t elapsed_us; /* since the request was accepted */
+	uint32_t strategy;   /* enum update_strategy: the tier; 0 undecided */
+	uint32_t reserved;   /* 0 */
+	struct update_counts counts; /* CONTROL_DONE of an update */
 	char text[CONTROL_TEXT_MAX];
 };
 

@@ -28,7 +28,8 @@ int control_record_check(const void *buf, size_t len, size_t n_fds,
 		return -EPROTO;
 	if (rec.reserved || rec.flags & ~(uint32_t)CONTROL_FLAGS_KNOWN)
 		return -EPROTO;
-	if (!memchr(rec.app, '\0', sizeof(rec.app)))
+	if (!memchr(rec.app, '\0', sizeof(rec.app)) ||
+	    !memchr(rec.who, '\0', sizeof(rec.who)))
 		return -EPROTO;
 	if (rec.op == CONTROL_UPDATE &&
 	    (acname_check(rec.app, NULL) < 0 || rec.generation == 0))

@@ -95,16 +95,16 @@ static bool history_ends_with(int pod_dirfd, const char *line, size_t len)
 int journal_close(int pod_dirfd, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	const char *line;
-	size_t len;
+	cleanup_strbuf struct strbuf lines = STRBUF_INIT;
 	int r;
 
 	r = read_file_at(pod_dirfd, POD_JOURNAL_FILE, JOURNAL_MAX, &text, err);
 	if (r < 0)
 		return r;
-	line = last_line(&text, &len);
-	if (!history_ends_with(pod_dirfd, line, len))
-		r = append_synced(pod_dirfd, POD_HISTORY_FILE, line, len, err);
+	history_close_make(text.buf, text.len, &lines);
+	if (!history_ends_with(pod_dirfd, lines.buf, lines.len))
+		r = append_synced(pod_dirfd, POD_HISTORY_FILE, lines.buf,
+				  lines.len, err);
 	if (r < 0)
 		return r;
 	if (unlinkat(pod_dirfd, POD_JOURNAL_FILE, 0) < 0 ||

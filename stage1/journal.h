@@ -5,9 +5,9 @@
 /*
  * update.journal: a line (spec/history.h) a state of the running transaction,
  * each synced before the next step is taken.
- * When the transaction is over its last line is appended to `history` and
- * the journal is removed.  A journal that is there when a pod starts belongs
- * to a stage1 that was killed: appsinfo/APP points to the committed
+ * When the transaction is over a line for each app is appended to `history`
+ * and the journal is removed.  A journal that is there when a pod starts
+ * belongs to a stage1 that was killed: appsinfo/APP points to the committed
  * generation, and journal_recover() notes which one that is.  A torn last
  * line never counts.
  */
@@ -22,7 +22,8 @@ struct history_event;
 int journal_append(int pod_dirfd, const struct history_event *event,
 		   struct error *err);
 
-/* Moves the last line to `history`, removes the journal.  Synced. */
+/* Appends what the journal says (history_close_make()) to `history` and removes
+ * it.  Synced. */
 int journal_close(int pod_dirfd, struct error *err);
 
 /* Makes appsinfo/APP point to generation NUMBER: one rename, synced. */

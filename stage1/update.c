@@ -63,6 +63,8 @@ struct update {
 	uint64_t drain_ns, waiting_ns; /* quiet since; somebody waited last */
 	uint64_t ready_ms, observe_ms, stop_ms;
 	int conn; /* -EBADF: nobody listens any more */
+	char who[CONTROL_WHO_MAX];
+	struct update_counts counts;
 	struct event_timer tick;
 	struct event_timer observe;
 	struct event_timer abort;
@@ -73,6 +75,24 @@ struct update {
 /* --- telling ---------------------------------------------------------------
  */
 
+static uint64_t since_us(uint64_t ns)
+{
+	return (monotonic_ns() - ns) / 1000;
+}
+
+/* "NAME:VERSION" into BUF, for the history. */
+static const char *image_text(const struct runtime_app *ra, char *buf,
+			      size_t size)
+{
+	const char *version = name_values_get(&ra->image.labels, "version");
+
+	if (!ra->image.name)
+		return NULL;
+	(void)snprintf(buf, size, "%s%s%s", ra->image.name, version ? ":" : "",
+		       version ? version : "");
+	return buf;
+}
+
 static void send_reply(struct update *u, enum control_reply_kind kind, int code,
 		       const char *text)
 {
@@ -81,7 +101,9 @@ static void send_reply(struct update *u, enum control_reply_kind kind, int code,
 		.kind = kind,
 		.state = u->state,
 		.code = code,
-		.elapsed_us = (monotonic_ns() - u->begun_ns) / 1000,
+		.elapsed_us = since_us(u->begun_ns),
+		.strategy = UPDATE_RESTART,
+		.counts = u->counts,
 	};
 
 	if (u->conn < 0)
@@ -96,6 +118,7 @@ static void send_reply(struct update *u, enum control_reply_kind kind, int code,
 static void enter_state(struct update *u, enum update_state state,
 			const char *text)
 {
+	char from[CONTROL_TEXT_MAX], to[CONTROL_TEXT_MAX];
 	const struct history_event event = {
 		.app = u->app->name,
 		.from = u->from,
@@ -103,6 +126,17 @@ static void enter_state(struct update *u, enum update_state state,
 		.state = state,
 		.rollback = u->is_rollback,
 		.text = text,
+		.who = u->who,
+		.from_image = u->old ? image_text(&u->old->runtime_app, from,
+						  sizeof(from))
+				     : NULL,
+		.to_image = u->next && !u->rolling_back
+				    ? image_text(&u->next->runtime_app, to,
+						 sizeof(to))
+				    : NULL,
+		.tier = UPDATE_RESTART,
+		.us = since_us(u->begun_ns),
+		.counts = &u->counts,
 	};
 	struct error err = ERROR_INIT;
 
@@ -286,6 +320,7 @@ static void ready(struct update *u)
 		end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
 		return;
 	}
+	u->counts.switch_us = since_us(u->released_ns);
 	n = held_taken(u->app);
 	(void)snprintf(
 		text, sizeof(text), "%zu listening socket%s taken over%s%.200s",
@@ -706,7 +741,9 @@ int update_start(struct pod *pod, const struct control_request *request,
 		.old_tree = fcntl(app->current->tree_fd, F_DUPFD_CLOEXEC, 0),
 		.new_tree = TAKE_FD(tree),
 		.conn = TAKE_FD(reply_to),
+		.counts = UPDATE_COUNTS_UNKNOWN,
 	};
+	memcpy(u->who, request->who, sizeof(u->who));
 	pod->update = u;
 	pod->on_stopping = update_pod_stopping;
 	(void)snprintf(text, sizeof(text), "%s: generation %u %sto %u, restart",

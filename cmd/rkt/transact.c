@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "base/log.h"
+#include "base/parse.h"
+#include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
 #include "spec/history.h"
@@ -17,6 +21,8 @@
 #include "stage0/update.h"
 
 #define NS_PER_MS 1000000
+#define USER_NAME_BYTES                                                        \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 const struct option_row transact_rows[] = {
 	{.name = "app",
@@ -92,6 +98,25 @@ static uint64_t to_ms(int64_t ns)
 	return ns > 0 ? (uint64_t)(ns + NS_PER_MS - 1) / NS_PER_MS : 0;
 }
 
+/* For the history: rkt update needs root, which says little. */
+static void name_user(char who[CONTROL_WHO_MAX])
+{
+	const char *sudo_user = getenv("SUDO_USER");
+	cleanup_strbuf struct strbuf login = STRBUF_INIT;
+	uint64_t uid;
+
+	if (sudo_user && *sudo_user &&
+	    strspn(sudo_user, USER_NAME_BYTES) == strlen(sudo_user))
+		(void)snprintf(who, CONTROL_WHO_MAX, "%.40s by sudo",
+			       sudo_user);
+	else if (read_file_path("/proc/self/loginuid", 16, &login, NULL) == 0 &&
+		 parse_uint(login.buf, UINT32_MAX - 1, &uid) == 0 && uid != 0)
+		(void)snprintf(who, CONTROL_WHO_MAX, "root, login uid %llu",
+			       (unsigned long long)uid);
+	else
+		(void)snprintf(who, CONTROL_WHO_MAX, "root");
+}
+
 int transact(struct images *im, const struct pod *pod, const char *app,
 	     unsigned int n, unsigned int flags, const struct transact_opts *o,
 	     bool *ret_accepted, struct error *err)
@@ -112,6 +137,7 @@ int transact(struct images *im, const struct pod *pod, const char *app,
 
 	*ret_accepted = false;
 	(void)snprintf(request.app, sizeof(request.app), "%s", app);
+	name_user(request.who);
 	r = generation_image_id(pod->fd, app, n, &id, err);
 	if (r == 0)
 		r = generation_tree_open(pod->fd, app, n, &tree, err);

@@ -1179,10 +1179,11 @@ manifest_is_committed() {
 		    s.connect("control")
 		    s.settimeout(5)
 		    return s
-		def record(op, version=1, app=b"inside", generation=2, flags=0,
-		        reserved=0):
+		def record(op, version=2, app=b"inside", generation=2, flags=0,
+		        reserved=0, who=b"test"):
 		    return struct.pack("<IIIIQQQII", version, op, generation, 1,
-		        1000, 100, 1000, flags, reserved) + app.ljust(256, b"\0")
+		        1000, 100, 1000, flags, reserved) + \
+		        app.ljust(256, b"\0") + who.ljust(64, b"\0")
 		def ask(data, fds=()):
 		    s = connect()
 		    anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
@@ -1199,9 +1200,10 @@ manifest_is_committed() {
 		before = n_open()
 		random.seed(1)
 		bad = [b"x", record(1)[:-1], record(1) + b"x", record(1) * 100,
-		       record(1, version=2), record(0), record(99), record(3),
-		       record(3, app=b"../x"), record(3, app=b"a" * 256)]
-		bad += [random.randbytes(304) for _ in range(100)]
+		       record(1, version=1), record(0), record(99), record(3),
+		       record(3, app=b"../x"), record(3, app=b"a" * 256),
+		       record(3, who=b"a" * 64)]
+		bad += [random.randbytes(368) for _ in range(100)]
 		for data in bad:
 		    assert ask(data) == b"", data[:16]
 		for n in (1, 2, 3, 200):

@@ -30,11 +30,13 @@ static void history(const uint8_t *data, size_t size)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	cleanup_strbuf struct strbuf copy = STRBUF_INIT;
+	cleanup_strbuf struct strbuf closed = STRBUF_INIT;
 	struct history_entry e;
 	char *next;
 
 	strbuf_add(&copy, data, size);
 	strbuf_add(&text, data, size);
+	history_close_make(copy.buf, copy.len, &closed);
 	next = text.buf;
 	while (history_next(&next, &e)) {
 		cleanup_history_entry struct history_entry again =

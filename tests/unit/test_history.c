@@ -20,6 +20,10 @@
 #define LINE(app, from, to, state)                                             \
 	"{\"time\":\"t\",\"app\":\"" app "\",\"from\":" #from ",\"to\":" #to   \
 	",\"state\":\"" state "\",\"text\":\"x\"}\n"
+#define CLOSED(app, from, to, final)                                           \
+	"{\"time\":\"t\",\"app\":\"" app "\",\"from\":" #from ",\"to\":" #to   \
+	",\"state\":\"" final                                                  \
+	"\",\"text\":\"x\",\"states\":[{\"state\":\"" final "\",\"us\":0}]}\n"
 #define BACK(app, from, to, state)                                             \
 	"{\"time\":\"t\",\"app\":\"" app "\",\"from\":" #from ",\"to\":" #to   \
 	",\"state\":\"" state "\",\"text\":\"x\",\"rollback\":true}\n"
@@ -135,6 +139,55 @@ Test(history, a_line_reads_as_it_was_written)
 	cr_assert_str_eq(update_state_text(99), "UNKNOWN");
 }
 
+Test(history, the_line_of_a_closed_journal_says_all)
+{
+	static const char journal[] =
+		"{\"time\":\"t1\",\"app\":\"web\",\"from\":1,\"to\":2,"
+		"\"state\":"
+		"\"PLANNED\",\"text\":\"x\",\"who\":\"root\",\"tier\":"
+		"\"restart\",\"from_image\":\"a/w:1\",\"us\":10}\n"
+		"{\"time\":\"t1\",\"app\":\"db\",\"from\":4,\"to\":5,\"state\":"
+		"\"PLANNED\",\"text\":\"x\",\"us\":11}\n"
+		"garbage\n"
+		"{\"time\":\"t2\",\"app\":\"web\",\"from\":1,\"to\":2,"
+		"\"state\":"
+		"\"STAGED\",\"text\":\"y\",\"to_image\":\"a/w:2\",\"us\":20}\n"
+		"{\"time\":\"t3\",\"app\":\"web\",\"from\":1,\"to\":2,"
+		"\"state\":"
+		"\"COMMITTED\",\"text\":\"z\",\"us\":30,\"switch_us\":7,"
+		"\"lost\":0}\n"
+		"{\"time\":\"t4\",\"app\":\"web\",\"from\":1,\"to\":2";
+	static const char want[] =
+		"{\"time\":\"t3\",\"app\":\"web\",\"from\":1,\"to\":2,"
+		"\"state\":"
+		"\"COMMITTED\",\"text\":\"z\",\"who\":\"root\",\"from_image\":"
+		"\"a/w:1\",\"to_image\":\"a/"
+		"w:2\",\"tier\":\"restart\",\"us\":30,"
+		"\"switch_us\":7,\"lost\":0,\"states\":["
+		"{\"state\":\"PLANNED\",\"us\":10},{\"state\":\"STAGED\","
+		"\"us\":"
+		"20},{\"state\":\"COMMITTED\",\"us\":30}]}\n"
+		"{\"time\":\"t1\",\"app\":\"db\",\"from\":4,\"to\":5,\"state\":"
+		"\"PLANNED\",\"text\":\"x\",\"us\":11,\"states\":[{\"state\":"
+		"\"PLANNED\",\"us\":11}]}\n";
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	cleanup_history_entry struct history_entry e = HISTORY_ENTRY_INIT;
+
+	history_close_make(journal, strlen(journal), &out);
+	cr_assert_str_eq(out.buf, want);
+	cr_assert(history_line_parse(out.buf, strcspn(out.buf, "\n"), &e));
+	cr_expect_eq(e.n_steps, 3);
+	cr_expect_eq(e.steps[1].state, UPDATE_STAGED);
+	cr_expect_eq(e.steps[1].us, 20);
+	cr_expect_eq(e.tier, UPDATE_RESTART);
+	cr_expect_eq(e.counts.switch_us, 7);
+	cr_expect_eq(e.counts.lost, 0);
+	cr_expect_eq(e.counts.moved, UPDATE_NOT_COUNTED);
+	strbuf_reset(&out);
+	history_close_make("torn", 4, &out);
+	cr_expect_eq(out.len, 0);
+}
+
 Test(history, who_ran_and_what_was_before)
 {
 	static const char text[] = LINE("web", 1, 2, "COMMITTED")
@@ -216,8 +269,8 @@ Test(journal, recover)
 		{LINE("web", 1, 2, "OBSERVED"), NULL, 2, "COMMITTED", 1, true},
 		{LINE("web", 1, 2, "COMMITTED"), NULL, 2, "COMMITTED", 1, true},
 		/* Killed between the history and the journal's end. */
-		{LINE("web", 1, 2, "COMMITTED"), LINE("web", 1, 2, "COMMITTED"),
-		 2, "COMMITTED", 1, true},
+		{LINE("web", 1, 2, "COMMITTED"),
+		 CLOSED("web", 1, 2, "COMMITTED"), 2, "COMMITTED", 1, true},
 		{LINE("web", 1, 2, "ROLLED_BACK"), NULL, 1, "ROLLED_BACK", 1,
 		 true},
 		/* A line that was not written whole. */
