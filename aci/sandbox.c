@@ -366,6 +366,9 @@ static int enter_directory(int dirfd, struct error *err)
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 			    MOUNT_ATTR_NOEXEC,
+		/* pivot_root(2) takes no shared mount, and below systemd all
+		 * of the host's are. */
+		.propagation = MS_PRIVATE,
 	};
 	int r;
 

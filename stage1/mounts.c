@@ -110,21 +110,31 @@ int mount_overlay(int lower, int upper, int work, uint64_t attrs,
 	return create_and_mount(fs, "overlay", attrs, err);
 }
 
-int mount_set_attr(int fd, uint64_t attrs, bool recursive, struct error *err)
+static int set_attr(int fd, const struct mount_attr *attr, bool recursive,
+		    struct error *err)
 {
-	struct mount_attr attr = {.attr_set = attrs};
-
-	if (attrs == 0)
-		return 0;
 	if (mount_setattr(fd, "",
-			  AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr,
-			  sizeof(attr)) < 0)
+			  AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0),
+			  (struct mount_attr *)attr, sizeof(*attr)) < 0)
 		return error_sys(err, errno, "change the flags of a mount");
 	return 0;
 }
 
+int mount_set_attr(int fd, uint64_t attrs, bool recursive, struct error *err)
+{
+	const struct mount_attr attr = {.attr_set = attrs};
+
+	return attrs ? set_attr(fd, &attr, recursive, err) : 0;
+}
+
 int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err)
 {
+	/* A clone of a shared mount is its peer: what an app mounts in it
+	 * would appear on the host. */
+	const struct mount_attr attr = {
+		.attr_set = attrs,
+		.propagation = MS_PRIVATE,
+	};
 	cleanup_fd int tree = -EBADF;
 	int r;
 
@@ -133,7 +143,7 @@ int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err)
 				 (recursive ? AT_RECURSIVE : 0));
 	if (tree < 0)
 		return error_sys(err, errno, "clone a mount");
-	r = mount_set_attr(tree, attrs, recursive, err);
+	r = set_attr(tree, &attr, recursive, err);
 	return r < 0 ? r : TAKE_FD(tree);
 }
 

@@ -34,7 +34,8 @@ int mount_tmpfs(const char *options, uint64_t attrs, struct error *err);
 int mount_overlay(int lower, int upper, int work, uint64_t attrs,
 		  struct error *err);
 
-/* A detached clone of the mount tree at FD, with ATTRS set on all of it. */
+/* A detached clone of the mount tree at FD, with ATTRS set on all of it and no
+ * peer anywhere. */
 int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err);
 
 /* Sets ATTRS on the mount behind FD (all below it when RECURSIVE). */

@@ -18,7 +18,9 @@ BUILD=$(readlink -f "${BUILD:-build}")
 export BUILD
 
 if [ "${1-}" = --inside ]; then
-	# In the new namespaces: $2 the test directory, $3 the file.
+	# In the new namespaces: $2 the test directory, $3 the file.  Every
+	# mount is shared, as systemd leaves them.
+	mount --make-rshared /
 	ip link set lo up
 	mount -t tmpfs -o mode=0755 tmpfs /run
 	for d in /var/lib/rkt /var/lib/cni; do

@@ -411,3 +411,20 @@ PYTHON
 			fail "$c left $(find "$D/data/cas" -mindepth 2)"
 	done
 }
+
+# As on a host whose init is systemd: everything is shared.  A mount that an
+# app makes in its volume must not appear on the host.
+@test "no mount of an app is a peer of one of the host" {
+	mkdir -p "$D/v/sub"
+	mount -t tmpfs tmpfs "$D/v/sub"
+	grep -q " $D/v/sub .* shared:" /proc/self/mountinfo
+	for how in '' --no-overlay; do
+		run_inside --dns=host --hosts-entry=host $how \
+			--volume=v,kind=host,source="$D/v" "$F/inside.aci" \
+			--mount=volume=v,target=/vol -- read /proc/self/mountinfo
+		expect_status 0
+		expect_output ' /vol/sub '
+		expect_no_output shared: master: propagate_from:
+	done
+	umount "$D/v/sub"
+}
