@@ -1,17 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load [--rate=N] [--workers=N] [--seconds=N] [--ping] ADDRESS PORT PATH
+ * load [OPTION...] ADDRESS PORT PATH
  *
  * ADDRESS is IPv4, IPv6 or, with a "/" or "@" in front, a unix socket (PORT
- * is ignored then).  --ping says PING as to redis instead of asking HTTP.
+ * is ignored then).  PATH is what HTTP asks for; other protocols ignore it.
  *
- * GETs PATH N times a second, each on a connection of its own, until the
- * time is over or SIGINT or SIGTERM comes.  Then prints what happened, one
- * KEY=VALUE a line: requests, answered (a whole 200 answer), refused
+ *	--rate=N           requests a second, of all workers (500)
+ *	--workers=N        connections at once (8)
+ *	--seconds=N        how long; without it until SIGINT or SIGTERM
+ *	--count=N          not less than so many requests, even then
+ *	--keepalive=N      N requests on each connection instead of one
+ *	--protocol=NAME    http, ping or redis, memcached, postgres
+ *	--ping             the same as --protocol=ping
+ *	--timeline=FILE    what was answered when
+ *
+ * Prints what happened, one KEY=VALUE a line: requests; connections (that
+ * were made); answered (the whole answer, of HTTP a 200); refused
  * (ECONNREFUSED), reset (the connection broke before the answer was whole),
- * timeout, other, longest_ms (an answer took), gap_ms (longest time without an
- * answer), and body.LINE for each first line of a body.  Exit 0 whatever the
- * counts, 2 for wrong use.
+ * timeout, other; lost (the request was sent and its whole answer did not
+ * come: those of the former that are no mere failure to connect); drained
+ * (kept connections the server closed while nothing was asked); p50_ms,
+ * p99_ms, p999_ms and longest_ms (from connecting to the whole answer, on a
+ * kept connection from asking); gap_ms (longest time without an answer); and
+ * body.VERSION for each version that answered: the first word of a page, or
+ * what the server says of itself.  Exit 0 whatever the counts, 2 for wrong
+ * use.
+ *
+ * FILE has a line "start MS", milliseconds since 1970 as all of them, then
+ * "MS VERSION COUNT" for every 10 ms in which a version answered, with
+ * "failed" for all that was not.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,6 +52,10 @@
 #define TIMEOUT_S 5
 #define BODIES_MAX 16
 #define WORKERS_MAX 64
+#define BUCKET_NS 10000LL /* of the latencies */
+#define BUCKETS 700000	  /* more than TIMEOUT_S */
+#define SLOT_NS 10000000LL
+#define SLOTS 120000 /* 20 minutes */
 
 enum outcome { ANSWERED, REFUSED, RESET, TIMEOUT, OTHER, N_OUTCOMES };
 
@@ -42,22 +63,72 @@ static const char *const outcome_names[N_OUTCOMES] = {
 	"answered", "refused", "reset", "timeout", "other",
 };
 
+struct bytes {
+	const char *p;
+	size_t n;
+};
+#define BYTES(text)                                                            \
+	{                                                                      \
+		text, sizeof(text) - 1                                         \
+	}
+
+struct protocol {
+	const char *name;
+	struct bytes hello;   /* first on a connection, instead of REQUEST */
+	struct bytes request; /* of http made from the arguments */
+	struct bytes bye;
+	struct bytes end;    /* an answer is whole that ends so... */
+	unsigned int lines;  /* ...and has at least so many lines */
+	struct bytes before; /* stands before the version */
+};
+
+/* postgres: StartupMessage 3.0 of user and database postgres, Query,
+ * Terminate, ReadyForQuery. */
+static const struct protocol protocols[] = {
+	{.name = "http", .before = BYTES("\r\n\r\n")},
+	{.name = "ping", .request = BYTES("PING\r\n"), .end = BYTES("\r\n")},
+	{.name = "redis",
+	 .request = BYTES("CONFIG GET proc-title-template\r\n"),
+	 .end = BYTES("\r\n"),
+	 .lines = 5,
+	 .before = BYTES("version=")},
+	{.name = "memcached",
+	 .request = BYTES("stats settings\r\n"),
+	 .end = BYTES("END\r\n"),
+	 .before = BYTES("STAT maxbytes ")},
+	{.name = "postgres",
+	 .hello = BYTES("\0\0\0\51\0\3\0\0user\0postgres\0"
+			"database\0postgres\0\0"),
+	 .request = BYTES("Q\0\0\0\30SHOW server_version\0"),
+	 .bye = BYTES("X\0\0\0\4"),
+	 .end = BYTES("Z\0\0\0\5I"),
+	 .before = BYTES("server_version\0")},
+};
+
 static struct {
 	struct sockaddr_storage to;
 	socklen_t to_len;
-	bool ping;
+	struct protocol protocol;
 	char request[512];
-	unsigned long rate, workers, seconds;
+	unsigned long rate, workers, seconds, count, keepalive;
+	const char *timeline;
+	atomic_ulong begun; /* requests */
 	atomic_bool stop;
+	int64_t start; /* ns */
 
 	pthread_mutex_t lock; /* for all that follows */
-	unsigned long counts[N_OUTCOMES];
+	unsigned long counts[N_OUTCOMES], connections, lost, drained;
 	int64_t longest, gap, last; /* ns */
 	struct {
 		char line[64];
 		unsigned long n;
 	} bodies[BODIES_MAX];
-} load = {.rate = 500, .workers = 8, .lock = PTHREAD_MUTEX_INITIALIZER};
+	uint32_t buckets[BUCKETS];
+	uint32_t (*slots)[BODIES_MAX + 1]; /* the last one: not answered */
+} load = {.rate = 500,
+	  .workers = 8,
+	  .keepalive = 1,
+	  .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static int64_t now(void)
 {
@@ -84,92 +155,231 @@ static enum outcome outcome_of(int e)
 	}
 }
 
-/* The answer into BUF; a 200 with as many bytes as it said. */
-static enum outcome exchange(int fd, char *buf, size_t size)
-{
-	const char *body, *length;
-	size_t len = 0;
-	ssize_t n;
+/* --- one answer ------------------------------------------------------------
+ */
 
-	if (connect(fd, (struct sockaddr *)&load.to, load.to_len) < 0 ||
-	    send(fd, load.request, strlen(load.request), MSG_NOSIGNAL) < 0)
-		return outcome_of(errno);
-	while ((n = recv(fd, buf + len, size - 1 - len, 0)) > 0) {
-		len += (size_t)n;
-		if (load.ping && buf[len - 1] == '\n')
-			break;
-	}
-	buf[len] = '\0';
-	if (n < 0)
-		return outcome_of(errno);
-	if (load.ping)
-		return len ? ANSWERED : RESET;
-	body = strstr(buf, "\r\n\r\n");
+struct answer {
+	char buf[16384];
+	size_t len;
+	bool ended; /* nothing more comes */
+};
+
+static bool is_http(void)
+{
+	return load.protocol.request.p == load.request;
+}
+
+/* As many bytes as it said; without a word of that, all until the end. */
+static bool http_whole(const struct answer *a)
+{
+	const char *body = strstr(a->buf, "\r\n\r\n");
+	const char *length;
+
 	if (!body)
+		return false;
+	length = strcasestr(a->buf, "\r\nContent-Length:");
+	if (!length || length > body)
+		return a->ended;
+	return strtoul(length + 17, NULL, 10) <=
+	       a->len - (size_t)(body + 4 - a->buf);
+}
+
+static bool whole(const struct answer *a)
+{
+	const struct protocol *p = &load.protocol;
+	unsigned int lines = 0;
+
+	if (is_http())
+		return http_whole(a);
+	for (size_t i = 0; i < a->len; i++)
+		lines += a->buf[i] == '\n';
+	return lines >= p->lines && a->len >= p->end.n &&
+	       !memcmp(a->buf + a->len - p->end.n, p->end.p, p->end.n);
+}
+
+/* A server that closes after its answer is waited for: what goes wrong until
+ * then is seen. */
+static bool is_over(const struct answer *a)
+{
+	return a->ended || a->len == sizeof(a->buf) - 1 ||
+	       (whole(a) && (!is_http() || load.keepalive > 1));
+}
+
+static enum outcome receive(int fd, struct answer *a)
+{
+	a->len = 0;
+	a->ended = false;
+	do {
+		ssize_t n = recv(fd, a->buf + a->len,
+				 sizeof(a->buf) - 1 - a->len, 0);
+
+		if (n < 0)
+			return outcome_of(errno);
+		a->ended = n == 0;
+		a->len += (size_t)n;
+		a->buf[a->len] = '\0';
+	} while (!is_over(a));
+	if (!whole(a))
 		return RESET;
-	length = strcasestr(buf, "\r\nContent-Length:");
-	if (length && length < body &&
-	    strtoul(length + 17, NULL, 10) > len - (size_t)(body + 4 - buf))
-		return RESET;
-	return strncmp(buf, "HTTP/1.", 7) || strncmp(buf + 8, " 200", 4)
+	if (!is_http())
+		return ANSWERED;
+	return strncmp(a->buf, "HTTP/1.", 7) || strncmp(a->buf + 8, " 200", 4)
 		       ? OTHER
 		       : ANSWERED;
 }
 
-static void count_body(const char *answer)
-{
-	const char *head = strstr(answer, "\r\n\r\n");
-	const char *body = head ? head + 4 : answer;
-	size_t len = strcspn(body, "\r\n");
+/* --- what happened ---------------------------------------------------------
+ */
 
-	for (size_t i = 0; i < BODIES_MAX; i++) {
-		if (len >= sizeof(load.bodies[i].line))
-			len = sizeof(load.bodies[i].line) - 1;
+/* The place of the version that answered; the last one for all too many. */
+static size_t count_body(const struct answer *a)
+{
+	const struct bytes *before = &load.protocol.before;
+	const char *at = memmem(a->buf, a->len, before->p, before->n);
+	size_t len, i;
+
+	at = at ? at + before->n : a->buf + a->len;
+	len = strcspn(at, "\r\n ");
+	if (len >= sizeof(load.bodies[0].line))
+		len = sizeof(load.bodies[0].line) - 1;
+	for (i = 0; i < BODIES_MAX - 1; i++) {
 		if (!load.bodies[i].n)
-			memcpy(load.bodies[i].line, body, len);
+			memcpy(load.bodies[i].line, at, len);
 		if (strlen(load.bodies[i].line) == len &&
-		    !memcmp(load.bodies[i].line, body, len)) {
-			load.bodies[i].n++;
-			return;
-		}
+		    !memcmp(load.bodies[i].line, at, len))
+			break;
 	}
+	load.bodies[i].n++;
+	return i;
 }
 
-static void note(enum outcome what, const char *answer, int64_t start)
+static void count_answer(const struct answer *a, int64_t took, int64_t end,
+			 size_t *ret_body)
+{
+	if (took > load.longest)
+		load.longest = took;
+	if (load.last && end - load.last > load.gap)
+		load.gap = end - load.last;
+	if (end > load.last)
+		load.last = end;
+	took /= BUCKET_NS;
+	load.buckets[took < BUCKETS ? took : BUCKETS - 1]++;
+	*ret_body = count_body(a);
+}
+
+static void note(enum outcome what, bool sent, const struct answer *a,
+		 int64_t start)
 {
 	int64_t end = now();
+	int64_t slot = (end - load.start) / SLOT_NS;
+	size_t body = BODIES_MAX;
 
 	(void)pthread_mutex_lock(&load.lock);
 	load.counts[what]++;
-	if (what == ANSWERED) {
-		if (end - start > load.longest)
-			load.longest = end - start;
-		if (load.last && end - load.last > load.gap)
-			load.gap = end - load.last;
-		if (end > load.last)
-			load.last = end;
-		count_body(answer);
-	}
+	if (what == ANSWERED)
+		count_answer(a, end - start, end, &body);
+	else if (sent && what != OTHER)
+		load.lost++;
+	if (load.slots && slot >= 0 && slot < SLOTS)
+		load.slots[slot][body]++;
 	(void)pthread_mutex_unlock(&load.lock);
 }
 
-static void request_once(void)
+static void count(unsigned long *what)
+{
+	(void)pthread_mutex_lock(&load.lock);
+	++*what;
+	(void)pthread_mutex_unlock(&load.lock);
+}
+
+/* --- connections -----------------------------------------------------------
+ */
+
+struct connection {
+	int fd;
+	unsigned long asked;
+	struct answer answer;
+};
+
+static enum outcome connection_open(struct connection *c)
 {
 	const struct timeval limit = {.tv_sec = TIMEOUT_S};
-	int fd = socket(load.to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int64_t start = now();
-	char answer[4096] = "";
-	enum outcome what;
+	enum outcome what = ANSWERED;
 
-	if (fd < 0) {
-		note(OTHER, answer, start);
+	c->asked = 0;
+	c->fd = socket(load.to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd < 0)
+		return OTHER;
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	if (connect(c->fd, (struct sockaddr *)&load.to, load.to_len) < 0)
+		what = outcome_of(errno);
+	else
+		count(&load.connections);
+	return what;
+}
+
+static void connection_close(struct connection *c)
+{
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	c->fd = -1;
+}
+
+/* A kept connection the server closed in between is replaced; one that it
+ * broke counts as such. */
+static void check_idle(struct connection *c)
+{
+	char byte;
+	ssize_t n;
+
+	if (c->fd < 0)
 		return;
-	}
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	what = exchange(fd, answer, sizeof(answer));
-	note(what, answer, start);
-	(void)close(fd);
+	n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	count(n == 0 ? &load.drained : &load.counts[n < 0 ? RESET : OTHER]);
+	connection_close(c);
+}
+
+/* The server said that this was the last answer. */
+static bool is_last(const struct answer *a)
+{
+	return a->ended ||
+	       (is_http() && (!strncmp(a->buf, "HTTP/1.0", 8) ||
+			      strcasestr(a->buf, "\r\nConnection: close\r\n")));
+}
+
+static void request_once(struct connection *c)
+{
+	const struct protocol *p = &load.protocol;
+	const struct bytes *say;
+	int64_t start = now();
+	enum outcome what = ANSWERED;
+	bool sent = false;
+
+	if (c->fd < 0)
+		what = connection_open(c);
+	say = !c->asked && p->hello.n ? &p->hello : &p->request;
+	if (what == ANSWERED && send(c->fd, say->p, say->n, MSG_NOSIGNAL) < 0)
+		what = outcome_of(errno);
+	else
+		sent = what == ANSWERED;
+	if (sent)
+		what = receive(c->fd, &c->answer);
+	note(what, sent, &c->answer, start);
+	if (what == ANSWERED && ++c->asked < load.keepalive &&
+	    !is_last(&c->answer))
+		return;
+	if (what == ANSWERED && p->bye.n)
+		(void)send(c->fd, p->bye.p, p->bye.n, MSG_NOSIGNAL);
+	connection_close(c);
+}
+
+static bool is_done(void)
+{
+	return atomic_load(&load.stop) &&
+	       atomic_load(&load.begun) >= load.count;
 }
 
 /* Keeps its own pace: what one slow answer holds up is not made up for. */
@@ -178,20 +388,45 @@ static void *worker(void *arg)
 	int64_t period = (int64_t)(1000000000ULL * load.workers / load.rate);
 	int64_t next =
 		now() + period * (int64_t)(intptr_t)arg / (int64_t)load.workers;
+	struct connection *c = calloc(1, sizeof(*c));
 
+	if (!c)
+		abort();
+	c->fd = -1;
 	for (;;) {
 		struct timespec ts = {next / 1000000000, next % 1000000000};
 
 		(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts,
 				      NULL);
-		if (atomic_load(&load.stop))
+		if (is_done())
 			break;
-		request_once();
+		atomic_fetch_add(&load.begun, 1);
+		check_idle(c);
+		request_once(c);
 		next += period;
 		if (next < now())
 			next = now();
 	}
+	connection_close(c);
+	free(c);
 	return NULL;
+}
+
+/* --- report ----------------------------------------------------------------
+ */
+
+/* The latency that a share of the answers did not exceed, ms. */
+static double quantile(double share)
+{
+	uint64_t wanted = (uint64_t)((double)load.counts[ANSWERED] * share);
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < BUCKETS; i++) {
+		seen += load.buckets[i];
+		if (seen && seen >= wanted)
+			return (double)(i + 1) * BUCKET_NS / 1e6;
+	}
+	return 0;
 }
 
 static void report(void)
@@ -200,20 +435,64 @@ static void report(void)
 
 	for (int i = 0; i < N_OUTCOMES; i++)
 		sum += load.counts[i];
-	printf("requests=%lu\n", sum);
+	printf("requests=%lu\nconnections=%lu\n", sum, load.connections);
 	for (int i = 0; i < N_OUTCOMES; i++)
 		printf("%s=%lu\n", outcome_names[i], load.counts[i]);
+	printf("lost=%lu\ndrained=%lu\n", load.lost, load.drained);
+	printf("p50_ms=%.2f\np99_ms=%.2f\np999_ms=%.2f\n", quantile(0.5),
+	       quantile(0.99), quantile(0.999));
 	printf("longest_ms=%.1f\ngap_ms=%.1f\n", (double)load.longest / 1e6,
 	       (double)load.gap / 1e6);
 	for (int i = 0; i < BODIES_MAX && load.bodies[i].n; i++)
 		printf("body.%s=%lu\n", load.bodies[i].line, load.bodies[i].n);
 }
 
+static int write_timeline(int64_t start_ms)
+{
+	FILE *f = fopen(load.timeline, "we");
+
+	if (!f) {
+		perror(load.timeline);
+		return 1;
+	}
+	fprintf(f, "start %lld\n", (long long)start_ms);
+	for (size_t i = 0; i < SLOTS; i++) {
+		for (size_t b = 0; b <= BODIES_MAX; b++) {
+			const char *name =
+				b < BODIES_MAX ? load.bodies[b].line : "failed";
+
+			if (load.slots[i][b])
+				fprintf(f, "%lld %s %u\n",
+					(long long)start_ms + (long long)i *
+								      SLOT_NS /
+								      1000000,
+					*name ? name : "-", load.slots[i][b]);
+		}
+	}
+	return fclose(f) ? 1 : 0;
+}
+
+/* --- arguments -------------------------------------------------------------
+ */
+
 static int usage(void)
 {
-	fprintf(stderr, "usage: load [--rate=N] [--workers=N] [--seconds=N] "
-			"[--ping] ADDRESS PORT PATH\n");
+	fprintf(stderr,
+		"usage: load [--rate=N] [--workers=N] [--seconds=N] "
+		"[--count=N] [--keepalive=N] [--protocol=NAME] [--ping] "
+		"[--timeline=FILE] ADDRESS PORT PATH\n");
 	return 2;
+}
+
+static bool set_protocol(const char *name)
+{
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++) {
+		if (!strcmp(protocols[i].name, name)) {
+			load.protocol = protocols[i];
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool option(const char *arg)
@@ -226,8 +505,18 @@ static bool option(const char *arg)
 		{"--rate=", &load.rate, 100000},
 		{"--workers=", &load.workers, WORKERS_MAX},
 		{"--seconds=", &load.seconds, 86400},
+		{"--count=", &load.count, 100000000},
+		{"--keepalive=", &load.keepalive, 100000000},
 	};
 
+	if (!strcmp(arg, "--ping"))
+		return set_protocol("ping");
+	if (!strncmp(arg, "--protocol=", 11))
+		return set_protocol(arg + 11);
+	if (!strncmp(arg, "--timeline=", 11))
+		load.timeline = arg + 11;
+	if (load.timeline == arg + 11)
+		return *load.timeline != '\0';
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		size_t len = strlen(rows[i].name);
 		char *end;
@@ -270,45 +559,66 @@ static bool address(const char *text, const char *port)
 	return inet_pton(AF_INET6, text, &v6->sin6_addr) == 1;
 }
 
+/* Before any connection is made. */
+static void make_request(const char *host, const char *path)
+{
+	if (load.protocol.request.n)
+		return;
+	(void)snprintf(load.request, sizeof(load.request),
+		       "GET %s HTTP/1.%d\r\nHost: %s\r\nUser-Agent: load\r\n"
+		       "\r\n",
+		       path, load.keepalive > 1, host);
+	load.protocol.request =
+		(struct bytes){load.request, strlen(load.request)};
+}
+
+static void wait_for_end(const sigset_t *signals)
+{
+	struct timespec limit = {.tv_sec = (time_t)load.seconds};
+
+	if (load.seconds)
+		(void)sigtimedwait(signals, NULL, &limit);
+	else
+		(void)sigwaitinfo(signals, NULL);
+	atomic_store(&load.stop, true);
+}
+
 int main(int argc, char **argv)
 {
-	struct timespec limit = {0};
+	struct timespec begun;
 	pthread_t threads[WORKERS_MAX];
 	sigset_t signals;
 	int i = 1;
 
-	for (; i < argc && !strncmp(argv[i], "--", 2); i++) {
-		if (!strcmp(argv[i], "--ping"))
-			load.ping = true;
-		else if (!option(argv[i]))
+	(void)set_protocol("http");
+	for (; i < argc && !strncmp(argv[i], "--", 2); i++)
+		if (!option(argv[i]))
 			return usage();
-	}
 	if (argc - i != 3 || !address(argv[i], argv[i + 1]))
 		return usage();
-	(void)snprintf(load.request, sizeof(load.request),
-		       "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: load\r\n"
-		       "\r\n",
-		       argv[i + 2], argv[i]);
-	if (load.ping)
-		strcpy(load.request, "PING\r\n");
+	make_request(argv[i], argv[i + 2]);
+	if (load.timeline) {
+		load.slots = calloc(SLOTS, sizeof(*load.slots));
+		if (!load.slots)
+			return 1;
+	}
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	(void)clock_gettime(CLOCK_REALTIME, &begun);
+	load.start = now();
 	for (unsigned long w = 0; w < load.workers; w++) {
 		if (pthread_create(&threads[w], NULL, worker,
 				   (void *)(intptr_t)w) != 0)
 			return 1;
 	}
-	limit.tv_sec = (time_t)load.seconds;
-	if (load.seconds)
-		(void)sigtimedwait(&signals, NULL, &limit);
-	else
-		(void)sigwaitinfo(&signals, NULL);
-	atomic_store(&load.stop, true);
+	wait_for_end(&signals);
 	for (unsigned long w = 0; w < load.workers; w++)
 		(void)pthread_join(threads[w], NULL);
 	report();
-	return 0;
+	return load.timeline ? write_timeline(begun.tv_sec * 1000LL +
+					      begun.tv_nsec / 1000000)
+			     : 0;
 }
