@@ -5,7 +5,8 @@
  * (aci/fetch_protocol.h).
  */
 #include <errno.h>
-#include <locale.h>
+#include <iconv.h>
+#include <langinfo.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -275,6 +276,20 @@ static bool is_started_by_rkt(void)
 	       type == SOCK_SEQPACKET;
 }
 
+/*
+ * Names in archives are bytes.  libarchive takes those of pax headers for
+ * text and composes accents, so that two names may become one; what it cannot
+ * convert it leaves alone, and to the charset of the C locale that is all
+ * that is not ASCII.  iconv reads its configuration once, before the cage.
+ */
+static void keep_names(void)
+{
+	iconv_t once = iconv_open(nl_langinfo(CODESET), "UTF-8");
+
+	if (once != (iconv_t)-1)
+		(void)iconv_close(once);
+}
+
 int main(int argc, char **argv)
 {
 	static struct job job;
@@ -289,8 +304,7 @@ int main(int argc, char **argv)
 	}
 	reply.magic = FETCH_MAGIC;
 	reply.version = FETCH_VERSION;
-	/* Names in archives are bytes that are mostly UTF-8. */
-	(void)setlocale(LC_CTYPE, "C.UTF-8");
+	keep_names();
 	r = run(&job, argv[1], &reply, &err);
 	if (r < 0) {
 		reply.code = (uint32_t)-r;

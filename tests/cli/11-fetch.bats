@@ -395,3 +395,26 @@ example.com/b:1.0.0" ]
 	X
 	[ "$output" = "$acl"$'\n'"$acl" ] || fail "$output"
 }
+
+@test "names are bytes: what looks alike stays apart" {
+	mkdir -p "$D/i/rootfs"
+	# The same letter composed and not, one sign that has another form, a
+	# syllable in parts, and no UTF-8 at all.
+	local one=$'\xc3\xa9' two=$'e\xcc\x81' name
+	for name in "$one" "$two" $'\xe2\x84\xab' $'\xe1\x84\x80\xe1\x85\xa1' \
+		$'\xe9'; do
+		echo "$name" >"$D/i/rootfs/$name"
+	done
+	ln -s "$two" "$D/i/rootfs/link"
+	ln "$D/i/rootfs/$two" "$D/i/rootfs/z"
+	image_tree "$D/i" example.com/names 1.0.0
+	tar -C "$D/i" --format=posix -cf "$D/gnu.aci" manifest rootfs
+	for f in "$D/i.aci" "$D/gnu.aci"; do
+		rm -rf "$D/data"
+		run_rkt fetch "$f"
+		expect_status 0
+		diff -r "$D/i/rootfs" "$D"/data/cas/tree/*/rootfs
+		[ "$(readlink "$D"/data/cas/tree/*/rootfs/link)" = "$two" ]
+		[ "$(stat -c %h "$D"/data/cas/tree/*/rootfs/z)" = 2 ]
+	done
+}
