@@ -14,8 +14,11 @@
 # ACTOOL    actool (default build/bin/actool)
 # SIGN_KEY  secret key file: every image is signed with it
 set -euo pipefail
-top=$(readlink -f "$(dirname "$0")/../..")
+here=$(dirname "$(readlink -f "$0")")
+top=$(readlink -f "$here/../..")
 ACTOOL=${ACTOOL:-$top/build/bin/actool}
+# shellcheck source=tests/images/lib.bash
+. "$here/lib.bash"
 all=(busybox busybox-mounts nginx-1 nginx-2 nginx-nonroot python redis)
 
 [ $# -ge 1 ] || { echo "usage: build-images.sh DIR [IMAGE...]" >&2; exit 2; }
@@ -29,60 +32,6 @@ exec 9>"$out/.lock"
 flock 9
 work=$(mktemp -d "${TMPDIR:-/tmp}/build-images.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-
-case $(uname -m) in
-x86_64) arch=amd64 ;;
-i?86) arch=i386 ;;
-*) arch=$(uname -m) ;;
-esac
-
-# --- root file systems ---------------------------------------------------------
-
-# The directories every root has, /usr merged as Debian has it.
-root_make() {
-	local d
-	mkdir -p "$R"/{etc,usr/bin,usr/sbin,usr/lib,usr/lib64,run,tmp,root,var/log}
-	chmod 1777 "$R/tmp"
-	for d in bin sbin lib lib64; do ln -s "usr/$d" "$R/$d"; done
-	printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' \
-		'www-data:x:33:33:www-data:/srv/www:/bin/false' \
-		'redis:x:100:101:redis:/var/lib/redis:/bin/false' \
-		>"$R/etc/passwd"
-	printf '%s\n' 'root:x:0:' 'www-data:x:33:' 'redis:x:101:' \
-		>"$R/etc/group"
-}
-
-# copy FILE...: to the same path below $R, symlinks followed.
-copy() {
-	local f
-	for f in "$@"; do
-		mkdir -p "$R${f%/*}"
-		cp -pL "$f" "$R$f"
-	done
-}
-
-# copy_program FILE...: with the shared libraries and the loader it names.
-copy_program() {
-	local f
-	for f in "$@"; do
-		copy "$f"
-		ldd "$f" | sed -n 's,^[^/]*\(/[^ ]*\).*,\1,p' | while read -r lib; do
-			[ -e "$R$lib" ] || copy "$lib"
-		done
-	done
-}
-
-# manifest NAME VERSION [JQ]: the layout's manifest; JQ edits it.
-manifest() {
-	jq -n --arg name "example.com/$1" --arg version "$2" \
-		--arg arch "$arch" '{
-		acKind: "ImageManifest", acVersion: "0.8.11", name: $name,
-		labels: [{name: "version", value: $version},
-			{name: "os", value: "linux"},
-			{name: "arch", value: $arch}],
-		app: {exec: [], user: "0", group: "0"}
-	} | '"${3:-.}" >"$L/manifest"
-}
 
 # finish IMAGE: nothing is newer than a fixed time, so that the image has the
 # same bytes whenever it is built.
