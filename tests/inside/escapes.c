@@ -125,12 +125,12 @@ static bool may_be_in_init_root(const char *name)
 static void hunt_init_root(struct hunt *h)
 {
 	static const char *const read_only[] = {
-		"/proc/1/root/new",
+		"/proc/1/root/",
 		"/proc/1/root/hidden-file",
 		"/proc/1/root/proc/sysrq-trigger",
 		"/proc/1/root/proc/sys/kernel/core_pattern",
+		"/proc/1/root/sys/",
 		"/proc/1/root/sys/kernel/uevent_helper",
-		"/proc/1/root/sys/new",
 	};
 	DIR *d = opendir("/proc/1/root/");
 	struct dirent *e;
@@ -141,15 +141,9 @@ static void hunt_init_root(struct hunt *h)
 	if (!d)
 		return;
 	closedir(d);
-	for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++) {
-		int fd = open(read_only[i], O_WRONLY | O_CREAT | O_CLOEXEC,
-			      0600);
-
-		if (fd < 0)
-			continue;
-		hunt_found(h, HUNT_ROOT, read_only[i], "writable");
-		close(fd);
-	}
+	for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++)
+		if (access(read_only[i], W_OK) == 0)
+			hunt_found(h, HUNT_ROOT, read_only[i], "writable");
 }
 
 /*
