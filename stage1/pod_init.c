@@ -28,6 +28,7 @@
 
 /* What nobody owns and nothing may be done with: the overflow uid. */
 #define POD_INIT_UID 65534
+#define NAME "pod-init"
 
 /* No errno has such a low byte, so no struct error begins with one. */
 #define NAMESPACES "\xf1"
@@ -111,8 +112,8 @@ static int set_up_network(const struct pod_init_plan *plan, int proc_sys,
 
 /*
  * Arguments and environment are the host's: paths, and whatever root has in
- * its environment.  Field 48 of proc_pid_stat(5) is where they start, 51
- * where they end.
+ * its environment.  Its name is all that is left for ps(1) to show.  Field 48
+ * of proc_pid_stat(5) is where they start, 51 where they end.
  */
 static int wipe_arguments(struct error *err)
 {
@@ -131,8 +132,11 @@ static int wipe_arguments(struct error *err)
 			at[i - 48] = strtoul(field, NULL, 10);
 		field = strchr(field + 1, ' ');
 	}
-	if (at[0] && at[3] > at[0])
+	if (at[0] && at[3] > at[0]) {
 		memset((void *)at[0], 0, at[3] - at[0]);
+		memcpy((void *)at[0], NAME,
+		       at[3] - at[0] < sizeof(NAME) ? 0 : sizeof(NAME));
+	}
 	return 0;
 }
 
@@ -187,7 +191,7 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 	if (r < 0)
 		return error_sys(err, -r, "report to stage1");
 	(void)setsid();
-	(void)prctl(PR_SET_NAME, "pod-init", 0, 0, 0);
+	(void)prctl(PR_SET_NAME, NAME, 0, 0, 0);
 	if (sethostname(plan->hostname, strlen(plan->hostname)) < 0)
 		return error_sys(err, errno, "set the host name %s",
 				 plan->hostname);
