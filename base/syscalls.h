@@ -14,6 +14,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -63,6 +64,33 @@ static inline int sys_pidfd_send_signal(int pidfd, int sig)
 
 	return r < 0 ? -errno : 0;
 }
+
+/* ioctl(PIDFD_GET_INFO), Linux 6.13; the exit code of a process that is gone
+ * from 6.15.  The kernel's struct of version 0. */
+struct sys_pidfd_info {
+	uint64_t mask; /* asked for, and what was got */
+	uint64_t cgroupid;
+	uint32_t pid, tgid, ppid, ids[8];
+	int32_t exit_code; /* as wait(2) gives it */
+};
+
+#define SYS_PIDFD_INFO_CGROUPID (1UL << 2)
+#define SYS_PIDFD_INFO_EXIT (1UL << 3)
+
+static inline int sys_pidfd_get_info(int pidfd, struct sys_pidfd_info *info)
+{
+	int r = ioctl(pidfd, _IOWR(0xff, 11, struct sys_pidfd_info), info);
+
+	return r < 0 ? -errno : 0;
+}
+
+/* A message's sender as a pidfd beside its pid, Linux 6.5. */
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04
+#endif
 
 /* pivot_root(2). */
 static inline int sys_pivot_root(const char *new_root, const char *put_old)

@@ -40,6 +40,12 @@ struct app_barrier {
 	_Atomic int listener;	/* descriptor in the child, + 1 */
 	_Atomic int exec_errno; /* why execve failed */
 	_Atomic int pod_pid;
+	_Atomic int errpipe; /* descriptor in the child, after close_rest() */
+	uid_t uid;	     /* once it is prepared */
+	gid_t gid;
+	/* app_process_give(): strings one after the other. */
+	size_t n_given;
+	char given[APP_GIVEN_ENV_SIZE];
 };
 
 /* What the child writes when only the filter is left to do. */
@@ -59,6 +65,8 @@ struct child {
 	int errpipe;
 	uid_t uid;
 	gid_t gid;
+	char **env; /* with room for what is given at the barrier */
+	size_t n_env;
 	char path[EXEC_PATH_MAX];
 };
 
@@ -213,6 +221,7 @@ static int close_rest(struct child *c, struct error *err)
 	c->errpipe = fcntl(c->errpipe, F_DUPFD_CLOEXEC, 3);
 	if (c->errpipe < 0)
 		return error_sys(err, errno, "keep the error socket");
+	atomic_store(&c->barrier->errpipe, c->errpipe);
 	r = close_all_from(3, &c->errpipe, 1);
 	return r < 0 ? error_sys(err, -r, "close descriptors") : 0;
 }
@@ -243,6 +252,21 @@ static int drop_privileges(struct child *c, struct error *err)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    (nnp && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0))
 		return error_sys(err, errno, "set no_new_privs");
+	return 0;
+}
+
+/* After the filter there may be no memory to be had. */
+static int copy_environment(struct child *c, struct error *err)
+{
+	const struct strv *env = c->req->env;
+
+	(void)err;
+	c->env = xcalloc(env->n + APP_GIVEN_ENV_MAX + 1, sizeof(*c->env));
+	if (env->n)
+		memcpy(c->env, env->v, env->n * sizeof(*c->env));
+	c->n_env = env->n;
+	c->barrier->uid = c->uid;
+	c->barrier->gid = c->gid;
 	return 0;
 }
 
@@ -278,7 +302,18 @@ static const struct {
 	{"close descriptors", close_rest},
 	{"drop privileges", drop_privileges},
 	{"reset signals", reset_signals},
+	{"copy the environment", copy_environment},
 };
+
+static void take_given(struct child *c)
+{
+	char *entry = c->barrier->given;
+
+	for (size_t i = 0; i < c->barrier->n_given; i++) {
+		c->env[c->n_env++] = entry;
+		entry += strlen(entry) + 1;
+	}
+}
 
 __attribute__((__noreturn__)) static void execute(struct child *c)
 {
@@ -303,7 +338,8 @@ __attribute__((__noreturn__)) static void execute(struct child *c)
 			_exit(127);
 		}
 	}
-	(void)execve(c->path, req->exec->v, req->env->v);
+	take_given(c);
+	(void)execve(c->path, req->exec->v, c->env);
 	atomic_store(&c->barrier->exec_errno, errno);
 	_exit(127);
 }
@@ -506,6 +542,71 @@ int app_process_start(const struct app_process_request *req,
 	}
 	*ret = p;
 	return 0;
+}
+
+static int put_fd(const struct app_process *p, int fd, size_t number,
+		  uint32_t flags)
+{
+	struct seccomp_notif_addfd addfd = {
+		.id = p->held,
+		.flags = SECCOMP_ADDFD_FLAG_SETFD,
+		.srcfd = (uint32_t)fd,
+		.newfd = (uint32_t)number,
+		.newfd_flags = flags,
+	};
+
+	return ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) < 0
+		       ? -errno
+		       : 0;
+}
+
+/* Its own two, error socket and listener, may be where the given ones go:
+ * the first is what exec_fd watches, so that goes behind them. */
+static int put_fds(const struct app_process *p, const int *fds, size_t n)
+{
+	cleanup_fd int errpipe =
+		pidfd_getfd(p->pidfd, atomic_load(&p->barrier->errpipe), 0);
+	int r;
+
+	if (errpipe < 0)
+		return -errno;
+	r = put_fd(p, errpipe, 3 + n, O_CLOEXEC);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = put_fd(p, fds[i], 3 + i, 0);
+	return r;
+}
+
+int app_process_give(struct app_process *process, const int *fds, size_t n,
+		     const struct strv *env, struct error *err)
+{
+	struct app_barrier *b = process->barrier;
+	size_t used = 0;
+	int r;
+
+	if (env->n > APP_GIVEN_ENV_MAX)
+		return error_set(err, E2BIG, "give %zu variables to a process",
+				 env->n);
+	for (size_t i = 0; i < env->n; i++) {
+		size_t size = strlen(env->v[i]) + 1;
+
+		if (size > sizeof(b->given) - used)
+			return error_set(err, E2BIG,
+					 "the names of the descriptors given "
+					 "to the app are too long");
+		memcpy(b->given + used, env->v[i], size);
+		used += size;
+	}
+	b->n_given = env->n;
+	r = n ? put_fds(process, fds, n) : 0;
+	return r < 0 ? error_sys(err, -r, "give %zu descriptors to the app", n)
+		     : 0;
+}
+
+void app_process_owner(const struct app_process *process, uid_t *ret_uid,
+		       gid_t *ret_gid)
+{
+	*ret_uid = process->barrier->uid;
+	*ret_gid = process->barrier->gid;
 }
 
 int app_process_release(struct app_process *process, struct error *err)

@@ -81,6 +81,22 @@ struct app_process {
 int app_process_start(const struct app_process_request *req,
 		      struct app_process *ret, struct error *err);
 
+/* Variables app_process_give() can add, and their bytes in all. */
+#define APP_GIVEN_ENV_MAX 8
+#define APP_GIVEN_ENV_SIZE (128UL * 1024)
+
+/*
+ * For a process at the barrier: puts N descriptors at 3, 4, ... of what it
+ * executes, and adds ENV (NAME=VALUE) to its environment.  What is not known
+ * before the process is prepared comes to it this way.
+ */
+int app_process_give(struct app_process *process, const int *fds, size_t n,
+		     const struct strv *env, struct error *err);
+
+/* The user and group a process that was prepared has. */
+void app_process_owner(const struct app_process *process, uid_t *ret_uid,
+		       gid_t *ret_gid);
+
 /* Lets a process at the barrier execute. */
 int app_process_release(struct app_process *process, struct error *err);
 

@@ -9,12 +9,16 @@
  *     (constant as in rkt, not from the image's passwd), container=rkt
  *   2 the app's environment (stage0 has merged the command line into it)
  *   3 what the app must not fake: AC_APP_NAME, AC_METADATA_URL, and EXTRA
- *     (NOTIFY_SOCKET, LISTEN_FDS, ...)
+ *     (NOTIFY_SOCKET).  LISTEN_* and WATCHDOG_* are left out of 2: they are
+ *     added with the descriptors (stage1/listen_fds.h)
  */
 
 #include "base/strv.h"
 
 struct name_values;
+
+/* Where its notify socket is in every app: stage1/notify.h. */
+#define NOTIFY_SOCKET_PATH "/dev/notify"
 
 struct environment_request {
 	const struct name_values *app; /* or NULL */

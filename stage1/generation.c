@@ -196,6 +196,8 @@ static int make(struct generation *g, struct error *err)
 		g->rootfs.tty = console_slave(pod->console);
 	r = rootfs_open(&g->rootfs, g->dirfd, g->tree_fd, err);
 	if (r == 0)
+		r = generation_notify_open(g, g->rootfs.dev, err);
+	if (r == 0)
 		r = make_leaf(g, &g->plan.ignored, err);
 	if (r == 0)
 		r = close_devices(g, err);
@@ -223,6 +225,8 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 		.main_source = {.fd = -EBADF},
 		.exec_source = {.fd = -EBADF},
 		.listener_source = {.fd = -EBADF},
+		.adopted = -EBADF,
+		.adopted_source = {.fd = -EBADF},
 		.handler = APP_PROCESS_INIT,
 		.handler_source = {.fd = -EBADF},
 		.mntns = -EBADF,
@@ -450,6 +454,7 @@ static void finish(struct generation *g)
 
 	event_timer_cancel(&g->app->pod->loop, &g->kill_timer);
 	event_timer_cancel(&g->app->pod->loop, &g->wait_timer);
+	generation_notify_ending(g);
 	if (g->leaf.dirfd >= 0)
 		(void)cgroup_leaf_kill(&g->leaf, &err);
 	close_output(g);
@@ -521,20 +526,25 @@ static void report_exec_failure(struct generation *g, int code)
 	log_failure(&err, g->app->name);
 }
 
-static void on_main_exit(struct event_source *source, uint32_t events)
+static void leave_adopted(struct generation *g)
 {
-	struct generation *g = source->data;
-	struct error err = ERROR_INIT;
-	int status = 0, code;
+	if (g->adopted_source.fd >= 0)
+		unwatch(g, &g->adopted_source);
+	fd_close(&g->adopted);
+}
 
-	(void)events;
-	(void)process_wait(g->main.pidfd, &status);
-	unwatch(g, &g->main_source);
+/* The end of its main process, whose exit code is known. */
+static void main_over(struct generation *g)
+{
+	struct error err = ERROR_INIT;
+	int code;
+
+	generation_notify_ending(g);
+	leave_adopted(g);
 	if (g->listener_source.fd >= 0)
 		unwatch(g, &g->listener_source);
 	if (g->exec_source.fd >= 0)
 		unwatch(g, &g->exec_source);
-	g->exit_code = process_exit_code(status);
 	if (app_process_exec_failed(&g->main, &code)) {
 		g->exit_code = EXIT_EXEC_FAILED;
 		report_exec_failure(g, code);
@@ -544,6 +554,52 @@ static void on_main_exit(struct event_source *source, uint32_t events)
 		(void)cgroup_leaf_kill(&g->leaf, &err);
 	app_process_close(&g->main);
 	post_stop(g);
+}
+
+static void reap_main(struct generation *g, int *ret_status)
+{
+	unwatch(g, &g->main_source);
+	(void)process_wait(g->main.pidfd, ret_status);
+	fd_close(&g->main.pidfd);
+}
+
+static void on_main_exit(struct event_source *source, uint32_t events)
+{
+	struct generation *g = source->data;
+	int status = 0;
+
+	(void)events;
+	/* Its last words, while its number is still its own. */
+	generation_notify_drain(g);
+	reap_main(g, &status);
+	/* A parent that leaves when its child serves. */
+	if (g->adopted >= 0 && g->state == GENERATION_RUNNING)
+		return;
+	g->exit_code = process_exit_code(status);
+	main_over(g);
+}
+
+/* No child of ours: its status is to be had from Linux 6.15 on, else it
+ * counts as a success. */
+static void on_adopted_exit(struct event_source *source, uint32_t events)
+{
+	struct generation *g = source->data;
+	struct sys_pidfd_info info = {.mask = SYS_PIDFD_INFO_EXIT};
+	int status = 0;
+
+	(void)events;
+	generation_notify_drain(g);
+	if (g->adopted < 0) /* MAINPID= of its last words */
+		return;
+	if (sys_pidfd_get_info(g->adopted, &info) == 0 &&
+	    info.mask & SYS_PIDFD_INFO_EXIT)
+		status = info.exit_code;
+	g->exit_code = process_exit_code(status);
+	if (g->main.pidfd >= 0) {
+		(void)sys_pidfd_send_signal(g->main.pidfd, SIGKILL);
+		reap_main(g, &status);
+	}
+	main_over(g);
 }
 
 /* --- the way up ------------------------------------------------------------
@@ -680,23 +736,32 @@ static int watch_exec(struct generation *g, struct error *err)
 	return 0;
 }
 
-int generation_release(struct generation *g, struct error *err)
+static int save_pid(struct generation *g, pid_t pid, struct error *err)
 {
 	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d", (int)pid);
+	return write_new_file_at(g->dirfd, GENERATION_PID_FILE, 0644, text,
+				 strlen(text), err);
+}
+
+int generation_release(struct generation *g, struct error *err)
+{
 	int r;
 
 	assert(g->state == GENERATION_HELD);
-	r = app_process_release(&g->main, err);
+	r = generation_give(g, err);
+	if (r == 0)
+		r = app_process_release(&g->main, err);
 	if (r == 0)
 		r = watch_exec(g, err);
 	thaw_tracers(g);
-	(void)snprintf(text, sizeof(text), "%d", (int)g->main.pid);
 	if (r == 0)
-		r = write_new_file_at(g->dirfd, GENERATION_PID_FILE, 0644, text,
-				      strlen(text), err);
+		r = save_pid(g, g->main.pid, err);
 	if (r < 0)
 		return error_prefix(err, r, "app %s", g->app->name);
 	g->state = GENERATION_RUNNING;
+	generation_notify_released(g);
 	return 0;
 }
 
@@ -713,7 +778,8 @@ int generation_exec(struct generation *g, const struct strv *exec,
 	if (g->state != GENERATION_RUNNING)
 		return error_set(err, ESRCH, "app %s is not running",
 				 g->app->name);
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)g->main.pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt",
+		       (int)(g->adopted >= 0 ? g->adopted_pid : g->main.pid));
 	mntns = open(path, O_RDONLY | O_CLOEXEC);
 	if (mntns < 0)
 		return error_sys(err, errno, "open the app's mount namespace");
@@ -737,6 +803,23 @@ int generation_exec(struct generation *g, const struct strv *exec,
 	return r;
 }
 
+void generation_adopt(struct generation *g, int pidfd, pid_t pid)
+{
+	struct error err = ERROR_INIT;
+
+	leave_adopted(g);
+	if (pidfd < 0)
+		return;
+	g->adopted = pidfd;
+	g->adopted_pid = pid;
+	if (watch(g, &g->adopted_source, pidfd, on_adopted_exit, &err) < 0) {
+		fd_close(&g->adopted);
+		log_failure(&err, NULL);
+	} else if (save_pid(g, pid, &err) < 0) {
+		log_failure(&err, g->app->name);
+	}
+}
+
 static void on_kill_timer(struct event_timer *timer)
 {
 	struct generation *g = timer->data;
@@ -744,6 +827,8 @@ static void on_kill_timer(struct event_timer *timer)
 
 	if (g->main.pidfd >= 0)
 		(void)sys_pidfd_send_signal(g->main.pidfd, SIGKILL);
+	if (g->adopted >= 0)
+		(void)sys_pidfd_send_signal(g->adopted, SIGKILL);
 	if (g->handler.pidfd >= 0)
 		(void)sys_pidfd_send_signal(g->handler.pidfd, SIGKILL);
 	if (g->leaf.dirfd >= 0)
@@ -755,6 +840,7 @@ void generation_stop(struct generation *g, int signal, uint64_t timeout_ms)
 	if (g->state == GENERATION_ENDED || g->stop_sent)
 		return;
 	g->stop_sent = true;
+	generation_notify_ending(g);
 	/* Nothing of it runs yet, or again. */
 	if (g->state == GENERATION_NEW || g->state == GENERATION_PRE_STARTED) {
 		finish(g);
@@ -766,7 +852,9 @@ void generation_stop(struct generation *g, int signal, uint64_t timeout_ms)
 	/* Held at its barrier it can take no other signal. */
 	if (g->state == GENERATION_HELD)
 		signal = SIGKILL;
-	if (g->main.pidfd >= 0)
+	if (g->adopted >= 0)
+		(void)sys_pidfd_send_signal(g->adopted, signal);
+	else if (g->main.pidfd >= 0)
 		(void)sys_pidfd_send_signal(g->main.pidfd, signal);
 	else if (g->handler.pidfd >= 0 && g->state == GENERATION_PRE_START)
 		(void)sys_pidfd_send_signal(g->handler.pidfd, signal);
@@ -807,10 +895,12 @@ void generation_free(struct generation *g)
 		unwatch(g, &g->listener_source);
 	if (g->exec_source.fd >= 0)
 		unwatch(g, &g->exec_source);
+	leave_adopted(g);
 	end_process(g, &g->main, &g->main_source);
 	thaw_tracers(g);
 	end_process(g, &g->handler, &g->handler_source);
 	close_output(g);
+	generation_notify_close(g);
 	if (g->leaf.name && cgroup_leaf_remove(pod->cgroup, &g->leaf, &err) < 0)
 		log_failure(&err, g->app->name);
 	pod_forget_bound(pod, g);

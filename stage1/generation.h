@@ -27,6 +27,9 @@
 #include "stage1/pod.h"
 #include "stage1/rootfs.h"
 
+/* SIGTERM to SIGKILL of an app when the pod stops. */
+#define STOP_TIMEOUT_MS 10000
+
 enum generation_state {
 	GENERATION_NEW,
 	GENERATION_PRE_START,
@@ -55,6 +58,8 @@ struct generation_ops {
 	void (*ended)(struct generation *g);
 };
 
+struct notify;
+
 struct generation {
 	struct pod_app *app;
 	unsigned int number; /* of generations/APP/N */
@@ -77,6 +82,12 @@ struct generation {
 	struct event_source main_source;     /* pidfd */
 	struct event_source exec_source;     /* its exec_fd */
 	struct event_source listener_source; /* seccomp notifications */
+	/* The process that MAINPID= named, no child of ours: its end is the
+	 * generation's.  -EBADF: main's is. */
+	int adopted;
+	pid_t adopted_pid; /* host number */
+	struct event_source adopted_source;
+	struct notify *notify; /* its notify socket */
 	struct app_process handler;
 	struct event_source handler_source;
 	int mntns;	   /* kept from pre-start, and for post-stop */
@@ -125,11 +136,39 @@ int generation_exec(struct generation *g, const struct strv *exec,
 /* HELD -> RUNNING: the main process executes. */
 int generation_release(struct generation *g, struct error *err);
 
+/* PIDFD (taken), with host number PID, is the main process from now on;
+ * -EBADF: the one that was started is again.  The generation is RUNNING. */
+void generation_adopt(struct generation *g, int pidfd, pid_t pid);
+
 /*
  * SIGNAL to the main process; what is left of the generation after
  * TIMEOUT_MS is killed.  Works in every state; `ended` follows.
  */
 void generation_stop(struct generation *g, int signal, uint64_t timeout_ms);
+
+/* --- its notify socket: stage1/notify.c -------------------------------------
+ */
+
+/* Makes the socket in its /dev, the directory DEV. */
+int generation_notify_open(struct generation *g, int dev, struct error *err);
+void generation_notify_close(struct generation *g);
+/* Reads what is there: when the main process has ended, its last words
+ * count. */
+void generation_notify_drain(struct generation *g);
+/* Its main process executes: the watchdog may begin. */
+void generation_notify_released(struct generation *g);
+/* It is being stopped, or has ended: no watchdog any more. */
+void generation_notify_ending(struct generation *g);
+
+/* --- what its process inherits: stage1/listen_fds.c -------------------------
+ */
+
+/*
+ * Gives its main process, which stands at its barrier, what is the pod's by
+ * sd_listen_fds(3): the sockets of its socketActivated ports, then its fd
+ * store, at 3 and up; and the variables that belong to its process number.
+ */
+int generation_give(struct generation *g, struct error *err);
 
 /* Kills everything at once and frees.  No callback follows. */
 void generation_free(struct generation *g);

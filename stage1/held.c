@@ -408,6 +408,14 @@ void held_rewind(struct pod_app *app)
 	app->n_held = n;
 }
 
+void held_forget(struct pod_app *app, size_t index)
+{
+	held_release(&app->held[index]);
+	app->n_held--;
+	memmove(&app->held[index], &app->held[index + 1],
+		(app->n_held - index) * sizeof(*app->held));
+}
+
 void held_drop(struct pod_app *app)
 {
 	for (size_t i = 0; i < app->n_held; i++)

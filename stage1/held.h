@@ -108,6 +108,9 @@ bool held_are_empty(const struct pod_app *app);
 /* What is held becomes what is to be taken over once more: for a rollback. */
 void held_rewind(struct pod_app *app);
 
+/* The one with INDEX is let go: the app gets it in another way. */
+void held_forget(struct pod_app *app, size_t index);
+
 /* Closes everything held. */
 void held_drop(struct pod_app *app);
 

@@ -325,11 +325,14 @@ static void plan_handler(const struct app *app, const char *name,
 
 static void plan_environment(const struct app *app, struct app_plan *plan)
 {
+	cleanup_strv struct strv extra = STRV_INIT;
 	const struct environment_request req = {
 		.app = &app->environment,
 		.app_name = plan->name,
+		.extra = &extra,
 	};
 
+	strv_push(&extra, "NOTIFY_SOCKET=" NOTIFY_SOCKET_PATH);
 	environment_make(&req, &plan->env);
 }
 

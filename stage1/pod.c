@@ -16,6 +16,8 @@
 #include "spec/acname.h"
 #include "spec/stage1_abi.h"
 #include "spec/uuid.h"
+#include "stage1/fd_store.h"
+#include "stage1/notify_host.h"
 
 static int parse_fd(const char *text, int *ret)
 {
@@ -157,6 +159,7 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 	pod->hostname = pod->options.hostname
 				? xstrdup(pod->options.hostname)
 				: xasprintf("rkt-%s", pod->options.uuid);
+	pod->host_notify = notify_host_take();
 	return take_lock_fd(pod, err);
 }
 
@@ -172,6 +175,8 @@ void pod_release(struct pod *pod)
 	for (size_t i = 0; i < pod->n_apps; i++) {
 		fd_close(&pod->apps[i].tree_fd);
 		output_log_close(&pod->apps[i].log);
+		activation_release(&pod->apps[i].activation);
+		fd_store_free(pod->apps[i].store);
 		free(pod->apps[i].name);
 	}
 	free(pod->apps);
@@ -180,6 +185,7 @@ void pod_release(struct pod *pod)
 	strv_release(&pod->ignored);
 	strv_release(&pod->run_args);
 	free(pod->hostname);
+	free(pod->host_notify);
 	free(pod->files.hosts);
 	free(pod->files.resolv_conf);
 	fd_close(&pod->seccomp_cache);

@@ -14,6 +14,7 @@
 
 #include "base/strv.h"
 #include "spec/pod_manifest.h"
+#include "stage1/activation.h"
 #include "stage1/cgroup.h"
 #include "stage1/event.h"
 #include "stage1/options.h"
@@ -22,6 +23,7 @@
 #include "stage1/rootfs.h"
 
 struct error;
+struct fd_store;
 struct generation;
 struct network;
 struct console;
@@ -37,6 +39,10 @@ struct pod_app {
 	struct output_log log;
 	struct held_listener *held; /* during an update: listeners.h */
 	size_t n_held;
+	/* What its processes inherit from the pod: listen_fds.h. */
+	struct activation activation;
+	struct fd_store *store; /* NULL until something is stored */
+	bool has_notified;	/* status/APP.notify is there */
 	/* Tree of the image the pod was started with; taken by the first
 	 * generation. */
 	int tree_fd;
@@ -85,7 +91,11 @@ struct pod {
 
 	struct event_source signals;
 	struct event_timer stop_timer;
+	char *host_notify; /* NOTIFY_SOCKET of the host, or NULL */
+	/* An app that tells when it serves has told. */
+	void (*on_told)(struct pod *pod);
 	bool running; /* every app has been let go */
+	bool ready;   /* and those that tell have said that they serve */
 	bool stopping;
 	bool asked_to_stop; /* by a signal or request, not by a failure */
 	bool has_failed;

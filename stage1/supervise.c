@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -18,8 +19,11 @@
 #include "base/log.h"
 #include "spec/stage1_abi.h"
 #include "stage1/console.h"
+#include "stage1/fd_store.h"
 #include "stage1/generation.h"
 #include "stage1/listeners.h"
+#include "stage1/notify.h"
+#include "stage1/notify_host.h"
 #include "stage1/pod.h"
 
 /* --- status ----------------------------------------------------------------
@@ -66,6 +70,7 @@ static void stop_apps(struct pod *pod)
 	pod->stopping = true;
 	if (pod->on_stopping)
 		pod->on_stopping(pod);
+	notify_host_send(pod->host_notify, "STOPPING=1");
 	for (size_t i = 0; i < pod->n_apps; i++) {
 		struct pod_app *app = &pod->apps[i];
 
@@ -98,6 +103,10 @@ void pod_app_ended(struct pod_app *app, int exit_code)
 		stop_apps(pod);
 	}
 	check_over(pod);
+	/* Nobody will ever serve who waits there. */
+	activation_release(&app->activation);
+	fd_store_free(app->store);
+	app->store = NULL;
 	save_status(app, exit_code);
 }
 
@@ -296,10 +305,31 @@ static int announce(struct pod *pod, struct error *err)
 		return r;
 	for (size_t i = 0; i < pod->n_apps; i++)
 		touch_status(&pod->apps[i], "started");
+	return 0;
+}
+
+static bool is_app_ready(const struct pod_app *app)
+{
+	return app->done || (app->current &&
+			     notify_readiness(app->current) != NOTIFY_AWAITED);
+}
+
+static void check_ready(struct pod *pod)
+{
+	char text[64];
+
+	if (!pod->running || pod->ready || pod->stopping)
+		return;
+	for (size_t i = 0; i < pod->n_apps; i++)
+		if (!is_app_ready(&pod->apps[i]))
+			return;
+	pod->ready = true;
 	if (symlinkat("ready", pod->dirfd, POD_READY_LINK) < 0 &&
 	    errno != EEXIST)
-		return error_sys(err, errno, "create " POD_READY_LINK);
-	return 0;
+		log_error("create " POD_READY_LINK ": %s", strerror(errno));
+	(void)snprintf(text, sizeof(text), "READY=1\nMAINPID=%d",
+		       (int)getpid());
+	notify_host_send(pod->host_notify, text);
 }
 
 static int release_apps_that(struct pod *pod, bool can_trace, struct error *err)
@@ -350,6 +380,8 @@ static void let_go(struct pod *pod)
 		return;
 	}
 	pod->running = true;
+	pod->on_told = check_ready;
+	check_ready(pod);
 	/* What stage1 was executed through: an RCU grace period. */
 	fd_close(&pod->selffd);
 	/* Else it has not begun: the end of stage1 tells who waits. */

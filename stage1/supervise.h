@@ -14,9 +14,6 @@ struct generation;
 struct generation_ops;
 struct pod;
 
-/* SIGTERM to SIGKILL of an app when the pod stops. */
-#define STOP_TIMEOUT_MS 10000
-
 /* Starts every app; returns when the pod is over, with its exit code, or a
  * negative errno when it could not be started. */
 int supervise(struct pod *pod, struct error *err);

@@ -55,6 +55,8 @@ Test(environment, who_wins)
 	name_values_add(&app, "AC_APP_NAME", "fake");
 	name_values_add(&app, "AC_METADATA_URL", "fake");
 	name_values_add(&app, "NOTIFY_SOCKET", "fake");
+	name_values_add(&app, "LISTEN_PID", "fake");
+	name_values_add(&app, "WATCHDOG_USEC", "fake");
 	name_values_add(&app, "EQ", "a=b $HOME");
 	strv_push(&extra, "NOTIFY_SOCKET=/run/systemd/notify");
 	strv_push(&extra, "LISTEN_FDS=2");
@@ -66,6 +68,8 @@ Test(environment, who_wins)
 	expect_env(&env, "AC_METADATA_URL", "http://10.0.0.1:18112/token");
 	expect_env(&env, "NOTIFY_SOCKET", "/run/systemd/notify");
 	expect_env(&env, "LISTEN_FDS", "2");
+	expect_env(&env, "LISTEN_PID", NULL);
+	expect_env(&env, "WATCHDOG_USEC", NULL);
 	/* Never substituted (appc B21). */
 	expect_env(&env, "EQ", "a=b $HOME");
 	for (size_t i = 0; i < env.n; i++)

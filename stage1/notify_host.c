@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/notify_host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#define VARIABLE "NOTIFY_SOCKET"
+
+char *notify_host_take(void)
+{
+	const char *value = getenv(VARIABLE);
+	char *ret = value && *value ? xstrdup(value) : NULL;
+
+	(void)unsetenv(VARIABLE);
+	return ret;
+}
+
+/* "@NAME" is abstract; other forms (vsock) are not a pod's. */
+static socklen_t make_address(const char *name, struct sockaddr_un *addr)
+{
+	size_t len = strlen(name);
+
+	if ((*name != '@' && *name != '/') || len < 2 ||
+	    len >= sizeof(addr->sun_path))
+		return 0;
+	addr->sun_family = AF_UNIX;
+	memcpy(addr->sun_path, name, len);
+	if (*name == '@')
+		addr->sun_path[0] = '\0';
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+}
+
+void notify_host_send(const char *socket_name, const char *text)
+{
+	/* A service manager that is busy is waited for, but not for good. */
+	const struct timeval patience = {.tv_sec = 5};
+	struct sockaddr_un addr = {0};
+	cleanup_fd int fd = -EBADF;
+	socklen_t len;
+
+	if (!socket_name)
+		return;
+	len = make_address(socket_name, &addr);
+	fd = len ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -EINVAL;
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		       sizeof(patience)) < 0 ||
+	    sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+		   (const struct sockaddr *)&addr, len) < 0)
+		log_warning("tell " VARIABLE " %s: %s", socket_name,
+			    fd == -EINVAL ? "unknown form of a name"
+					  : strerror(errno));
+}
