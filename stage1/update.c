@@ -22,6 +22,7 @@
 #include "stage1/held.h"
 #include "stage1/journal.h"
 #include "stage1/listeners.h"
+#include "stage1/notify.h"
 #include "stage1/pod.h"
 #include "stage1/supervise.h"
 
@@ -161,6 +162,9 @@ static void finish(struct update *u, int exit_code, const char *text)
 	event_timer_cancel(&pod->loop, &u->observe);
 	event_timer_cancel(&pod->loop, &u->abort);
 	held_drop(u->app);
+	if (u->app->current)
+		activation_settle(&u->app->activation,
+				  &u->app->current->runtime_app.app);
 	if (journal_close(pod->dirfd, &err) < 0)
 		log_failure(&err, "update");
 	send_reply(u, CONTROL_DONE, exit_code, text);
@@ -388,15 +392,35 @@ static void accept_narrower(struct update *u, const struct error *err)
 		ready(u);
 }
 
+/* What an app says of itself counts before what is to be seen of it. */
+static void await_told(struct update *u, uint64_t lived_ms)
+{
+	struct error err = ERROR_INIT;
+
+	if (lived_ms < u->ready_ms || notify_extended_ms(u->next)) {
+		event_timer_set(&u->pod->loop, &u->tick, TICK_MS);
+		return;
+	}
+	(void)error_set(&err, ETIMEDOUT,
+			"it did not say READY=1 within %llu ms",
+			(unsigned long long)u->ready_ms);
+	roll_back(u, &err);
+}
+
 static void on_tick(struct event_timer *timer)
 {
 	struct update *u = timer->data;
+	enum notify_readiness told = notify_readiness(u->next);
 	uint64_t lived_ms = since_ms(u->released_ns);
 	struct error err = ERROR_INIT;
 	enum held_state state =
 		held_advance(u->app, u->rolling_back || u->has_begun_again);
 
-	if (state == HELD_OVER && (u->app->n_held || lived_ms >= ALIVE_MS)) {
+	if (told == NOTIFY_AWAITED) {
+		await_told(u, lived_ms);
+	} else if (state == HELD_OVER &&
+		   (u->app->n_held || told == NOTIFY_READY ||
+		    lived_ms >= ALIVE_MS)) {
 		ready(u);
 	} else if (state == HELD_QUEUED) {
 		serve_those_who_wait(u);
