@@ -152,9 +152,7 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 	if (r < 0)
 		return r;
 	pod->dirfd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	pod->own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	pod->own_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (pod->dirfd < 0 || pod->own_pidns < 0 || pod->own_netns < 0)
+	if (pod->dirfd < 0)
 		return error_sys(err, errno, "open the pod directory");
 	pod->hostname = pod->options.hostname
 				? xstrdup(pod->options.hostname)
@@ -165,8 +163,13 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 
 int pod_load(struct pod *pod, struct error *err)
 {
-	int r = load_manifest(pod, err);
+	int r;
 
+	pod->own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	pod->own_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (pod->own_pidns < 0 || pod->own_netns < 0)
+		return error_sys(err, errno, "open the host's namespaces");
+	r = load_manifest(pod, err);
 	return r < 0 ? r : load_apps(pod, err);
 }
 
