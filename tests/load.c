@@ -79,6 +79,7 @@ struct protocol {
 	struct bytes bye;
 	struct bytes end;    /* an answer is whole that ends so... */
 	unsigned int lines;  /* ...and has at least so many lines */
+	struct bytes error;  /* an answer that begins so is a refusal */
 	struct bytes before; /* stands before the version */
 };
 
@@ -91,10 +92,12 @@ static const struct protocol protocols[] = {
 	 .request = BYTES("CONFIG GET proc-title-template\r\n"),
 	 .end = BYTES("\r\n"),
 	 .lines = 5,
+	 .error = BYTES("-"),
 	 .before = BYTES("version=")},
 	{.name = "memcached",
 	 .request = BYTES("stats settings\r\n"),
 	 .end = BYTES("END\r\n"),
+	 .error = BYTES("ERROR"),
 	 .before = BYTES("STAT maxbytes ")},
 	{.name = "postgres",
 	 .hello = BYTES("\0\0\0\51\0\3\0\0user\0postgres\0"
@@ -102,6 +105,7 @@ static const struct protocol protocols[] = {
 	 .request = BYTES("Q\0\0\0\30SHOW server_version\0"),
 	 .bye = BYTES("X\0\0\0\4"),
 	 .end = BYTES("Z\0\0\0\5I"),
+	 .error = BYTES("E"),
 	 .before = BYTES("server_version\0")},
 };
 
@@ -161,7 +165,8 @@ static enum outcome outcome_of(int e)
 struct answer {
 	char buf[16384];
 	size_t len;
-	bool ended; /* nothing more comes */
+	size_t body; /* the version that answered last here */
+	bool ended;  /* nothing more comes */
 };
 
 static bool is_http(void)
@@ -197,11 +202,21 @@ static bool whole(const struct answer *a)
 	       !memcmp(a->buf + a->len - p->end.n, p->end.p, p->end.n);
 }
 
+/* "Not now", and no more. */
+static bool is_error(const struct answer *a)
+{
+	const struct bytes *error = &load.protocol.error;
+
+	return error->n && a->len >= error->n &&
+	       !memcmp(a->buf, error->p, error->n) &&
+	       (a->ended || a->buf[a->len - 1] == '\n');
+}
+
 /* A server that closes after its answer is waited for: what goes wrong until
  * then is seen. */
 static bool is_over(const struct answer *a)
 {
-	return a->ended || a->len == sizeof(a->buf) - 1 ||
+	return a->ended || a->len == sizeof(a->buf) - 1 || is_error(a) ||
 	       (whole(a) && (!is_http() || load.keepalive > 1));
 }
 
@@ -219,6 +234,8 @@ static enum outcome receive(int fd, struct answer *a)
 		a->len += (size_t)n;
 		a->buf[a->len] = '\0';
 	} while (!is_over(a));
+	if (is_error(a))
+		return OTHER;
 	if (!whole(a))
 		return RESET;
 	if (!is_http())
@@ -231,30 +248,29 @@ static enum outcome receive(int fd, struct answer *a)
 /* --- what happened ---------------------------------------------------------
  */
 
-/* The place of the version that answered; the last one for all too many. */
-static size_t count_body(const struct answer *a)
+/* The place of the version that answered; the last one for all too many.  An
+ * answer that does not say it comes from the one before. */
+static void count_body(struct answer *a)
 {
 	const struct bytes *before = &load.protocol.before;
 	const char *at = memmem(a->buf, a->len, before->p, before->n);
-	size_t len, i;
+	size_t len = at ? strcspn(at + before->n, "\r\n ") : 0;
+	size_t i = at && len ? 0 : a->body;
 
-	at = at ? at + before->n : a->buf + a->len;
-	len = strcspn(at, "\r\n ");
 	if (len >= sizeof(load.bodies[0].line))
 		len = sizeof(load.bodies[0].line) - 1;
-	for (i = 0; i < BODIES_MAX - 1; i++) {
+	for (; at && len && i < BODIES_MAX - 1; i++) {
 		if (!load.bodies[i].n)
-			memcpy(load.bodies[i].line, at, len);
+			memcpy(load.bodies[i].line, at + before->n, len);
 		if (strlen(load.bodies[i].line) == len &&
-		    !memcmp(load.bodies[i].line, at, len))
+		    !memcmp(load.bodies[i].line, at + before->n, len))
 			break;
 	}
 	load.bodies[i].n++;
-	return i;
+	a->body = i;
 }
 
-static void count_answer(const struct answer *a, int64_t took, int64_t end,
-			 size_t *ret_body)
+static void count_answer(struct answer *a, int64_t took, int64_t end)
 {
 	if (took > load.longest)
 		load.longest = took;
@@ -264,24 +280,22 @@ static void count_answer(const struct answer *a, int64_t took, int64_t end,
 		load.last = end;
 	took /= BUCKET_NS;
 	load.buckets[took < BUCKETS ? took : BUCKETS - 1]++;
-	*ret_body = count_body(a);
+	count_body(a);
 }
 
-static void note(enum outcome what, bool sent, const struct answer *a,
-		 int64_t start)
+static void note(enum outcome what, bool sent, struct answer *a, int64_t start)
 {
 	int64_t end = now();
 	int64_t slot = (end - load.start) / SLOT_NS;
-	size_t body = BODIES_MAX;
 
 	(void)pthread_mutex_lock(&load.lock);
 	load.counts[what]++;
 	if (what == ANSWERED)
-		count_answer(a, end - start, end, &body);
+		count_answer(a, end - start, end);
 	else if (sent && what != OTHER)
 		load.lost++;
 	if (load.slots && slot >= 0 && slot < SLOTS)
-		load.slots[slot][body]++;
+		load.slots[slot][what == ANSWERED ? a->body : BODIES_MAX]++;
 	(void)pthread_mutex_unlock(&load.lock);
 }
 
@@ -326,8 +340,8 @@ static void connection_close(struct connection *c)
 	c->fd = -1;
 }
 
-/* A kept connection the server closed in between is replaced; one that it
- * broke counts as such. */
+/* A kept connection the server closed in between, with a word why or without,
+ * is replaced; one that it broke counts as such. */
 static void check_idle(struct connection *c)
 {
 	char byte;
@@ -338,7 +352,7 @@ static void check_idle(struct connection *c)
 	n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && errno == EAGAIN)
 		return;
-	count(n == 0 ? &load.drained : &load.counts[n < 0 ? RESET : OTHER]);
+	count(n >= 0 ? &load.drained : &load.counts[RESET]);
 	connection_close(c);
 }
 

@@ -137,6 +137,8 @@ static void drain(struct connection *all, int ep, int listener)
 	struct epoll_event event;
 
 	accept_all(all, ep, listener);
+	/* Others have it open, so closing does not end the watch. */
+	(void)epoll_ctl(ep, EPOLL_CTL_DEL, listener, NULL);
 	close(listener);
 	while (epoll_wait(ep, &event, 1, 20) > 0)
 		serve_one(all, event.data.fd);
