@@ -62,7 +62,7 @@ DEPS_CHECK := libcriterion-dev clang clang-format clang-tidy \
 	redis-server python3 bsdextrautils iproute2 procps util-linux socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \
 	nftables libcap2-bin
-DEPS_BENCH := crun bubblewrap podman
+DEPS_BENCH := crun bubblewrap podman npm wrk
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
 PKGS := jansson sqlite3 libcap libseccomp libarchive librnp libcrypto liblzma libzstd libisal
@@ -89,7 +89,8 @@ $(foreach p,$(PKGS),$(eval $(p)_L := $(shell pkg-config --libs $(p) 2>/dev/null)
 endif
 
 .PHONY: all deps check check-unit check-vm check-cli check-fuzz-corpus \
-	check-headers check-layers check-format check-san demo bench lint fuzz \
+	check-headers check-layers check-format check-san demo bench \
+	bench-update lint fuzz \
 	format install clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -110,6 +111,7 @@ help:
 	'make check-san       unit and CLI tests under ASan and UBSan' \
 	'make fuzz            fuzz every target (FUZZ_TIME=60 seconds each)' \
 	'make bench           ratios against crun, bwrap, podman and a floor' \
+	'make bench-update    updates of real servers under load, as a table and SVGs' \
 	'make lint            format, clang-tidy, cppcheck, shellcheck, layers' \
 	'make format          clang-format the whole tree' \
 	'make install         PREFIX=$(PREFIX) DESTDIR=' \
@@ -244,6 +246,12 @@ bench: DEPS += $(DEPS_BENCH)
 bench: deps
 	$(MAKE) all
 	BUILD=$(B) bash tests/bench/run.sh $(BENCH)
+
+# HANDOVER="table peers cost", FULL=1 for a million connections.
+bench-update: DEPS += $(DEPS_BENCH)
+bench-update: deps
+	$(MAKE) all $(B)/tests/load
+	BUILD=$(B) bash tests/bench/handover $(HANDOVER)
 
 lint: check-layers check-headers check-format
 	sh tests/lint.sh $(all_SRC) -- $(CPPFLAGS_ALL)
