@@ -103,10 +103,12 @@ enum control_op {
 	CONTROL_STOP = 2,   /* orderly stop -> CONTROL_DONE when accepted */
 	CONTROL_UPDATE = 3, /* one app; 1 fd: the new generation's tree */
 	CONTROL_ABORT = 4,  /* end the running transaction by rolling back */
+	CONTROL_RESUME = 5, /* follow it; one that is on hold tries again */
 	CONTROL_OP_MAX
 };
 
 #define CONTROL_APP_NAME_MAX 256 /* bytes, more than APP_NAME_MAX */
+#define CONTROL_PROBE_MAX 1024	 /* bytes, with the NUL */
 #define CONTROL_WHO_MAX 64	 /* bytes, with the NUL */
 
 struct control_request {
@@ -121,12 +123,19 @@ struct control_request {
 	uint32_t reserved;		/* 0 */
 	char app[CONTROL_APP_NAME_MAX]; /* NUL-terminated AC Name */
 	char who[CONTROL_WHO_MAX];	/* who asks, for the history; "" */
+	uint64_t canary_ms;		/* how long, */
+	uint32_t canary_share;		/* and how many of 10,000 connections */
+	uint32_t reserved2;		/* 0 */
+	char probe[CONTROL_PROBE_MAX];	/* spec/probe.h; "" = tcp */
 };
 
 enum control_flags {
 	/* The target served before; without it, it must not have. */
 	CONTROL_ROLLBACK = 1 << 0,
-	CONTROL_FLAGS_KNOWN = CONTROL_ROLLBACK,
+	/* handover: a failure switches back and leaves the new one running,
+	 * until CONTROL_RESUME or CONTROL_ABORT. */
+	CONTROL_HOLD = 1 << 1,
+	CONTROL_FLAGS_KNOWN = CONTROL_ROLLBACK | CONTROL_HOLD,
 };
 
 enum update_strategy {

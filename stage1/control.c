@@ -100,6 +100,17 @@ static void serve_abort(struct pod *pod, const struct control_request *rec,
 		send_reply(*fd, CONTROL_DONE, 0, "rolling back");
 }
 
+static void serve_resume(struct pod *pod, const struct control_request *rec,
+			 int *fd, int *passed)
+{
+	struct error err = ERROR_INIT;
+
+	(void)rec;
+	(void)passed;
+	if (update_resume(pod, fcntl(*fd, F_DUPFD_CLOEXEC, 0), &err) < 0)
+		send_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
+}
+
 /* The permit table: what may be asked, when, and with how many descriptors. */
 static const struct {
 	void (*serve)(struct pod *, const struct control_request *, int *fd,
@@ -110,6 +121,7 @@ static const struct {
 	[CONTROL_STOP] = {serve_stop, false},
 	[CONTROL_UPDATE] = {serve_update, true},
 	[CONTROL_ABORT] = {serve_abort, true},
+	[CONTROL_RESUME] = {serve_resume, true},
 };
 
 static void serve(struct control *control, int *fd)

@@ -101,6 +101,7 @@ struct generation {
 	bool has_frozen;	 /* tracing apps stand still because of us */
 	bool is_frozen;		 /* and it is one of them */
 	bool stop_sent;
+	bool has_udp;  /* it asked for a UDP port */
 	int exit_code; /* valid in POST_STOP and ENDED */
 };
 

@@ -41,8 +41,7 @@ static bool listen_info(int fd, struct tcp_info *ret)
 	       ret->tcpi_state == TCP_LISTEN;
 }
 
-/* Connections the app has not accepted; 0 of what cannot be said. */
-static unsigned int queue_length(int fd)
+unsigned int held_queue_length(int fd)
 {
 	struct tcp_info info;
 
@@ -102,12 +101,10 @@ static void held_let_in(struct held_listener *h)
 }
 
 /*
- * The kernel remembers that the last bind of a port could be shared, and lets
- * any socket of that user join; the next bind that cannot makes it forget.
  * TCP_REPAIR lets one bind where others are (the host's network, where we
  * are).
  */
-static void forget_sharing(const struct held_listener *h)
+void held_forget_sharing(const struct held_listener *h)
 {
 	cleanup_fd int fd = socket(h->domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int on = TCP_REPAIR_ON;
@@ -127,7 +124,7 @@ static void undo_changes(struct held_listener *h)
 	if (h->made_reuseport) {
 		(void)setsockopt(h->fd, SOL_SOCKET, SO_REUSEPORT, &zero,
 				 sizeof(zero));
-		forget_sharing(h);
+		held_forget_sharing(h);
 	}
 	/* Of a socket nobody took over: the old one may serve on. */
 	if (h->fd >= 0 && h->backlog)
@@ -242,7 +239,7 @@ static enum held_state may_let_go(struct pod_app *app, bool forced)
 		if (!h->asked_quiet) {
 			held_keep_out(h);
 			state = HELD_WAIT;
-		} else if (!forced && queue_length(h->fd) &&
+		} else if (!forced && held_queue_length(h->fd) &&
 			   state == HELD_OVER) {
 			state = HELD_QUEUED;
 		}
@@ -262,7 +259,7 @@ static void let_go_covered(struct pod_app *app)
 			app->held[n++] = *h;
 			continue;
 		}
-		waiting = queue_length(h->fd);
+		waiting = held_queue_length(h->fd);
 		if (waiting)
 			log_warning("app %s: port %u: %u who waited are cut "
 				    "off",
@@ -382,7 +379,7 @@ bool held_are_empty(const struct pod_app *app)
 {
 	for (size_t i = 0; i < app->n_held; i++)
 		if (app->held[i].asked_quiet && !app->held[i].taken &&
-		    queue_length(app->held[i].fd) > 0)
+		    held_queue_length(app->held[i].fd) > 0)
 			return false;
 	return true;
 }

@@ -62,6 +62,10 @@ void held_release(struct held_listener *h);
 /* From now on every SYN to it is dropped; it comes again after a second. */
 void held_keep_out(struct held_listener *h);
 
+/* The kernel remembers that the last bind of a port could be shared, and lets
+ * any socket of that user join: makes it forget that, on the host's network. */
+void held_forget_sharing(const struct held_listener *h);
+
 /* Nothing of the new generation is there yet. */
 bool held_is_waiting(const struct held_listener *h);
 
@@ -70,6 +74,8 @@ bool held_option(int fd, int level, int option, int *ret);
 bool held_is_listening(int fd);
 /* How many may wait in a listening TCP socket; 0 of what cannot be said. */
 int held_backlog(int fd);
+/* Connections the app has not accepted; 0 of what cannot be said. */
+unsigned int held_queue_length(int fd);
 
 /* --- for stage1/update.c ----------------------------------------------------
  */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage1/listeners.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -26,13 +25,12 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/path.h"
-#include "base/strbuf.h"
 #include "base/syscalls.h"
 #include "stage1/bind_call.h"
 #include "stage1/generation.h"
+#include "stage1/handover.h"
 #include "stage1/held.h"
-
-#define PROCS_MAX (1024UL * 1024)
+#include "stage1/sockets.h"
 
 /* Of an IPv4 or IPv6 address; 0 of others. */
 static uint16_t address_port(const struct sockaddr_storage *addr)
@@ -171,104 +169,33 @@ static void hold_socket(struct generation *g, int fd)
 	held_add(app, &h);
 }
 
-/* The processes of a generation: calls FN for each of their sockets until it
- * returns true. */
-struct socket_search {
-	bool (*fn)(const struct socket_search *search, int pidfd, int number);
-	struct generation *g;
-	ino_t inode;		  /* is_wanted() */
-	struct address_list *ret; /* add_address() */
-};
+static bool hold_found(void *data, int fd)
+{
+	hold_socket(data, fd);
+	return false;
+}
+
+int listeners_hold(struct generation *g, struct error *err)
+{
+	int r = sockets_each(g, hold_found, g, err);
+
+	return r < 0 ? r : (int)g->app->n_held;
+}
 
 struct address_list {
 	struct sockaddr_storage *v;
 	size_t n, max;
 };
 
-static bool hold_found(const struct socket_search *search, int pidfd,
-		       int number)
+static bool add_address(void *data, int number)
 {
-	int fd = pidfd_getfd(pidfd, number, 0);
-
-	if (fd >= 0)
-		hold_socket(search->g, fd);
-	return false;
-}
-
-static bool is_wanted(const struct socket_search *search, int pidfd, int number)
-{
-	cleanup_fd int fd = pidfd_getfd(pidfd, number, 0);
-	struct stat st;
-
-	return fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == search->inode;
-}
-
-static bool search_process(const struct socket_search *search, pid_t pid)
-{
-	cleanup_fd int pidfd = pidfd_open(pid, 0);
-	cleanup_dir DIR *dir = NULL;
-	struct dirent *de;
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	dir = opendir(path);
-	if (pidfd < 0 || !dir)
-		return false;
-	while ((de = readdir(dir))) {
-		char target[64] = "";
-		uint64_t number;
-
-		if (parse_uint(de->d_name, INT32_MAX, &number) < 0 ||
-		    readlinkat(dirfd(dir), de->d_name, target,
-			       sizeof(target) - 1) < 0 ||
-		    strncmp(target, "socket:", 7) != 0)
-			continue;
-		if (search->fn(search, pidfd, (int)number))
-			return true;
-	}
-	return false;
-}
-
-static int search_sockets(const struct socket_search *search, struct error *err)
-{
-	const struct generation *g = search->g;
-	cleanup_strbuf struct strbuf procs = STRBUF_INIT;
-	char *next, *line;
-	uint64_t pid;
-	int r;
-
-	if (g->leaf.dirfd < 0)
-		return search_process(search, g->main.pid);
-	r = read_file_at(g->leaf.dirfd, "cgroup.procs", PROCS_MAX, &procs, err);
-	if (r < 0)
-		return error_wrap(err, r, "find the processes of app %s",
-				  g->app->name);
-	next = procs.buf;
-	while ((line = strsep(&next, "\n")))
-		if (parse_uint(line, INT32_MAX, &pid) == 0 && pid &&
-		    search_process(search, (pid_t)pid))
-			return 1;
-	return 0;
-}
-
-int listeners_hold(struct generation *g, struct error *err)
-{
-	const struct socket_search search = {.fn = hold_found, .g = g};
-	int r = search_sockets(&search, err);
-
-	return r < 0 ? r : (int)g->app->n_held;
-}
-
-static bool add_address(const struct socket_search *search, int pidfd,
-			int number)
-{
-	cleanup_fd int fd = pidfd_getfd(pidfd, number, 0);
-	struct address_list *list = search->ret;
+	cleanup_fd int fd = number;
+	struct address_list *list = data;
 	struct sockaddr_storage addr = {0};
 	socklen_t len = sizeof(addr);
 	int protocol;
 
-	if (fd < 0 || !held_is_listening(fd) ||
+	if (!held_is_listening(fd) ||
 	    !held_option(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) ||
 	    protocol != IPPROTO_TCP ||
 	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0 ||
@@ -285,9 +212,7 @@ int listeners_addresses(struct generation *g, struct sockaddr_storage *ret,
 			size_t max, struct error *err)
 {
 	struct address_list list = {.v = ret, .max = max};
-	const struct socket_search search = {
-		.fn = add_address, .g = g, .ret = &list};
-	int r = search_sockets(&search, err);
+	int r = sockets_each(g, add_address, &list, err);
 
 	return r < 0 ? r : (int)list.n;
 }
@@ -335,14 +260,8 @@ static bool same_address(const struct held_listener *h,
 /* A server that only tried its address closes that socket and comes again. */
 static void forget_if_closed(struct generation *g, struct held_listener *h)
 {
-	struct socket_search search = {.fn = is_wanted, .g = g};
-	struct stat st;
-
-	if (h->next_fd < 0 || held_is_listening(h->next_fd) ||
-	    fstat(h->next_fd, &st) < 0)
-		return;
-	search.inode = st.st_ino;
-	if (search_sockets(&search, NULL) == 0)
+	if (h->next_fd >= 0 && !held_is_listening(h->next_fd) &&
+	    sockets_has(g, h->next_fd, NULL) == 0)
 		fd_close(&h->next_fd);
 }
 
@@ -582,11 +501,17 @@ static int substitute(struct generation *g, struct bind_call *call,
 static bool answer(struct generation *g, struct bind_call *call, int *ret_error)
 {
 	struct held_listener *h = find_held(g, call);
+	struct pod_app *app = g->app;
 	struct bind_facts facts;
 
 	gather_facts(g, call, h, &facts);
+	if (call->type == SOCK_DGRAM && call->port)
+		g->has_udp = true;
 	if (facts.is_tcp && facts.has_port)
 		pod_note_bound(g->app->pod, g, call->domain, call->port, false);
+	if (facts.is_tcp && facts.has_port && app->handover &&
+	    handover_bind(app->handover, g, call, ret_error))
+		return *ret_error == 0;
 	switch (bind_decide(&facts)) {
 	case BIND_CONTINUE:
 		return true;

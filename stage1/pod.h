@@ -28,6 +28,7 @@ struct generation;
 struct network;
 struct console;
 struct control;
+struct handover;
 struct held_listener;
 struct update;
 
@@ -41,8 +42,9 @@ struct pod_app {
 	size_t n_held;
 	/* What its processes inherit from the pod: listen_fds.h. */
 	struct activation activation;
-	struct fd_store *store; /* NULL until something is stored */
-	bool has_notified;	/* status/APP.notify is there */
+	struct fd_store *store;	   /* NULL until something is stored */
+	bool has_notified;	   /* status/APP.notify is there */
+	struct handover *handover; /* during one */
 	/* Tree of the image the pod was started with; taken by the first
 	 * generation. */
 	int tree_fd;

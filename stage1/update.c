@@ -25,6 +25,7 @@
 #include "stage1/notify.h"
 #include "stage1/pod.h"
 #include "stage1/supervise.h"
+#include "stage1/update_impl.h"
 
 /* How often it is looked whether the new generation listens. */
 #define TICK_MS 2
@@ -33,46 +34,14 @@
 #define DEFAULT_READY_MS 30000
 /* A server opens its listening sockets within this time of one another. */
 #define SETTLE_MS 2000
+/* Annotation of an image: may two generations of it run at once? */
+#define OVERLAP "rkt.io/update/overlap"
+/* Of an image, too. */
+#define DRAIN_SIGNAL "rkt.io/update/drain-signal"
 /* When one goes back, what was before counts, and not to lose time. */
 #define SETTLE_BACK_MS 300
 /* The old one has served everybody when nobody was there for so long. */
 #define EMPTY_MS 50
-/* Annotation of an image. */
-#define DRAIN_SIGNAL "rkt.io/update/drain-signal"
-
-struct update {
-	struct pod *pod;
-	struct pod_app *app;
-	struct generation *old; /* until it is over */
-	struct generation *next;
-	unsigned int from, to;
-	int old_tree; /* to start the old one again */
-	int new_tree; /* and the new one */
-	enum update_state state;
-	bool is_rollback;  /* asked for: next has served before */
-	bool rolling_back; /* next is the old generation again */
-	bool old_stopped;
-	/* Another form of an address was bound while clients waited in the
-	 * held one: the old one runs again to serve them, and then the new
-	 * one begins again, with nobody waiting at these ports. */
-	bool begins_again, has_begun_again;
-	uint16_t odd_ports[HELD_PORTS_MAX];
-	size_t n_odd_ports;
-	uint64_t begun_ns, released_ns;
-	uint64_t progress_ns; /* a socket more of the new one listened */
-	size_t n_taken;
-	uint64_t drain_ns, waiting_ns; /* quiet since; somebody waited last */
-	uint64_t ready_ms, observe_ms, stop_ms;
-	int conn; /* -EBADF: nobody listens any more */
-	char who[CONTROL_WHO_MAX];
-	struct update_counts counts;
-	struct event_timer tick;
-	struct event_timer observe;
-	struct event_timer abort;
-	struct error why;  /* of a rollback */
-	struct error note; /* what is to be known although it succeeds */
-};
-
 /* --- telling ---------------------------------------------------------------
  */
 
@@ -103,7 +72,7 @@ static void send_reply(struct update *u, enum control_reply_kind kind, int code,
 		.state = u->state,
 		.code = code,
 		.elapsed_us = since_us(u->begun_ns),
-		.strategy = UPDATE_RESTART,
+		.strategy = u->tier,
 		.counts = u->counts,
 	};
 
@@ -116,7 +85,7 @@ static void send_reply(struct update *u, enum control_reply_kind kind, int code,
 		fd_close(&u->conn);
 }
 
-static void enter_state(struct update *u, enum update_state state,
+void update_enter_state(struct update *u, enum update_state state,
 			const char *text)
 {
 	char from[CONTROL_TEXT_MAX], to[CONTROL_TEXT_MAX];
@@ -135,7 +104,7 @@ static void enter_state(struct update *u, enum update_state state,
 				    ? image_text(&u->next->runtime_app, to,
 						 sizeof(to))
 				    : NULL,
-		.tier = UPDATE_RESTART,
+		.tier = u->tier,
 		.us = since_us(u->begun_ns),
 		.counts = &u->counts,
 	};
@@ -153,7 +122,7 @@ const char *update_state_name(const struct pod *pod)
 	return pod->update ? update_state_text(pod->update->state) : "idle";
 }
 
-static void finish(struct update *u, int exit_code, const char *text)
+void update_finish(struct update *u, int exit_code, const char *text)
 {
 	struct pod *pod = u->pod;
 	struct error err = ERROR_INIT;
@@ -165,6 +134,10 @@ static void finish(struct update *u, int exit_code, const char *text)
 	if (u->app->current)
 		activation_settle(&u->app->activation,
 				  &u->app->current->runtime_app.app);
+	probe_release(&u->probe);
+	if (u->state == UPDATE_ROLLED_BACK &&
+	    journal_discard(pod->dirfd, u->app->name, u->to, &err) < 0)
+		log_failure(&err, "update");
 	if (journal_close(pod->dirfd, &err) < 0)
 		log_failure(&err, "update");
 	send_reply(u, CONTROL_DONE, exit_code, text);
@@ -183,16 +156,18 @@ static const struct generation_ops next_ops;
 static void on_tick(struct event_timer *timer);
 static void begin_again(struct update *u);
 
-static void end_rolled_back(struct update *u, int exit_code)
+void update_note_rolled_back(struct update *u, char text[CONTROL_TEXT_MAX])
 {
-	struct error err = ERROR_INIT;
+	(void)snprintf(text, CONTROL_TEXT_MAX, "%.900s", u->why.msg);
+	update_enter_state(u, UPDATE_ROLLED_BACK, text);
+}
+
+void update_end_rolled_back(struct update *u, int exit_code)
+{
 	char text[CONTROL_TEXT_MAX];
 
-	(void)snprintf(text, sizeof(text), "%.900s", u->why.msg);
-	enter_state(u, UPDATE_ROLLED_BACK, text);
-	if (journal_discard(u->pod->dirfd, u->app->name, u->to, &err) < 0)
-		log_failure(&err, "update");
-	finish(u, exit_code, text);
+	update_note_rolled_back(u, text);
+	update_finish(u, exit_code, text);
 }
 
 /* The pod has lost this app: rkt's exit rule takes over. */
@@ -202,12 +177,12 @@ static void end_degraded(struct update *u, const struct error *err)
 
 	log_failure(err, "update: start the old generation again");
 	app->current = NULL;
-	end_rolled_back(u, RKT_EXIT_DEGRADED);
+	update_end_rolled_back(u, RKT_EXIT_DEGRADED);
 	pod_app_ended(app, RKT_EXIT_FAILURE);
 }
 
 /* It may be the one that serves already: then nobody does. */
-static void drop_next(struct update *u)
+void update_drop_next(struct update *u)
 {
 	if (!u->next)
 		return;
@@ -232,27 +207,31 @@ static void start_old_again(struct update *u)
 	}
 	if (r == 0)
 		return;
-	drop_next(u);
+	update_drop_next(u);
 	end_degraded(u, &err);
 }
 
-static void roll_back(struct update *u, const struct error *why)
+void update_roll_back(struct update *u, const struct error *why)
 {
 	struct pod *pod = u->pod;
 
+	if (u->tier == UPDATE_HANDOVER) {
+		handover_fail(u, why);
+		return;
+	}
 	event_timer_cancel(&pod->loop, &u->tick);
 	event_timer_cancel(&pod->loop, &u->observe);
 	if (u->rolling_back) {
-		drop_next(u);
+		update_drop_next(u);
 		end_degraded(u, why);
 		return;
 	}
 	u->why = *why;
 	log_info("update of %s: rolling back: %s", u->app->name, why->msg);
-	drop_next(u);
+	update_drop_next(u);
 	if (!u->old_stopped) {
 		u->old->ops = pod_generation_ops();
-		end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
+		update_end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
 	} else if (!u->old) {
 		start_old_again(u);
 	}
@@ -282,31 +261,38 @@ static void save_manifest(struct update *u)
 		log_failure(&err, "update");
 }
 
+int update_commit_files(struct update *u, struct error *err)
+{
+	int r = journal_commit(u->pod->dirfd, u->app->name, u->to, err);
+
+	if (r < 0)
+		return r;
+	u->app->committed = u->to;
+	save_manifest(u);
+	return 0;
+}
+
 static void commit(struct update *u)
 {
 	struct error err = ERROR_INIT;
 	char text[128];
-	int r;
 
-	r = journal_commit(u->pod->dirfd, u->app->name, u->to, &err);
-	if (r < 0) {
-		roll_back(u, &err);
+	if (update_commit_files(u, &err) < 0) {
+		update_roll_back(u, &err);
 		return;
 	}
 	u->next->ops = pod_generation_ops();
-	u->app->committed = u->to;
-	save_manifest(u);
 	(void)snprintf(text, sizeof(text), "generation %u serves%s", u->to,
 		       u->is_rollback ? " again" : "");
-	enter_state(u, UPDATE_COMMITTED, text);
-	finish(u, 0, text);
+	update_enter_state(u, UPDATE_COMMITTED, text);
+	update_finish(u, 0, text);
 }
 
 static void on_observed(struct event_timer *timer)
 {
 	struct update *u = timer->data;
 
-	enter_state(u, UPDATE_OBSERVED, "it stayed up");
+	update_enter_state(u, UPDATE_OBSERVED, "it stayed up");
 	commit(u);
 }
 
@@ -321,7 +307,7 @@ static void ready(struct update *u)
 	}
 	if (u->rolling_back) {
 		u->next->ops = pod_generation_ops();
-		end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
+		update_end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
 		return;
 	}
 	u->counts.switch_us = since_us(u->released_ns);
@@ -329,8 +315,8 @@ static void ready(struct update *u)
 	(void)snprintf(
 		text, sizeof(text), "%zu listening socket%s taken over%s%.200s",
 		n, n == 1 ? "" : "s", u->note.msg[0] ? "; " : "", u->note.msg);
-	enter_state(u, UPDATE_VERIFIED, n ? text : "it stays alive");
-	enter_state(u, UPDATE_SWITCHED, "new connections go to it");
+	update_enter_state(u, UPDATE_VERIFIED, n ? text : "it stays alive");
+	update_enter_state(u, UPDATE_SWITCHED, "new connections go to it");
 	u->observe.fn = on_observed;
 	u->observe.data = u;
 	event_timer_set(&u->pod->loop, &u->observe, u->observe_ms);
@@ -346,15 +332,16 @@ static void serve_those_who_wait(struct update *u)
 	u->begins_again = true;
 	(void)error_set(&u->why, EADDRINUSE,
 			"it listens in another form of an address");
-	enter_state(u, UPDATE_STAGED,
-		    "it listens in another form of an address: the old one "
-		    "serves those who wait, then it begins again");
+	update_enter_state(
+		u, UPDATE_STAGED,
+		"it listens in another form of an address: the old one "
+		"serves those who wait, then it begins again");
 	event_timer_cancel(&u->pod->loop, &u->tick);
-	drop_next(u);
+	update_drop_next(u);
 	start_old_again(u);
 }
 
-static uint64_t since_ms(uint64_t ns)
+uint64_t update_since_ms(uint64_t ns)
 {
 	return (monotonic_ns() - ns) / 1000000;
 }
@@ -375,7 +362,7 @@ static bool stays_narrower(struct update *u, struct error *err)
 		u->progress_ns = monotonic_ns();
 	}
 	return n &&
-	       since_ms(u->progress_ns) >=
+	       update_since_ms(u->progress_ns) >=
 		       (goes_back(u) ? SETTLE_BACK_MS : SETTLE_MS) &&
 	       held_narrower(u->app, err);
 }
@@ -404,14 +391,14 @@ static void await_told(struct update *u, uint64_t lived_ms)
 	(void)error_set(&err, ETIMEDOUT,
 			"it did not say READY=1 within %llu ms",
 			(unsigned long long)u->ready_ms);
-	roll_back(u, &err);
+	update_roll_back(u, &err);
 }
 
 static void on_tick(struct event_timer *timer)
 {
 	struct update *u = timer->data;
 	enum notify_readiness told = notify_readiness(u->next);
-	uint64_t lived_ms = since_ms(u->released_ns);
+	uint64_t lived_ms = update_since_ms(u->released_ns);
 	struct error err = ERROR_INIT;
 	enum held_state state =
 		held_advance(u->app, u->rolling_back || u->has_begun_again);
@@ -428,13 +415,13 @@ static void on_tick(struct event_timer *timer)
 		if (goes_back(u))
 			accept_narrower(u, &err);
 		else
-			roll_back(u, &err);
+			update_roll_back(u, &err);
 	} else if (lived_ms >= u->ready_ms) {
 		(void)error_set(&err, ETIMEDOUT,
 				"it did not listen where the old one did "
 				"within %llu ms",
 				(unsigned long long)u->ready_ms);
-		roll_back(u, &err);
+		update_roll_back(u, &err);
 	} else {
 		event_timer_set(&u->pod->loop, timer, TICK_MS);
 	}
@@ -449,11 +436,12 @@ static void let_next_go(struct update *u)
 	u->released_ns = u->progress_ns = monotonic_ns();
 	u->n_taken = 0;
 	if (generation_release(u->next, &err) < 0) {
-		roll_back(u, &err);
+		update_roll_back(u, &err);
 		return;
 	}
 	if (!u->rolling_back)
-		enter_state(u, UPDATE_STARTED, "the new generation executes");
+		update_enter_state(u, UPDATE_STARTED,
+				   "the new generation executes");
 	u->tick.fn = on_tick;
 	u->tick.data = u;
 	event_timer_set(&u->pod->loop, &u->tick, TICK_MS);
@@ -464,20 +452,20 @@ static void start_next(struct update *u)
 	struct error err = ERROR_INIT;
 
 	if (generation_start(u->next, &err) < 0)
-		roll_back(u, &err);
+		update_roll_back(u, &err);
 }
 
 /* By itself, before anything of it was held: its own end counts. */
-static void on_old_left(struct update *u)
+void update_on_old_left(struct update *u)
 {
 	struct generation *old = u->old;
 
-	drop_next(u);
+	update_drop_next(u);
 	old->ops = pod_generation_ops();
 	(void)error_set(&u->why, ESRCH,
 			"the generation that served ended with exit code %d",
 			old->exit_code);
-	end_rolled_back(u, RKT_EXIT_DEGRADED);
+	update_end_rolled_back(u, RKT_EXIT_DEGRADED);
 	old->ops->ended(old);
 }
 
@@ -485,8 +473,12 @@ static void on_old_ended(struct generation *old)
 {
 	struct update *u = old->data;
 
+	if (u->tier == UPDATE_HANDOVER) {
+		handover_on_old_ended(u, old);
+		return;
+	}
 	if (!u->old_stopped) {
-		on_old_left(u);
+		update_on_old_left(u);
 		return;
 	}
 	u->old = NULL;
@@ -507,10 +499,9 @@ static const struct generation_ops old_ops = {
 
 /* The signal a server wants to hear when it is to finish what it has begun,
  * as its image says; SIGTERM if it does not. */
-static int drain_signal(const struct generation *old)
+int update_drain_signal(const struct generation *g)
 {
-	const char *name =
-		name_values_get(&old->image.annotations, DRAIN_SIGNAL);
+	const char *name = name_values_get(&g->image.annotations, DRAIN_SIGNAL);
 
 	for (int sig = 1; name && sig < 32; sig++) {
 		const char *abbrev = sigabbrev_np(sig);
@@ -522,14 +513,14 @@ static int drain_signal(const struct generation *old)
 	if (name)
 		log_warning("app %s: " DRAIN_SIGNAL " %s is no signal, using "
 			    "SIGTERM",
-			    old->app->name, name);
+			    g->app->name, name);
 	return SIGTERM;
 }
 
 static void end_old(struct update *u)
 {
 	u->old_stopped = true;
-	generation_stop(u->old, drain_signal(u->old), u->stop_ms);
+	generation_stop(u->old, update_drain_signal(u->old), u->stop_ms);
 }
 
 /* It serves still, and nobody new comes to the odd ports. */
@@ -540,14 +531,14 @@ static void on_drain_tick(struct event_timer *timer)
 
 	if (!held_are_empty(u->app))
 		u->waiting_ns = monotonic_ns();
-	if (since_ms(u->waiting_ns) >= EMPTY_MS) {
+	if (update_since_ms(u->waiting_ns) >= EMPTY_MS) {
 		end_old(u);
-	} else if (since_ms(u->drain_ns) >= u->stop_ms) {
+	} else if (update_since_ms(u->drain_ns) >= u->stop_ms) {
 		(void)error_set(&err, ETIMEDOUT,
 				"the old one did not serve those who wait "
 				"within %llu ms",
 				(unsigned long long)u->stop_ms);
-		roll_back(u, &err);
+		update_roll_back(u, &err);
 	} else {
 		event_timer_set(&u->pod->loop, timer, TICK_MS);
 	}
@@ -560,7 +551,7 @@ static void stop_old(struct update *u)
 	int r = listeners_hold(u->old, &err);
 
 	if (r < 0) {
-		roll_back(u, &err);
+		update_roll_back(u, &err);
 		return;
 	}
 	if (!u->has_begun_again) {
@@ -578,7 +569,9 @@ static void on_next_held(struct generation *next)
 {
 	struct update *u = next->data;
 
-	if (u->old && !u->old_stopped)
+	if (u->tier == UPDATE_HANDOVER)
+		handover_on_held(u);
+	else if (u->old && !u->old_stopped)
 		stop_old(u);
 	else if (!u->old)
 		let_next_go(u);
@@ -586,7 +579,7 @@ static void on_next_held(struct generation *next)
 
 static void on_next_failed(struct generation *next, const struct error *err)
 {
-	roll_back(next->data, err);
+	update_roll_back(next->data, err);
 }
 
 static void on_next_ended(struct generation *next)
@@ -598,7 +591,7 @@ static void on_next_ended(struct generation *next)
 			next->exit_code);
 	if (u->app->current == next)
 		u->app->current = NULL;
-	roll_back(u, &err);
+	update_roll_back(u, &err);
 }
 
 static const struct generation_ops next_ops = {
@@ -607,6 +600,14 @@ static const struct generation_ops next_ops = {
 	.failed = on_next_failed,
 	.ended = on_next_ended,
 };
+
+static bool writes_volume(const struct generation *g)
+{
+	for (size_t i = 0; i < g->plan.n_mounts; i++)
+		if (!g->plan.mounts[i].read_only)
+			return true;
+	return false;
+}
 
 /* Two writers of one volume must not run at once: then pre-start waits for
  * the old one's end, too. */
@@ -619,25 +620,57 @@ static bool must_stop_first(const struct update *u)
 		return true;
 	if (next->plan.pre_start.n == 0)
 		return false;
-	for (size_t i = 0; i < next->plan.n_mounts; i++)
-		if (!next->plan.mounts[i].read_only)
-			return true;
-	return false;
+	return writes_volume(next);
 }
 
-static void prepare_next(struct update *u)
+/* The highest that applies; WHY not a higher one.  Whether the old one's
+ * sockets can be handed over is seen later. */
+static enum update_strategy choose_tier(const struct update *u,
+					struct error *why)
 {
-	struct error err = ERROR_INIT;
+	const char *overlap =
+		name_values_get(&u->next->image.annotations, OVERLAP);
+
+	if (u->asked != UPDATE_AUTO)
+		return u->asked;
+	if (generation_can_trace(u->old))
+		(void)error_set(why, EPERM,
+				"the old one could take over the new one "
+				"(CAP_SYS_PTRACE)");
+	else if (overlap && strcmp(overlap, "forbidden") == 0)
+		(void)error_set(why, EPERM,
+				"the image says " OVERLAP "=forbidden");
+	else if ((!overlap || strcmp(overlap, "allowed") != 0) &&
+		 writes_volume(u->next))
+		(void)error_set(why, EPERM,
+				"it can write to a volume and the image does "
+				"not say " OVERLAP "=allowed");
+	else
+		return UPDATE_HANDOVER;
+	return UPDATE_RESTART;
+}
+
+void update_prepare_next(struct update *u)
+{
 	int tree = fcntl(u->new_tree, F_DUPFD_CLOEXEC, 0);
+	struct error err = ERROR_INIT;
+	char text[CONTROL_TEXT_MAX];
 	int r = generation_new(u->app, u->to, tree, &next_ops, &u->next, &err);
 
 	if (r < 0) {
-		roll_back(u, &err);
+		update_roll_back(u, &err);
 		return;
 	}
 	u->next->data = u;
-	enter_state(u, UPDATE_STAGED, "the new root is ready");
-	if (must_stop_first(u))
+	if (u->tier == UPDATE_AUTO)
+		u->tier = choose_tier(u, &u->note);
+	(void)snprintf(text, sizeof(text), "the new root is ready: %s%s%.700s",
+		       update_strategy_text(u->tier),
+		       u->note.msg[0] ? ", because " : "", u->note.msg);
+	update_enter_state(u, UPDATE_STAGED, text);
+	if (u->tier == UPDATE_HANDOVER)
+		handover_run(u);
+	else if (must_stop_first(u))
 		stop_old(u);
 	else
 		start_next(u);
@@ -654,7 +687,7 @@ static void begin_again(struct update *u)
 	u->rolling_back = u->begins_again = false;
 	u->has_begun_again = true;
 	held_drop(u->app);
-	prepare_next(u);
+	update_prepare_next(u);
 }
 
 /* The pod goes down: whatever runs of the transaction goes with it. */
@@ -664,6 +697,10 @@ static void update_pod_stopping(struct pod *pod)
 
 	if (!u)
 		return;
+	if (u->tier == UPDATE_HANDOVER) {
+		handover_on_stopping(u);
+		return;
+	}
 	/* What serves now is stopped with the pod; the other one ends here.
 	 * The committed generation has not changed. */
 	if (u->next && u->next != u->app->current)
@@ -671,7 +708,7 @@ static void update_pod_stopping(struct pod *pod)
 	if (u->app->current)
 		u->app->current->ops = pod_generation_ops();
 	(void)error_set(&u->why, ECANCELED, "the pod was stopped");
-	end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
+	update_end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
 }
 
 /* --- requests --------------------------------------------------------------
@@ -701,6 +738,7 @@ static int check_generation(const struct pod *pod,
 static int check_request(struct pod *pod, const struct control_request *request,
 			 const struct pod_app *app, struct error *err)
 {
+	cleanup_probe struct probe probe = PROBE_INIT;
 	int r;
 
 	if (!app)
@@ -716,10 +754,12 @@ static int check_request(struct pod *pod, const struct control_request *request,
 	    app->current->state != GENERATION_RUNNING)
 		return error_set(err, ESRCH, "app %s is not running",
 				 request->app);
-	if (request->strategy != UPDATE_AUTO &&
-	    request->strategy != UPDATE_RESTART)
+	if (request->strategy > UPDATE_HANDOVER)
 		return error_set(err, ENOTSUP,
-				 "this stage1 knows the strategy restart only");
+				 "this stage1 knows the strategies restart and "
+				 "handover only");
+	if (request->probe[0] && probe_parse(request->probe, &probe, err) < 0)
+		return -EINVAL;
 	if (request->generation == app->committed)
 		return error_set(err, EALREADY,
 				 "generation %u is the one that runs",
@@ -766,18 +806,24 @@ int update_start(struct pod *pod, const struct control_request *request,
 		.new_tree = TAKE_FD(tree),
 		.conn = TAKE_FD(reply_to),
 		.counts = UPDATE_COUNTS_UNKNOWN,
+		.asked = request->strategy,
+		.canary_ms = request->canary_ms,
+		.canary_share = request->canary_share,
+		.holds_on_fail = request->flags & CONTROL_HOLD,
 	};
+	if (request->probe[0])
+		(void)probe_parse(request->probe, &u->probe, NULL);
 	memcpy(u->who, request->who, sizeof(u->who));
 	pod->update = u;
 	pod->on_stopping = update_pod_stopping;
-	(void)snprintf(text, sizeof(text), "%s: generation %u %sto %u, restart",
+	(void)snprintf(text, sizeof(text), "%s: generation %u %sto %u",
 		       app->name, u->from, u->is_rollback ? "back " : "",
 		       u->to);
 	u->old->ops = &old_ops;
 	u->old->data = u;
-	enter_state(u, UPDATE_PLANNED, text);
-	enter_state(u, UPDATE_FETCHED, "the image is in the store");
-	prepare_next(u);
+	update_enter_state(u, UPDATE_PLANNED, text);
+	update_enter_state(u, UPDATE_FETCHED, "the image is in the store");
+	update_prepare_next(u);
 	return 0;
 }
 
@@ -787,7 +833,7 @@ static void on_abort(struct event_timer *timer)
 	struct error err = ERROR_INIT;
 
 	(void)error_set(&err, ECANCELED, "aborted by request");
-	roll_back(timer->data, &err);
+	update_roll_back(timer->data, &err);
 }
 
 int update_abort(struct pod *pod, struct error *err)
@@ -796,6 +842,8 @@ int update_abort(struct pod *pod, struct error *err)
 
 	if (!u)
 		return error_set(err, ENOENT, "no update is under way");
+	if (u->tier == UPDATE_HANDOVER && handover_abort(u, err) < 0)
+		return -EALREADY;
 	if (u->begins_again) {
 		/* The old one is on its way up already. */
 		u->begins_again = false;
@@ -807,5 +855,23 @@ int update_abort(struct pod *pod, struct error *err)
 	u->abort.fn = on_abort;
 	u->abort.data = u;
 	event_timer_set(&pod->loop, &u->abort, 0);
+	return 0;
+}
+
+int update_resume(struct pod *pod, int conn, struct error *err)
+{
+	cleanup_fd int reply_to = conn;
+	struct update *u = pod->update;
+	int r = 0;
+
+	if (!u)
+		return error_set(err, ENOENT, "no update is under way");
+	if (u->tier == UPDATE_HANDOVER)
+		r = handover_resume(u, err);
+	if (r < 0)
+		return r;
+	fd_close(&u->conn);
+	u->conn = TAKE_FD(reply_to);
+	send_reply(u, CONTROL_PROGRESS, 0, "followed again");
 	return 0;
 }

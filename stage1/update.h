@@ -9,6 +9,11 @@
  * before the next step; the committed generation is what appsinfo/APP points
  * to, and that link changes in one rename.
  *
+ * handover: both generations run, the new one's sockets beside the old one's
+ * (stage1/handover.h).  When it listens wherever the old one does and answers
+ * a probe there, new connections go to it; when it has been observed it is
+ * committed, and the old one ends when its clients have gone.
+ *
  * restart: the new generation is prepared up to its execve while the old one
  * serves; the old one's listening sockets are held; it is stopped; the new
  * one executes and takes the sockets over as it binds.  It is ready when it
@@ -32,6 +37,10 @@ int update_start(struct pod *pod, const struct control_request *request,
 
 /* Ends the running transaction by rolling back; -ENOENT if there is none. */
 int update_abort(struct pod *pod, struct error *err);
+
+/* CONN (taken) gets the replies of the running transaction from now on, and
+ * one that is on hold tries again; -ENOENT if there is none. */
+int update_resume(struct pod *pod, int conn, struct error *err);
 
 /* "idle", or the state the running transaction is in. */
 const char *update_state_name(const struct pod *pod);

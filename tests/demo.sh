@@ -148,7 +148,7 @@ chapter "4. Update to version 2 and back, with $RATE new connections a second"
 "$BUILD/tests/load" --rate="$RATE" "$address" 80 /version >load &
 load_pid=$!
 sleep 1
-show rkt update --strategy=restart --image=images/nginx-2.aci "$NAME"
+show rkt update --image=images/nginx-2.aci "$NAME"
 [ "$(page)" = 2.0.0 ] || fail "not version 2 after the update"
 show curl -sS "http://$address/version"
 sleep 1

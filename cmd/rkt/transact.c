@@ -15,6 +15,7 @@
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
 #include "spec/history.h"
+#include "spec/probe.h"
 #include "stage0/control.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
@@ -23,6 +24,73 @@
 #define NS_PER_MS 1000000
 #define USER_NAME_BYTES                                                        \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
+static int parse_strategy(const struct option_row *row, void *target,
+			  const char *value, struct error *err)
+{
+	enum update_strategy s;
+
+	(void)row;
+	if (strcmp(value, "auto") == 0)
+		s = UPDATE_AUTO;
+	else if (!update_strategy_parse(value, &s) || s > UPDATE_HANDOVER)
+		return error_set(err, EINVAL,
+				 "%s is no strategy of this version of rkt "
+				 "(auto, restart or handover)",
+				 value);
+	*(enum update_strategy *)target = s;
+	return 0;
+}
+
+/* "10%:30s" */
+static int parse_canary(const struct option_row *row, void *target,
+			const char *value, struct error *err)
+{
+	struct transact_opts *o =
+		(void *)((char *)target -
+			 offsetof(struct transact_opts, canary_share));
+	const char *colon = strchr(value, ':');
+	char *end = NULL;
+	double percent;
+	int r;
+
+	(void)row;
+	percent = strtod(value, &end);
+	if (!colon || end == value || end + 1 != colon || *end != '%' ||
+	    !(percent >= 0.01 && percent <= 100))
+		return error_set(err, EINVAL,
+				 "%s is no canary: PERCENT%%:TIME as in "
+				 "10%%:30s",
+				 value);
+	r = parse_duration(colon + 1, &o->canary);
+	if (r < 0)
+		return error_set(err, -r, "%s is no time", colon + 1);
+	o->canary_share = (uint32_t)(percent * 100 + 0.5);
+	return 0;
+}
+
+static int parse_probe(const struct option_row *row, void *target,
+		       const char *value, struct error *err)
+{
+	cleanup_probe struct probe probe = PROBE_INIT;
+	int r = probe_parse(value, &probe, err);
+
+	(void)row;
+	if (r == 0)
+		*(const char **)target = value;
+	return r;
+}
+
+static int parse_on_fail(const struct option_row *row, void *target,
+			 const char *value, struct error *err)
+{
+	(void)row;
+	if (strcmp(value, "hold") != 0 && strcmp(value, "rollback") != 0)
+		return error_set(err, EINVAL, "%s: it is rollback or hold",
+				 value);
+	*(bool *)target = strcmp(value, "hold") == 0;
+	return 0;
+}
 
 const struct option_row transact_rows[] = {
 	{.name = "app",
@@ -43,7 +111,38 @@ const struct option_row transact_rows[] = {
 	 .kind = OPTION_DURATION,
 	 .offset = offsetof(struct transact_opts, drain_timeout),
 	 .shown = "10s",
-	 .help = "how long the old generation may take to end"},
+	 .help = "how long clients of the old generation may stay, and it may "
+		 "take to end"},
+	{.name = "strategy",
+	 .kind = OPTION_CALL,
+	 .parse = parse_strategy,
+	 .offset = offsetof(struct transact_opts, strategy),
+	 .shown = "auto",
+	 .help = "how: handover runs both generations and moves new "
+		 "connections; restart holds the listening sockets, stops the "
+		 "old one and lets the new one take them over; auto restarts "
+		 "what can write to a volume"},
+	{.name = "canary",
+	 .kind = OPTION_CALL,
+	 .parse = parse_canary,
+	 .offset = offsetof(struct transact_opts, canary_share),
+	 .help = "PERCENT%:TIME: handover gives the new generation so many of "
+		 "the new connections for that time before it gets all"},
+	{.name = "probe",
+	 .kind = OPTION_CALL,
+	 .parse = parse_probe,
+	 .offset = offsetof(struct transact_opts, probe),
+	 .shown = "tcp",
+	 .help = "handover asks the new generation, on the port it shares with "
+		 "the old one, before it gets a connection: tcp[:PORT], "
+		 "http:[PORT]/PATH or exec:COMMAND"},
+	{.name = "on-fail",
+	 .kind = OPTION_CALL,
+	 .parse = parse_on_fail,
+	 .offset = offsetof(struct transact_opts, hold),
+	 .shown = "rollback",
+	 .help = "hold: a failed handover gives all connections back to the "
+		 "old generation and leaves the new one running"},
 	{.name = NULL},
 };
 
@@ -124,11 +223,13 @@ int transact(struct images *im, const struct pod *pod, const char *app,
 	struct control_request request = {
 		.op = CONTROL_UPDATE,
 		.generation = n,
-		.strategy = UPDATE_RESTART,
+		.strategy = o->strategy,
 		.ready_timeout_ms = to_ms(o->ready_timeout),
 		.observe_ms = to_ms(o->observe),
 		.stop_timeout_ms = to_ms(o->drain_timeout),
-		.flags = flags,
+		.canary_ms = to_ms(o->canary),
+		.canary_share = o->canary_share,
+		.flags = flags | (o->hold ? CONTROL_HOLD : 0),
 	};
 	cleanup_fd int tree = -EBADF;
 	cleanup_fd int conn = -EBADF;
@@ -137,6 +238,9 @@ int transact(struct images *im, const struct pod *pod, const char *app,
 
 	*ret_accepted = false;
 	(void)snprintf(request.app, sizeof(request.app), "%s", app);
+	if (o->probe)
+		(void)snprintf(request.probe, sizeof(request.probe), "%s",
+			       o->probe);
 	name_user(request.who);
 	r = generation_image_id(pod->fd, app, n, &id, err);
 	if (r == 0)
@@ -195,6 +299,20 @@ int transact_lock(const struct pod *pod, struct error *err)
 	/* One whose command was killed holds no lock. */
 	r = check_idle(pod, err);
 	return r < 0 ? r : TAKE_FD(lock);
+}
+
+int transact_resume(const struct pod *pod, struct error *err)
+{
+	const struct control_request request = {.op = CONTROL_RESUME};
+	cleanup_fd int conn = -EBADF;
+	bool accepted;
+	int r = check_running(pod, err);
+
+	if (r < 0)
+		return r;
+	conn = control_connect(pod->fd, err);
+	r = conn < 0 ? conn : control_send(conn, &request, -EBADF, err);
+	return r < 0 ? r : follow(conn, &accepted, err);
 }
 
 int transact_abort(const struct pod *pod, struct error *err)

@@ -18,9 +18,14 @@ struct transact_opts {
 	int64_t ready_timeout; /* nanoseconds */
 	int64_t observe;
 	int64_t drain_timeout;
+	enum update_strategy strategy;
+	uint32_t canary_share; /* of 10,000 connections */
+	int64_t canary;	       /* for how long */
+	const char *probe;
+	bool hold; /* --on-fail */
 };
 
-/* --app, --ready-timeout, --observe, --drain-timeout. */
+/* --app, --strategy and how it is to go. */
 extern const struct option_row transact_rows[];
 void transact_init(struct transact_opts *o);
 
@@ -38,6 +43,10 @@ int transact(struct images *im, const struct pod *pod, const char *app,
 /* A lock against other updates of the pod, which must be running (-ESRCH)
  * with none under way (-EBUSY).  The caller closes it. */
 int transact_lock(const struct pod *pod, struct error *err);
+
+/* Follows the update that is under way; one that is on hold tries again.  The
+ * exit code as of transact(). */
+int transact_resume(const struct pod *pod, struct error *err);
 
 /* Asks for the end of the update that is under way; returns when it begins
  * to roll back: 0, 254 when there is none, or a negative errno. */

@@ -21,23 +21,9 @@ struct opts {
 	struct update_rules rules;
 	const char *image;
 	const char *signature;
-	const char *strategy;
 	int64_t keep;
-	bool abort;
+	bool abort, resume;
 };
-
-static int parse_strategy(const struct option_row *row, void *target,
-			  const char *value, struct error *err)
-{
-	(void)row;
-	if (strcmp(value, "auto") != 0 && strcmp(value, "restart") != 0)
-		return error_set(err, EINVAL,
-				 "%s is no strategy of this version of rkt "
-				 "(auto or restart)",
-				 value);
-	*(const char **)target = value;
-	return 0;
-}
 
 static const struct option_row rows[] = {
 	{.name = "image",
@@ -48,14 +34,6 @@ static const struct option_row rows[] = {
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct opts, signature),
 	 .help = "local signature file of --image"},
-	{.name = "strategy",
-	 .kind = OPTION_CALL,
-	 .parse = parse_strategy,
-	 .offset = offsetof(struct opts, strategy),
-	 .shown = "auto",
-	 .help = "how: restart prepares the new generation, holds the "
-		 "listening sockets, stops the old one and lets the new one "
-		 "take them over"},
 	{.name = "keep",
 	 .kind = OPTION_INT,
 	 .offset = offsetof(struct opts, keep),
@@ -66,6 +44,12 @@ static const struct option_row rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct opts, abort),
 	 .help = "end the update that is under way by rolling it back"},
+	{.name = "resume",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct opts, resume),
+	 .help = "follow the update that is under way; one that is on hold "
+		 "tries again"},
 	{.name = "allow-downgrade",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -208,15 +192,25 @@ static int abort_update(struct cmd_call *call, struct pod *pod,
 	return transact_abort(pod, err);
 }
 
+static int resume_update(struct cmd_call *call, struct pod *pod,
+			 struct error *err)
+{
+	(void)call;
+	return transact_resume(pod, err);
+}
+
 static int run(struct cmd_call *call)
 {
 	const struct opts *o = call->opts;
 
 	if (o->keep < 0 || o->keep > KEEP_MAX)
 		return cmd_usage(call, "--keep is 0 to 1000 generations");
-	if (o->abort && o->image)
-		return cmd_usage(call, "--abort ends an update, --image "
-				       "begins one: only one of them");
+	if ((o->abort || o->resume) + (o->abort && o->resume) + !!o->image > 1)
+		return cmd_usage(call, "--abort ends an update, --resume "
+				       "follows one, --image begins one: only "
+				       "one of them");
+	if (o->resume)
+		return pod_arg_only(call, NULL, resume_update);
 	if (o->abort)
 		return pod_arg_only(call, NULL, abort_update);
 	if (!o->image)
@@ -227,7 +221,7 @@ static int run(struct cmd_call *call)
 const struct command cmd_update = {
 	.name = "update",
 	.summary = "Move an app of a running pod to a new image version",
-	.usage = "--image=IMAGE [flags] POD | --abort POD",
+	.usage = "--image=IMAGE [flags] POD | --abort POD | --resume POD",
 	.description =
 		"The new image is verified and prepared while the old one "
 		"serves. The pod, its network, volumes and logs stay. If the "

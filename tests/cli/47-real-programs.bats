@@ -114,8 +114,7 @@ end() {
 	"$BUILD/tests/load" --rate=300 "$ip" 80 /version >load &
 	load=$!
 	sleep 0.5
-	run_rkt update --strategy=restart --image="$F/nginx-2.aci" \
-		--observe=0s web
+	run_rkt update --image="$F/nginx-2.aci" --observe=0s web
 	expect_status 0
 	[ "$(fetch "$ip/version")" = 2.0.0 ]
 	run_rkt rollback --observe=0s web

@@ -75,11 +75,11 @@ nobody_refused() {
 }
 
 update() {
-	run_rkt update --observe=200ms "$@" web
+	run_rkt update --strategy=restart --observe=200ms "$@" web
 }
 
 rollback() {
-	run_rkt rollback --observe=200ms web
+	run_rkt rollback --strategy=restart --observe=200ms web
 }
 
 generations() {
@@ -155,12 +155,12 @@ teardown() {
 	expect_status 11
 	expect_output 'no generation before 1'
 	# Forward again, to what served; but not by a plain update.
-	run_rkt rollback --observe=100ms --generation=3 web
+	run_rkt rollback --strategy=restart --observe=100ms --generation=3 web
 	expect_status 0
 	rollback
 	expect_status 0
 	serves 2 3
-	run_rkt rollback --generation=4 web
+	run_rkt rollback --strategy=restart --generation=4 web
 	expect_status 11
 	expect_output 'no generation 4'
 }
@@ -185,7 +185,7 @@ teardown() {
 	rollback
 	expect_status 11
 	expect_output 'generation 2 of app inside is no longer kept' --keep
-	run_rkt rollback --generation=1 web
+	run_rkt rollback --strategy=restart --generation=1 web
 	expect_status 11
 	expect_output 'generation 1 of app inside is no longer kept'
 	serves 3 3
@@ -217,7 +217,7 @@ teardown() {
 	serves 3 3
 	# Killed while it removed generation 1.
 	rm "$pod/generations/inside/1/treeStoreID"
-	run_rkt rollback --generation=1 web
+	run_rkt rollback --strategy=restart --generation=1 web
 	expect_status 11
 	expect_output 'no longer kept'
 	version 5
@@ -233,7 +233,7 @@ teardown() {
 	before=$(nsenter --net="/proc/$pid/ns/net" ss -Hlnt)
 	load_begin load --rate=2000 --workers=8 127.0.0.1 80 /
 	sleep 0.2
-	"$RKT" --dir="$D/data" --insecure-options=image update --observe=20s \
+	"$RKT" --dir="$D/data" --insecure-options=image update --strategy=restart --observe=20s \
 		--image="$D/2.aci" web >"$D/first" 2>&1 &
 	first=$!
 	wait_for 10 grep -q 'begins again' "$D/first"
@@ -251,7 +251,7 @@ teardown() {
 	expect_output 'no update is under way'
 	version 2
 	load_begin load 127.0.0.1 80 /
-	"$RKT" --dir="$D/data" --insecure-options=image update --observe=20s \
+	"$RKT" --dir="$D/data" --insecure-options=image update --strategy=restart --observe=20s \
 		--image="$D/2.aci" web >"$D/first" 2>&1 &
 	first=$!
 	wait_for 10 grep -q SWITCHED "$D/first"
@@ -481,7 +481,7 @@ reshape() {
 	sleep 0.3
 	(wait_for 10 grep -q SWITCHED "$pod/update.journal" && sleep 0.3 &&
 		kill -9 "$(cat "$pod/generations/inside/2/pid")") &
-	run_rkt update --observe=5s --image="$D/2.aci" web
+	run_rkt update --strategy=restart --observe=5s --image="$D/2.aci" web
 	expect_status 10
 	expect_output 'exit code 137'
 	sleep 1.2
@@ -633,7 +633,7 @@ reshape() {
 	wait_for 10 pod_logged "$uuid" inside serving=1
 	pid=$(cat "$D/data/pods/run/$uuid/pid")
 	version 2
-	run_rkt update --observe=100ms --app=inside --image="$D/2.aci" web
+	run_rkt update --strategy=restart --observe=100ms --app=inside --image="$D/2.aci" web
 	expect_status 0
 	kill -QUIT "$(cat "$D/data/pods/run/$uuid/generations/inside/2/pid")"
 	wait_for 5 pod_logged "$uuid" inside drained=1
@@ -760,7 +760,7 @@ fails_back() {
 	(wait_for 10 test -s "$pod/generations/inside/2/pid" &&
 		wait_for 10 grep -q serving=2 "$pod/logs/inside" && sleep 0.3 &&
 		kill -9 "$(cat "$pod/generations/inside/2/pid")") &
-	run_rkt update --observe=5s --image="$D/2.aci" web
+	run_rkt update --strategy=restart --observe=5s --image="$D/2.aci" web
 	expect_status 10
 	expect_output 'exit code 137'
 	sleep 0.3
@@ -848,7 +848,7 @@ is_refused() {
 	run rkt update --image="$D/2.aci" web
 	is_refused
 	rkt trust --prefix=example.com/inside --skip-fingerprint-review "$D/key.pub"
-	run rkt update --observe=100ms --image="$D/2.aci" web
+	run rkt update --strategy=restart --observe=100ms --image="$D/2.aci" web
 	expect_status 0
 }
 
@@ -909,7 +909,7 @@ is_refused() {
 	serve tcp4:80
 	version 2
 	version 3
-	"$RKT" --dir="$D/data" --insecure-options=image update --observe=3s \
+	"$RKT" --dir="$D/data" --insecure-options=image update --strategy=restart --observe=3s \
 		--image="$D/2.aci" web >"$D/first" 2>&1 &
 	first=$!
 	wait_for 10 grep -q SWITCHED "$D/first"
@@ -930,7 +930,7 @@ is_refused() {
 	for state in PLANNED STAGED STARTED SWITCHED; do
 		rm -f "$D/first"
 		load_begin load 127.0.0.1 80 /
-		"$RKT" --dir="$D/data" --insecure-options=image update \
+		"$RKT" --dir="$D/data" --insecure-options=image update --strategy=restart \
 			--observe=300ms --allow-downgrade --image="$D/2.aci" \
 			web >"$D/first" 2>&1 &
 		first=$!
@@ -956,7 +956,7 @@ is_refused() {
 	serve tcp4:80
 	version 2
 	echo '["--","sleep","100"]' >"$pod/args/inside"
-	"$RKT" --dir="$D/data" --insecure-options=image update \
+	"$RKT" --dir="$D/data" --insecure-options=image update --strategy=restart \
 		--ready-timeout=1s --image="$D/2.aci" web >"$D/first" 2>&1 &
 	first=$!
 	wait_for 10 grep -q STARTED "$D/first"
@@ -970,7 +970,7 @@ is_refused() {
 @test "rkt stop in the middle of an update" {
 	serve tcp4:80
 	version 2
-	"$RKT" --dir="$D/data" --insecure-options=image update --observe=20s \
+	"$RKT" --dir="$D/data" --insecure-options=image update --strategy=restart --observe=20s \
 		--image="$D/2.aci" web >"$D/first" 2>&1 &
 	first=$!
 	wait_for 10 grep -q SWITCHED "$D/first"
@@ -1001,7 +1001,7 @@ is_refused() {
 			sleep 0.2
 			rm -f "$D/first"
 			supervisor=$(supervisor)
-			"$RKT" --dir="$D/data" --insecure-options=image update \
+			"$RKT" --dir="$D/data" --insecure-options=image update --strategy=restart \
 				--observe=20s --image="$D/2.aci" web \
 				>"$D/first" 2>&1 &
 			first=$!
@@ -1183,7 +1183,8 @@ manifest_is_committed() {
 		        reserved=0, who=b"test"):
 		    return struct.pack("<IIIIQQQII", version, op, generation, 1,
 		        1000, 100, 1000, flags, reserved) + \
-		        app.ljust(256, b"\0") + who.ljust(64, b"\0")
+		        app.ljust(256, b"\0") + who.ljust(64, b"\0") + \
+		        bytes(16 + 1024)
 		def ask(data, fds=()):
 		    s = connect()
 		    anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
@@ -1210,7 +1211,7 @@ manifest_is_committed() {
 		    assert ask(record(1), [null] * n) == b"", n
 		    if n > 1:
 		        assert ask(record(3), [null] * n) == b"", n
-		assert ask(record(3, flags=2), [null]) == b""
+		assert ask(record(3, flags=4), [null]) == b""
 		assert ask(record(1, reserved=1)) == b""
 		# Back to what never served.
 		assert b"never served" in ask(record(3, flags=1), [null])

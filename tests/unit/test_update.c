@@ -175,6 +175,12 @@ Test(update, control_record_check)
 	r = good(CONTROL_STATUS);
 	memset(r.who, 'a', sizeof(r.who));
 	cr_expect_eq(control_record_check(&r, sizeof(r), 0, &out), -EPROTO);
+	r = good(CONTROL_STATUS);
+	memset(r.probe, 'a', sizeof(r.probe));
+	cr_expect_eq(control_record_check(&r, sizeof(r), 0, &out), -EPROTO);
+	r = good(CONTROL_UPDATE);
+	r.canary_share = 10001;
+	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
 	r = good(CONTROL_UPDATE);
 	r.generation = 0;
 	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "stage1/bind_call.h"
+#include "stage1/generation.h"
+#include "stage1/held.h"
+#include "stage1/listen_form.h"
+#include "stage1/sockets.h"
+#include "stage1/steer.h"
+
+/* Sockets of one generation at one address. */
+#define SOCKETS_MAX 256
+
+struct group {
+	/* Of the old one's first socket, which stands for the address. */
+	int domain;
+	struct sockaddr_storage addr;
+	socklen_t addrlen;
+	bool v6only;
+	struct listen_form form;
+	uid_t uid;
+	bool late;	 /* made shareable for this handover only */
+	bool next_asked; /* the new one's own sockets ask for sharing */
+
+	int old[SOCKETS_MAX], next[SOCKETS_MAX]; /* duplicates */
+	size_t n_old, n_next;
+	unsigned int n_listening; /* of next, as the program knows them */
+	uint16_t port;
+};
+
+struct handover {
+	struct pod_app *app;
+	const struct generation *old, *next;
+	struct group *groups;
+	size_t n;
+	uint32_t mark;
+	unsigned int share;
+	struct error odd; /* an address that cannot be shared */
+};
+
+/* --- what the old one has --------------------------------------------------
+ */
+
+static struct group *find_group(struct handover *h, int domain,
+				const struct sockaddr_storage *addr,
+				bool v6only)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		struct group *g = &h->groups[i];
+		const void *a = &g->addr, *b = addr;
+		const struct sockaddr_in *a4 = a, *b4 = b;
+		const struct sockaddr_in6 *a6 = a, *b6 = b;
+
+		if (g->domain != domain)
+			continue;
+		if (domain == AF_INET
+			    ? a4->sin_port == b4->sin_port &&
+				      a4->sin_addr.s_addr == b4->sin_addr.s_addr
+			    : a6->sin6_port == b6->sin6_port &&
+				      g->v6only == v6only &&
+				      a6->sin6_scope_id == b6->sin6_scope_id &&
+				      memcmp(&a6->sin6_addr, &b6->sin6_addr,
+					     16) == 0)
+			return g;
+	}
+	return NULL;
+}
+
+static struct group *new_group(struct handover *h,
+			       const struct held_listener *held)
+{
+	struct group *g;
+
+	h->groups = xreallocarray(h->groups, h->n + 1, sizeof(*h->groups));
+	g = &h->groups[h->n++];
+	*g = (struct group){
+		.domain = held->domain,
+		.addr = held->addr,
+		.addrlen = held->addrlen,
+		.v6only = held->v6only,
+		.form = held->form,
+		.uid = held->uid,
+		.late = !held->reuseport,
+		.port = held->form.port,
+	};
+	return g;
+}
+
+/* Takes the descriptor of HELD if it can be shared. */
+static int take_old(struct handover *h, struct held_listener *held,
+		    struct error *err)
+{
+	struct group *g;
+
+	if (held->domain == AF_UNIX)
+		return error_set(err, EOPNOTSUPP,
+				 "it listens on a unix socket, which only one "
+				 "generation can have");
+	if (!held->form.port)
+		return error_set(err, EOPNOTSUPP,
+				 "it listens on a socket that is not TCP");
+	g = find_group(h, held->domain, &held->addr, held->v6only);
+	if (!g)
+		g = new_group(h, held);
+	if (g->n_old >= SOCKETS_MAX || g->uid != held->uid)
+		return error_set(err, EOPNOTSUPP,
+				 "its sockets at port %u cannot be shared",
+				 held->form.port);
+	/* It serves on, as it was. */
+	if (held->backlog)
+		(void)listen(held->fd, held->backlog);
+	g->old[g->n_old++] = TAKE_FD(held->fd);
+	return 0;
+}
+
+/* --- a group where there is none -------------------------------------------
+ */
+
+static int open_in_pod(const struct pod *pod, int domain)
+{
+	int fd;
+
+	if (setns(pod->init.pidfd, CLONE_NEWNET) < 0)
+		return -errno;
+	fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (setns(pod->own_netns, CLONE_NEWNET) < 0)
+		abort(); /* nothing we do next would be where it belongs */
+	return fd < 0 ? -EMFILE : fd;
+}
+
+/*
+ * The kernel makes the group of a socket that was bound without SO_REUSEPORT
+ * when a second one comes to listen there: one of ours, that lets nobody in
+ * and is there for some microseconds.
+ */
+static int make_group(struct handover *h, struct group *g, struct error *err)
+{
+	struct held_listener guest = {.fd = -EBADF, .next_fd = -EBADF};
+	const struct steer steer = {.n_old = (unsigned int)g->n_old};
+	cleanup_fd int fd = open_in_pod(h->app->pod, g->domain);
+	int one = 1, v6only = g->v6only;
+	int r;
+
+	if (fd < 0)
+		return error_sys(err, -fd, "open a socket in the pod");
+	guest.fd = fd;
+	for (size_t i = 0; i < g->n_old; i++)
+		if (setsockopt(g->old[i], SOL_SOCKET, SO_REUSEPORT, &one,
+			       sizeof(one)) < 0)
+			return error_sys(err, errno, "share port %u", g->port);
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_IP, IP_FREEBIND, &one, sizeof(one));
+	if (g->domain == AF_INET6)
+		(void)setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &v6only,
+				 sizeof(v6only));
+	held_keep_out(&guest);
+	if (!guest.is_quiet || fchown(fd, g->uid, (gid_t)-1) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0 ||
+	    bind(fd, (const struct sockaddr *)&g->addr, g->addrlen) < 0 ||
+	    listen(fd, 1) < 0)
+		return error_sys(err, errno, "share port %u", g->port);
+	r = steer_apply(g->old[0], &steer, err);
+	return r;
+}
+
+/* On the host's network nothing stays shared. */
+static void stop_sharing(const struct group *g, const int *fds, size_t n)
+{
+	const struct held_listener address = {
+		.domain = g->domain,
+		.addr = g->addr,
+		.addrlen = g->addrlen,
+		.form = g->form,
+	};
+	int zero = 0;
+
+	for (size_t i = 0; i < n; i++)
+		(void)setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &zero,
+				 sizeof(zero));
+	held_forget_sharing(&address);
+}
+
+static int apply(const struct handover *h, const struct group *g,
+		 struct error *err)
+{
+	const struct steer steer = {
+		.n_old = (unsigned int)g->n_old,
+		.n_new = g->n_listening,
+		.mark = h->mark,
+		.share = h->share,
+	};
+
+	return steer_apply(g->old[0], &steer, err);
+}
+
+static int prepare(struct handover *h, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < h->n && r == 0; i++) {
+		struct group *g = &h->groups[i];
+
+		r = g->late ? make_group(h, g, err) : apply(h, g, err);
+	}
+	return r < 0 ? -EOPNOTSUPP : 0;
+}
+
+static int check_old(const struct generation *old, struct error *err)
+{
+	if (old->has_udp)
+		return error_set(err, EOPNOTSUPP,
+				 "it has a UDP port, which only one generation "
+				 "can have");
+	if (old->app->activation.n)
+		return error_set(err, EOPNOTSUPP,
+				 "it gets its sockets from the pod "
+				 "(socketActivated)");
+	return 0;
+}
+
+int handover_new(struct generation *old, struct handover **ret,
+		 struct error *err)
+{
+	struct pod_app *app = old->app;
+	struct handover *h = xcalloc(1, sizeof(*h));
+	int r;
+
+	h->app = app;
+	h->old = old;
+	/* Nobody else's mark, and none that a rule of the host may know. */
+	if (getrandom(&h->mark, sizeof(h->mark), 0) < 0 || h->mark == 0)
+		h->mark = 0x726b7401;
+	r = check_old(old, err);
+	for (size_t i = 0; r >= 0 && i < app->n_held; i++)
+		r = take_old(h, &app->held[i], err);
+	held_drop(app);
+	if (r >= 0 && h->n == 0)
+		r = error_set(err, EOPNOTSUPP,
+			      "it listens nowhere: there is nothing to hand "
+			      "over");
+	if (r >= 0)
+		r = prepare(h, err);
+	if (r < 0) {
+		handover_free(h, old);
+		return r;
+	}
+	app->handover = h;
+	*ret = h;
+	return 0;
+}
+
+/* --- the end ---------------------------------------------------------------
+ */
+
+static bool is_host_net(const struct handover *h)
+{
+	return net_list_kind(&h->app->pod->options.nets) == NET_KIND_HOST;
+}
+
+static void close_all(int *fds, size_t *n)
+{
+	/* From the last on: the numbers of the others stay. */
+	while (*n)
+		(void)close(fds[--*n]);
+}
+
+/*
+ * The old one's leave one by one, and each time the last of the new one's gets
+ * the number that is free: up to the end the first of the new one's keeps
+ * its number, or the program points behind the last and the kernel chooses
+ * itself.  Those still there let nobody in.
+ */
+static void leave_to_next(struct handover *h, struct group *g)
+{
+	const struct steer steer = {
+		.n_old = (unsigned int)g->n_old,
+		.n_new = 1,
+		.share = STEER_ALL,
+	};
+	struct error err = ERROR_INIT;
+
+	if (g->n_old > 1) {
+		for (size_t i = 0; i < g->n_old; i++) {
+			struct held_listener quiet = {.fd = g->old[i]};
+
+			held_keep_out(&quiet);
+		}
+		if (steer_apply(g->next[0], &steer, &err) < 0)
+			log_failure(&err, h->app->name);
+	}
+	close_all(g->old, &g->n_old);
+	if (g->n_next)
+		steer_remove(g->next[0]);
+	if (g->late && !g->next_asked && is_host_net(h))
+		stop_sharing(g, g->next, g->n_next);
+	close_all(g->next, &g->n_next);
+}
+
+static void leave_to_old(const struct handover *h, struct group *g)
+{
+	close_all(g->next, &g->n_next);
+	if (g->n_old)
+		steer_remove(g->old[0]);
+	if (g->late && is_host_net(h))
+		stop_sharing(g, g->old, g->n_old);
+	close_all(g->old, &g->n_old);
+}
+
+void handover_free(struct handover *h, const struct generation *survivor)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		if (survivor && survivor == h->next)
+			leave_to_next(h, &h->groups[i]);
+		else
+			leave_to_old(h, &h->groups[i]);
+	}
+	if (h->app->handover == h)
+		h->app->handover = NULL;
+	free(h->groups);
+	free(h);
+}
+
+/* --- the new one -----------------------------------------------------------
+ */
+
+void handover_begin(struct handover *h, const struct generation *next)
+{
+	h->next = next;
+}
+
+/* One that only tried its address closes that socket and comes again. */
+static void forget_closed(struct handover *h, struct group *g)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->n_next; i++)
+		if (!held_is_listening(g->next[i]) &&
+		    sockets_has(h->next, g->next[i], NULL) == 0)
+			(void)close(g->next[i]);
+		else
+			g->next[n++] = g->next[i];
+	g->n_next = n;
+}
+
+static int join(struct handover *h, struct group *g, struct bind_call *call)
+{
+	int one = 1, asked = 0;
+	struct stat st;
+
+	(void)held_option(call->fd, SOL_SOCKET, SO_REUSEPORT, &asked);
+	forget_closed(h, g);
+	/* EADDRINUSE stays true among sockets of its own: those share if
+	 * each asks for it. */
+	if (g->n_next && !asked)
+		return 0;
+	if (g->n_next && !g->next_asked)
+		return -EADDRINUSE;
+	if (g->n_next >= SOCKETS_MAX)
+		return -ENOBUFS;
+	g->next_asked = asked;
+	if (!asked) {
+		(void)setsockopt(call->fd, SOL_SOCKET, SO_REUSEPORT, &one,
+				 sizeof(one));
+		pod_note_bound(h->app->pod, h->next, call->domain, call->port,
+			       true);
+	}
+	/* Only sockets of one user may share. */
+	if (fstat(call->fd, &st) == 0 && st.st_uid != g->uid &&
+	    fchown(call->fd, g->uid, (gid_t)-1) < 0)
+		log_warning("app %s: port %u: its user cannot join the old "
+			    "one's sockets",
+			    h->app->name, call->port);
+	g->next[g->n_next++] = TAKE_FD(call->fd);
+	return 0;
+}
+
+bool handover_bind(struct handover *h, const struct generation *g,
+		   struct bind_call *call, int *ret_error)
+{
+	struct listen_form form = listen_form_make(&call->addr, call->v6only);
+	char now[LISTEN_FORM_TEXT], before[LISTEN_FORM_TEXT];
+	struct group *group;
+
+	if (g != h->next)
+		return false;
+	group = find_group(h, call->domain, &call->addr, call->v6only);
+	if (group) {
+		*ret_error = join(h, group, call);
+		return true;
+	}
+	/* The kernel would let both have it, and choose by itself. */
+	for (size_t i = 0; i < h->n; i++) {
+		if (!listen_form_overlaps(&h->groups[i].form, &form))
+			continue;
+		(void)error_set(&h->odd, EADDRNOTAVAIL,
+				"it listens on %s where the old one listens "
+				"on %s",
+				listen_form_text(&form, now),
+				listen_form_text(&h->groups[i].form, before));
+		*ret_error = -EADDRINUSE;
+		return true;
+	}
+	return false;
+}
+
+static unsigned int count_listening(const struct group *g)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < g->n_next; i++)
+		n += held_is_listening(g->next[i]);
+	return n;
+}
+
+int handover_look(struct handover *h, struct error *err)
+{
+	bool everywhere = true;
+
+	if (h->odd.code) {
+		*err = h->odd;
+		return -EADDRNOTAVAIL;
+	}
+	for (size_t i = 0; i < h->n; i++) {
+		struct group *g = &h->groups[i];
+		unsigned int n = count_listening(g);
+		int r;
+
+		everywhere = everywhere && n > 0;
+		if (n == g->n_listening)
+			continue;
+		g->n_listening = n;
+		r = apply(h, g, err);
+		if (r < 0)
+			return r;
+	}
+	return everywhere;
+}
+
+size_t handover_listening(const struct handover *h)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->n; i++)
+		n += h->groups[i].n_listening;
+	return n;
+}
+
+int handover_steer(struct handover *h, unsigned int share, uint64_t *ret_us,
+		   struct error *err)
+{
+	uint64_t begin = monotonic_ns();
+	int r = 0;
+
+	h->share = share;
+	for (size_t i = 0; i < h->n && r == 0; i++)
+		r = apply(h, &h->groups[i], err);
+	*ret_us = (monotonic_ns() - begin + 999) / 1000;
+	return r;
+}
+
+uint32_t handover_mark(const struct handover *h)
+{
+	return h->mark;
+}
+
+size_t handover_addresses(const struct handover *h,
+			  struct sockaddr_storage *addresses, size_t max)
+{
+	size_t n = 0;
+
+	for (; n < h->n && n < max; n++)
+		addresses[n] = h->groups[n].addr;
+	return n;
+}
+
+/* --- who is still there ----------------------------------------------------
+ */
+
+size_t handover_clients(const struct handover *h, const struct generation *g,
+			size_t max)
+{
+	uint16_t ports[SOCKETS_MAX];
+	struct error err = ERROR_INIT;
+	size_t waiting = 0, n_ports = 0;
+	int n;
+
+	for (size_t i = 0; i < h->n; i++) {
+		const struct group *group = &h->groups[i];
+		bool is_next = g == h->next;
+		const int *fds = is_next ? group->next : group->old;
+		size_t n_fds = is_next ? group->n_next : group->n_old;
+
+		for (size_t j = 0; j < n_fds; j++)
+			waiting += held_queue_length(fds[j]);
+		if (n_ports < SOCKETS_MAX)
+			ports[n_ports++] = group->port;
+	}
+	if (waiting >= max)
+		return max;
+	n = sockets_count_connections(g, ports, n_ports, max - waiting, &err);
+	return n < 0 ? waiting : waiting + (size_t)n;
+}

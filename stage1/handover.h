@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_HANDOVER_H
+#define STAGE1_HANDOVER_H
+
+/*
+ * Listening sockets of two generations of an app that run at once (DESIGN
+ * "Live update", tier handover).
+ *
+ * The new generation's sockets join the groups of the old one's as it binds
+ * them (SO_REUSEPORT, set from outside by stage1/listeners.c).  A program on
+ * each group (stage1/steer.h) is there before the new one listens, and says
+ * who gets a connection: the old one, but for those with our mark; then a
+ * share for the new one; then the new one alone.  Going forward and going
+ * back is one setsockopt a group.
+ *
+ * Duplicates of all these sockets are kept until handover_free(), so the
+ * numbers the program knows do not change when a process closes its own.
+ *
+ * Where the old socket is not shareable (the host's network, where nothing is
+ * shared outside of updates) it is made so for that time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct bind_call;
+struct error;
+struct generation;
+struct handover;
+
+/*
+ * Makes what OLD listens on, and listeners_hold() has just found, ready to be
+ * shared with its successor.  -EOPNOTSUPP when it cannot be handed over: ERR
+ * says why, and nothing has changed.  Nothing is held in either case.
+ */
+int handover_new(struct generation *old, struct handover **ret,
+		 struct error *err);
+
+/*
+ * Closes all duplicates; SURVIVOR gets all connections, NULL if it has died,
+ * too.  What waits in the other one's sockets migrates
+ * (net.ipv4.tcp_migrate_req).
+ */
+void handover_free(struct handover *h, const struct generation *survivor);
+
+/* NEXT is the new generation; before it is released from its barrier. */
+void handover_begin(struct handover *h, const struct generation *next);
+
+/*
+ * G binds CALL, a TCP socket with a port.  True if it is the new generation at
+ * an address that concerns the old one: then *RET_ERROR is the answer, 0 = let
+ * it go on in the kernel.  Takes call->fd if it keeps it.
+ */
+bool handover_bind(struct handover *h, const struct generation *g,
+		   struct bind_call *call, int *ret_error);
+
+/*
+ * Looks what listens by now.  1 if the new generation does wherever the old
+ * one did; -EADDRNOTAVAIL if it tried an address that cannot be shared with
+ * the old one's.
+ */
+int handover_look(struct handover *h, struct error *err);
+
+/* How many sockets of the new one listen. */
+size_t handover_listening(const struct handover *h);
+
+/* SHARE of STEER_ALL of new connections to the new generation; *ret_us is how
+ * long that took. */
+int handover_steer(struct handover *h, unsigned int share, uint64_t *ret_us,
+		   struct error *err);
+
+/* The mark of connections that reach the new generation. */
+uint32_t handover_mark(const struct handover *h);
+
+/* Where both listen, up to MAX; returns how many. */
+size_t handover_addresses(const struct handover *h,
+			  struct sockaddr_storage *addresses, size_t max);
+
+/*
+ * How many clients G still has, of those that came in at our ports: in its
+ * processes and waiting to be accepted; counted up to MAX.
+ */
+size_t handover_clients(const struct handover *h, const struct generation *g,
+			size_t max);
+
+#endif

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "stage1/generation.h"
+#include "stage1/handover.h"
+#include "stage1/listeners.h"
+#include "stage1/notify.h"
+#include "stage1/pod.h"
+#include "stage1/probe.h"
+#include "stage1/steer.h"
+#include "stage1/supervise.h"
+#include "stage1/update_impl.h"
+
+/* How often it is looked whether the new generation listens, */
+#define LOOK_MS 2
+/* whether it comes to listen with more sockets, */
+#define WATCH_MS 20
+/* how long after a probe failed the next one comes, */
+#define PROBE_AGAIN_MS 100
+/* whether the one that goes has clients left, */
+#define DRAIN_LOOK_MS 10
+/* and how long it must have had none. */
+#define EMPTY_MS 50
+/* From the signal to the kill, though the drain time is over. */
+#define END_MS 1000
+/* More clients than that are not counted. */
+#define CLIENTS_MAX 1000000
+
+static void set_tick(struct update *u, void (*fn)(struct event_timer *timer),
+		     uint64_t ms)
+{
+	u->tick.fn = fn;
+	u->tick.data = u;
+	event_timer_set(&u->pod->loop, &u->tick, ms);
+}
+
+static void set_observe(struct update *u, void (*fn)(struct event_timer *timer),
+			uint64_t ms)
+{
+	u->observe.fn = fn;
+	u->observe.data = u;
+	event_timer_set(&u->pod->loop, &u->observe, ms);
+}
+
+static void cancel_all(struct update *u)
+{
+	event_timer_cancel(&u->pod->loop, &u->tick);
+	event_timer_cancel(&u->pod->loop, &u->observe);
+	if (u->probing)
+		probe_cancel(u->probing);
+	u->probing = NULL;
+}
+
+/* --- the one that goes -----------------------------------------------------
+ */
+
+static void settle(struct update *u)
+{
+	cancel_all(u);
+	if (u->handover)
+		handover_free(u->handover, u->winner);
+	u->handover = NULL;
+	if (u->winner)
+		u->winner->ops = pod_generation_ops();
+	update_finish(u, u->exit_code, u->text);
+}
+
+static void on_loser_ended(struct generation *loser)
+{
+	struct update *u = loser->data;
+
+	u->loser = NULL;
+	generation_free(loser);
+	settle(u);
+}
+
+static const struct generation_ops loser_ops = {
+	.notify = listeners_on_notify,
+	.ended = on_loser_ended,
+};
+
+/* What it left in its sockets has nobody to go to. */
+static void on_winner_ended(struct generation *winner)
+{
+	struct update *u = winner->data;
+
+	if (u->loser)
+		generation_free(u->loser);
+	u->loser = u->winner = NULL;
+	settle(u);
+	winner->ops = pod_generation_ops();
+	winner->ops->ended(winner);
+}
+
+static const struct generation_ops winner_ops = {
+	.notify = listeners_on_notify,
+	.ended = on_winner_ended,
+};
+
+static void end_loser(struct update *u)
+{
+	uint64_t gone_ms = update_since_ms(u->drain_ns);
+	uint64_t left_ms = u->stop_ms > gone_ms ? u->stop_ms - gone_ms : 0;
+
+	generation_stop(u->loser, update_drain_signal(u->loser),
+			left_ms > END_MS ? left_ms : END_MS);
+}
+
+static void on_drain(struct event_timer *timer)
+{
+	struct update *u = timer->data;
+	bool is_over = update_since_ms(u->drain_ns) >= u->stop_ms;
+	size_t n = handover_clients(u->handover, u->loser,
+				    is_over ? CLIENTS_MAX : 1);
+
+	if (n)
+		u->waiting_ns = monotonic_ns();
+	if (is_over || update_since_ms(u->waiting_ns) >= EMPTY_MS) {
+		u->counts.drained = n;
+		if (!n)
+			u->counts.lost = 0;
+		end_loser(u);
+	} else {
+		event_timer_set(&u->pod->loop, timer, DRAIN_LOOK_MS);
+	}
+}
+
+/* LOSER gets no connections any more, and ends when it has none left. */
+static void drain(struct update *u, struct generation *winner,
+		  struct generation *loser)
+{
+	cancel_all(u);
+	u->winner = winner;
+	u->loser = loser;
+	if (!loser) {
+		settle(u);
+		return;
+	}
+	winner->ops = &winner_ops;
+	winner->data = u;
+	loser->ops = &loser_ops;
+	loser->data = u;
+	u->drain_ns = u->waiting_ns = monotonic_ns();
+	if (loser->state == GENERATION_RUNNING)
+		set_tick(u, on_drain, DRAIN_LOOK_MS);
+	else
+		generation_stop(loser, SIGKILL, END_MS);
+}
+
+/* --- back ------------------------------------------------------------------
+ */
+
+/* The old one has all connections again. */
+static void steer_back(struct update *u)
+{
+	struct error err = ERROR_INIT;
+	uint64_t us;
+
+	if (u->handover && handover_steer(u->handover, 0, &us, &err) < 0)
+		log_failure(&err, "update");
+}
+
+static bool is_alive(const struct generation *g)
+{
+	return g && g->state == GENERATION_RUNNING;
+}
+
+static void hold(struct update *u, const struct error *why)
+{
+	char text[CONTROL_TEXT_MAX];
+
+	cancel_all(u);
+	u->is_on_hold = true;
+	(void)snprintf(text, sizeof(text),
+		       "on hold: %.700s (the old one serves; rkt update "
+		       "--resume or --abort)",
+		       why->msg);
+	update_enter_state(u, u->state, text);
+}
+
+static void go_back(struct update *u, const struct error *why)
+{
+	struct generation *next = u->next;
+
+	u->why = *why;
+	log_info("update of %s: rolling back: %s", u->app->name, why->msg);
+	cancel_all(u);
+	u->is_on_hold = false;
+	u->next = NULL;
+	u->exit_code = RKT_EXIT_ROLLED_BACK;
+	if (next && !is_alive(next)) {
+		generation_free(next);
+		next = NULL;
+	}
+	/* What waits in a dead one's sockets migrates when they close. */
+	if (!next && u->handover) {
+		handover_free(u->handover, u->old);
+		u->handover = NULL;
+	}
+	update_note_rolled_back(u, u->text);
+	drain(u, u->old, next);
+}
+
+/* Nothing has been switched: as if handover had never been tried. */
+static void restart_instead(struct update *u, const struct error *why)
+{
+	cancel_all(u);
+	if (u->next)
+		update_drop_next(u);
+	if (u->handover)
+		handover_free(u->handover, u->old);
+	u->handover = NULL;
+	u->tier = UPDATE_RESTART;
+	u->note = *why;
+	update_prepare_next(u);
+}
+
+static void fail(struct update *u, const struct error *why)
+{
+	steer_back(u);
+	if (u->holds_on_fail && is_alive(u->next))
+		hold(u, why);
+	else
+		go_back(u, why);
+}
+
+static void not_possible(struct update *u, const struct error *why)
+{
+	if (u->asked == UPDATE_AUTO)
+		restart_instead(u, why);
+	else
+		fail(u, why);
+}
+
+void handover_fail(struct update *u, const struct error *why)
+{
+	struct error odd = ERROR_INIT;
+
+	/* A failure of one that is on its way out changes nothing. */
+	if (u->winner)
+		return;
+	/* It may have ended because of our answer. */
+	if (u->state < UPDATE_VERIFIED && u->handover &&
+	    handover_look(u->handover, &odd) == -EADDRNOTAVAIL)
+		not_possible(u, &odd);
+	else
+		fail(u, why);
+}
+
+/* --- forward ---------------------------------------------------------------
+ */
+
+static void commit(struct update *u)
+{
+	struct generation *old = u->old, *next = u->next;
+	struct error err = ERROR_INIT;
+
+	if (update_commit_files(u, &err) < 0) {
+		handover_fail(u, &err);
+		return;
+	}
+	u->app->current = next;
+	(void)snprintf(u->text, sizeof(u->text), "generation %u serves%s",
+		       u->to, u->is_rollback ? " again" : "");
+	update_enter_state(u, UPDATE_COMMITTED, u->text);
+	u->old = NULL;
+	u->next = NULL;
+	drain(u, next, old);
+}
+
+static void on_observed(struct event_timer *timer)
+{
+	struct update *u = timer->data;
+
+	update_enter_state(u, UPDATE_OBSERVED, "it stayed up");
+	commit(u);
+}
+
+/* More sockets of it, or one where it should not. */
+static void on_watch(struct event_timer *timer)
+{
+	struct update *u = timer->data;
+	struct error err = ERROR_INIT;
+	int r = handover_look(u->handover, &err);
+
+	if (r == 0)
+		r = error_set(&err, ENOTCONN,
+			      "it does not listen any more where the old one "
+			      "does");
+	if (r < 0)
+		handover_fail(u, &err);
+	else
+		event_timer_set(&u->pod->loop, timer, WATCH_MS);
+}
+
+static void switch_all(struct update *u)
+{
+	struct error err = ERROR_INIT;
+	char text[128];
+
+	if (handover_steer(u->handover, STEER_ALL, &u->counts.switch_us, &err) <
+	    0) {
+		handover_fail(u, &err);
+		return;
+	}
+	(void)snprintf(text, sizeof(text),
+		       "new connections go to it (switched in %llu us)",
+		       (unsigned long long)u->counts.switch_us);
+	update_enter_state(u, UPDATE_SWITCHED, text);
+	set_observe(u, on_observed, u->observe_ms);
+}
+
+static void on_canary_over(struct event_timer *timer)
+{
+	switch_all(timer->data);
+}
+
+static void begin_canary(struct update *u)
+{
+	struct error err = ERROR_INIT;
+	char text[128];
+	uint64_t us;
+
+	if (handover_steer(u->handover, u->canary_share, &us, &err) < 0) {
+		handover_fail(u, &err);
+		return;
+	}
+	(void)snprintf(text, sizeof(text),
+		       "canary: %u.%02u %% of new connections go to it for "
+		       "%llu ms",
+		       u->canary_share * 100 / STEER_ALL, u->canary_share % 100,
+		       (unsigned long long)u->canary_ms);
+	update_enter_state(u, UPDATE_VERIFIED, text);
+	set_observe(u, on_canary_over, u->canary_ms);
+}
+
+static void verified(struct update *u)
+{
+	size_t n = handover_listening(u->handover);
+	char text[128];
+
+	(void)snprintf(text, sizeof(text),
+		       "%zu listening socket%s beside the old one's, and it "
+		       "answers there",
+		       n, n == 1 ? "" : "s");
+	update_enter_state(u, UPDATE_VERIFIED, text);
+	set_tick(u, on_watch, WATCH_MS);
+	if (u->canary_share)
+		begin_canary(u);
+	else
+		switch_all(u);
+}
+
+static void on_look(struct event_timer *timer);
+
+static void on_probed(void *data, const struct error *why)
+{
+	struct update *u = data;
+
+	u->probing = NULL;
+	if (!why) {
+		verified(u);
+		return;
+	}
+	u->ill = *why;
+	set_tick(u, on_look, PROBE_AGAIN_MS);
+}
+
+static void probe(struct update *u)
+{
+	struct sockaddr_storage addresses[PROBE_ADDRESSES_MAX];
+	const struct probe tcp = {.kind = PROBE_TCP};
+	const struct probe_request request = {
+		.probe = u->probe.kind == PROBE_NONE ? &tcp : &u->probe,
+		.g = u->next,
+		.mark = handover_mark(u->handover),
+		.addresses = addresses,
+		.n_addresses = handover_addresses(u->handover, addresses,
+						  PROBE_ADDRESSES_MAX),
+		.done = on_probed,
+		.data = u,
+	};
+	struct error err = ERROR_INIT;
+
+	if (probe_start(&request, &u->probing, &err) < 0) {
+		u->probing = NULL;
+		handover_fail(u, &err);
+	}
+}
+
+static void too_late(struct update *u)
+{
+	struct error err = ERROR_INIT;
+
+	if (u->ill.code)
+		(void)error_set(&err, ETIMEDOUT,
+				"it was not well within %llu ms: %.700s",
+				(unsigned long long)u->ready_ms, u->ill.msg);
+	else
+		(void)error_set(&err, ETIMEDOUT, "it did not %s within %llu ms",
+				notify_readiness(u->next) == NOTIFY_AWAITED
+					? "say READY=1"
+					: "listen where the old one does",
+				(unsigned long long)u->ready_ms);
+	handover_fail(u, &err);
+}
+
+static bool is_too_late(const struct update *u)
+{
+	return update_since_ms(u->released_ns) >= u->ready_ms &&
+	       (notify_readiness(u->next) != NOTIFY_AWAITED ||
+		!notify_extended_ms(u->next));
+}
+
+static void on_look(struct event_timer *timer)
+{
+	struct update *u = timer->data;
+	struct error err = ERROR_INIT;
+	int r = handover_look(u->handover, &err);
+
+	if (r == -EADDRNOTAVAIL)
+		not_possible(u, &err);
+	else if (r < 0)
+		handover_fail(u, &err);
+	else if (is_too_late(u))
+		too_late(u);
+	else if (r > 0 && notify_readiness(u->next) != NOTIFY_AWAITED)
+		probe(u);
+	else
+		event_timer_set(&u->pod->loop, timer, LOOK_MS);
+}
+
+void handover_on_held(struct update *u)
+{
+	struct error err = ERROR_INIT;
+
+	handover_begin(u->handover, u->next);
+	u->released_ns = monotonic_ns();
+	if (generation_release(u->next, &err) < 0) {
+		handover_fail(u, &err);
+		return;
+	}
+	update_enter_state(u, UPDATE_STARTED,
+			   "the new generation executes beside the old one");
+	set_tick(u, on_look, LOOK_MS);
+}
+
+void handover_run(struct update *u)
+{
+	struct error err = ERROR_INIT;
+
+	if (listeners_hold(u->old, &err) < 0 ||
+	    handover_new(u->old, &u->handover, &err) < 0) {
+		not_possible(u, &err);
+		return;
+	}
+	if (generation_start(u->next, &err) < 0)
+		handover_fail(u, &err);
+}
+
+/* --- from outside ----------------------------------------------------------
+ */
+
+void handover_on_old_ended(struct update *u, struct generation *old)
+{
+	struct error err = ERROR_INIT;
+	uint64_t us;
+
+	/* The new one is known to be well: nothing is left to go back to. */
+	if (u->state >= UPDATE_VERIFIED && !u->is_on_hold &&
+	    is_alive(u->next) &&
+	    handover_steer(u->handover, STEER_ALL, &us, &err) == 0 &&
+	    update_commit_files(u, &err) == 0) {
+		cancel_all(u);
+		u->winner = u->app->current = u->next;
+		u->old = u->next = NULL;
+		(void)snprintf(u->text, sizeof(u->text),
+			       "generation %u serves: the old one ended with "
+			       "exit code %d",
+			       u->to, old->exit_code);
+		update_enter_state(u, UPDATE_COMMITTED, u->text);
+		generation_free(old);
+		settle(u);
+		return;
+	}
+	cancel_all(u);
+	update_drop_next(u);
+	handover_free(u->handover, NULL);
+	u->handover = NULL;
+	update_on_old_left(u);
+}
+
+/* Who serves is stopped with the pod; the other one ends here. */
+void handover_on_stopping(struct update *u)
+{
+	struct generation *goes = u->loser ? u->loser : u->next;
+
+	cancel_all(u);
+	if (!u->winner) {
+		u->winner = u->old;
+		u->exit_code = RKT_EXIT_ROLLED_BACK;
+		(void)error_set(&u->why, ECANCELED, "the pod was stopped");
+		if (goes)
+			generation_free(goes);
+		goes = u->next = NULL;
+		update_note_rolled_back(u, u->text);
+	}
+	if (goes)
+		generation_free(goes);
+	u->loser = NULL;
+	settle(u);
+}
+
+int handover_abort(struct update *u, struct error *err)
+{
+	if (u->winner)
+		return error_set(err, EALREADY,
+				 "it is over: only clients of the other "
+				 "generation are waited for");
+	u->holds_on_fail = false;
+	return 0;
+}
+
+int handover_resume(struct update *u, struct error *err)
+{
+	if (!u->is_on_hold)
+		return 0;
+	if (!is_alive(u->next))
+		return error_set(err, ESRCH, "the new generation is gone");
+	u->is_on_hold = false;
+	u->ill = (struct error)ERROR_INIT;
+	u->released_ns = monotonic_ns();
+	set_tick(u, on_look, 0);
+	return 0;
+}

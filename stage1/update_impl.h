@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_UPDATE_IMPL_H
+#define STAGE1_UPDATE_IMPL_H
+
+/*
+ * What the parts of an update transaction share: stage1/update.c has its
+ * frame and the tier restart, stage1/update_handover.c the tier handover.
+ * Nobody else includes this.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "spec/probe.h"
+#include "spec/stage1_abi.h"
+#include "stage1/event.h"
+#include "stage1/held.h"
+
+struct generation;
+struct handover;
+struct pod;
+struct pod_app;
+struct probe_run;
+
+struct update {
+	struct pod *pod;
+	struct pod_app *app;
+	struct generation *old; /* until it is over */
+	struct generation *next;
+	unsigned int from, to;
+	int old_tree; /* to start the old one again */
+	int new_tree; /* and the new one */
+	enum update_state state;
+	enum update_strategy asked, tier; /* tier: AUTO = undecided */
+	bool is_rollback; /* asked for: next has served before */
+	uint64_t begun_ns, released_ns;
+	uint64_t ready_ms, observe_ms, stop_ms;
+	int conn; /* -EBADF: nobody listens any more */
+	char who[CONTROL_WHO_MAX];
+	struct update_counts counts;
+	struct event_timer tick;
+	struct event_timer observe;
+	struct event_timer abort;
+	struct error why;  /* of a rollback */
+	struct error note; /* what is to be known although it succeeds */
+
+	/* restart */
+	bool rolling_back; /* next is the old generation again */
+	bool old_stopped;
+	/* Another form of an address was bound while clients waited in the
+	 * held one: the old one runs again to serve them, and then the new
+	 * one begins again, with nobody waiting at these ports. */
+	bool begins_again, has_begun_again;
+	uint16_t odd_ports[HELD_PORTS_MAX];
+	size_t n_odd_ports;
+	uint64_t progress_ns; /* a socket more of the new one listened */
+	size_t n_taken;
+	uint64_t drain_ns, waiting_ns; /* quiet since; somebody waited last */
+
+	/* handover */
+	struct handover *handover;
+	struct probe probe;
+	struct probe_run *probing;
+	struct error ill; /* what the last probe said */
+	uint64_t canary_ms;
+	unsigned int canary_share; /* of STEER_ALL */
+	bool holds_on_fail, is_on_hold;
+	/* Of two that run the one that goes; it has settled when that is
+	 * decided. */
+	struct generation *loser, *winner;
+	int exit_code;
+	char text[CONTROL_TEXT_MAX]; /* the last word */
+};
+
+/* Notes the state and tells the asker. */
+void update_enter_state(struct update *u, enum update_state state,
+			const char *text);
+/* Closes the journal and frees U. */
+void update_finish(struct update *u, int exit_code, const char *text);
+/* The note of a rollback, with u->why; what was new is removed. */
+void update_note_rolled_back(struct update *u, char text[CONTROL_TEXT_MAX]);
+void update_end_rolled_back(struct update *u, int exit_code);
+void update_roll_back(struct update *u, const struct error *why);
+void update_drop_next(struct update *u);
+/* The link and the manifest: from here on the new one is the app. */
+int update_commit_files(struct update *u, struct error *err);
+/* Makes the new generation and goes on in its tier. */
+void update_prepare_next(struct update *u);
+/* The generation that served has ended by itself: so has the app. */
+void update_on_old_left(struct update *u);
+/* The signal a generation wants to hear when it is to finish what it has
+ * begun, as its image says; SIGTERM if it does not. */
+int update_drain_signal(const struct generation *g);
+uint64_t update_since_ms(uint64_t ns);
+
+/* --- stage1/update_handover.c ----------------------------------------------
+ */
+
+/* The new generation is made: both are to run. */
+void handover_run(struct update *u);
+/* It stands at its barrier. */
+void handover_on_held(struct update *u);
+/* It failed, or ended. */
+void handover_fail(struct update *u, const struct error *why);
+/* The old one ended. */
+void handover_on_old_ended(struct update *u, struct generation *old);
+/* The pod goes down. */
+void handover_on_stopping(struct update *u);
+int handover_abort(struct update *u, struct error *err);
+int handover_resume(struct update *u, struct error *err);
+
+#endif

@@ -1,0 +1,511 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Both generations run: nobody is refused and nothing is cut off, forward,
+# back, and when the new one is no good.
+
+load lib
+
+# version N [JQ [NAME]]: $D/N.aci, an image of tests/inside whose server
+# answers N.
+version() {
+	image_inside "$D/$1.aci" '.app.environment=[{name:"VERSION",value:"'"$1"'"}]
+		| .annotations=[{name:"rkt.io/update/drain-signal",value:"SIGQUIT"}]
+		| '"${2:-.}" "${3:-example.com/inside}" "${VERSION_LABEL:-$1.0.0}"
+}
+
+# serve ARGS: a pod named web of version 1 without network, serving ARGS.
+serve() {
+	version 1 "${JQ:-.}"
+	detach_inside --net="${NET:-none}" --pod-name=web "${RUN[@]}" "$D/1.aci" \
+		-- serve "$@"
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	pid=$(cat "$D/data/pods/run/$uuid/pid")
+	pod=$D/data/pods/run/$uuid
+}
+
+# load_begin NAME [OPTION...] ADDRESS PORT PATH: until load_end.
+load_begin() {
+	local name=$1
+	shift
+	nsenter --net="/proc/$pid/ns/net" "$BUILD/tests/load" --workers=4 \
+		--rate=300 "$@" >"$D/$name.load" &
+	loads+=($!)
+}
+
+load_value() {
+	sed -n "s/^$2=//p" "$D/$1.load"
+}
+
+load_end() {
+	local p
+	for p in "${loads[@]}"; do kill "$p"; done
+	for p in "${loads[@]}"; do wait "$p" || true; done
+	loads=()
+	for p in "$D"/*.load; do
+		echo "# ${BATS_TEST_DESCRIPTION}: ${p##*/}: $(tr '\n' ' ' <"$p")" >&3
+	done
+}
+
+# all_answered [NAME...]: nobody refused, cut off or left waiting.
+all_answered() {
+	local key name
+	for name in "${@:-load}"; do
+		[ "$(load_value "$name" answered)" -gt 50 ] ||
+			fail "$name: $(cat "$D/$name.load")" || return 1
+		for key in refused reset timeout other; do
+			[ "$(load_value "$name" "$key")" = 0 ] ||
+				fail "$name: $(cat "$D/$name.load")" || return 1
+		done
+	done
+}
+
+update() {
+	run_rkt update --strategy=handover --observe=200ms "$@" web
+	show_switch
+}
+
+rollback() {
+	run_rkt rollback --strategy=handover --observe=200ms "$@" web
+	show_switch
+}
+
+show_switch() {
+	local us
+	us=$(sed -n 's/.*switched in \([0-9]*\) us.*/\1/p' <<<"$output")
+	[ -z "$us" ] || echo "# ${BATS_TEST_DESCRIPTION}: switch: $us us" >&3
+}
+
+# serves NUMBER COUNT: generation NUMBER serves, COUNT directories are there.
+serves() {
+	run rkt status web
+	expect_output state=running "generation-inside=$1"
+	[ "$(cd "$pod/generations/inside" && echo [0-9]* | wc -w)" = "$2" ] ||
+		fail "generations: $(ls "$pod/generations/inside")"
+	[ ! -e "$pod/update.journal" ] || fail "journal: $(cat "$pod/update.journal")"
+	# Of the other one nothing runs any more.
+	[ "$(pgrep -fc '^/inside' --ns "$pid" --nslist pid)" -le "${3:-1}" ] ||
+		fail "processes: $(pgrep -fa '^/inside' --ns "$pid" --nslist pid)"
+}
+
+history_says() {
+	run rkt history --no-legend web
+	expect_status 0
+	output=$(tail -1 <<<"$output")
+	expect_output "$@"
+}
+
+# reshape KIND:ARG...: what the version after this one serves.
+reshape() {
+	jq -cn '["--","serve"] + $ARGS.positional' --args "$@" \
+		>"$pod/args/inside"
+}
+
+setup() {
+	setup_test
+	loads=()
+	RUN=()
+}
+
+teardown() {
+	local p
+	for p in "${loads[@]}"; do kill "$p" 2>/dev/null; done
+	teardown_test
+}
+
+@test "there and back, three rounds, under load" {
+	serve tcp4:80
+	version 2
+	load_begin load 127.0.0.1 80 /
+	for n in 2 3 4; do
+		update --image="$D/2.aci"
+		expect_status 0
+		expect_output 'handover' 'switched in' COMMITTED
+		rollback
+		expect_status 0
+	done
+	sleep 0.3
+	load_end
+	all_answered
+	[ "$(load_value load body.2)" -gt 0 ]
+	serves 1 2
+	history_says COMMITTED '4 -> 1'
+}
+
+@test "auto: handover, but for what can write to a volume" {
+	serve tcp4:80
+	version 2
+	run_rkt update --observe=100ms --image="$D/2.aci" web
+	expect_status 0
+	expect_output 'ready: handover'
+	version 3 '.annotations+=[{name:"rkt.io/update/overlap",value:"forbidden"}]'
+	run_rkt update --observe=100ms --image="$D/3.aci" web
+	expect_status 0
+	expect_output 'ready: restart, because the image says'
+	run rkt stop web
+	wait_for 10 pod_is web exited
+	rkt rm web
+	mkdir -m 777 "$D/vol"
+	RUN=("--volume=v,kind=host,source=$D/vol")
+	JQ='.app.mountPoints=[{name:"v",path:"/v"}]'
+	serve tcp4:80
+	version 2 "$JQ"
+	run_rkt update --observe=100ms --image="$D/2.aci" web
+	expect_status 0
+	expect_output 'ready: restart, because it can write to a volume'
+	version 3 "$JQ"'|.annotations+=[{name:"rkt.io/update/overlap",value:"allowed"}]'
+	run_rkt update --observe=100ms --image="$D/3.aci" web
+	expect_status 0
+	expect_output 'ready: handover'
+}
+
+@test "several listeners: IPv4, IPv6, both in one" {
+	serve tcp4:80 tcp6:80 dual:81 tcp4:82
+	version 2
+	load_begin a 127.0.0.1 80 /
+	load_begin b ::1 80 /
+	load_begin c 127.0.0.1 81 /
+	load_begin d 127.0.0.1 82 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	expect_output '4 listening sockets'
+	rollback
+	expect_status 0
+	sleep 0.3
+	load_end
+	all_answered a b c d
+	serves 1 2
+}
+
+@test "workers with SO_REUSEPORT of their own: more, fewer, the same" {
+	serve workers:80:3
+	version 2
+	version 3
+	load_begin load 127.0.0.1 80 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	reshape workers:80:1
+	update --image="$D/3.aci"
+	expect_status 0
+	rollback
+	expect_status 0
+	sleep 0.3
+	load_end
+	[ "$(load_value load refused)$(load_value load timeout)" = 00 ] ||
+		fail "$(cat "$D/load.load")"
+}
+
+@test "the host's network: shared for that time only" {
+	NET=host serve tcp4:8093 tcp6:8093
+	version 2
+	load_begin a 127.0.0.1 8093 /
+	load_begin b ::1 8093 /
+	sleep 0.3
+	update --image="$D/2.aci"
+	expect_status 0
+	rollback
+	expect_status 0
+	sleep 0.3
+	load_end
+	all_answered a b
+	[ "$(load_value a body.2)" -gt 0 ]
+	run python3 -c "
+import socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+s.bind(('0.0.0.0', 8093))"
+	expect_status 1
+	expect_output 'Address already in use'
+}
+
+@test "canary: a part for a while, then all" {
+	serve tcp4:80
+	version 2
+	load_begin load 127.0.0.1 80 /
+	update --canary=20%:1s --image="$D/2.aci"
+	expect_status 0
+	expect_output 'canary: 20.00 %' SWITCHED
+	load_end
+	all_answered
+	update --canary=20 --image="$D/2.aci"
+	expect_status 254
+}
+
+# --- what fails ----------------------------------------------------------------
+
+# fails_back TEXT...: the update at hand is rolled back under load, and
+# generation 1 serves, which no client noticed.
+fails_back() {
+	load_begin load 127.0.0.1 "${PORT:-80}" /
+	sleep 0.3
+	update --ready-timeout=1s "${OPTIONS[@]}" --image="$D/2.aci"
+	expect_status 10
+	expect_output ROLLED_BACK "$@"
+	expect_no_output SWITCHED
+	sleep 0.3
+	load_end
+	all_answered
+	[ -z "$(load_value load body.2)" ] || fail "$(cat "$D/load.load")"
+	serves 1 1
+	history_says ROLLED_BACK '1 -> 2' "$@"
+}
+
+@test "a new version that never listens" {
+	serve tcp4:80
+	echo '["--exec=/inside","--","sleep","100"]' >"$pod/args/inside"
+	version 2
+	fails_back 'did not listen'
+}
+
+@test "a new version that exits at once" {
+	serve tcp4:80
+	echo '["--","exit-code","7"]' >"$pod/args/inside"
+	version 2
+	fails_back 'exit code 7'
+}
+
+@test "a new version that cannot be executed" {
+	serve tcp4:80
+	echo '["--exec=/missing"]' >"$pod/args/inside"
+	version 2
+	fails_back 'exit code 203'
+}
+
+@test "a new version that listens elsewhere" {
+	serve tcp4:80
+	reshape tcp4:81
+	version 2
+	fails_back 'did not listen'
+}
+
+@test "a new version whose pre-start fails" {
+	serve tcp4:80
+	version 2 '.app.eventHandlers=[{name:"pre-start",exec:["/inside","exit-code","9"]}]'
+	fails_back 'pre-start'
+}
+
+@test "a new version that answers 500: no client ever meets it" {
+	serve tcp4:80
+	version 2 '.app.environment+=[{name:"STATUS",value:"500 No"}]'
+	OPTIONS=(--probe=http:/)
+	fails_back 'was not well' 500
+}
+
+@test "a probe reaches the new one only: the old one would fail it" {
+	JQ='.app.environment+=[{name:"STATUS",value:"500 No"}]'
+	serve tcp4:80
+	version 2
+	update --probe=http:/ --ready-timeout=2s --image="$D/2.aci"
+	expect_status 0
+	serves 2 2
+}
+
+# dies_at OPTION WORD: killed when the journal says WORD.
+dies_at() {
+	serve tcp4:80
+	version 2
+	load_begin load 127.0.0.1 80 /
+	sleep 0.3
+	(wait_for 10 grep -q "$2" "$pod/update.journal" && sleep 0.3 &&
+		kill -9 "$(cat "$pod/generations/inside/2/pid")") &
+	run_rkt update --strategy=handover "$1" --image="$D/2.aci" web
+	expect_status 10
+	expect_output 'exit code 137'
+	sleep 0.5
+	load_end
+	[ "$(load_value load body.2)" -gt 0 ]
+	# The one answer it was at when it was killed has nobody to give it.
+	[ "$(load_value load reset)" -le 1 ] || fail "$(cat "$D/load.load")"
+	[ "$(load_value load refused)$(load_value load timeout)" = 00 ] ||
+		fail "$(cat "$D/load.load")"
+	serves 1 1
+}
+
+@test "a new version that dies in its canary" {
+	dies_at --canary=20%:10s canary
+}
+
+@test "a new version that dies while it is observed" {
+	dies_at --observe=10s SWITCHED
+}
+
+@test "the old one dies while the new one is observed: that one stays" {
+	serve tcp4:80
+	version 2
+	load_begin load 127.0.0.1 80 /
+	(wait_for 10 grep -q SWITCHED "$pod/update.journal" && sleep 0.2 &&
+		kill -9 "$(cat "$pod/generations/inside/1/pid")") &
+	run_rkt update --strategy=handover --observe=10s --image="$D/2.aci" web
+	expect_status 0
+	expect_output 'the old one ended'
+	load_end
+	all_answered
+	serves 2 2
+}
+
+@test "the old one dies before the new one is ready: so does the pod" {
+	serve tcp4:80
+	echo '["--exec=/inside","--","sleep","100"]' >"$pod/args/inside"
+	version 2
+	(wait_for 10 grep -q STARTED "$pod/update.journal" &&
+		kill -9 "$(cat "$pod/generations/inside/1/pid")") &
+	run_rkt update --strategy=handover --image="$D/2.aci" web
+	expect_status 12
+	wait_for 10 pod_is web exited
+}
+
+@test "another form of the address: auto restarts, handover refuses" {
+	serve tcp4:80
+	version 2
+	reshape dual:80
+	load_begin load 127.0.0.1 80 /
+	sleep 0.2
+	update --image="$D/2.aci"
+	expect_status 10
+	expect_output 'where the old one listens on 0.0.0.0:80'
+	serves 1 1
+	run_rkt update --observe=200ms --image="$D/2.aci" web
+	expect_status 0
+	expect_output 'ready: handover' 'ready: restart, because it listens on'
+	sleep 1.2
+	load_end
+	all_answered
+	serves 3 2
+}
+
+@test "what cannot be handed over is restarted, and it says why" {
+	version 2
+	for forms in "tcp4:80 udp:5353" "abstract:web tcp4:80" "ephemeral"; do
+		# shellcheck disable=SC2086 # words
+		serve $forms
+		update --image="$D/2.aci"
+		expect_status 10
+		run_rkt update --observe=100ms --image="$D/2.aci" web
+		expect_status 0
+		case $forms in
+		*udp*) expect_output 'restart, because it has a UDP port' ;;
+		abstract*) expect_output 'restart, because it listens on a unix' ;;
+		*) expect_output 'restart, because it listens nowhere' ;;
+		esac
+		serves 3 2 || serves 2 2
+		run rkt stop --force web
+		wait_for 10 pod_is web exited
+		rkt rm web
+	done
+}
+
+@test "EADDRINUSE stays true, and one may try its address first" {
+	serve twice:80
+	version 2
+	update --image="$D/2.aci"
+	expect_status 0
+	wait_for 5 sh -c "[ \$(grep -c second-bind.error=EADDRINUSE $pod/logs/inside) = 2 ]"
+	reshape probe:80
+	version 3
+	update --image="$D/3.aci"
+	expect_status 0
+}
+
+@test "another user: its socket joins the old one's" {
+	serve tcp4:8080
+	version 2 '.app.user="33"|.app.group="33"'
+	version 3 '.app.user="34"|.app.group="33"'
+	load_begin load 127.0.0.1 8080 /
+	sleep 0.2
+	update --image="$D/2.aci"
+	expect_status 0
+	update --image="$D/3.aci"
+	expect_status 0
+	rollback
+	expect_status 0
+	sleep 0.2
+	load_end
+	all_answered
+}
+
+# --- on hold, abort, resume, two at once ---------------------------------------
+
+# in_background ARGS: rkt update ARGS, its output in $D/first.
+in_background() {
+	"$RKT" --dir="$D/data" --insecure-options=image update \
+		--strategy=handover "$@" --image="$D/2.aci" web >"$D/first" 2>&1 &
+	first=$!
+}
+
+ends_with() {
+	local r=0
+	wait "$first" || r=$?
+	[ "$r" = "$1" ] || fail "$r: $(cat "$D/first")"
+}
+
+@test "--abort while it is observed: back in no time" {
+	serve tcp4:80
+	version 2
+	load_begin load 127.0.0.1 80 /
+	in_background --observe=20s
+	wait_for 10 grep -q SWITCHED "$D/first"
+	sleep 0.3
+	run rkt update --abort web
+	expect_status 0
+	ends_with 10
+	sleep 0.3
+	load_end
+	all_answered
+	[ "$(load_value load body.2)" -gt 0 ]
+	serves 1 1
+	history_says ROLLED_BACK 'aborted by request'
+}
+
+@test "--on-fail=hold: the old one serves until somebody decides" {
+	serve tcp4:80
+	version 2 '.app.environment+=[{name:"STATUS",value:"500 No"}]'
+	load_begin load 127.0.0.1 80 /
+	in_background --on-fail=hold --probe=http:/ --ready-timeout=500ms
+	wait_for 10 grep -q 'on hold' "$D/first"
+	run rkt update --strategy=handover --image="$D/2.aci" web
+	expect_status 254
+	expect_output 'another update'
+	"$RKT" --dir="$D/data" update --resume web >"$D/second" 2>&1 &
+	second=$!
+	wait_for 10 grep -q 'on hold' "$D/second"
+	run rkt update --abort web
+	expect_status 0
+	r=0
+	wait "$second" || r=$?
+	[ "$r" = 10 ] || fail "$r: $(cat "$D/second")"
+	wait "$first" || true
+	load_end
+	all_answered
+	serves 1 1
+	run rkt update --resume web
+	expect_status 254
+	expect_output 'no update is under way'
+}
+
+@test "the command is killed: it goes on, and --resume follows it" {
+	serve tcp4:80
+	version 2
+	in_background --observe=2s
+	wait_for 10 grep -q SWITCHED "$D/first"
+	kill -9 "$first"
+	wait "$first" || true
+	run rkt update --resume web
+	expect_status 0
+	expect_output COMMITTED
+	serves 2 2
+}
+
+@test "the pod is stopped while both run" {
+	serve tcp4:80
+	version 2
+	in_background --observe=20s
+	wait_for 10 grep -q SWITCHED "$D/first"
+	run rkt stop web
+	expect_status 0
+	ends_with 10
+	wait_for 10 pod_is web exited
+	run rkt start --detach web
+	expect_status 0
+	wait_for 10 sh -c "tail -1 $pod/logs/inside | grep -q serving=1"
+}
