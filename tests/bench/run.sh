@@ -229,15 +229,16 @@ bench_parallel() {
 	echo "== $PARALLEL at once, pods per second (best of 3)"
 	commands_start
 	: >"$W/par"
+	: >"$W/errors"
 	for _ in 1 2 3; do
-		"$RACE" parallel "$PARALLEL" "$W/commands" 2>"$W/errors"
+		"$RACE" parallel "$PARALLEL" "$W/commands" 2>>"$W/errors"
 		collect
-	done | sort -t"$tab" -k2,2 -rn | awk -F"$tab" '!seen[$1]++' >"$W/par"
+	done | sort -t"$tab" -k3,3n -k2,2rn | awk -F"$tab" '!seen[$1]++' >"$W/par"
 	awk -F"$tab" '{ printf "%-18s %10s/s  %s failed\n", $1, $2, $3 }' \
 		"$W/par"
 	ratio "rkt / crun, pods per second" "$(column "$W/par" rkt 2)" \
 		"$(column "$W/par" crun 2)" 2 '>='
-	head -5 "$W/errors"
+	sort "$W/errors" | uniq -c | sort -rn | head -5
 }
 
 bench_memory() {
