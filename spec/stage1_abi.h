@@ -38,8 +38,9 @@
 #define POD_VOLUMES_DIR "sharedVolumes"
 #define POD_LOGS_DIR "logs"
 #define POD_STATUS_DIR "status"
-#define STATUS_NOTIFY_SUFFIX ".notify" /* status/APP.notify: sd_notify lines   \
-					*/
+#define STATUS_NOTIFY_SUFFIX                                                   \
+	".notify" /* status/APP.notify: sd_notify lines                        \
+		   */
 
 /* --- files, relative to generations/APP/N/ -------------------------------- */
 
