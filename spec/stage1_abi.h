@@ -147,6 +147,9 @@ enum update_strategy {
 	UPDATE_PATCH = 4,
 };
 
+/* 1 << enum update_strategy: what this rkt's stage1 can do. */
+#define STAGE1_UPDATE_TIERS (1U << UPDATE_RESTART | 1U << UPDATE_HANDOVER)
+
 /* States of an update transaction, in order; two are final. */
 enum update_state {
 	UPDATE_PLANNED = 1,

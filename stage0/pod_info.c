@@ -271,6 +271,9 @@ static void write_app(const struct pod_info *info, const struct app_info *app,
 	if (app->has_exit_code)
 		json_add_int(w, "exit_code", app->exit_code);
 	json_add_string_if(w, "image_id", ra->image.id);
+	json_add_string_if(w, "image_name", ra->image.name);
+	json_add_string_if(w, "version",
+			   name_values_get(&ra->image.labels, "version"));
 	add_int_if(w, "generation", app->generation);
 	if (ra->n_mounts > 0) {
 		json_open_array(w, "mounts");

@@ -14,58 +14,14 @@
 #include "base/lock.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
-#include "spec/acversion.h"
 #include "spec/history.h"
-#include "spec/image_manifest.h"
+#include "spec/json_read.h"
 #include "spec/stage1_abi.h"
 #include "stage0/app_args.h"
 #include "stage0/generation.h"
-#include "stage0/pod_build.h"
 #include "stage0/prepare.h"
 
 #define HISTORY_MAX (16UL * 1024 * 1024)
-
-static int check_version(const struct image_manifest *old_image,
-			 const struct image_manifest *new_image,
-			 struct error *err)
-{
-	const char *old_text = name_values_get(&old_image->labels, "version");
-	const char *new_text = name_values_get(&new_image->labels, "version");
-	cleanup_acversion struct acversion old_version = ACVERSION_INIT;
-	cleanup_acversion struct acversion new_version = ACVERSION_INIT;
-
-	if (!old_text || !new_text || strcmp(old_text, new_text) == 0)
-		return 0;
-	if (acversion_parse(old_text, &old_version, NULL) < 0 ||
-	    acversion_parse(new_text, &new_version, NULL) < 0)
-		return error_set(err, EPERM,
-				 "cannot tell whether version %s is newer than "
-				 "%s: they are not both SemVer (use "
-				 "--allow-downgrade to go there anyway)",
-				 new_text, old_text);
-	if (acversion_compare(&new_version, &old_version) < 0)
-		return error_set(err, EPERM,
-				 "version %s is older than %s, which runs (use "
-				 "--allow-downgrade to go there anyway, or "
-				 "`rkt rollback`)",
-				 new_text, old_text);
-	return 0;
-}
-
-int update_check_images(const struct image_manifest *old_image,
-			const struct image_manifest *new_image,
-			const struct update_rules *rules, struct error *err)
-{
-	if (!rules->allow_rename &&
-	    strcmp(old_image->name, new_image->name) != 0)
-		return error_set(err, EPERM,
-				 "the image is %s, the app runs %s (use "
-				 "--allow-rename if it takes its place)",
-				 new_image->name, old_image->name);
-	if (rules->allow_downgrade)
-		return 0;
-	return check_version(old_image, new_image, err);
-}
 
 int update_find_app(int poddir_fd, const char *name, char **ret,
 		    struct error *err)
@@ -86,48 +42,65 @@ int update_find_app(int poddir_fd, const char *name, char **ret,
 	return 0;
 }
 
-/* An exposed port of the pod that the old app had must be in the new one. */
-static int check_ports(const struct pod_manifest *pm,
-		       const struct runtime_app *old_app,
-		       const struct runtime_app *new_app, struct error *err)
+int update_find_app_of(const struct pod_manifest *pm, const char *name,
+		       const char **ret, struct error *err)
 {
-	for (size_t i = 0; i < pm->n_ports; i++) {
-		bool had = false, has = false;
+	const char *found = NULL;
 
-		for (size_t j = 0; j < old_app->app.n_ports; j++)
-			had |= strcmp(old_app->app.ports[j].name,
-				      pm->ports[i].name) == 0;
-		for (size_t j = 0; j < new_app->app.n_ports; j++)
-			has |= strcmp(new_app->app.ports[j].name,
-				      pm->ports[i].name) == 0;
-		if (had && !has)
-			return error_set(err, ENOENT,
-					 "the image has no port %s, which the "
-					 "pod forwards",
-					 pm->ports[i].name);
+	for (size_t i = 0; i < pm->n_apps; i++) {
+		const struct runtime_app *ra = &pm->apps[i];
+
+		if (!ra->image.name || strcmp(ra->image.name, name) != 0)
+			continue;
+		if (found)
+			return error_set(err, EINVAL,
+					 "apps %s and %s both run %s: say "
+					 "which with --app=NAME",
+					 found, ra->name, name);
+		found = ra->name;
 	}
+	if (!found)
+		return error_set(err, ENOENT, "no app of the pod runs %s",
+				 name);
+	*ret = found;
 	return 0;
 }
 
-int update_make_app(int poddir_fd, const char *app,
-		    const struct pod_image *image, struct runtime_app *ret,
-		    struct error *err)
+bool update_was_started_with(int poddir_fd, const char *option)
 {
-	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_strv struct strv options = STRV_INIT;
+
+	return read_file_at(poddir_fd, POD_RUNTIME_CONFIG_FILE, MANIFEST_MAX,
+			    &text, NULL) == 0 &&
+	       json_strv_parse(text.buf, text.len, &options, NULL) == 0 &&
+	       strv_has(&options, option);
+}
+
+static void set_image_name(struct runtime_image *ret,
+			   const struct image_manifest *image)
+{
+	free(ret->name);
+	ret->name = xstrdup(image->name);
+	name_values_release(&ret->labels);
+	name_values_copy(&ret->labels, &image->labels);
+}
+
+int update_make_app(int poddir_fd, const struct pod_manifest *pm,
+		    const char *app, const struct pod_image *image,
+		    struct runtime_app *ret, struct error *err)
+{
 	cleanup_runtime_app struct runtime_app ra = RUNTIME_APP_INIT;
 	cleanup_strv struct strv words = STRV_INIT;
-	cleanup_strv struct strv warnings = STRV_INIT;
-	const struct runtime_app *old_app;
-	int r = pod_manifest_load_committed(poddir_fd, &pm, err);
+	const struct runtime_app *old_app = pod_manifest_find_app(pm, app);
+	int r;
 
-	if (r < 0)
-		return r;
-	old_app = pod_manifest_find_app(&pm, app);
 	if (!old_app)
 		return error_set(err, ENOENT, "the pod has no app %s", app);
 	r = app_args_load(poddir_fd, app, &words, err);
 	if (r == -ENOENT) {
 		runtime_app_copy(&ra, old_app);
+		set_image_name(&ra.image, &image->manifest);
 		r = 0;
 	} else if (r == 0) {
 		r = app_args_apply(&image->manifest, &words, &ra, err);
@@ -138,13 +111,6 @@ int update_make_app(int poddir_fd, const char *app,
 		return r;
 	free(ra.image.id);
 	ra.image.id = xstrdup(image->id.text);
-	r = pod_image_check_host(&image->manifest, err);
-	if (r == 0)
-		r = pod_app_reify(&ra, &pm, false, &warnings, err);
-	if (r == 0)
-		r = check_ports(&pm, old_app, &ra, err);
-	if (r < 0)
-		return r;
 	*ret = ra;
 	ra = (struct runtime_app)RUNTIME_APP_INIT;
 	return 0;

@@ -3,8 +3,9 @@
 #define STAGE0_UPDATE_H
 
 /*
- * The host side of an update: which image an app moves to, whether it may,
- * and the new generation on disk.  The transaction itself is stage1's.
+ * The host side of an update: the app as it will be, which generation is
+ * which, and what of them stays on disk.  Whether it may be is decided in
+ * update_plan.h; the transaction itself is stage1's.
  */
 
 #include <stdbool.h>
@@ -13,31 +14,24 @@
 #include "spec/pod_manifest.h"
 
 struct error;
-struct image_manifest;
 struct pod_image;
 
-struct update_rules {
-	bool allow_rename;    /* another image name */
-	bool allow_downgrade; /* a lower version, or one that has no order */
-};
-
 /*
- * May an app move from image OLD to NEW?  0, or -EPERM with the reason.
- * Pure.
+ * What APP of the pod PM at PODDIR_FD would be with IMAGE: the words the pod
+ * was started with, or, for a pod of a manifest, what that said with another
+ * image.  For update_plan_make(), which satisfies its mount points.
  */
-int update_check_images(const struct image_manifest *old_image,
-			const struct image_manifest *new_image,
-			const struct update_rules *rules, struct error *err);
+int update_make_app(int poddir_fd, const struct pod_manifest *pm,
+		    const char *app, const struct pod_image *image,
+		    struct runtime_app *ret, struct error *err);
 
-/*
- * The runtime app of the next generation of APP in the pod at PODDIR_FD: the
- * new image with the words the pod was started with, or, for a pod of a
- * manifest, what that said with another image.  -ENOENT when the image needs
- * a volume or port the pod does not have.
- */
-int update_make_app(int poddir_fd, const char *app,
-		    const struct pod_image *image, struct runtime_app *ret,
-		    struct error *err);
+/* True if the pod's stage1 was given OPTION. */
+bool update_was_started_with(int poddir_fd, const char *option);
+
+/* The app of PM that runs an image of NAME: -ENOENT none, -EINVAL several.
+ * Borrowed from PM. */
+int update_find_app_of(const struct pod_manifest *pm, const char *name,
+		       const char **ret, struct error *err);
 
 /* The app to update: NAME, or the only one when NAME is NULL.  malloc'ed. */
 int update_find_app(int poddir_fd, const char *name, char **ret,

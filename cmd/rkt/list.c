@@ -29,7 +29,8 @@ static const struct option_row rows[] = {
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
 	 .offset = offsetof(struct opts, full),
-	 .help = "use long output format"},
+	 .help = "use long output format, and show the generation each app "
+		 "is in"},
 	{.name = "no-legend",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -113,6 +114,15 @@ static void push_image(struct strv *row, const struct app_info *app, bool full)
 		     SHORT_IMAGE_ID);
 }
 
+/* Behind rkt's own columns. */
+static void push_generation(struct strv *row, const struct app_info *app)
+{
+	if (app && app->generation)
+		strv_pushf(row, "%u", app->generation);
+	else
+		strv_push(row, "-");
+}
+
 static void push_pod_cells(struct strv *row, const struct pod_info *info,
 			   bool full)
 {
@@ -143,12 +153,12 @@ static void add_pod(struct table *table, const struct pod_info *info, bool full)
 			strv_push(row, info->apps[i].name);
 			push_image(row, &info->apps[i], full);
 		}
-		if (i == 0) {
+		if (i == 0)
 			push_pod_cells(row, info, full);
-			continue;
-		}
-		for (int k = 0; k < 4; k++)
+		for (int k = 0; i > 0 && k < 4; k++)
 			strv_push(row, "");
+		if (full)
+			push_generation(row, n ? &info->apps[i] : NULL);
 	}
 }
 
@@ -159,8 +169,8 @@ static int print_table(const struct opts *o, const struct pod_info *infos,
 		"UUID",	   "APP",     "IMAGE NAME", "STATE",
 		"CREATED", "STARTED", "NETWORKS",   NULL};
 	static const char *const full_legend[] = {
-		"UUID",	   "APP",     "IMAGE NAME", "IMAGE ID", "STATE",
-		"CREATED", "STARTED", "NETWORKS",   NULL};
+		"UUID",	   "APP",     "IMAGE NAME", "IMAGE ID",	  "STATE",
+		"CREATED", "STARTED", "NETWORKS",   "GENERATION", NULL};
 	const char *const *legend = o->full ? full_legend : short_legend;
 	cleanup_table struct table table = TABLE_INIT;
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
 #include "cmd/rkt/pod_arg.h"
@@ -49,8 +47,12 @@ static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
 	cleanup_images struct images im = {0};
 	cleanup_free char *app = NULL;
 	cleanup_fd int lock = transact_lock(pod, err);
-	unsigned int current = 0, n = 0;
-	bool accepted;
+	struct transact_call t = {
+		.opts = &o->transact,
+		.pod = pod,
+		.strategy = o->transact.strategy,
+		.flags = CONTROL_ROLLBACK,
+	};
 	int r;
 
 	if (lock < 0)
@@ -59,20 +61,15 @@ static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
 	if (r == 0)
 		r = update_find_app(pod->fd, o->transact.app, &app, err);
 	if (r == 0)
-		r = generation_current(pod->fd, app, &current, err);
+		r = generation_current(pod->fd, app, &t.from, err);
 	if (r < 0)
 		return r;
-	r = find_target(pod, o, app, &n, err);
-	if (r < 0) {
-		log_failure(err, "refused");
-		return RKT_EXIT_REFUSED;
-	}
-	if (n == current) {
-		printf("app %s runs generation %u already\n", app, n);
-		return 0;
-	}
-	return transact(&im, pod, app, n, CONTROL_ROLLBACK, &o->transact,
-			&accepted, err);
+	t.app = app;
+	if (find_target(pod, o, app, &t.to, err) < 0)
+		return transact_end(&t, RKT_EXIT_REFUSED, error_innermost(err));
+	if (t.to == t.from)
+		return transact_end(&t, 0, "it runs this generation already");
+	return transact(&im, &t, err);
 }
 
 static int run(struct cmd_call *call)

@@ -164,6 +164,18 @@ static void add_run(struct strbuf *out, const struct pod_info *info)
 				    info->apps[i].exit_code);
 }
 
+static void add_generation(struct strbuf *out, const struct app_info *app)
+{
+	const char *version =
+		name_values_get(&app->ra->image.labels, "version");
+
+	if (app->generation)
+		strbuf_addf(out, "generation-%s=%u\n", app->name,
+			    app->generation);
+	if (version)
+		strbuf_addf(out, "version-%s=%s\n", app->name, version);
+}
+
 static void add_text(struct strbuf *out, const struct pod_info *info)
 {
 	strbuf_addf(out, "state=%s\n", pod_state_text(info->state));
@@ -174,10 +186,7 @@ static void add_text(struct strbuf *out, const struct pod_info *info)
 	if (info->name)
 		strbuf_addf(out, "name=%s\n", info->name);
 	for (size_t i = 0; i < info->manifest.n_apps; i++)
-		if (info->apps[i].generation)
-			strbuf_addf(out, "generation-%s=%u\n",
-				    info->apps[i].name,
-				    info->apps[i].generation);
+		add_generation(out, &info->apps[i]);
 	add_isolators(out, info);
 }
 
@@ -228,7 +237,8 @@ const struct command cmd_status = {
 		 "--uuid-file=FILE | UUID",
 	.description =
 		"Prints the state of the pod, the exit status of its apps, "
-		"the generation each app is in, and what of its isolators "
+		"the generation each app is in and its version, and what of "
+		"its isolators "
 		"could not be enforced on this host.",
 	.flags = CMD_UUID_FILE_1,
 	.options = rows,

@@ -15,6 +15,7 @@
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
 #include "spec/history.h"
+#include "spec/json_write.h"
 #include "spec/probe.h"
 #include "stage0/control.h"
 #include "stage0/generation.h"
@@ -31,13 +32,10 @@ static int parse_strategy(const struct option_row *row, void *target,
 	enum update_strategy s;
 
 	(void)row;
-	if (strcmp(value, "auto") == 0)
-		s = UPDATE_AUTO;
-	else if (!update_strategy_parse(value, &s) || s > UPDATE_HANDOVER)
+	if (!update_strategy_parse(value, &s))
 		return error_set(err, EINVAL,
-				 "%s is no strategy of this version of rkt "
-				 "(auto, restart or handover)",
-				 value);
+				 "must be auto, patch, state, handover or "
+				 "restart");
 	*(enum update_strategy *)target = s;
 	return 0;
 }
@@ -92,6 +90,19 @@ static int parse_on_fail(const struct option_row *row, void *target,
 	return 0;
 }
 
+static int parse_wait(const struct option_row *row, void *target,
+		      const char *value, struct error *err)
+{
+	(void)row;
+	if (strcmp(value, "committed") == 0)
+		*(enum transact_wait *)target = WAIT_COMMITTED;
+	else if (strcmp(value, "switched") == 0)
+		*(enum transact_wait *)target = WAIT_SWITCHED;
+	else
+		return error_set(err, EINVAL, "must be switched or committed");
+	return 0;
+}
+
 const struct option_row transact_rows[] = {
 	{.name = "app",
 	 .kind = OPTION_STRING,
@@ -120,8 +131,8 @@ const struct option_row transact_rows[] = {
 	 .shown = "auto",
 	 .help = "how: handover runs both generations and moves new "
 		 "connections; restart holds the listening sockets, stops the "
-		 "old one and lets the new one take them over; auto restarts "
-		 "what can write to a volume"},
+		 "old one and lets the new one take them over; auto takes the "
+		 "highest tier that applies, as rkt update --plan shows them"},
 	{.name = "canary",
 	 .kind = OPTION_CALL,
 	 .parse = parse_canary,
@@ -143,6 +154,14 @@ const struct option_row transact_rows[] = {
 	 .shown = "rollback",
 	 .help = "hold: a failed handover gives all connections back to the "
 		 "old generation and leaves the new one running"},
+	{.name = "wait",
+	 .kind = OPTION_CALL,
+	 .parse = parse_wait,
+	 .offset = offsetof(struct transact_opts, wait),
+	 .shown = "committed",
+	 .help = "return when it is committed (or rolled back), or already "
+		 "when it has switched: the pod goes on by itself then"},
+	FORMAT_OPTION_ROW(struct transact_opts, format),
 	{.name = NULL},
 };
 
@@ -155,19 +174,206 @@ void transact_init(struct transact_opts *o)
 	};
 }
 
-static void show_progress(const struct control_reply *reply)
+/* --- showing ---------------------------------------------------------------
+ */
+
+static bool is_json(const struct transact_call *call)
 {
-	printf("%-12s %8.1f ms  %s\n", update_state_text(reply->state),
-	       (double)reply->elapsed_us / 1000, reply->text);
+	return call->opts->format != FORMAT_TABLE;
+}
+
+/* At once: somebody looks on, or reads it through a pipe. */
+static void print_now(const struct strbuf *out)
+{
+	(void)fwrite(out->buf, 1, out->len, stdout);
 	(void)fflush(stdout);
 }
 
-/* Until the last record of the transaction. */
-static int follow(int conn, bool *ret_accepted, struct error *err)
+static void json_begin(const struct transact_call *call, struct json_writer *w,
+		       struct strbuf *out)
+{
+	json_writer_init(w, out, format_style(call->opts->format));
+	json_open_object(w, NULL);
+	json_add_string(w, "pod", call->pod->uuid);
+	json_add_string_if(w, "app", call->app);
+}
+
+static void json_end(struct json_writer *w, struct strbuf *out)
+{
+	json_close_object(w);
+	strbuf_addch(out, '\n');
+	print_now(out);
+}
+
+static void show_progress(const struct transact_call *call,
+			  const struct control_reply *reply)
+{
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	struct json_writer w;
+
+	if (!is_json(call)) {
+		strbuf_addf(&out, "%-12s %8.1f ms  %s\n",
+			    update_state_text(reply->state),
+			    (double)reply->elapsed_us / 1000, reply->text);
+		print_now(&out);
+		return;
+	}
+	json_begin(call, &w, &out);
+	json_add_string(&w, "state", update_state_text(reply->state));
+	json_add_uint(&w, "us", reply->elapsed_us);
+	json_add_string(&w, "text", reply->text);
+	json_end(&w, &out);
+}
+
+static const char *result_text(int code)
+{
+	static const struct {
+		int code;
+		const char *text;
+	} rows[] = {
+		{0, "committed"},
+		{RKT_EXIT_ROLLED_BACK, "rolled back"},
+		{RKT_EXIT_REFUSED, "refused"},
+		{RKT_EXIT_DEGRADED, "degraded"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (rows[i].code == code)
+			return rows[i].text;
+	return "failed";
+}
+
+static const struct {
+	const char *key;
+	size_t offset;
+} counts[] = {
+	{"moved", offsetof(struct update_counts, moved)},
+	{"drained", offsetof(struct update_counts, drained)},
+	{"lost", offsetof(struct update_counts, lost)},
+};
+
+static uint64_t count_of(const struct update_counts *c, size_t i)
+{
+	return *(const uint64_t *)((const char *)c + counts[i].offset);
+}
+
+/* The generation that served is there for a rollback. */
+static bool keeps_old(const struct transact_call *call)
+{
+	return call->flags & CONTROL_ROLLBACK || call->keep > 0;
+}
+
+static void write_end(const struct transact_call *call, const char *result,
+		      int code, const char *text,
+		      const struct control_reply *reply)
+{
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	struct json_writer w;
+
+	json_begin(call, &w, &out);
+	json_add_string(&w, "result", result);
+	json_add_int(&w, "code", code);
+	json_add_string(&w, "text", text);
+	if (call->from)
+		json_add_uint(&w, "from", call->from);
+	if (call->to)
+		json_add_uint(&w, "to", call->to);
+	if (reply) {
+		json_add_uint(&w, "us", reply->elapsed_us);
+		if (reply->strategy != UPDATE_AUTO)
+			json_add_string(&w, "tier",
+					update_strategy_text(reply->strategy));
+		if (reply->counts.switch_us != UPDATE_NOT_COUNTED)
+			json_add_uint(&w, "switch_us", reply->counts.switch_us);
+		for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+			if (count_of(&reply->counts, i) != UPDATE_NOT_COUNTED)
+				json_add_uint(&w, counts[i].key,
+					      count_of(&reply->counts, i));
+	}
+	if (call->is_committed && keeps_old(call))
+		json_add_uint(&w, "kept", call->from);
+	json_end(&w, &out);
+}
+
+/* What was not looked at is not spoken of. */
+static void format_summary(const struct transact_call *call,
+			   const struct control_reply *reply,
+			   struct strbuf *out)
+{
+	strbuf_addf(out, "app %s: generation %u serves", call->app, call->to);
+	if (reply->strategy != UPDATE_AUTO)
+		strbuf_addf(out, " by %s",
+			    update_strategy_text(reply->strategy));
+	if (reply->counts.switch_us != UPDATE_NOT_COUNTED)
+		strbuf_addf(out, ", switched in %.3f ms",
+			    (double)reply->counts.switch_us / 1000);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+		if (count_of(&reply->counts, i) != UPDATE_NOT_COUNTED)
+			strbuf_addf(
+				out, ", %llu %s",
+				(unsigned long long)count_of(&reply->counts, i),
+				counts[i].key);
+	if (keeps_old(call))
+		strbuf_addf(out, ", generation %u kept for rollback",
+			    call->from);
+	strbuf_addch(out, '\n');
+}
+
+static int show_done(struct transact_call *call,
+		     const struct control_reply *reply)
+{
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+
+	call->is_committed = reply->code == 0;
+	if (is_json(call)) {
+		write_end(call, result_text(reply->code), reply->code,
+			  reply->text, reply);
+	} else if (reply->code) {
+		log_error("%s", reply->text);
+	} else if (!call->app) {
+		printf("%s\n", reply->text);
+	} else {
+		format_summary(call, reply, &out);
+		print_now(&out);
+	}
+	return reply->code;
+}
+
+int transact_end(const struct transact_call *call, int code, const char *text)
+{
+	if (is_json(call))
+		write_end(call, code == 0 ? "nothing to do" : result_text(code),
+			  code, text, NULL);
+	else if (code == 0)
+		printf("%s\n", text);
+	else if (code == RKT_EXIT_REFUSED)
+		log_error("refused: %s", text);
+	return code;
+}
+
+/* The transaction goes on without us. */
+static int show_switched(struct transact_call *call,
+			 const struct control_reply *reply)
+{
+	if (is_json(call))
+		write_end(call, "switched", 0,
+			  "the pod commits it, or goes back, by itself", reply);
+	else
+		printf("app %s: generation %u gets new connections; the pod "
+		       "commits it, or goes back, by itself\n",
+		       call->app, call->to);
+	return 0;
+}
+
+/* --- asking ----------------------------------------------------------------
+ */
+
+/* Until the last record of the transaction, or as far as --wait says. */
+static int follow(int conn, struct transact_call *call, struct error *err)
 {
 	struct control_reply reply;
 
-	*ret_accepted = true;
+	call->is_accepted = true;
 	for (;;) {
 		int r = control_receive(conn, &reply, err);
 
@@ -175,16 +381,16 @@ static int follow(int conn, bool *ret_accepted, struct error *err)
 			return error_wrap(err, r, "follow the update");
 		switch (reply.kind) {
 		case CONTROL_PROGRESS:
-			show_progress(&reply);
+			show_progress(call, &reply);
+			if (reply.state == UPDATE_SWITCHED &&
+			    call->opts->wait == WAIT_SWITCHED)
+				return show_switched(call, &reply);
 			break;
 		case CONTROL_DONE:
-			if (reply.code)
-				log_error("%s", reply.text);
-			return reply.code;
+			return show_done(call, &reply);
 		case CONTROL_ERROR:
-			log_error("refused: %s", reply.text);
-			*ret_accepted = false;
-			return reply.code;
+			call->is_accepted = false;
+			return transact_end(call, reply.code, reply.text);
 		default:
 			return error_set(err, EPROTO,
 					 "the pod's answer is not understood");
@@ -216,44 +422,44 @@ static void name_user(char who[CONTROL_WHO_MAX])
 		(void)snprintf(who, CONTROL_WHO_MAX, "root");
 }
 
-int transact(struct images *im, const struct pod *pod, const char *app,
-	     unsigned int n, unsigned int flags, const struct transact_opts *o,
-	     bool *ret_accepted, struct error *err)
+int transact(struct images *im, struct transact_call *call, struct error *err)
 {
+	const struct transact_opts *o = call->opts;
 	struct control_request request = {
 		.op = CONTROL_UPDATE,
-		.generation = n,
-		.strategy = o->strategy,
+		.generation = call->to,
+		.strategy = call->strategy,
 		.ready_timeout_ms = to_ms(o->ready_timeout),
 		.observe_ms = to_ms(o->observe),
 		.stop_timeout_ms = to_ms(o->drain_timeout),
 		.canary_ms = to_ms(o->canary),
 		.canary_share = o->canary_share,
-		.flags = flags | (o->hold ? CONTROL_HOLD : 0),
+		.flags = call->flags | (o->hold ? CONTROL_HOLD : 0),
 	};
 	cleanup_fd int tree = -EBADF;
 	cleanup_fd int conn = -EBADF;
+	int dir = call->pod->fd;
 	struct image_id id;
 	int r;
 
-	*ret_accepted = false;
-	(void)snprintf(request.app, sizeof(request.app), "%s", app);
+	call->is_accepted = false;
+	(void)snprintf(request.app, sizeof(request.app), "%s", call->app);
 	if (o->probe)
 		(void)snprintf(request.probe, sizeof(request.probe), "%s",
 			       o->probe);
 	name_user(request.who);
-	r = generation_image_id(pod->fd, app, n, &id, err);
+	r = generation_image_id(dir, call->app, call->to, &id, err);
 	if (r == 0)
-		r = generation_tree_open(pod->fd, app, n, &tree, err);
+		r = generation_tree_open(dir, call->app, call->to, &tree, err);
 	if (r == -ENOENT)
 		r = treestore_open(&im->trees, &id, &tree, err);
 	if (r < 0)
 		return r;
-	conn = control_connect(pod->fd, err);
+	conn = control_connect(dir, err);
 	if (conn < 0)
 		return conn;
 	r = control_send(conn, &request, tree, err);
-	return r < 0 ? r : follow(conn, ret_accepted, err);
+	return r < 0 ? r : follow(conn, call, err);
 }
 
 static int check_running(const struct pod *pod, struct error *err)
@@ -286,6 +492,13 @@ static int check_idle(const struct pod *pod, struct error *err)
 			 reply.text);
 }
 
+int transact_check(const struct pod *pod, struct error *err)
+{
+	int r = check_running(pod, err);
+
+	return r < 0 ? r : check_idle(pod, err);
+}
+
 int transact_lock(const struct pod *pod, struct error *err)
 {
 	cleanup_fd int lock = -EBADF;
@@ -301,18 +514,17 @@ int transact_lock(const struct pod *pod, struct error *err)
 	return r < 0 ? r : TAKE_FD(lock);
 }
 
-int transact_resume(const struct pod *pod, struct error *err)
+int transact_resume(struct transact_call *call, struct error *err)
 {
 	const struct control_request request = {.op = CONTROL_RESUME};
 	cleanup_fd int conn = -EBADF;
-	bool accepted;
-	int r = check_running(pod, err);
+	int r = check_running(call->pod, err);
 
 	if (r < 0)
 		return r;
-	conn = control_connect(pod->fd, err);
+	conn = control_connect(call->pod->fd, err);
 	r = conn < 0 ? conn : control_send(conn, &request, -EBADF, err);
-	return r < 0 ? r : follow(conn, &accepted, err);
+	return r < 0 ? r : follow(conn, call, err);
 }
 
 int transact_abort(const struct pod *pod, struct error *err)

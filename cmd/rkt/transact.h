@@ -7,13 +7,21 @@
 #include <stdbool.h>
 
 #include "base/option.h"
+#include "cmd/rkt/format.h"
 #include "spec/stage1_abi.h"
 
 struct error;
 struct images;
 struct pod;
 
+enum transact_wait {
+	WAIT_COMMITTED = 0, /* until the transaction is over */
+	WAIT_SWITCHED,	    /* until new connections go to the new one */
+};
+
 struct transact_opts {
+	enum output_format format;
+	enum transact_wait wait;
 	const char *app;
 	int64_t ready_timeout; /* nanoseconds */
 	int64_t observe;
@@ -25,28 +33,47 @@ struct transact_opts {
 	bool hold; /* --on-fail */
 };
 
-/* --app, --strategy and how it is to go. */
+/* --app, --strategy, how it is to go, --wait and --format. */
 extern const struct option_row transact_rows[];
 void transact_init(struct transact_opts *o);
 
+/* One transaction, as asked for and as it ended. */
+struct transact_call {
+	const struct transact_opts *opts;
+	const struct pod *pod;
+	const char *app;
+	unsigned int from, to;	       /* generations; to 0 = none yet */
+	enum update_strategy strategy; /* asked of stage1 */
+	unsigned int flags;	       /* enum control_flags */
+	int64_t keep;		       /* earlier generations that stay */
+	/* The pod has taken the generation over, and removes it itself if it
+	 * is not committed. */
+	bool is_accepted;
+	bool is_committed;
+};
+
 /*
- * Lets the running pod move APP to generation N, over the tree of that
- * generation's image; FLAGS: enum control_flags.  Prints a line a state.
- * Returns the exit code (0, 10, 11, 12, 254) or a negative errno.  Where
- * *RET_ACCEPTED is true the pod has taken the generation over, and removes
- * it itself if it is not committed.
+ * Lets the running pod move to generation CALL->to, over the tree of that
+ * generation's image.  Prints a line, or object, a state and one at the end.
+ * Returns the exit code (0, 10, 11, 12, 254) or a negative errno.
  */
-int transact(struct images *im, const struct pod *pod, const char *app,
-	     unsigned int n, unsigned int flags, const struct transact_opts *o,
-	     bool *ret_accepted, struct error *err);
+int transact(struct images *im, struct transact_call *call, struct error *err);
+
+/*
+ * The line or object at the end of what did not come to a transaction: CODE
+ * is the exit code, which is returned.  Lines about failures go to stderr.
+ */
+int transact_end(const struct transact_call *call, int code, const char *text);
 
 /* A lock against other updates of the pod, which must be running (-ESRCH)
  * with none under way (-EBUSY).  The caller closes it. */
 int transact_lock(const struct pod *pod, struct error *err);
+/* The same without a lock, for who changes nothing: 0. */
+int transact_check(const struct pod *pod, struct error *err);
 
 /* Follows the update that is under way; one that is on hold tries again.  The
  * exit code as of transact(). */
-int transact_resume(const struct pod *pod, struct error *err);
+int transact_resume(struct transact_call *call, struct error *err);
 
 /* Asks for the end of the update that is under way; returns when it begins
  * to roll back: 0, 254 when there is none, or a negative errno. */

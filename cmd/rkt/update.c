@@ -1,64 +1,85 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
+#include <stddef.h>
 
 #include "base/cleanup.h"
-#include "base/error.h"
-#include "base/log.h"
+#include "base/io.h"
+#include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
-#include "cmd/rkt/images.h"
 #include "cmd/rkt/pod_arg.h"
 #include "cmd/rkt/transact.h"
-#include "stage0/generation.h"
+#include "cmd/rkt/update_many.h"
+#include "cmd/rkt/update_pod.h"
+#include "spec/history.h"
 #include "stage0/pod.h"
 #include "stage0/update.h"
 
 #define KEEP_MAX 1000
 
-struct opts {
-	struct transact_opts transact;
-	struct update_rules rules;
-	const char *image;
-	const char *signature;
-	int64_t keep;
-	bool abort, resume;
-};
-
 static const struct option_row rows[] = {
 	{.name = "image",
 	 .kind = OPTION_STRING,
-	 .offset = offsetof(struct opts, image),
+	 .offset = offsetof(struct update_opts, image),
 	 .help = "the new image: a file, a stored image's name or its id"},
 	{.name = "signature",
 	 .kind = OPTION_STRING,
-	 .offset = offsetof(struct opts, signature),
+	 .offset = offsetof(struct update_opts, signature),
 	 .help = "local signature file of --image"},
+	{.name = "to",
+	 .kind = OPTION_STRING,
+	 .offset = offsetof(struct update_opts, to),
+	 .help = "this version of the image that runs, from the store"},
+	{.name = "latest",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct update_opts, latest),
+	 .help = "the highest signed version in the store, if it is higher "
+		 "than the one that runs: what happens without --image and "
+		 "--to"},
+	{.name = "plan",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct update_opts, plan),
+	 .help = "only show what would be done, and what forbids it"},
 	{.name = "keep",
 	 .kind = OPTION_INT,
-	 .offset = offsetof(struct opts, keep),
+	 .offset = offsetof(struct update_opts, keep),
 	 .shown = "2",
 	 .help = "how many earlier generations stay for rkt rollback"},
+	{.name = "all",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct update_opts, all),
+	 .help = "every running pod, one after the other"},
+	{.name = "label",
+	 .kind = OPTION_LIST,
+	 .offset = offsetof(struct update_opts, labels),
+	 .help = "with --all or an image name, only pods with this user label "
+		 "(NAME=VALUE, given to the pod or one of its apps)"},
+	{.name = "keep-going",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct update_opts, keep_going),
+	 .help = "with several pods, do not stop at the first failure"},
 	{.name = "abort",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
-	 .offset = offsetof(struct opts, abort),
+	 .offset = offsetof(struct update_opts, abort),
 	 .help = "end the update that is under way by rolling it back"},
 	{.name = "resume",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
-	 .offset = offsetof(struct opts, resume),
+	 .offset = offsetof(struct update_opts, resume),
 	 .help = "follow the update that is under way; one that is on hold "
 		 "tries again"},
 	{.name = "allow-downgrade",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
-	 .offset = offsetof(struct opts, rules.allow_downgrade),
-	 .help = "accept an older version"},
+	 .offset = offsetof(struct update_opts, rules.allow_downgrade),
+	 .help = "accept an older version, or one that has no order"},
 	{.name = "allow-rename",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
-	 .offset = offsetof(struct opts, rules.allow_rename),
+	 .offset = offsetof(struct update_opts, rules.allow_rename),
 	 .help = "accept an image of another name"},
 	{.name = NULL},
 };
@@ -67,122 +88,10 @@ static const struct option_row *const more_rows[] = {transact_rows, NULL};
 
 static void init(void *opts)
 {
-	struct opts *o = opts;
+	struct update_opts *o = opts;
 
 	transact_init(&o->transact);
 	o->keep = UPDATE_KEEP;
-}
-
-/* 1 if NEW may follow generation N of APP, 0 if it is the same image. */
-static int check_plan(const struct pod *pod, const char *app, unsigned int n,
-		      const struct pod_image *new_image,
-		      const struct update_rules *rules, struct error *err)
-{
-	cleanup_pod_image struct pod_image old_image = POD_IMAGE_INIT;
-	struct image_id id;
-	int r = generation_image_id(pod->fd, app, n, &id, err);
-
-	if (r < 0)
-		return r;
-	if (strcmp(id.text, new_image->id.text) == 0)
-		return 0;
-	r = generation_image_load(pod->fd, app, n, &old_image, err);
-	if (r == 0)
-		r = update_check_images(&old_image.manifest,
-					&new_image->manifest, rules, err);
-	return r < 0 ? r : 1;
-}
-
-/* Writes the next generation; *ret is its number. */
-static int stage(const struct pod *pod, struct images *im, const char *app,
-		 const struct pod_image *image, unsigned int current,
-		 unsigned int *ret, struct error *err)
-{
-	cleanup_runtime_app struct runtime_app ra = RUNTIME_APP_INIT;
-	cleanup_fd int tree = -EBADF;
-	unsigned int n;
-	int r = update_make_app(pod->fd, app, image, &ra, err);
-
-	if (r == 0)
-		r = update_remove_stale(pod->fd, app, err);
-	if (r == 0)
-		r = update_next_number(pod->fd, app, &n, err);
-	if (r == 0 && generation_is_copy(pod->fd, app, current))
-		r = treestore_open(&im->trees, &image->id, &tree, err);
-	if (r == 0)
-		r = generation_write(pod->fd, n, &ra, image, tree, err);
-	else
-		return r;
-	if (r == 0)
-		*ret = n;
-	else
-		(void)generation_remove(pod->fd, app, n, NULL);
-	return r;
-}
-
-static int refuse(struct error *err)
-{
-	log_failure(err, "refused");
-	return RKT_EXIT_REFUSED;
-}
-
-/* It is committed: what stays too long is no failure, and the next one
- * removes it. */
-static void collect(const struct pod *pod, const char *app, int64_t keep)
-{
-	struct error err = ERROR_INIT;
-
-	if (update_collect(pod->fd, app, (unsigned int)keep, &err) < 0)
-		log_failure(&err, "remove earlier generations");
-}
-
-static int update(struct cmd_call *call, struct pod *pod, struct error *err)
-{
-	const struct opts *o = call->opts;
-	cleanup_pod_image struct pod_image image = POD_IMAGE_INIT;
-	cleanup_images struct images im = {0};
-	cleanup_free char *app = NULL;
-	cleanup_fd int lock = transact_lock(pod, err);
-	unsigned int current = 0, n = 0;
-	bool accepted = false;
-	struct image_id id;
-	int r;
-
-	if (lock < 0)
-		return lock;
-	r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
-	if (r == 0)
-		r = update_find_app(pod->fd, o->transact.app, &app, err);
-	if (r < 0)
-		return r;
-	im.fetcher.with_hash = true;
-	im.fetcher.render = true;
-	r = image_fetch(&im.fetcher, o->image, o->signature, &id, err);
-	if (r == -EPERM || r == -EBADMSG)
-		return refuse(err);
-	if (r == 0)
-		r = pod_image_load(im.store, &id, &image, err);
-	if (r == 0)
-		r = generation_current(pod->fd, app, &current, err);
-	if (r < 0)
-		return r;
-	r = check_plan(pod, app, current, &image, &o->rules, err);
-	if (r == 0) {
-		printf("app %s runs this image already\n", app);
-		return 0;
-	}
-	if (r > 0)
-		r = stage(pod, &im, app, &image, current, &n, err);
-	if (r == -EPERM || r == -ENOENT || r == -EINVAL)
-		return refuse(err);
-	if (r < 0)
-		return r;
-	r = transact(&im, pod, app, n, 0, &o->transact, &accepted, err);
-	if (r != 0 && !accepted)
-		(void)generation_remove(pod->fd, app, n, NULL);
-	if (r == 0)
-		collect(pod, app, o->keep);
-	return r;
 }
 
 static int abort_update(struct cmd_call *call, struct pod *pod,
@@ -195,46 +104,79 @@ static int abort_update(struct cmd_call *call, struct pod *pod,
 static int resume_update(struct cmd_call *call, struct pod *pod,
 			 struct error *err)
 {
-	(void)call;
-	return transact_resume(pod, err);
+	const struct update_opts *o = call->opts;
+	cleanup_history_entry struct history_entry e = HISTORY_ENTRY_INIT;
+	cleanup_strbuf struct strbuf journal = STRBUF_INIT;
+	struct transact_call t = {
+		.opts = &o->transact, .pod = pod, .keep = o->keep};
+	char *next;
+
+	/* Which one it is, for what is printed. */
+	(void)read_file_at(pod->fd, POD_JOURNAL_FILE, MANIFEST_MAX, &journal,
+			   NULL);
+	next = journal.buf;
+	if (history_next(&next, &e)) {
+		t.app = e.app;
+		t.from = e.from;
+		t.to = e.to;
+	}
+	return transact_resume(&t, err);
+}
+
+static const char *misuse(const struct update_opts *o)
+{
+	if (o->keep < 0 || o->keep > KEEP_MAX)
+		return "--keep is 0 to 1000 generations";
+	if ((o->image != NULL) + (o->to != NULL) + o->latest > 1)
+		return "only one of --image, --to and --latest says where to "
+		       "go";
+	if (o->signature && !o->image)
+		return "--signature is the one of --image";
+	if (o->abort && o->resume)
+		return "--abort ends an update, --resume follows one: only one "
+		       "of them";
+	if ((o->abort || o->resume) &&
+	    (o->image || o->to || o->latest || o->plan || o->all))
+		return "--abort and --resume are for the update of one pod and "
+		       "begin none";
+	return NULL;
 }
 
 static int run(struct cmd_call *call)
 {
-	const struct opts *o = call->opts;
+	const struct update_opts *o = call->opts;
+	const char *message = misuse(o);
 
-	if (o->keep < 0 || o->keep > KEEP_MAX)
-		return cmd_usage(call, "--keep is 0 to 1000 generations");
-	if ((o->abort || o->resume) + (o->abort && o->resume) + !!o->image > 1)
-		return cmd_usage(call, "--abort ends an update, --resume "
-				       "follows one, --image begins one: only "
-				       "one of them");
-	if (o->resume)
-		return pod_arg_only(call, NULL, resume_update);
+	if (message)
+		return cmd_usage(call, message);
 	if (o->abort)
 		return pod_arg_only(call, NULL, abort_update);
-	if (!o->image)
-		return cmd_usage(call, "must say which image with --image");
-	return pod_arg_only(call, NULL, update);
+	if (o->resume)
+		return pod_arg_only(call, NULL, resume_update);
+	return update_many(call);
 }
 
 const struct command cmd_update = {
 	.name = "update",
 	.summary = "Move an app of a running pod to a new image version",
-	.usage = "--image=IMAGE [flags] POD | --abort POD | --resume POD",
+	.usage = "[--image=IMAGE | --to=VERSION | --latest] [flags] "
+		 "POD | IMAGE-NAME | --all | --abort POD | --resume POD",
 	.description =
 		"The new image is verified and prepared while the old one "
 		"serves. The pod, its network, volumes and logs stay. If the "
 		"new generation does not become ready, the old one runs "
 		"again. --abort ends an update that waits or observes in the "
 		"same way.\n\n"
+		"With the name of an image, or --all, the pods that run are "
+		"updated one after the other, up to the first that fails.\n\n"
 		"Exit codes: 0 committed (or nothing to do), 10 rolled back "
 		"and healthy, 11 refused before anything changed, 12 rolled "
-		"back but the pod is not healthy, 254 rkt failed.",
+		"back but the pod is not healthy, 254 rkt failed. Of several "
+		"pods, the worst: 12, 254, 10, 11, 0.",
 	.flags = CMD_ROOT,
 	.options = rows,
 	.more_options = more_rows,
-	.opts_size = sizeof(struct opts),
+	.opts_size = sizeof(struct update_opts),
 	.init = init,
 	.run = run,
 };

@@ -4,11 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
-#include "base/error.h"
-#include "spec/image_manifest.h"
 #include "spec/stage1_abi.h"
-#include "stage0/update.h"
 #include "stage1/control_record.h"
 #include "stage1/event.h"
 #include "stage1/listeners.h"
@@ -189,72 +185,6 @@ Test(update, control_record_check)
 	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
 	r.app[0] = '\0';
 	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
-}
-
-/* --- which image may follow which -------------------------------------------
- */
-
-static void image(struct image_manifest *im, const char *name,
-		  const char *version)
-{
-	struct error err = ERROR_INIT;
-	char *label = version ? xasprintf(",{\"name\":\"version\","
-					  "\"value\":\"%s\"}",
-					  version)
-			      : xstrdup("");
-	char *text = xasprintf("{\"acKind\":\"ImageManifest\",\"acVersion\":"
-			       "\"0.8.11\",\"name\":\"%s\",\"labels\":[{"
-			       "\"name\":\"os\",\"value\":\"linux\"}%s]}",
-			       name, label);
-
-	cr_assert_eq(image_manifest_parse(text, strlen(text), im, &err), 0,
-		     "%s", err.msg);
-	free(label);
-	free(text);
-}
-
-Test(update, check_images)
-{
-	static const struct {
-		const char *old_name, *old_version, *name, *version;
-		bool allow_rename, allow_downgrade;
-		int result;
-	} rows[] = {
-		{"a/x", "1.0.0", "a/x", "1.0.1", 0, 0, 0},
-		{"a/x", "1.9.0", "a/x", "1.10.0", 0, 0, 0},
-		{"a/x", "1.0.0-rc.1", "a/x", "1.0.0", 0, 0, 0},
-		{"a/x", "1.0.0", "a/x", "1.0.0", 0, 0, 0},
-		{"a/x", "latest", "a/x", "latest", 0, 0, 0},
-		{"a/x", NULL, "a/x", "1.0.0", 0, 0, 0},
-		{"a/x", "1.0.0", "a/x", NULL, 0, 0, 0},
-		{"a/x", "1.0.1", "a/x", "1.0.0", 0, 0, -EPERM},
-		{"a/x", "1.0.1", "a/x", "1.0.0", 0, 1, 0},
-		{"a/x", "1.10.0", "a/x", "1.9.0", 0, 0, -EPERM},
-		{"a/x", "1.0.0", "a/x", "1.0.0-rc.1", 0, 0, -EPERM},
-		{"a/x", "1.0.0", "a/x", "new", 0, 0, -EPERM},
-		{"a/x", "old", "a/x", "1.0.0", 0, 0, -EPERM},
-		{"a/x", "old", "a/x", "1.0.0", 0, 1, 0},
-		{"a/x", "1.0.0", "a/y", "1.0.1", 0, 0, -EPERM},
-		{"a/x", "1.0.0", "a/y", "1.0.1", 1, 0, 0},
-		{"a/x", "1.0.0", "a/y", "0.9.0", 1, 0, -EPERM},
-		{"a/x", "1.0.0", "a/y", "0.9.0", 1, 1, 0},
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct image_manifest a = IMAGE_MANIFEST_INIT;
-		struct image_manifest b = IMAGE_MANIFEST_INIT;
-		const struct update_rules rules = {
-			.allow_rename = rows[i].allow_rename,
-			.allow_downgrade = rows[i].allow_downgrade,
-		};
-
-		image(&a, rows[i].old_name, rows[i].old_version);
-		image(&b, rows[i].name, rows[i].version);
-		cr_expect_eq(update_check_images(&a, &b, &rules, NULL),
-			     rows[i].result, "row %zu", i);
-		image_manifest_release(&a);
-		image_manifest_release(&b);
-	}
 }
 
 /* --- timers ----------------------------------------------------------------
