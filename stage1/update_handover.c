@@ -72,12 +72,28 @@ static void settle(struct update *u)
 	update_finish(u, u->exit_code, u->text);
 }
 
+/* The same state once more, with what became of the clients. */
+static void note_drained(struct update *u)
+{
+	char text[CONTROL_TEXT_MAX];
+
+	(void)snprintf(text, sizeof(text), "%.700s; the other one has ended",
+		       u->text);
+	if (u->counts.drained && u->counts.drained != UPDATE_NOT_COUNTED)
+		(void)snprintf(text, sizeof(text),
+			       "%.700s; the other one has ended, and %llu "
+			       "connections with it",
+			       u->text, (unsigned long long)u->counts.drained);
+	update_enter_state(u, u->state, text);
+}
+
 static void on_loser_ended(struct generation *loser)
 {
 	struct update *u = loser->data;
 
 	u->loser = NULL;
 	generation_free(loser);
+	note_drained(u);
 	settle(u);
 }
 

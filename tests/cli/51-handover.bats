@@ -509,3 +509,171 @@ ends_with() {
 	expect_status 0
 	wait_for 10 sh -c "tail -1 $pod/logs/inside | grep -q serving=1"
 }
+
+# supervisor: stage1 of the pod, pod init's parent.
+supervisor() {
+	ps -o ppid= -p "$(cat "$pod/pid")" | tr -d ' '
+}
+
+@test "stage1 is killed at each state: the committed generation starts" {
+	version 2
+	for state in STAGED STARTED VERIFIED SWITCHED OBSERVED COMMITTED; do
+		serve tcp4:80
+		# A client that keeps its connection keeps the old one.
+		nsenter --net="/proc/$pid/ns/net" python3 -c "
+import socket, time
+s = socket.create_connection(('127.0.0.1', 80))
+time.sleep(20)" &
+		client=$!
+		in_background --observe=300ms
+		wait_for 10 grep -q "$state" "$pod/update.journal" "$pod/history"
+		kill -9 "$(supervisor)"
+		wait "$first" || true
+		kill "$client"
+		wait "$client" || true
+		wait_for 10 pod_is web exited
+		run rkt start --detach web
+		expect_status 0
+		n=$(basename "$(readlink "$pod/appsinfo/inside")")
+		case $state in
+		STA* | VERIFIED) [ "$n" = 1 ] ;;
+		COMMITTED) [ "$n" = 2 ] ;;
+		esac || fail "$state: generation $n"
+		wait_for 10 sh -c "tail -1 $pod/logs/inside | grep -q serving=$n"
+		pid=$(cat "$pod/pid")
+		serves "$n" "$n"
+		run rkt stop --force web
+		wait_for 10 pod_is web exited
+		rkt rm web
+	done
+}
+
+@test "the old one stands still, and a client stays: drained after the time" {
+	serve tcp4:80
+	version 2
+	nsenter --net="/proc/$pid/ns/net" python3 -c "
+import socket, time
+s = socket.create_connection(('127.0.0.1', 80))
+time.sleep(20)" &
+	client=$!
+	sleep 0.3
+	kill -STOP "$(cat "$pod/generations/inside/1/pid")"
+	begin=$(date +%s%N)
+	update --drain-timeout=1s --image="$D/2.aci"
+	expect_status 0
+	expect_output 'connections with it'
+	[ $(($(date +%s%N) - begin)) -lt 4000000000 ] || fail "slow: $output"
+	kill "$client"
+	wait "$client" || true
+	serves 2 2
+	tail -1 "$pod/history" | jq -e '.drained >= 1' || fail "$(cat "$pod/history")"
+}
+
+# --- real servers ----------------------------------------------------------------
+
+# real IMAGE PORT [RUN ARGS]: a pod of $F/IMAGE-1.aci, named web.
+real() {
+	app=$1 port=$2
+	shift 2
+	uuid=$("$RKT" --dir="$D/data" --insecure-options=image run --detach \
+		--net="${NET:-none}" --pod-name=web "$@" "$F/$app-1.aci")
+	pod=$D/data/pods/run/$uuid
+	pid=$(cat "$pod/pid")
+	wait_for 20 nsenter --net="/proc/$pid/ns/net" \
+		python3 -c "import socket; socket.create_connection(('127.0.0.1', $port), 1)"
+}
+
+# rounds N: as many updates and rollbacks under load.
+rounds() {
+	for _ in $(seq "$1"); do
+		update --image="$F/$app-2.aci"
+		expect_status 0
+		rollback
+		expect_status 0
+	done
+	sleep 0.3
+	load_end
+}
+
+# two_versions IMAGE: $F/IMAGE-1.aci and -2.aci of the image build-images.sh
+# makes.
+two_versions() {
+	local t v
+	bash "$TESTS/images/build-images.sh" "$F" "$1" >/dev/null
+	t=$(mktemp -d "$TMPDIR/image.XXXXXX")
+	(cd "$t" && tar xf "$F/$1.aci")
+	for v in 1 2; do
+		jq --arg v "$v.0.0" --arg name "example.com/$1" '.name = $name
+			| (.labels[] | select(.name == "version")).value = $v' \
+			"$t/manifest" >"$t/m"
+		mv "$t/m" "$t/manifest"
+		[ ! -d "$t/rootfs/srv/www" ] || echo "$v" >"$t/rootfs/srv/www/version"
+		"$ACTOOL" build --overwrite "$t" "$F/$1-$v.aci"
+	done
+	rm -rf "$t"
+}
+
+@test "nginx, five rounds, with a probe of its pages" {
+	skip_without nginx
+	two_versions nginx-1
+	real nginx-1 80
+	load_begin load 127.0.0.1 80 /version
+	load_begin keep --keepalive=50 127.0.0.1 80 /version
+	for _ in 1 2 3 4 5; do
+		update --probe=http:/version --image="$F/$app-2.aci"
+		expect_status 0
+		rollback --probe=http:80/version
+		expect_status 0
+	done
+	sleep 0.3
+	load_end
+	all_answered load keep
+	[ "$(load_value load body.2)" -gt 0 ]
+}
+
+@test "nginx on the default network" {
+	skip_without nginx
+	skip_without cni
+	skip_without iptables
+	two_versions nginx-1
+	NET=default real nginx-1 80
+	ip=$(rkt status web | sed -n 's/^networks=.*ip4=\([0-9.]*\).*/\1/p')
+	"$BUILD/tests/load" --workers=4 --rate=300 "$ip" 80 /version >"$D/load.load" &
+	loads+=($!)
+	rounds 2
+	all_answered
+}
+
+@test "nginx as www-data" {
+	skip_without nginx
+	two_versions nginx-nonroot
+	real nginx-nonroot 8080
+	load_begin load 127.0.0.1 8080 /version
+	rounds 3
+	all_answered
+	[ "$(load_value load body.2)" -gt 0 ]
+}
+
+@test "python with threads" {
+	skip_without python3
+	two_versions python
+	real python 8000
+	load_begin load --rate=100 127.0.0.1 8000 /version
+	rounds 2
+	all_answered
+	[ "$(load_value load body.2)" -gt 0 ]
+}
+
+@test "busybox httpd" {
+	skip_without busybox
+	for v in 1 2; do
+		image_busybox "$F/busybox-$v.aci" '.app.exec=["/bin/sh","-c",
+			"mkdir -p /w; echo '"$v"' >/w/version; exec httpd -f -p 80 -h /w"]' \
+			example.com/busybox "$v.0.0"
+	done
+	real busybox 80
+	load_begin load --rate=100 127.0.0.1 80 /version
+	rounds 2
+	all_answered
+	[ "$(load_value load body.2)" -gt 0 ]
+}
