@@ -41,6 +41,9 @@
 #define STATUS_NOTIFY_SUFFIX                                                   \
 	".notify" /* status/APP.notify: sd_notify lines                        \
 		   */
+#define STATUS_RESTARTS_SUFFIX                                                 \
+	".restarts" /* "N CODE": starts again, last exit code */
+#define STATUS_HEALTH_SUFFIX ".health" /* "ok" or "failing: REASON" */
 
 /* --- files, relative to generations/APP/N/ -------------------------------- */
 

@@ -20,6 +20,7 @@
 #include "spec/image_manifest.h"
 #include "spec/json_read.h"
 #include "spec/pod_manifest.h"
+#include "spec/service.h"
 #include "spec/stage1_abi.h"
 
 /* --- values ----------------------------------------------------------------
@@ -133,6 +134,19 @@ static int parse_pair(const struct option_row *row, void *target,
 		r = environment_name_check(name, err);
 	if (r == 0)
 		name_values_set(target, name, equals + 1);
+	return r;
+}
+
+/* It is an annotation of the app, as of an image. */
+static int parse_restart(const struct option_row *row, void *target,
+			 const char *value, struct error *err)
+{
+	enum restart_policy policy;
+	int r = restart_policy_parse(value, &policy, err);
+
+	(void)row;
+	if (r == 0)
+		name_values_set(target, RESTART_ANNOTATION, value);
 	return r;
 }
 
@@ -309,6 +323,10 @@ const struct option_row app_option_rows[] = {
 	    "set the name of the app (default: from the image name)"),
 	ROW("annotation", annotations, parse_pair, PAIR_IDENTIFIER,
 	    "set an annotation NAME=VALUE of the app (repeatable)"),
+	ROW("restart", annotations, parse_restart, 0,
+	    "start the app again when it ends: no, on-failure or always, "
+	    "after a pause that doubles from 100ms to 30s; connections wait "
+	    "meanwhile"),
 	ROW("user-annotation", user_annotations, parse_pair, PAIR_ANY,
 	    "set a user annotation NAME=VALUE of the app (repeatable)"),
 	ROW("user-label", user_labels, parse_pair, PAIR_ANY,

@@ -21,6 +21,7 @@
 
 #define SECOND INT64_C(1000000000)
 #define SMALL_FILE_MAX (1024UL * 1024)
+#define HEALTH_MAX 4096
 
 /* mtime in ns; 0 if there is no such file. */
 static int64_t mtime_of(int dirfd, const char *name)
@@ -81,6 +82,43 @@ static void load_exit_code(int fd, struct app_info *app)
 	app->finished_ns = mtime_of(fd, path);
 }
 
+/* "COUNT CODE" */
+static void load_restarts(int fd, struct app_info *app)
+{
+	cleanup_free char *path = xasprintf(
+		POD_STATUS_DIR "/%s" STATUS_RESTARTS_SUFFIX, app->name);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	uint64_t count;
+	int64_t code;
+	char *blank;
+
+	if (read_file_at(fd, path, 64, &text, NULL) < 0)
+		return;
+	trim(&text);
+	blank = strchr(text.buf, ' ');
+	if (!blank)
+		return;
+	*blank = '\0';
+	if (parse_uint(text.buf, UINT32_MAX, &count) < 0 ||
+	    parse_int(blank + 1, 0, INT32_MAX, &code) < 0)
+		return;
+	app->was_restarted = true;
+	app->restarts = (unsigned int)count;
+	app->last_exit_code = (int)code;
+}
+
+static void load_health(int fd, struct app_info *app)
+{
+	cleanup_free char *path =
+		xasprintf(POD_STATUS_DIR "/%s" STATUS_HEALTH_SUFFIX, app->name);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	if (read_file_at(fd, path, HEALTH_MAX, &text, NULL) < 0)
+		return;
+	trim(&text);
+	app->health = strbuf_detach(&text);
+}
+
 static const char *app_state(const struct app_info *app, enum pod_state pod)
 {
 	if (!app->created_ns)
@@ -113,6 +151,8 @@ static void load_app(const struct pod *pod, const struct pod_info *info,
 	app->created_ns = info->created_ns;
 	app->started_ns = started_at(pod->fd, ra->name);
 	load_exit_code(pod->fd, app);
+	load_restarts(pod->fd, app);
+	load_health(pod->fd, app);
 	app->ra = ra;
 	if (generation_current(pod->fd, app->name, &app->generation, NULL) < 0)
 		app->generation = 0;
@@ -182,6 +222,8 @@ int pod_info_load(const struct pod *pod, struct pod_info *ret,
 
 void pod_info_release(struct pod_info *info)
 {
+	for (size_t i = 0; info->apps && i < info->manifest.n_apps; i++)
+		free(info->apps[i].health);
 	free(info->apps);
 	free(info->name);
 	pod_manifest_release(&info->manifest);
@@ -270,6 +312,11 @@ static void write_app(const struct pod_info *info, const struct app_info *app,
 	add_int_if(w, "finished_at", app->finished_ns);
 	if (app->has_exit_code)
 		json_add_int(w, "exit_code", app->exit_code);
+	if (app->was_restarted) {
+		json_add_int(w, "restarts", app->restarts);
+		json_add_int(w, "last_exit_code", app->last_exit_code);
+	}
+	json_add_string_if(w, "health", app->health);
 	json_add_string_if(w, "image_id", ra->image.id);
 	json_add_string_if(w, "image_name", ra->image.name);
 	json_add_string_if(w, "version",

@@ -27,6 +27,10 @@ struct app_info {
 	int64_t finished_ns;
 	bool has_exit_code;
 	int exit_code;
+	bool was_restarted; /* by its policy, in this run of the pod */
+	unsigned int restarts;
+	int last_exit_code; /* of the one before */
+	char *health;	    /* "ok", "failing: REASON"; NULL = not asked */
 };
 
 struct pod_info {

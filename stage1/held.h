@@ -46,6 +46,7 @@ struct held_listener {
 	char *name, *kept_name;
 	int next_fd; /* the new generation's socket, until it listens */
 	bool taken;  /* the new generation listens here */
+	bool seen;   /* by the last listeners_hold() */
 };
 
 /* While nobody accepts, everybody who connects has to fit. */

@@ -121,11 +121,13 @@ static bool will_come_back(struct held_listener *h, struct generation *g)
 	return true;
 }
 
-static bool is_held_already(const struct pod_app *app, ino_t inode)
+static bool is_held_already(struct pod_app *app, ino_t inode)
 {
 	for (size_t i = 0; i < app->n_held; i++)
-		if (app->held[i].inode == inode)
+		if (app->held[i].inode == inode) {
+			app->held[i].seen = true;
 			return true;
+		}
 	return false;
 }
 
@@ -157,6 +159,7 @@ static void hold_socket(struct generation *g, int fd)
 	if (h.protocol == IPPROTO_TCP)
 		h.form = listen_form_make(&h.addr, v6only);
 	h.inode = st.st_ino;
+	h.seen = true;
 	h.uid = st.st_uid;
 	h.reuseport = held_option(fd, SOL_SOCKET, SO_REUSEPORT, &reuseport) &&
 		      reuseport;
@@ -180,41 +183,6 @@ int listeners_hold(struct generation *g, struct error *err)
 	int r = sockets_each(g, hold_found, g, err);
 
 	return r < 0 ? r : (int)g->app->n_held;
-}
-
-struct address_list {
-	struct sockaddr_storage *v;
-	size_t n, max;
-};
-
-static bool add_address(void *data, int number)
-{
-	cleanup_fd int fd = number;
-	struct address_list *list = data;
-	struct sockaddr_storage addr = {0};
-	socklen_t len = sizeof(addr);
-	int protocol;
-
-	if (!held_is_listening(fd) ||
-	    !held_option(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) ||
-	    protocol != IPPROTO_TCP ||
-	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0 ||
-	    !address_port(&addr))
-		return false;
-	for (size_t i = 0; i < list->n; i++)
-		if (memcmp(&list->v[i], &addr, sizeof(addr)) == 0)
-			return false;
-	list->v[list->n++] = addr;
-	return list->n == list->max;
-}
-
-int listeners_addresses(struct generation *g, struct sockaddr_storage *ret,
-			size_t max, struct error *err)
-{
-	struct address_list list = {.v = ret, .max = max};
-	int r = sockets_each(g, add_address, &list, err);
-
-	return r < 0 ? r : (int)list.n;
 }
 
 /* --- answering bind --------------------------------------------------------
@@ -554,8 +522,11 @@ void listeners_on_notify(struct event_source *source, uint32_t events)
 	}
 	if (ioctl(source->fd, SECCOMP_IOCTL_NOTIF_RECV, &notif) < 0)
 		return;
-	if (bind_call_read(source->fd, &notif, &call) == 0)
+	if (bind_call_read(source->fd, &notif, &call) == 0) {
+		if (g->app->pod->on_bind)
+			g->app->pod->on_bind(g, &call);
 		go_on = answer(g, &call, &error);
+	}
 	bind_call_release(&call);
 	resp.id = notif.id;
 	resp.flags = go_on ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0;

@@ -30,7 +30,6 @@
 struct error;
 struct event_source;
 struct generation;
-struct sockaddr_storage;
 
 /* --- deciding (pure) -------------------------------------------------------
  */
@@ -65,10 +64,6 @@ enum bind_action bind_decide(const struct bind_facts *facts);
 
 /* A generation's seccomp listener is readable: source->data is it. */
 void listeners_on_notify(struct event_source *source, uint32_t events);
-
-/* Where G listens (TCP), each address once; how many, or -errno. */
-int listeners_addresses(struct generation *g, struct sockaddr_storage *ret,
-			size_t max, struct error *err);
 
 /* Duplicates what G listens on into its app's list; the count or -errno. */
 int listeners_hold(struct generation *g, struct error *err);

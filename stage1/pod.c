@@ -209,8 +209,13 @@ struct pod_app *pod_find_app(struct pod *pod, const char *name)
 
 void pod_note_ignored(struct pod *pod, const char *who, const struct strv *rows)
 {
-	for (size_t i = 0; i < rows->n; i++)
-		strv_pushf(&pod->ignored, "%s: %s", who, rows->v[i]);
+	for (size_t i = 0; i < rows->n; i++) {
+		cleanup_free char *row = xasprintf("%s: %s", who, rows->v[i]);
+
+		/* An app that is started again has the same ones. */
+		if (!strv_has(&pod->ignored, row))
+			strv_push(&pod->ignored, row);
+	}
 }
 
 void pod_note_bound(struct pod *pod, const struct generation *g, int domain,

@@ -24,12 +24,14 @@
 
 struct error;
 struct fd_store;
+struct bind_call;
 struct generation;
 struct network;
 struct console;
 struct control;
 struct handover;
 struct held_listener;
+struct restart;
 struct update;
 
 struct pod_app {
@@ -45,6 +47,7 @@ struct pod_app {
 	struct fd_store *store;	   /* NULL until something is stored */
 	bool has_notified;	   /* status/APP.notify is there */
 	struct handover *handover; /* during one */
+	struct restart *restart;   /* restart.h; NULL: not looked after */
 	/* Tree of the image the pod was started with; taken by the first
 	 * generation. */
 	int tree_fd;
@@ -96,6 +99,8 @@ struct pod {
 	char *host_notify; /* NOTIFY_SOCKET of the host, or NULL */
 	/* An app that tells when it serves has told. */
 	void (*on_told)(struct pod *pod);
+	/* An app asks for an address: before it is answered. */
+	void (*on_bind)(struct generation *g, const struct bind_call *call);
 	bool running; /* every app has been let go */
 	bool ready;   /* and those that tell have said that they serve */
 	bool stopping;

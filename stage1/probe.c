@@ -20,8 +20,9 @@
 #include "base/syscalls.h"
 #include "stage1/cgroup.h"
 #include "stage1/generation.h"
-#include "stage1/listeners.h"
+#include "stage1/held.h"
 #include "stage1/pod.h"
+#include "stage1/sockets.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
 
@@ -142,6 +143,28 @@ static uint16_t declared_port(const struct generation *g)
 		    strcmp(app->ports[i].protocol, "tcp") == 0)
 			return app->ports[i].port;
 	return 0;
+}
+
+/* A duplicate: closed here. */
+static bool add_address(void *data, int number)
+{
+	cleanup_fd int fd = number;
+	struct probe_run *run = data;
+	struct sockaddr_storage addr = {0};
+	socklen_t len = sizeof(addr);
+	int protocol;
+
+	if (!held_is_listening(fd) ||
+	    !held_option(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) ||
+	    protocol != IPPROTO_TCP ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0 ||
+	    (addr.ss_family != AF_INET && addr.ss_family != AF_INET6))
+		return false;
+	for (size_t i = 0; i < run->n_addresses; i++)
+		if (memcmp(&run->addresses[i], &addr, sizeof(addr)) == 0)
+			return false;
+	run->addresses[run->n_addresses++] = addr;
+	return run->n_addresses == PROBE_ADDRESSES_MAX;
 }
 
 /* Keeps those of PORT; false if there is none. */
@@ -367,11 +390,9 @@ static int begin_socket(struct probe_run *run,
 		memcpy(run->addresses, request->addresses,
 		       run->n_addresses * sizeof(run->addresses[0]));
 	} else {
-		r = listeners_addresses(run->g, run->addresses,
-					PROBE_ADDRESSES_MAX, err);
+		r = sockets_each(run->g, add_address, run, err);
 		if (r < 0)
 			return r;
-		run->n_addresses = (size_t)r;
 	}
 	r = choose_addresses(run, err);
 	return r < 0 ? r : connect_next(run, err);

@@ -25,6 +25,7 @@
 #include "stage1/notify.h"
 #include "stage1/notify_host.h"
 #include "stage1/pod.h"
+#include "stage1/restart.h"
 
 /* --- status ----------------------------------------------------------------
  */
@@ -76,10 +77,15 @@ static void stop_apps(struct pod *pod)
 
 		if (app->done)
 			continue;
-		if (app->current)
+		restart_forget(app);
+		if (app->current) {
 			generation_stop(app->current, SIGTERM, STOP_TIMEOUT_MS);
-		else
-			app->done = true;
+			continue;
+		}
+		app->done = true;
+		/* It was to be started again. */
+		if (pod->running)
+			save_status(app, app->exit_code);
 	}
 	check_over(pod);
 }
@@ -128,6 +134,10 @@ static void first_held(struct generation *g)
 {
 	struct pod *pod = g->app->pod;
 
+	if (pod->running) {
+		restart_held(g);
+		return;
+	}
 	for (size_t i = 0; i < pod->n_apps; i++)
 		if (!pod->apps[i].current ||
 		    pod->apps[i].current->state != GENERATION_HELD)
@@ -137,6 +147,8 @@ static void first_held(struct generation *g)
 
 static void first_failed(struct generation *g, const struct error *err)
 {
+	if (restart_failed(g, err))
+		return;
 	log_failure(err, NULL);
 	pod_app_ended(g->app, g->exit_code ? g->exit_code : RKT_EXIT_FAILURE);
 }
@@ -146,7 +158,8 @@ static void first_ending(struct generation *g)
 {
 	const struct pod *pod = g->app->pod;
 
-	if (pod->update || g->app->current != g || g->plan.post_stop.n)
+	if (pod->update || g->app->current != g || g->plan.post_stop.n ||
+	    restart_possible(g->app))
 		return;
 	for (size_t i = 0; i < pod->n_apps; i++)
 		if (&pod->apps[i] != g->app && !pod->apps[i].done)
@@ -156,6 +169,9 @@ static void first_ending(struct generation *g)
 
 static void first_ended(struct generation *g)
 {
+	if (restart_ended(g))
+		return;
+	restart_forget(g->app);
 	pod_app_ended(g->app, g->exit_code);
 }
 
@@ -381,7 +397,10 @@ static void let_go(struct pod *pod)
 	}
 	pod->running = true;
 	pod->on_told = check_ready;
+	pod->on_bind = restart_on_bind;
 	check_ready(pod);
+	for (size_t i = 0; i < pod->n_apps; i++)
+		restart_serve(pod->apps[i].current);
 	/* What stage1 was executed through: an RCU grace period. */
 	fd_close(&pod->selffd);
 	/* Else it has not begun: the end of stage1 tells who waits. */
@@ -394,6 +413,7 @@ static void release_apps(struct pod *pod)
 	for (size_t i = 0; i < pod->n_apps; i++) {
 		struct pod_app *app = &pod->apps[i];
 
+		restart_forget(app);
 		if (app->current)
 			generation_free(app->current);
 		app->current = NULL;

@@ -24,6 +24,7 @@
 #include "stage1/listeners.h"
 #include "stage1/notify.h"
 #include "stage1/pod.h"
+#include "stage1/restart.h"
 #include "stage1/supervise.h"
 #include "stage1/update_impl.h"
 
@@ -146,6 +147,7 @@ void update_finish(struct update *u, int exit_code, const char *text)
 	fd_close(&u->new_tree);
 	pod->update = NULL;
 	pod->on_stopping = NULL;
+	restart_resume(u->app);
 	free(u);
 }
 
@@ -548,8 +550,10 @@ static void on_drain_tick(struct event_timer *timer)
 static void stop_old(struct update *u)
 {
 	struct error err = ERROR_INIT;
-	int r = listeners_hold(u->old, &err);
+	int r;
 
+	restart_drop_kept(u->app);
+	r = listeners_hold(u->old, &err);
 	if (r < 0) {
 		update_roll_back(u, &err);
 		return;
@@ -816,6 +820,7 @@ int update_start(struct pod *pod, const struct control_request *request,
 	memcpy(u->who, request->who, sizeof(u->who));
 	pod->update = u;
 	pod->on_stopping = update_pod_stopping;
+	restart_suspend(app);
 	(void)snprintf(text, sizeof(text), "%s: generation %u %sto %u",
 		       app->name, u->from, u->is_rollback ? "back " : "",
 		       u->to);

@@ -176,6 +176,15 @@ static void add_generation(struct strbuf *out, const struct app_info *app)
 		strbuf_addf(out, "version-%s=%s\n", app->name, version);
 }
 
+static void add_restarts(struct strbuf *out, const struct app_info *app)
+{
+	if (app->was_restarted)
+		strbuf_addf(out, "restarts-%s=%u\nlast-exit-%s=%d\n", app->name,
+			    app->restarts, app->name, app->last_exit_code);
+	if (app->health)
+		strbuf_addf(out, "health-%s=%s\n", app->name, app->health);
+}
+
 static void add_text(struct strbuf *out, const struct pod_info *info)
 {
 	strbuf_addf(out, "state=%s\n", pod_state_text(info->state));
@@ -187,6 +196,8 @@ static void add_text(struct strbuf *out, const struct pod_info *info)
 		strbuf_addf(out, "name=%s\n", info->name);
 	for (size_t i = 0; i < info->manifest.n_apps; i++)
 		add_generation(out, &info->apps[i]);
+	for (size_t i = 0; i < info->manifest.n_apps; i++)
+		add_restarts(out, &info->apps[i]);
 	add_isolators(out, info);
 }
 
@@ -237,9 +248,10 @@ const struct command cmd_status = {
 		 "--uuid-file=FILE | UUID",
 	.description =
 		"Prints the state of the pod, the exit status of its apps, "
-		"the generation each app is in and its version, and what of "
-		"its isolators "
-		"could not be enforced on this host.",
+		"the generation each app is in and its version, how often its "
+		"restart policy started it again and what its health probe "
+		"says, and what of its isolators could not be enforced on "
+		"this host.",
 	.flags = CMD_UUID_FILE_1,
 	.options = rows,
 	.opts_size = sizeof(struct opts),

@@ -202,16 +202,21 @@ static void serve_abstract(const char *name)
 
 static void answer(int c)
 {
-	const char *text = getenv("VERSION"), *status = getenv("STATUS");
+	const char *text = getenv("VERSION");
+	const char *status = getenv("STATUS");
 	char buf[4096];
 
+	if (!status)
+		status = "200 OK";
+	if (access("/tmp/sick", F_OK) == 0)
+		status = "500 Sick";
 	if (!text)
 		text = "none";
 	if (read(c, buf, sizeof(buf)) > 0)
 		dprintf(c,
 			"HTTP/1.0 %s\r\nContent-Length: %zu\r\n"
 			"Connection: close\r\n\r\n%s\n",
-			status ? status : "200 OK", strlen(text) + 1, text);
+			status, strlen(text) + 1, text);
 	shutdown(c, SHUT_WR);
 	/* Else what the peer still says would make it a reset. */
 	while (read(c, buf, sizeof(buf)) > 0)
@@ -219,8 +224,8 @@ static void answer(int c)
 	close(c);
 }
 
-/* serve KIND:ARG...: answers HTTP on all of them with $VERSION, and $STATUS
- * instead of "200 OK". */
+/* serve KIND:ARG...: answers HTTP on all of them with $VERSION, and with
+ * $STATUS, or 500 while there is /tmp/sick. */
 static void cmd_serve(char **args)
 {
 	static const struct {

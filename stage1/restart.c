@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage1/restart.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "spec/stage1_abi.h"
+#include "stage1/bind_call.h"
+#include "stage1/generation.h"
+#include "stage1/health.h"
+#include "stage1/held.h"
+#include "stage1/listeners.h"
+#include "stage1/pod.h"
+
+/* An app that has run so long may begin anew. */
+#define GOOD_MS 10000
+/* Between bind and listen. */
+#define FIRST_LOOK_MS 5
+#define LOOK_MS 1000
+/* Looking may take this part of a processor. */
+#define LOOK_SHARE 100
+/* Its sockets are closed a moment before the main process is seen to end:
+ * what is missing has to be so twice. */
+#define LOOK_AGAIN_MS 50
+/* How often it is looked whether the new process listens, and how long. */
+#define TICK_MS 2
+#define TAKE_OVER_MS 30000
+
+struct restart {
+	struct pod_app *app;
+	struct health *health;
+	/* What the generation that serves listens on. */
+	struct held_listener *kept;
+	size_t n_kept;
+	struct event_timer look;
+	bool any_missing; /* when it was looked last */
+
+	struct event_timer timer; /* the pause, or the take-over */
+	int tree_fd;		  /* of the generation to start */
+	const struct generation_ops *ops;
+	struct service pauses; /* its delays, while it is away */
+	unsigned int failures; /* starts in a row that did not last */
+	unsigned int count;    /* of starts again */
+	int exit_code;	       /* of the last end */
+	bool unwell;	       /* ended because its health said so */
+	uint64_t begun_ns;
+};
+
+static bool has_policy(const struct generation *g)
+{
+	return g->service.restart != RESTART_NO;
+}
+
+/* --- kept sockets ----------------------------------------------------------
+ */
+
+/* The list of held sockets is where sockets are collected and let go. */
+static void swap_lists(struct restart *r)
+{
+	struct pod_app *app = r->app;
+	struct held_listener *held = app->held;
+	size_t n = app->n_held;
+
+	app->held = r->kept;
+	app->n_held = r->n_kept;
+	r->kept = held;
+	r->n_kept = n;
+}
+
+void restart_drop_kept(struct pod_app *app)
+{
+	struct restart *r = app->restart;
+
+	if (!r || !r->n_kept)
+		return;
+	swap_lists(r);
+	held_drop(app);
+	swap_lists(r);
+}
+
+/* Lets go of what the app has closed; FINAL: even if it was there when it
+ * was looked last.  True if something is missing. */
+static bool let_go_missing(struct pod_app *app, bool final)
+{
+	bool any = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < app->n_held; i++) {
+		struct held_listener *h = &app->held[i];
+
+		if (h->seen || !final) {
+			any |= !h->seen;
+			app->held[n++] = *h;
+		} else {
+			held_release(h);
+		}
+	}
+	app->n_held = n;
+	return any;
+}
+
+static bool still_runs(const struct generation *g)
+{
+	struct pollfd ended = {.fd = g->main.pidfd, .events = POLLIN};
+
+	return g->main.pidfd >= 0 && poll(&ended, 1, 0) == 0;
+}
+
+static void look(struct restart *r, struct generation *g, bool final)
+{
+	struct error err = ERROR_INIT;
+	int found;
+
+	swap_lists(r);
+	for (size_t i = 0; i < r->app->n_held; i++)
+		r->app->held[i].seen = false;
+	found = listeners_hold(g, &err);
+	if (found < 0)
+		log_failure(&err, "keep listening sockets");
+	r->any_missing =
+		found >= 0 && still_runs(g) && let_go_missing(r->app, final);
+	swap_lists(r);
+}
+
+static void on_look(struct event_timer *timer)
+{
+	struct restart *r = timer->data;
+	struct generation *g = r->app->current;
+	uint64_t begun = monotonic_ns(), took_ms, pause;
+
+	if (!g || g->state != GENERATION_RUNNING)
+		return;
+	look(r, g, r->any_missing);
+	took_ms = (monotonic_ns() - begun) / 1000000;
+	pause = r->any_missing ? LOOK_AGAIN_MS : LOOK_MS;
+	if (pause < took_ms * LOOK_SHARE)
+		pause = took_ms * LOOK_SHARE;
+	event_timer_set(&r->app->pod->loop, timer, pause);
+}
+
+static void look_in(struct restart *r, uint64_t ms)
+{
+	r->look.fn = on_look;
+	r->look.data = r;
+	event_timer_set(&r->app->pod->loop, &r->look, ms);
+}
+
+static bool meets(const struct held_listener *h, const struct bind_call *call)
+{
+	return h->domain == AF_UNIX ? call->domain == AF_UNIX
+				    : call->port && h->form.port == call->port;
+}
+
+void restart_on_bind(struct generation *g, const struct bind_call *call)
+{
+	struct restart *r = g->app->restart;
+	bool any = false;
+
+	if (!r || !has_policy(g) || g->app->current != g ||
+	    g->app->pod->update || g->state != GENERATION_RUNNING)
+		return;
+	for (size_t i = 0; i < r->n_kept && !any; i++)
+		any = meets(&r->kept[i], call);
+	if (any)
+		look(r, g, true);
+	/* While a new one takes over, on_take_over() looks. */
+	if (g->app->n_held == 0)
+		look_in(r, FIRST_LOOK_MS);
+}
+
+/* --- serving ---------------------------------------------------------------
+ */
+
+static void on_unwell(struct generation *g)
+{
+	struct restart *r = g->app->restart;
+
+	if (!has_policy(g) || g->stop_sent)
+		return;
+	log_warning("app %s is stopped to be started again", g->app->name);
+	r->unwell = true;
+	/* What it closes now is for the next one. */
+	event_timer_cancel(&g->app->pod->loop, &r->look);
+	generation_stop(g, SIGTERM, STOP_TIMEOUT_MS);
+}
+
+static void begin_health(struct restart *r, struct generation *g)
+{
+	health_stop(r->health);
+	r->health = g->service.health.kind == PROBE_NONE
+			    ? NULL
+			    : health_start(g, on_unwell);
+}
+
+static struct restart *get(struct pod_app *app)
+{
+	if (!app->restart) {
+		app->restart = xcalloc(1, sizeof(*app->restart));
+		*app->restart = (struct restart){
+			.app = app,
+			.tree_fd = -EBADF,
+		};
+	}
+	return app->restart;
+}
+
+void restart_serve(struct generation *g)
+{
+	struct pod_app *app = g->app;
+	struct restart *r;
+
+	restart_drop_kept(app);
+	if (!has_policy(g) && g->service.health.kind == PROBE_NONE) {
+		restart_forget(app);
+		return;
+	}
+	r = get(app);
+	r->begun_ns = monotonic_ns();
+	r->unwell = r->any_missing = false;
+	begin_health(r, g);
+	if (has_policy(g))
+		look_in(r, FIRST_LOOK_MS);
+}
+
+void restart_suspend(struct pod_app *app)
+{
+	struct restart *r = app->restart;
+
+	if (!r)
+		return;
+	health_stop(r->health);
+	r->health = NULL;
+	event_timer_cancel(&app->pod->loop, &r->look);
+	event_timer_cancel(&app->pod->loop, &r->timer);
+}
+
+void restart_resume(struct pod_app *app)
+{
+	if (app->current && app->current->state == GENERATION_RUNNING &&
+	    !app->pod->stopping)
+		restart_serve(app->current);
+}
+
+/* --- the end, and again ----------------------------------------------------
+ */
+
+bool restart_possible(const struct pod_app *app)
+{
+	return app->restart && app->current && has_policy(app->current) &&
+	       !app->pod->stopping;
+}
+
+static bool is_wanted(const struct restart *r, const struct generation *g)
+{
+	return r->unwell || g->service.restart == RESTART_ALWAYS ||
+	       g->exit_code != 0;
+}
+
+/* What was kept is held now, and who connects has to fit; and so what was
+ * still held when it ended while it took over. */
+static void hold_kept(struct restart *r)
+{
+	for (size_t i = 0; i < r->n_kept; i++)
+		held_add(r->app, &r->kept[i]);
+	free(r->kept);
+	r->kept = NULL;
+	r->n_kept = 0;
+	held_rewind(r->app);
+}
+
+static void save(const struct restart *r)
+{
+	cleanup_free char *name = xasprintf(
+		POD_STATUS_DIR "/%s" STATUS_RESTARTS_SUFFIX, r->app->name);
+	struct error err = ERROR_INIT;
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "%u %d\n", r->count, r->exit_code);
+	if (write_string_at(r->app->pod->dirfd, name, 0644, text, &err) < 0)
+		log_failure(&err, NULL);
+}
+
+static void start_again(struct event_timer *timer);
+
+static void wait_to_start(struct restart *r)
+{
+	uint64_t ms = service_delay_ms(&r->pauses, r->failures++);
+
+	r->timer.fn = start_again;
+	r->timer.data = r;
+	event_timer_set(&r->app->pod->loop, &r->timer, ms);
+}
+
+/* Takes what is needed of G, which is gone afterwards. */
+static void end(struct restart *r, struct generation *g)
+{
+	struct pod_app *app = r->app;
+
+	restart_suspend(app);
+	if ((monotonic_ns() - r->begun_ns) / 1000000 >= GOOD_MS)
+		r->failures = 0;
+	r->pauses.delay_ms = g->service.delay_ms;
+	r->pauses.max_delay_ms = g->service.max_delay_ms;
+	r->ops = g->ops;
+	r->exit_code = app->exit_code = g->exit_code;
+	if (r->tree_fd < 0)
+		r->tree_fd = fcntl(g->tree_fd, F_DUPFD_CLOEXEC, 0);
+	app->current = NULL;
+	generation_free(g);
+	wait_to_start(r);
+}
+
+bool restart_ended(struct generation *g)
+{
+	struct restart *r = g->app->restart;
+
+	if (!r || !has_policy(g) || g->app->pod->stopping || !is_wanted(r, g))
+		return false;
+	log_info("app %s ended with exit code %d: starting it again",
+		 g->app->name, g->exit_code);
+	hold_kept(r);
+	end(r, g);
+	return true;
+}
+
+bool restart_failed(struct generation *g, const struct error *err)
+{
+	struct restart *r = g->app->restart;
+
+	if (!r || g->app->pod->stopping)
+		return false;
+	log_failure(err, "start again");
+	if (!g->exit_code)
+		g->exit_code = RKT_EXIT_FAILURE;
+	end(r, g);
+	return true;
+}
+
+static void start_again(struct event_timer *timer)
+{
+	struct restart *r = timer->data;
+	struct pod_app *app = r->app;
+	int tree = fcntl(r->tree_fd, F_DUPFD_CLOEXEC, 0);
+	struct generation *g = NULL;
+	struct error err = ERROR_INIT;
+	int ret;
+
+	/* Nothing of it ran: the pause counts from here. */
+	r->begun_ns = monotonic_ns();
+	ret = generation_new(app, app->committed, tree < 0 ? -EBADF : tree,
+			     r->ops, &g, &err);
+	if (ret < 0) {
+		log_failure(&err, "start again");
+		wait_to_start(r);
+		return;
+	}
+	app->current = g;
+	if (generation_start(g, &err) < 0)
+		(void)restart_failed(g, &err);
+}
+
+/* --- taking over -----------------------------------------------------------
+ */
+
+static void on_take_over(struct event_timer *timer)
+{
+	struct restart *r = timer->data;
+	struct pod_app *app = r->app;
+	uint64_t ms = (monotonic_ns() - r->begun_ns) / 1000000;
+	/* Nobody can be asked to serve those who wait elsewhere. */
+	enum held_state state = held_advance(app, true);
+
+	if (app->n_held && state != HELD_OVER && ms < TAKE_OVER_MS) {
+		event_timer_set(&app->pod->loop, timer,
+				ms < LOOK_MS ? TICK_MS : 10 * TICK_MS);
+		return;
+	}
+	if (state == HELD_OVER)
+		swap_lists(r);
+	/* What it does not come back to must not wait for it. */
+	held_drop(app);
+	look_in(r, FIRST_LOOK_MS);
+}
+
+void restart_held(struct generation *g)
+{
+	struct restart *r = g->app->restart;
+	struct error err = ERROR_INIT;
+
+	if (generation_release(g, &err) < 0) {
+		(void)restart_failed(g, &err);
+		return;
+	}
+	fd_close(&r->tree_fd);
+	r->begun_ns = monotonic_ns();
+	r->unwell = r->any_missing = false;
+	r->count++;
+	save(r);
+	begin_health(r, g);
+	r->timer.fn = on_take_over;
+	r->timer.data = r;
+	event_timer_set(&g->app->pod->loop, &r->timer, TICK_MS);
+}
+
+void restart_forget(struct pod_app *app)
+{
+	struct restart *r = app->restart;
+
+	if (!r)
+		return;
+	restart_suspend(app);
+	if (!app->pod->update)
+		held_drop(app);
+	restart_drop_kept(app);
+	fd_close(&r->tree_fd);
+	free(r);
+	app->restart = NULL;
+}

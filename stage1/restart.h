@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE1_RESTART_H
+#define STAGE1_RESTART_H
+
+/*
+ * An app that ends by itself is started again, if its restart policy says so
+ * (spec/service.h): in the same generation, as that always in a clean root,
+ * after a pause that doubles each time and is short again after ten good
+ * seconds.
+ *
+ *	serves -> (ends) -> waits -> starts -> takes over -> serves
+ *
+ * As long as an app with a policy serves, stage1 has duplicates of its
+ * listening sockets (`kept`), so that they outlive even a kill -9: who
+ * connects meanwhile queues, and the new process joins them at its bind as
+ * in an update (stage1/held.h).  What the app itself closes is looked for
+ * once a second, and before each bind that would meet it, and closed here,
+ * too: a kept socket must never be a black hole.
+ *
+ * Apps with a health probe but no policy are watched here, too; nothing is
+ * kept for them.
+ */
+
+#include <stdbool.h>
+
+struct bind_call;
+struct error;
+struct generation;
+struct pod_app;
+
+/* G serves from now on: every way a generation comes to that ends here.  What
+ * was kept before is let go. */
+void restart_serve(struct generation *g);
+
+/* An update begins or ends.  Meanwhile its callbacks have the generations:
+ * nothing new is kept and nobody asks how the app is. */
+void restart_suspend(struct pod_app *app);
+void restart_resume(struct pod_app *app);
+
+/* Closes what is kept: the caller holds or serves those sockets himself. */
+void restart_drop_kept(struct pod_app *app);
+
+/* G asks for an address: lets go of sockets there that G has closed. */
+void restart_on_bind(struct generation *g, const struct bind_call *call);
+
+/* Its end need not be the app's. */
+bool restart_possible(const struct pod_app *app);
+
+/*
+ * The callbacks of a generation that serves, once the pod runs.  _ended and
+ * _failed: true if the app is started again later, and G is gone; else its
+ * end is the app's.
+ */
+void restart_held(struct generation *g);
+bool restart_ended(struct generation *g);
+bool restart_failed(struct generation *g, const struct error *err);
+
+/* The app is over, or stopped for good. */
+void restart_forget(struct pod_app *app);
+
+#endif

@@ -1,0 +1,423 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Apps that are started again by their policy, with nobody refused, and apps
+# that are asked whether they are well.
+
+load lib
+
+setup_file() {
+	mkdir -p "$F"
+	TMPDIR=$F image_inside "$F/inside.aci" \
+		'.app.environment=[{name:"VERSION",value:"1"}]'
+}
+
+# run_app FLAG... -- COMMAND...: a pod named web without network; $pod is its
+# directory and $pid the host's number of its init.
+run_app() {
+	detach_inside --net="${NET:-none}" --pod-name=web "${RUN[@]}" \
+		"$F/inside.aci" "$@"
+	pid=$(cat "$D/data/pods/run/$uuid/pid")
+	pod=$D/data/pods/run/$uuid
+}
+
+# pid of the app's main process on the host
+app_pid() {
+	cat "$pod/generations/inside/1/pid"
+}
+
+kill_app() {
+	kill -9 "$(app_pid)"
+}
+
+load_begin() {
+	nsenter --net="/proc/$pid/ns/net" "$BUILD/tests/load" --workers=4 \
+		--rate=300 "$@" >"$D/load" &
+	loader=$!
+}
+
+load_end() {
+	kill "$loader"
+	wait "$loader" || true
+	loader=
+	echo "# ${BATS_TEST_DESCRIPTION}: $(tr '\n' ' ' <"$D/load")" >&3
+}
+
+load_value() {
+	sed -n "s/^$1=//p" "$D/load"
+}
+
+nobody_refused() {
+	[ "$(load_value answered)" -gt 50 ] || fail "$(cat "$D/load")"
+	[ "$(load_value refused)" = 0 ] || fail "$(cat "$D/load")"
+	[ "$(load_value timeout)" = 0 ] || fail "$(cat "$D/load")"
+}
+
+# status_has LINE
+status_has() {
+	rkt status web | grep -qx "$1"
+}
+
+restarts() {
+	rkt status web | sed -n 's/^restarts-inside=//p'
+}
+
+restarted() {
+	[ "$(restarts)" -ge "$1" ] 2>/dev/null
+}
+
+nothing_left() {
+	[ -z "$(find /sys/fs/cgroup -type d -path "*/rkt/$1*" 2>/dev/null)" ] ||
+		fail "cgroups of $1 are left"
+	[ -z "$(find /run/netns -type f 2>/dev/null)" ] || fail "netns is left"
+	! grep -q "$1" /proc/self/mountinfo || fail "mounts of $1 are left"
+	! pgrep -x inside >/dev/null || fail "an app still runs"
+}
+
+stop_and_remove() {
+	rkt stop --force web
+	wait_for 10 pod_is web exited
+	rkt rm web
+}
+
+# connects PORT: somebody in the pod's network gets a connection.
+connects() {
+	nsenter --net="/proc/$pid/ns/net" \
+		bash -c "exec 3<>/dev/tcp/127.0.0.1/$1" 2>/dev/null
+}
+
+refuses() {
+	! connects "$1"
+}
+
+# Of the pod's supervisor.
+supervisor() {
+	awk '/^PPid/ { print $2 }' "/proc/$pid/status"
+}
+
+open_files() {
+	find "/proc/$(supervisor)/fd" | wc -l
+}
+
+setup() {
+	setup_test
+	loader=
+	RUN=()
+}
+
+teardown() {
+	[ -z "$loader" ] || kill "$loader" 2>/dev/null
+	teardown_test
+}
+
+# --- policy --------------------------------------------------------------------
+
+@test "without a policy nothing is started again" {
+	run_inside "$F/inside.aci" -- exit-code 3
+	expect_status 3
+	run_inside "$F/inside.aci" --restart=no -- exit-code 3
+	expect_status 3
+	run_inside "$F/inside.aci" --restart=on-failure -- exit-code 0
+	expect_status 0
+}
+
+@test "a wrong policy is refused" {
+	run_inside "$F/inside.aci" --restart=sometimes -- exit-code 3
+	expect_status 254
+	run_inside "$F/inside.aci" --annotation=rkt.io/restart=sometimes -- \
+		exit-code 3
+	expect_status 254
+}
+
+@test "on-failure: again and again, with longer pauses, until it is stopped" {
+	run_app --restart=on-failure -- echo begin and exit-code 7
+	wait_for 10 restarted 3
+	status_has state=running
+	status_has last-exit-inside=7
+	# 100 + 200 + 400 ms, and the next one would be after 800.
+	n=$(restarts)
+	[ "$n" -le 5 ] || fail "$n"
+	[ "$(pod_log "$uuid" inside | grep -c begin)" -ge 4 ]
+	rkt status --format=json web |
+		jq -e '.apps[0].restarts >= 3 and .apps[0].last_exit_code == 7'
+	run rkt stop web
+	expect_status 0
+	wait_for 10 pod_is web exited
+	n=$(restarts)
+	sleep 2
+	[ "$(restarts)" = "$n" ]
+	status_has app-inside=7
+	nothing_left "$uuid"
+}
+
+@test "always: also after exit code 0; each start in a clean root, with handlers" {
+	mkdir "$D/vol"
+	image_inside "$D/h.aci" '.app.eventHandlers=[
+		{name:"pre-start",exec:["/inside","append","/v/log","pre"]},
+		{name:"post-stop",exec:["/inside","append","/v/log","post"]}]'
+	detach_inside --net=none --pod-name=web \
+		--volume=v,kind=host,source="$D/vol" "$D/h.aci" --name=inside \
+		--mount=volume=v,target=/v --annotation=rkt.io/restart=always \
+		--annotation=rkt.io/restart/delay=10ms -- \
+		append /v/log run and append /mine x and exit-code 0
+	pod=$D/data/pods/run/$uuid
+	wait_for 10 restarted 2
+	rkt stop web
+	wait_for 10 pod_is web exited
+	log=$(tr -d '\n' <"$D/vol/log")
+	[[ $log = prerunpostprerunpostprerunpost* ]] || fail "$log"
+	[ "$(wc -c <"$pod/generations/inside/1/upper/mine")" -le 2 ]
+}
+
+@test "an app without a policy beside one that has: rkt's rule" {
+	image_inside "$D/b.aci" . example.com/other
+	detach_inside --net=none --pod-name=web "$F/inside.aci" \
+		--restart=always -- exit-code 1 --- "$D/b.aci" -- sleep 1 and \
+		exit-code 5
+	pod=$D/data/pods/run/$uuid
+	wait_for 15 pod_is web exited
+	status_has app-other=5
+	restarted 1
+}
+
+@test "a program that cannot be executed is tried again, not at once" {
+	uuid=$("$RKT" --dir="$D/data" --insecure-options=image run --net=none \
+		--pod-name=web --uuid-file-save="$D/uuid" "$F/inside.aci" \
+		--restart=always --exec=/nope >"$D/out" 2>&1 &
+		echo $!)
+	wait_for 10 restarted 2
+	rkt stop web
+	wait_for 10 pod_is web exited
+}
+
+# --- sockets -------------------------------------------------------------------
+
+crash_under_load() {
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	sleep 0.1
+	load_begin "$@"
+	for n in 1 2 3; do
+		sleep 0.4
+		kill_app
+		wait_for 10 restarted "$n"
+	done
+	sleep 0.5
+	load_end
+	nobody_refused
+	status_has restarts-inside=3
+	status_has last-exit-inside=137
+}
+
+@test "kill -9 of a server under load: nobody is refused" {
+	run_app --restart=on-failure -- serve tcp4:80
+	crash_under_load 127.0.0.1 80 /
+	rkt stop web
+	wait_for 10 pod_is web exited
+	nothing_left "$uuid"
+}
+
+@test "the same with workers, IPv6, and as another user" {
+	RUN=()
+	run_app --restart=always -- serve workers:80:3
+	crash_under_load 127.0.0.1 80 /
+	stop_and_remove
+	run_app --restart=always --user=web --group=web -- serve dual:8080
+	crash_under_load ::1 8080 /
+}
+
+@test "the same on the host's network" {
+	NET=host run_app --restart=always -- serve tcp4:8123
+	crash_under_load 127.0.0.1 8123 /
+	rkt stop web
+	wait_for 10 pod_is web exited
+	nothing_left "$uuid"
+}
+
+@test "the same with a unix socket in a volume" {
+	mkdir "$D/vol"
+	RUN=(--volume=run,kind=host,source="$D/vol")
+	run_app --mount=volume=run,target=/run/s --restart=always -- \
+		serve unix:/run/s/sock
+	crash_under_load "$D/vol/sock" 0 /
+	rkt stop web
+	wait_for 10 pod_is web exited
+	[ -z "$(find "$D/vol" -name '*rkt-held*')" ]
+}
+
+@test "while it waits, clients do, too; when it is stopped, they do not" {
+	run_app --annotation=rkt.io/restart=always \
+		--annotation=rkt.io/restart/delay=2s \
+		--annotation=rkt.io/restart/max-delay=20s -- serve tcp4:80
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	sleep 0.1
+	kill_app
+	sleep 0.3
+	connects 80
+	wait_for 10 restarted 1
+	sleep 0.2
+	# Now its pause is four seconds.
+	kill_app
+	sleep 0.2
+	connects 80
+	run rkt stop web
+	expect_status 0
+	wait_for 10 pod_is web exited
+	status_has app-inside=137
+	nothing_left "$uuid"
+}
+
+@test "what the app closes itself is not kept" {
+	run_app --restart=always -- serve probe:80
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	sleep 0.2
+	connects 80
+	# It closes what it listens on and drains.
+	kill -TERM "$(app_pid)"
+	wait_for 10 restarted 1
+	wait_for 5 connects 80
+}
+
+# --- crash loops ---------------------------------------------------------------
+
+@test "200 starts leak nothing and do not spin" {
+	run_app --annotation=rkt.io/restart=always \
+		--annotation=rkt.io/restart/delay=10ms \
+		--annotation=rkt.io/restart/max-delay=10ms --memory=64M -- \
+		exit-code 1
+	wait_for 20 restarted 10
+	mounts=$(wc -l <"/proc/$(supervisor)/mountinfo")
+	files=$(open_files)
+	groups=$(find /sys/fs/cgroup -path "*$uuid*" -type d | wc -l)
+	memory=$(awk '/^VmRSS/ { print $2 }' "/proc/$(supervisor)/status")
+	wait_for 60 restarted 210
+	[ "$(wc -l <"/proc/$(supervisor)/mountinfo")" -le "$((mounts + 1))" ]
+	[ "$(open_files)" -le "$((files + 12))" ] ||
+		fail "$files files, now $(open_files)"
+	[ "$(find /sys/fs/cgroup -path "*$uuid*" -type d | wc -l)" \
+		-le "$((groups + 3))" ]
+	now=$(awk '/^VmRSS/ { print $2 }' "/proc/$(supervisor)/status")
+	[ "$now" -le "$((memory + 512))" ] || fail "$memory kB, now $now"
+	[ ! -e "$pod/isolators" ] || [ "$(wc -l <"$pod/isolators")" -le 4 ]
+	rkt stop web
+	wait_for 10 pod_is web exited
+	nothing_left "$uuid"
+}
+
+@test "waiting for the next start costs no time" {
+	run_app --annotation=rkt.io/restart=always \
+		--annotation=rkt.io/restart/delay=30s -- exit-code 1
+	sleep 0.5
+	before=$(awk '{ print $14 + $15 }' "/proc/$(supervisor)/stat")
+	sleep 1
+	after=$(awk '{ print $14 + $15 }' "/proc/$(supervisor)/stat")
+	[ "$((after - before))" -le 2 ] || fail "$before $after"
+	[ "$(rkt status web | sed -n 's/^restarts-inside=//p')" = "" ]
+}
+
+# --- health --------------------------------------------------------------------
+
+HEALTH=(--annotation=rkt.io/health/interval=100ms
+	--annotation=rkt.io/health/timeout=300ms
+	--annotation=rkt.io/health/retries=2)
+
+sicken() {
+	rkt enter web /inside write /tmp/sick x
+}
+
+@test "health: an app that is not well is said to be so, and better again" {
+	run_app "${HEALTH[@]}" --annotation=rkt.io/health/probe=http:/ -- \
+		serve tcp4:80
+	wait_for 5 status_has health-inside=ok
+	first=$(app_pid)
+	sicken
+	wait_for 5 status_has 'health-inside=failing: it answers GET / with 500'
+	rkt status --format=json web | jq -e '.apps[0].health | test("500")'
+	rkt enter web /inside unlink /tmp/sick
+	wait_for 5 status_has health-inside=ok
+	[ "$(app_pid)" = "$first" ]
+	[ "$(restarts)" = "" ]
+}
+
+@test "health: with a policy it is started again, and nobody is refused" {
+	run_app "${HEALTH[@]}" --restart=on-failure \
+		--annotation=rkt.io/health/probe=http:80/ -- \
+		serve tcp4:80
+	wait_for 5 status_has health-inside=ok
+	load_begin 127.0.0.1 80 /
+	sicken
+	wait_for 10 restarted 1
+	wait_for 10 status_has health-inside=ok
+	sleep 0.3
+	load_end
+	nobody_refused
+	# It ends with 0, as one that was asked to.
+	status_has last-exit-inside=0
+}
+
+@test "health: tcp and exec, and what does not answer" {
+	run_app "${HEALTH[@]}" --annotation=rkt.io/health/probe=tcp -- \
+		serve tcp4:80 tcp6:81
+	wait_for 5 status_has health-inside=ok
+	kill -STOP "$(app_pid)"
+	sleep 0.5
+	# Its kernel accepts for it.
+	status_has health-inside=ok
+	kill -CONT "$(app_pid)"
+	stop_and_remove
+	run_app "${HEALTH[@]}" \
+		'--annotation=rkt.io/health/probe=exec:/inside read "/tmp/well" and exit-code 4' \
+		-- sleep 100
+	wait_for 5 status_has \
+		'health-inside=failing: /inside: exit code 4'
+	stop_and_remove
+	run_app "${HEALTH[@]}" '--annotation=rkt.io/health/probe=exec:/inside sleep 100' \
+		-- sleep 100
+	wait_for 5 status_has \
+		'health-inside=failing: it did not answer within 300 ms'
+	# No process of an attempt outlives it for long.
+	[ "$(pgrep -fc '/inside sleep 100')" -le 2 ]
+	stop_and_remove
+	nothing_left "$uuid"
+	run_app "${HEALTH[@]}" --annotation=rkt.io/health/probe=http:/ -- \
+		serve tcp4:80
+	wait_for 5 status_has health-inside=ok
+	kill -STOP "$(app_pid)"
+	wait_for 5 status_has \
+		'health-inside=failing: it did not answer within 300 ms'
+	kill -CONT "$(app_pid)"
+}
+
+@test "health: failures of the start period do not count" {
+	run_app "${HEALTH[@]}" --restart=on-failure \
+		--annotation=rkt.io/health/probe=tcp:80 \
+		--annotation=rkt.io/health/start-period=30s -- \
+		sleep 2 and serve tcp4:80
+	sleep 1.5
+	[ "$(restarts)" = "" ]
+	! rkt status web | grep failing
+	wait_for 5 status_has health-inside=ok
+}
+
+@test "an update of an app with a policy, and a crash after it" {
+	image_inside "$D/2.aci" '.app.environment=[{name:"VERSION",value:"2"}]' \
+		example.com/inside 2.0.0
+	run_app --restart=on-failure "${HEALTH[@]}" \
+		--annotation=rkt.io/health/probe=http:/ -- serve tcp4:80
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	load_begin 127.0.0.1 80 /
+	run_rkt update --observe=200ms --image="$D/2.aci" web
+	expect_status 0
+	sleep 0.3
+	kill -9 "$(cat "$pod/generations/inside/2/pid")"
+	wait_for 10 restarted 1
+	wait_for 5 status_has health-inside=ok
+	run_rkt rollback --observe=200ms web
+	expect_status 0
+	sleep 0.3
+	kill_app
+	wait_for 10 restarted 2
+	sleep 0.3
+	load_end
+	nobody_refused
+	[ "$(load_value body.2)" -gt 0 ]
+	[ "$(load_value other)" = 0 ]
+}
