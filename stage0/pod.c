@@ -274,7 +274,9 @@ static int make_dirs(struct pods *pods, struct error *err)
 	}
 	if (mkdirat(pods->data_fd, "pods", 0750) < 0 && errno != EEXIST)
 		return error_sys(err, errno, "make %s/pods", pods->dir);
-	for (enum pod_dir d = 0; d < POD_DIR_MAX; d++) {
+	/* The one that make_embryo() asks for last: where it is, all are. */
+	_Static_assert(POD_EMBRYO == 0, "made last");
+	for (int d = POD_DIR_MAX - 1; d >= 0; d--) {
 		(void)snprintf(path, sizeof(path), "pods/%s", dirs[d].name);
 		if (mkdirat(pods->data_fd, path, 0750) < 0 && errno != EEXIST)
 			return error_sys(err, errno, "make %s/%s", pods->dir,

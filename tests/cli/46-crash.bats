@@ -143,3 +143,16 @@ crash_at_each() {
 	done
 	nothing_left none
 }
+
+@test "the first rkt run of all, killed while it makes the directories" {
+	for n in $(seq 8); do
+		rm -rf "$RKT_STORE/pods"
+		strace -o /dev/null -e trace=mkdirat \
+			-e inject=mkdirat:signal=SIGKILL:when="$n" \
+			"$RKT" --dir="$RKT_STORE" run --net=none "$id" -- \
+			echo ran >/dev/null 2>&1 || true
+		run "$RKT" --dir="$RKT_STORE" run --net=none "$id" -- echo ran
+		expect_status 0
+		nothing_left "$n"
+	done
+}
