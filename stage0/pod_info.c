@@ -180,6 +180,25 @@ static void load_isolators(int fd, struct strv *ret)
 		strv_split(ret, text.buf, '\n');
 }
 
+/* The last whole line of the journal.  Of a pod that does not run it is what
+ * a killed stage1 left, and no update any more. */
+static void load_update(const struct pod *pod, struct pod_info *info)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct history_entry e;
+	char *next;
+
+	if (info->state != POD_STATE_RUNNING ||
+	    read_file_at(pod->fd, POD_JOURNAL_FILE, SMALL_FILE_MAX, &text,
+			 NULL) < 0)
+		return;
+	next = text.buf;
+	while (history_next(&next, &e)) {
+		history_entry_release(&info->update);
+		info->update = e;
+	}
+}
+
 /* A pod that is being prepared has no manifest yet. */
 static int load_manifest(const struct pod *pod, struct pod_info *info,
 			 struct error *err)
@@ -210,6 +229,7 @@ int pod_info_load(const struct pod *pod, struct pod_info *ret,
 	info.started_ns = mtime_of(pod->fd, POD_PID_FILE);
 	if (pod_pid(pod, &info.pid, NULL) < 0)
 		info.pid = 0;
+	load_update(pod, &info);
 	load_nets(pod->fd, &info.nets);
 	load_isolators(pod->fd, &info.isolators);
 	info.apps = xcalloc(info.manifest.n_apps + 1, sizeof(*info.apps));
@@ -229,6 +249,7 @@ void pod_info_release(struct pod_info *info)
 	pod_manifest_release(&info->manifest);
 	net_info_release(&info->nets);
 	strv_release(&info->isolators);
+	history_entry_release(&info->update);
 	*info = (struct pod_info)POD_INFO_INIT;
 }
 
@@ -333,6 +354,19 @@ static void write_app(const struct pod_info *info, const struct app_info *app,
 	json_close_object(w);
 }
 
+static void write_update(const struct history_entry *e, struct json_writer *w)
+{
+	if (!e->app)
+		return;
+	json_open_object(w, "update");
+	json_add_string(w, "app", e->app);
+	json_add_string(w, "state", update_state_text(e->state));
+	json_add_uint(w, "from", e->from);
+	json_add_uint(w, "to", e->to);
+	json_add_string(w, "text", e->text);
+	json_close_object(w);
+}
+
 void pod_info_write(const struct pod_info *info, const char *key,
 		    struct json_writer *w)
 {
@@ -356,6 +390,7 @@ void pod_info_write(const struct pod_info *info, const char *key,
 	}
 	add_int_if(w, "created_at", info->created_ns / SECOND);
 	add_int_if(w, "started_at", info->started_ns / SECOND);
+	write_update(&info->update, w);
 	if (info->isolators.n > 0)
 		json_add_strv(w, "unenforced_isolators", &info->isolators);
 	name_values_write_map(&pm->user_annotations, "user_annotations", w);

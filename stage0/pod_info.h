@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/strv.h"
+#include "spec/history.h"
 #include "spec/net_info.h"
 #include "spec/pod_manifest.h"
 #include "stage0/pod.h"
@@ -40,6 +41,8 @@ struct pod_info {
 	int64_t created_ns;
 	int64_t started_ns;
 	int64_t pid; /* of pod init on the host; 0 = unknown */
+	/* Of the update under way; app NULL if there is none. */
+	struct history_entry update;
 	/* Apps as committed; none if it cannot be read. */
 	struct pod_manifest manifest;
 	struct app_info *apps; /* one for each of the manifest */

@@ -205,13 +205,30 @@ int update_next_number(int poddir_fd, const char *app, unsigned int *ret,
 	return 0;
 }
 
+/* "NAME:VERSION", malloc'ed; NULL if its files cannot be read. */
+static char *image_text(int poddir_fd, const char *app, unsigned int n)
+{
+	cleanup_pod_image struct pod_image image = POD_IMAGE_INIT;
+	const char *version;
+
+	if (generation_image_load(poddir_fd, app, n, &image, NULL) < 0)
+		return NULL;
+	version = name_values_get(&image.manifest.labels, "version");
+	return xasprintf("%s%s%s", image.manifest.name, version ? ":" : "",
+			 version ? version : "");
+}
+
 int update_note_change(int poddir_fd, const char *app, unsigned int from,
 		       unsigned int to, struct error *err)
 {
+	cleanup_free char *from_image = image_text(poddir_fd, app, from);
+	cleanup_free char *to_image = image_text(poddir_fd, app, to);
 	const struct history_event event = {
 		.app = app,
 		.from = from,
 		.to = to,
+		.from_image = from_image,
+		.to_image = to_image,
 		.state = UPDATE_COMMITTED,
 		.text = "changed by rkt run while the pod was stopped",
 	};

@@ -295,8 +295,10 @@ enum held_state held_advance(struct pod_app *app, bool forced)
 		struct held_listener *h = &app->held[i];
 
 		if (!h->taken && h->next_fd >= 0 &&
-		    held_is_listening(h->next_fd))
+		    held_is_listening(h->next_fd)) {
+			app->n_moved += held_queue_length(h->fd);
 			take_over(h);
+		}
 	}
 	drop_surplus(app);
 	state = may_let_go(app, forced);

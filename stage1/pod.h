@@ -42,6 +42,7 @@ struct pod_app {
 	struct output_log log;
 	struct held_listener *held; /* during an update: listeners.h */
 	size_t n_held;
+	uint64_t n_moved; /* waited in held sockets that were taken over */
 	/* What its processes inherit from the pod: listen_fds.h. */
 	struct activation activation;
 	struct fd_store *store;	   /* NULL until something is stored */

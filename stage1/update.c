@@ -313,6 +313,7 @@ static void ready(struct update *u)
 		return;
 	}
 	u->counts.switch_us = since_us(u->released_ns);
+	u->counts.moved = u->app->n_moved;
 	n = held_taken(u->app);
 	(void)snprintf(
 		text, sizeof(text), "%zu listening socket%s taken over%s%.200s",
@@ -437,6 +438,7 @@ static void let_next_go(struct update *u)
 	u->app->current = u->next;
 	u->released_ns = u->progress_ns = monotonic_ns();
 	u->n_taken = 0;
+	u->app->n_moved = 0;
 	if (generation_release(u->next, &err) < 0) {
 		update_roll_back(u, &err);
 		return;

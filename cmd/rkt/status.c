@@ -198,6 +198,10 @@ static void add_text(struct strbuf *out, const struct pod_info *info)
 		add_generation(out, &info->apps[i]);
 	for (size_t i = 0; i < info->manifest.n_apps; i++)
 		add_restarts(out, &info->apps[i]);
+	if (info->update.app)
+		strbuf_addf(out, "update-%s=%s %u -> %u\n", info->update.app,
+			    update_state_text(info->update.state),
+			    info->update.from, info->update.to);
 	add_isolators(out, info);
 }
 
@@ -248,7 +252,8 @@ const struct command cmd_status = {
 		 "--uuid-file=FILE | UUID",
 	.description =
 		"Prints the state of the pod, the exit status of its apps, "
-		"the generation each app is in and its version, how often its "
+		"the generation each app is in and its version, the update "
+		"that is under way, how often its "
 		"restart policy started it again and what its health probe "
 		"says, and what of its isolators could not be enforced on "
 		"this host.",

@@ -390,6 +390,8 @@ static int follow(int conn, struct transact_call *call, struct error *err)
 			return show_done(call, &reply);
 		case CONTROL_ERROR:
 			call->is_accepted = false;
+			if (!is_json(call) && reply.code != RKT_EXIT_REFUSED)
+				log_error("%s", reply.text);
 			return transact_end(call, reply.code, reply.text);
 		default:
 			return error_set(err, EPROTO,
@@ -527,22 +529,25 @@ int transact_resume(struct transact_call *call, struct error *err)
 	return r < 0 ? r : follow(conn, call, err);
 }
 
-int transact_abort(const struct pod *pod, struct error *err)
+int transact_abort(const struct transact_call *call, struct error *err)
 {
 	const struct control_request request = {.op = CONTROL_ABORT};
 	struct control_reply reply = {0};
 	cleanup_fd int conn = -EBADF;
-	int r = check_running(pod, err);
+	int r = check_running(call->pod, err);
 
 	if (r < 0)
 		return r;
-	conn = control_connect(pod->fd, err);
+	conn = control_connect(call->pod->fd, err);
 	r = conn < 0 ? conn : control_send(conn, &request, -EBADF, err);
 	if (r == 0)
 		r = control_receive(conn, &reply, err);
 	if (r < 0)
 		return r;
-	if (reply.kind == CONTROL_ERROR)
+	if (is_json(call))
+		write_end(call, reply.code ? "failed" : "rolling back",
+			  reply.code, reply.text, NULL);
+	else if (reply.kind == CONTROL_ERROR)
 		log_error("%s", reply.text);
 	else
 		printf("%s\n", reply.text);

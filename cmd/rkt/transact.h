@@ -77,6 +77,6 @@ int transact_resume(struct transact_call *call, struct error *err);
 
 /* Asks for the end of the update that is under way; returns when it begins
  * to roll back: 0, 254 when there is none, or a negative errno. */
-int transact_abort(const struct pod *pod, struct error *err);
+int transact_abort(const struct transact_call *call, struct error *err);
 
 #endif

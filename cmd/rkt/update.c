@@ -94,32 +94,44 @@ static void init(void *opts)
 	o->keep = UPDATE_KEEP;
 }
 
-static int abort_update(struct cmd_call *call, struct pod *pod,
-			struct error *err)
+/* The call of the update that is under way, for what is printed; its strings
+ * are E's. */
+static struct transact_call call_of(const struct update_opts *o,
+				    const struct pod *pod,
+				    struct history_entry *e)
 {
-	(void)call;
-	return transact_abort(pod, err);
-}
-
-static int resume_update(struct cmd_call *call, struct pod *pod,
-			 struct error *err)
-{
-	const struct update_opts *o = call->opts;
-	cleanup_history_entry struct history_entry e = HISTORY_ENTRY_INIT;
 	cleanup_strbuf struct strbuf journal = STRBUF_INIT;
 	struct transact_call t = {
 		.opts = &o->transact, .pod = pod, .keep = o->keep};
 	char *next;
 
-	/* Which one it is, for what is printed. */
 	(void)read_file_at(pod->fd, POD_JOURNAL_FILE, MANIFEST_MAX, &journal,
 			   NULL);
 	next = journal.buf;
-	if (history_next(&next, &e)) {
-		t.app = e.app;
-		t.from = e.from;
-		t.to = e.to;
+	if (history_next(&next, e)) {
+		t.app = e->app;
+		t.from = e->from;
+		t.to = e->to;
+		t.flags = e->rollback ? CONTROL_ROLLBACK : 0;
 	}
+	return t;
+}
+
+static int abort_update(struct cmd_call *call, struct pod *pod,
+			struct error *err)
+{
+	cleanup_history_entry struct history_entry e = HISTORY_ENTRY_INIT;
+	const struct transact_call t = call_of(call->opts, pod, &e);
+
+	return transact_abort(&t, err);
+}
+
+static int resume_update(struct cmd_call *call, struct pod *pod,
+			 struct error *err)
+{
+	cleanup_history_entry struct history_entry e = HISTORY_ENTRY_INIT;
+	struct transact_call t = call_of(call->opts, pod, &e);
+
 	return transact_resume(&t, err);
 }
 
