@@ -62,7 +62,7 @@ DEPS_CHECK := libcriterion-dev clang clang-format clang-tidy \
 	redis-server python3 bsdextrautils iproute2 procps util-linux socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \
 	nftables libcap2-bin
-DEPS_BENCH := crun bubblewrap podman npm wrk
+DEPS_BENCH := crun bubblewrap podman wrk
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
 PKGS := jansson sqlite3 libcap libseccomp libarchive librnp libcrypto liblzma libzstd libisal
@@ -196,6 +196,14 @@ $(B)/tests/inside $(B)/tests/load: $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -std=gnu17 -O2 $(WARN) -static -o $@ $(filter %.c,$^)
 
+# The filter as stage1 makes it.
+filter_cost_OBJ := $(patsubst %,$(B)/obj/%.o,tests/bench/filter_cost \
+	$(basename $(wildcard stage1/seccomp*.c)))
+$(B)/tests/filter_cost: $(filter_cost_OBJ) $(B)/libspec.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ \
+		$(foreach p,jansson libcap libseccomp,$($(p)_L))
+
 check-cli: all $(B)/tests/inside $(B)/tests/load
 	BUILD=$(B) sh tests/run-cli.sh $(BATS)
 
@@ -250,7 +258,7 @@ bench: deps
 # HANDOVER="table peers cost", FULL=1 for a million connections.
 bench-update: DEPS += $(DEPS_BENCH)
 bench-update: deps
-	$(MAKE) all $(B)/tests/load
+	$(MAKE) all $(B)/tests/load $(B)/tests/filter_cost
 	BUILD=$(B) bash tests/bench/handover $(HANDOVER)
 
 lint: check-layers check-headers check-format

@@ -53,21 +53,8 @@ mkdir -p "$W/overlay/upper" "$W/overlay/work"
 
 # --- peers -------------------------------------------------------------------
 
-# crun reads a hybrid cgroup tree as unusable: give it one without the
-# unified part, in a mount namespace race(1) enters before it executes crun.
-v1ns=-
-if grep -q ' /sys/fs/cgroup/unified ' /proc/self/mountinfo; then
-	v1ns=$W/ns/v1
-	touch "$v1ns"
-	# A namespace can be bound only where its number is higher than our
-	# own, and numbers are handed out per processor: try all of them.
-	for i in $(seq 200); do
-		taskset -c "$((i % $(nproc)))" unshare --mount="$v1ns" \
-			--propagation private \
-			umount /sys/fs/cgroup/unified 2>/dev/null && break
-	done
-	nsenter --mount="$v1ns" true
-fi
+# shellcheck source=tests/bench/podman.bash
+. "$here/podman.bash"
 
 have() {
 	command -v "$1" >/dev/null
@@ -82,21 +69,8 @@ crun_bundle() {
 	mv "$W/bundle/new" "$W/bundle/config.json"
 }
 
-PODMAN="podman --root=$W/podman --runroot=$W/run/podman"
-PODMAN="$PODMAN --tmpdir=$W/run/libpod --runtime=crun"
-PODMAN="$PODMAN --cgroup-manager=cgroupfs --events-backend=file"
-
-
-in_v1() {
-	if [ "$v1ns" = - ]; then "$@"; else nsenter --mount="$v1ns" "$@"; fi
-}
-
 podman_image() {
-	printf '%s\n' '[containers]' \
-		'default_ulimits=["nofile=20000:20000","nproc=4096:4096"]' \
-		'log_driver="k8s-file"' '[network]' \
-		'network_backend="cni"' >"$W/containers.conf"
-	export CONTAINERS_CONF=$W/containers.conf
+	podman_configure
 	tar -C "$root" -c . | in_v1 $PODMAN import -q - bench >/dev/null
 }
 
