@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aci/printable.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -119,6 +120,28 @@ static void load_health(int fd, struct app_info *app)
 	app->health = strbuf_detach(&text);
 }
 
+/* Lines NAME=VALUE; what is not known is for others. */
+static void load_told(int fd, struct app_info *app)
+{
+	cleanup_free char *path =
+		xasprintf(POD_STATUS_DIR "/%s" STATUS_NOTIFY_SUFFIX, app->name);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	char *next, *line;
+
+	if (read_file_at(fd, path, SMALL_FILE_MAX, &text, NULL) < 0)
+		return;
+	app->has_told = true;
+	next = text.buf;
+	while ((line = strsep(&next, "\n"))) {
+		if (strcmp(line, "READY=1") == 0) {
+			app->ready = true;
+		} else if (strncmp(line, "STATUS=", 7) == 0 && !app->status) {
+			app->status = xstrdup(line + 7);
+			make_printable(app->status);
+		}
+	}
+}
+
 static const char *app_state(const struct app_info *app, enum pod_state pod)
 {
 	if (!app->created_ns)
@@ -153,6 +176,7 @@ static void load_app(const struct pod *pod, const struct pod_info *info,
 	load_exit_code(pod->fd, app);
 	load_restarts(pod->fd, app);
 	load_health(pod->fd, app);
+	load_told(pod->fd, app);
 	app->ra = ra;
 	if (generation_current(pod->fd, app->name, &app->generation, NULL) < 0)
 		app->generation = 0;
@@ -242,8 +266,10 @@ int pod_info_load(const struct pod *pod, struct pod_info *ret,
 
 void pod_info_release(struct pod_info *info)
 {
-	for (size_t i = 0; info->apps && i < info->manifest.n_apps; i++)
+	for (size_t i = 0; info->apps && i < info->manifest.n_apps; i++) {
 		free(info->apps[i].health);
+		free(info->apps[i].status);
+	}
 	free(info->apps);
 	free(info->name);
 	pod_manifest_release(&info->manifest);
@@ -343,6 +369,9 @@ static void write_app(const struct pod_info *info, const struct app_info *app,
 	json_add_string_if(w, "version",
 			   name_values_get(&ra->image.labels, "version"));
 	add_int_if(w, "generation", app->generation);
+	if (app->has_told)
+		json_add_bool(w, "ready", app->ready);
+	json_add_string_if(w, "status", app->status);
 	if (ra->n_mounts > 0) {
 		json_open_array(w, "mounts");
 		for (size_t i = 0; i < ra->n_mounts; i++)

@@ -32,6 +32,10 @@ struct app_info {
 	unsigned int restarts;
 	int last_exit_code; /* of the one before */
 	char *health;	    /* "ok", "failing: REASON"; NULL = not asked */
+	/* What it told its pod by sd_notify(3). */
+	bool has_told;
+	bool ready;
+	char *status; /* printable; NULL: nothing */
 };
 
 struct pod_info {

@@ -33,6 +33,8 @@
 #define FREEZE_MS 1000
 /* How often one that must wait looks whether it may start. */
 #define WAIT_MS 2
+/* How long a process that is no child of ours may wait for its parent. */
+#define REAP_MS 100
 
 /* --- making one ------------------------------------------------------------
  */
@@ -581,16 +583,13 @@ static void on_main_exit(struct event_source *source, uint32_t events)
 
 /* No child of ours: its status is to be had from Linux 6.15 on, else it
  * counts as a success. */
-static void on_adopted_exit(struct event_source *source, uint32_t events)
+static void adopted_over(struct event_timer *timer)
 {
-	struct generation *g = source->data;
+	struct generation *g = timer->data;
 	struct sys_pidfd_info info = {.mask = SYS_PIDFD_INFO_EXIT};
 	int status = 0;
 
-	(void)events;
-	generation_notify_drain(g);
-	if (g->adopted < 0) /* MAINPID= of its last words */
-		return;
+	event_timer_cancel(&g->app->pod->loop, &g->wait_timer);
 	if (sys_pidfd_get_info(g->adopted, &info) == 0 &&
 	    info.mask & SYS_PIDFD_INFO_EXIT)
 		status = info.exit_code;
@@ -600,6 +599,24 @@ static void on_adopted_exit(struct event_source *source, uint32_t events)
 		reap_main(g, &status);
 	}
 	main_over(g);
+}
+
+/* Only one that was reaped has a status: EPOLLHUP, where there is that. */
+static void on_adopted_exit(struct event_source *source, uint32_t events)
+{
+	struct generation *g = source->data;
+
+	generation_notify_drain(g);
+	if (g->adopted < 0) /* MAINPID= of its last words */
+		return;
+	g->wait_timer.fn = adopted_over;
+	g->wait_timer.data = g;
+	if (events & EPOLLHUP) {
+		adopted_over(&g->wait_timer);
+		return;
+	}
+	(void)event_modify(&g->app->pod->loop, source, 0);
+	event_timer_set(&g->app->pod->loop, &g->wait_timer, REAP_MS);
 }
 
 /* --- the way up ------------------------------------------------------------

@@ -85,8 +85,6 @@ static void save_soon(struct notify *n)
 {
 	if (n->save_timer.deadline_ns)
 		return;
-	n->save_timer.fn = save;
-	n->save_timer.data = n;
 	event_timer_set(&n->g->app->pod->loop, &n->save_timer, SAVE_MS);
 }
 
@@ -114,8 +112,6 @@ static void watchdog_rearm(struct notify *n)
 	if (!n->watchdog_usec || !n->released || n->g->stop_sent ||
 	    (n->expected && !n->ready))
 		return;
-	n->watchdog_timer.fn = on_watchdog;
-	n->watchdog_timer.data = n;
 	event_timer_set(loop, &n->watchdog_timer, n->watchdog_usec / 1000 + 1);
 }
 
@@ -459,13 +455,20 @@ static int open_socket(int dev, struct error *err)
 	return TAKE_FD(fd);
 }
 
+/* The app's own counts before its image's. */
+static const char *annotation(const struct generation *g, const char *name)
+{
+	const char *own = name_values_get(&g->runtime_app.annotations, name);
+
+	return own ? own : name_values_get(&g->image.annotations, name);
+}
+
 static void read_annotations(struct notify *n)
 {
 	const struct generation *g = n->g;
-	const struct name_values *a = &g->image.annotations;
-	const char *watchdog = name_values_get(a, WATCHDOG_ANNOTATION);
-	const char *max = name_values_get(a, FD_STORE_MAX_ANNOTATION);
-	const char *told = name_values_get(a, NOTIFY_ANNOTATION);
+	const char *watchdog = annotation(g, WATCHDOG_ANNOTATION);
+	const char *max = annotation(g, FD_STORE_MAX_ANNOTATION);
+	const char *told = annotation(g, NOTIFY_ANNOTATION);
 	int64_t ns;
 
 	n->expected = told && strcmp(told, "true") == 0;
@@ -493,6 +496,8 @@ int generation_notify_open(struct generation *g, int dev, struct error *err)
 	*n = (struct notify){
 		.g = g,
 		.source = {.fd = -EBADF, .fn = on_datagram, .data = n},
+		.watchdog_timer = {.fn = on_watchdog, .data = n},
+		.save_timer = {.fn = save, .data = n},
 	};
 	read_annotations(n);
 	r = open_socket(dev, err);

@@ -113,9 +113,10 @@ static bool let_go_missing(struct pod_app *app, bool final)
 
 static bool still_runs(const struct generation *g)
 {
-	struct pollfd ended = {.fd = g->main.pidfd, .events = POLLIN};
+	int pidfd = g->adopted >= 0 ? g->adopted : g->main.pidfd;
+	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
 
-	return g->main.pidfd >= 0 && poll(&ended, 1, 0) == 0;
+	return pidfd >= 0 && poll(&ended, 1, 0) == 0;
 }
 
 static void look(struct restart *r, struct generation *g, bool final)

@@ -148,6 +148,16 @@ static void add_isolators(struct strbuf *out, const struct pod_info *info)
 	}
 }
 
+/* What the app says of itself. */
+static void add_told(struct strbuf *out, const struct app_info *app)
+{
+	if (app->has_told)
+		strbuf_addf(out, "ready-%s=%s\n", app->name,
+			    app->ready ? "true" : "false");
+	if (app->status)
+		strbuf_addf(out, "status-%s=%s\n", app->name, app->status);
+}
+
 static void add_run(struct strbuf *out, const struct pod_info *info)
 {
 	bool running = info->state == POD_STATE_RUNNING;
@@ -202,6 +212,8 @@ static void add_text(struct strbuf *out, const struct pod_info *info)
 		strbuf_addf(out, "update-%s=%s %u -> %u\n", info->update.app,
 			    update_state_text(info->update.state),
 			    info->update.from, info->update.to);
+	for (size_t i = 0; i < info->manifest.n_apps; i++)
+		add_told(out, &info->apps[i]);
 	add_isolators(out, info);
 }
 
