@@ -90,7 +90,7 @@ endif
 
 .PHONY: all deps check check-unit check-vm check-cli check-fuzz-corpus \
 	check-headers check-layers check-format check-san demo bench \
-	bench-update lint fuzz \
+	bench-update downloads lint fuzz \
 	format install clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -111,6 +111,7 @@ help:
 	'make check-san       unit and CLI tests under ASan and UBSan' \
 	'make fuzz            fuzz every target (FUZZ_TIME=60 seconds each)' \
 	'make bench           ratios against crun, bwrap, podman and a floor' \
+	'make downloads       fetch the server packages that update tests use' \
 	'make bench-update    updates of real servers under load, as a table and SVGs' \
 	'make lint            format, clang-tidy, cppcheck, shellcheck, layers' \
 	'make format          clang-format the whole tree' \
@@ -254,6 +255,10 @@ bench: DEPS += $(DEPS_BENCH)
 bench: deps
 	$(MAKE) all
 	BUILD=$(B) bash tests/bench/run.sh $(BENCH)
+
+# For tests that may not use the network.  Not having them fails nothing.
+downloads:
+	-bash tests/images/build-real.sh --download nginx redis
 
 # HANDOVER="table peers cost", FULL=1 for a million connections.
 bench-update: DEPS += $(DEPS_BENCH)

@@ -54,6 +54,7 @@ suite() {
 	echo "$name: exit $r ($(($(date +%s) - start)) s)"
 }
 
+$make -s downloads || true
 if [ "$leg" = san ]; then
 	make="$make SAN=address,undefined"
 	step build-san $make $jobs all

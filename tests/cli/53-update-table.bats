@@ -1,0 +1,78 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The table of updates under load, short: real versions of real servers, the
+# clients of tests/bench/handover, and what it says of them.
+# shellcheck disable=SC2154 # status, output come from bats
+
+load lib
+
+# table SERVERS: into $D/out/update.tsv.
+table() {
+	SERVERS=$1 ROUNDS=${ROUNDS:-4} CONNECTIONS=600 RATE=200 OUT=$D/out \
+		run bash "$TESTS/bench/handover" table
+	echo "$output" | grep -A4 '^server ' | sed 's/^/# /' >&3
+	expect_status 0
+	expect_no_output 'not measured: its packages'
+}
+
+# cell SERVER CLIENT COLUMN: of the tiers that were taken, one a line.
+cell() {
+	awk -F'\t' -v server="$1" -v client="$2" -v name="$3" '
+		NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) n = i }
+		$1 == server && $3 == client { print $n }' "$D/out/update.tsv"
+}
+
+# nobody SERVER COLUMN...: 0 in all rows of the server.
+nobody() {
+	local server=$1 column client value
+	shift
+	for column; do
+		for client in fresh kept; do
+			[ -n "$(cell "$server" "$client" "$column")" ] ||
+				fail "no row of $server"
+			for value in $(cell "$server" "$client" "$column"); do
+				[ "$value" = 0 ] || fail "$server $client $column: $(cat "$D/out/update.tsv")"
+			done
+		done
+	done
+}
+
+# Both versions answered, and enough of it.
+answered() {
+	local n
+	for n in $(cell "$1" fresh versions); do [ "$n" -ge 2 ]; done
+	for n in $(cell "$1" fresh made); do [ "$n" -ge 600 ]; done
+}
+
+skip_without_packages() {
+	bash "$TESTS/images/build-real.sh" --download "$1" >/dev/null 2>&1 ||
+		skip "needs server-packages: make downloads fetches them"
+}
+
+@test "a static server: nobody refused, reset or lost, and a timeline is drawn" {
+	ROUNDS=8 table c
+	nobody c refused reset timeout other lost failed
+	answered c
+	[ "$(cell c fresh switch | head -1)" != - ]
+	[ "$(cell c fresh rollback | head -1)" != - ]
+	for f in "$D"/out/c-*-fresh.svg; do
+		grep -q '>1.0.0</text>' "$f"
+		grep -q '>2.0.0</text>' "$f"
+		grep -q 'update: switch' "$f"
+		python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$f"
+	done
+}
+
+@test "nginx, from Debian's release to its last update" {
+	skip_without_packages nginx
+	table nginx
+	nobody nginx refused reset timeout other lost failed
+	answered nginx
+}
+
+@test "redis, the same: nobody refused or left waiting" {
+	skip_without_packages redis
+	table redis
+	nobody redis refused timeout failed
+	answered redis
+}
