@@ -150,6 +150,14 @@ int probe_parse(const char *text, struct probe *ret, struct error *err)
 	return 0;
 }
 
+void probe_copy(struct probe *ret, const struct probe *probe)
+{
+	*ret = (struct probe){.kind = probe->kind, .port = probe->port};
+	if (probe->path)
+		ret->path = xstrdup(probe->path);
+	strv_append(&ret->exec, &probe->exec);
+}
+
 void probe_release(struct probe *probe)
 {
 	free(probe->path);

@@ -47,6 +47,7 @@ struct probe {
 
 /* -EINVAL says what is wrong; *RET (PROBE_INIT) is set on success only. */
 int probe_parse(const char *text, struct probe *ret, struct error *err);
+void probe_copy(struct probe *ret, const struct probe *probe);
 void probe_release(struct probe *probe);
 #define cleanup_probe __attribute__((__cleanup__(probe_release)))
 

@@ -19,9 +19,11 @@
 #include "base/strbuf.h"
 #include "base/syscalls.h"
 #include "stage1/cgroup.h"
+#include "stage1/device_policy.h"
 #include "stage1/generation.h"
 #include "stage1/held.h"
 #include "stage1/pod.h"
+#include "stage1/probe_mark.h"
 #include "stage1/sockets.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
@@ -431,6 +433,13 @@ static int begin_process(struct probe_run *run, struct error *err)
 
 	r = cgroup_leaf_make(run->pod->cgroup, name, &run->g->plan.limits,
 			     &run->leaf, &ignored, err);
+	/* What a group of its own does not inherit. */
+	if (r == 0 && !run->pod->options.insecure.insecure_paths)
+		r = device_policy_apply(run->pod->cgroup, &run->leaf,
+					device_policy_closed,
+					device_policy_closed_n, &ignored, err);
+	if (r == 0 && run->mark)
+		r = probe_mark_sockets(&run->leaf, run->mark, err);
 	if (r == 0)
 		r = generation_exec(run->g, &run->probe.exec, &run->leaf,
 				    &run->process, err);
@@ -463,8 +472,6 @@ int probe_start(const struct probe_request *request, struct probe_run **ret,
 	*run = (struct probe_run){
 		.pod = request->g->app->pod,
 		.g = request->g,
-		.probe = {.kind = request->probe->kind,
-			  .port = request->probe->port},
 		.mark = request->mark,
 		.timeout_ms = request->timeout_ms ? request->timeout_ms
 						  : DEFAULT_TIMEOUT_MS,
@@ -476,9 +483,7 @@ int probe_start(const struct probe_request *request, struct probe_run **ret,
 		.process_source = {.fd = -EBADF},
 		.leaf = CGROUP_LEAF_INIT,
 	};
-	if (request->probe->path)
-		run->probe.path = xstrdup(request->probe->path);
-	strv_append(&run->probe.exec, &request->probe->exec);
+	probe_copy(&run->probe, request->probe);
 	run->timer.fn = on_timeout;
 	run->timer.data = run;
 	event_timer_set(&run->pod->loop, &run->timer, run->timeout_ms);

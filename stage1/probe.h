@@ -10,7 +10,8 @@
  * socket's mark set before connect, so that a program on the reuseport group
  * can choose by it which generation gets the connection (veth and DNAT would
  * clear a mark on their way).  exec runs a process of the generation in a
- * control group of its own.
+ * control group of its own, whose sockets are marked in the same way
+ * (stage1/probe_mark.h).
  *
  * One run is one attempt: who waits for readiness begins another one.
  */

@@ -131,6 +131,7 @@ void update_finish(struct update *u, int exit_code, const char *text)
 	event_timer_cancel(&pod->loop, &u->tick);
 	event_timer_cancel(&pod->loop, &u->observe);
 	event_timer_cancel(&pod->loop, &u->abort);
+	update_stop_asking(u);
 	held_drop(u->app);
 	if (u->app->current)
 		activation_settle(&u->app->activation,
@@ -188,6 +189,7 @@ void update_drop_next(struct update *u)
 {
 	if (!u->next)
 		return;
+	update_stop_asking(u);
 	if (u->app->current == u->next)
 		u->app->current = NULL;
 	generation_free(u->next);
@@ -312,6 +314,8 @@ static void ready(struct update *u)
 		update_end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
 		return;
 	}
+	if (!update_is_well(u, ready))
+		return;
 	u->counts.switch_us = since_us(u->released_ns);
 	u->counts.moved = u->app->n_moved;
 	n = held_taken(u->app);
@@ -668,6 +672,8 @@ void update_prepare_next(struct update *u)
 		return;
 	}
 	u->next->data = u;
+	if (u->probe.kind == PROBE_NONE)
+		probe_copy(&u->probe, &u->next->service.update);
 	if (u->tier == UPDATE_AUTO)
 		u->tier = choose_tier(u, &u->note);
 	(void)snprintf(text, sizeof(text), "the new root is ready: %s%s%.700s",

@@ -57,6 +57,8 @@ struct update {
 	uint64_t progress_ns; /* a socket more of the new one listened */
 	size_t n_taken;
 	uint64_t drain_ns, waiting_ns; /* quiet since; somebody waited last */
+	bool is_well;		       /* the probe said so */
+	void (*when_well)(struct update *u);
 
 	/* handover */
 	struct handover *handover;
@@ -93,6 +95,15 @@ void update_on_old_left(struct update *u);
  * begun, as its image says; SIGTERM if it does not. */
 int update_drain_signal(const struct generation *g);
 uint64_t update_since_ms(uint64_t ns);
+
+/* --- stage1/update_probe.c -------------------------------------------------
+ */
+
+/* True if the new generation, which alone serves, is well or nobody wants to
+ * know; else it is asked until WHEN_WELL or a rollback. */
+bool update_is_well(struct update *u, void (*when_well)(struct update *u));
+/* Before the new generation goes. */
+void update_stop_asking(struct update *u);
 
 /* --- stage1/update_handover.c ----------------------------------------------
  */

@@ -421,3 +421,93 @@ sicken() {
 	[ "$(load_value body.2)" -gt 0 ]
 	[ "$(load_value other)" = 0 ]
 }
+
+# --- probes of updates -----------------------------------------------------------
+
+# new_version JQ: $D/2.aci
+new_version() {
+	image_inside "$D/2.aci" '.app.environment=[{name:"VERSION",value:"2"}]
+		| '"$1" example.com/inside 2.0.0
+}
+
+SICK='.app.environment+=[{name:"STATUS",value:"500 No"}]'
+ASKED='.annotations=[{name:"rkt.io/update/probe",value:"http:/"}]'
+
+update() {
+	run_rkt update --observe=100ms --ready-timeout=700ms \
+		--image="$D/2.aci" "$@" web
+}
+
+@test "restart: a new version that answers 500 is rolled back, nobody is refused" {
+	new_version "$SICK"
+	run_app -- serve tcp4:80
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	load_begin 127.0.0.1 80 /
+	update --strategy=restart --probe=http:/
+	expect_status 10
+	expect_output 'answers GET / with 500'
+	sleep 0.3
+	load_end
+	nobody_refused
+	status_has generation-inside=1
+	# Without a probe it is as good as any.
+	update --strategy=restart
+	expect_status 0
+	nothing=$(find /sys/fs/cgroup -path '*probe*' -type d)
+	[ -z "$nothing" ] || fail "$nothing"
+}
+
+@test "the image says how its update is probed, in every tier" {
+	new_version "$SICK | $ASKED"
+	run_app -- serve tcp4:80
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	for tier in restart handover; do
+		update --strategy=$tier
+		expect_status 10
+		expect_output 'answers GET / with 500'
+		status_has generation-inside=1
+	done
+	new_version "$ASKED"
+	for tier in restart handover; do
+		update --strategy=$tier
+		expect_status 0
+		run_rkt rollback --observe=100ms web
+		expect_status 0
+	done
+	new_version '.annotations=[{name:"rkt.io/update/probe",value:"gopher:/"}]'
+	update
+	[ "$status" -ne 0 ]
+	expect_output rkt.io/update/probe
+	status_has generation-inside=1
+}
+
+@test "an exec probe reaches the new generation only" {
+	skip_without cgroup2
+	image_inside "$D/1.aci" ".app.environment=[{name:\"VERSION\",value:\"1\"}]
+		| $SICK"
+	new_version .
+	detach_inside --net=none --pod-name=web "$D/1.aci" -- serve tcp4:80
+	pid=$(cat "$D/data/pods/run/$uuid/pid")
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	run rkt enter web /inside get 80
+	expect_status 5
+	update --strategy=handover '--probe=exec:/inside get 80'
+	expect_status 0
+	status_has generation-inside=2
+	# And back: the old one fails its probe.
+	run_rkt rollback --strategy=handover --observe=100ms \
+		--ready-timeout=500ms '--probe=exec:/inside get 80' web
+	expect_status 10
+	expect_output 'exit code 5'
+	status_has generation-inside=2
+}
+
+@test "an exec probe may not do what its app may not" {
+	run_app "${HEALTH[@]}" \
+		'--annotation=rkt.io/health/probe=exec:/inside mknod /tmp/sda b 8 0' \
+		-- sleep 100
+	wait_for 5 status_has health-inside=ok
+	# It could not even be made.
+	run rkt enter web /inside stat /tmp/sda
+	expect_output ENOENT
+}

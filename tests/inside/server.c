@@ -267,7 +267,26 @@ static void cmd_serve(char **args)
 	exit(0);
 }
 
+/* get PORT: exit code 5 unless a server at 127.0.0.1 answers 200. */
+static void cmd_get(char **args)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)number(args[0]))};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char buf[256] = "";
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		die("connect");
+	dprintf(fd, "GET / HTTP/1.0\r\n\r\n");
+	if (read(fd, buf, sizeof(buf) - 1) <= 0)
+		die("read");
+	printf("get=%.12s\n", buf);
+	exit(strncmp(buf + 8, " 200", 4) == 0 ? 0 : 5);
+}
+
 const struct command server_commands[] = {
+	{"get", 1, cmd_get},
 	{"serve", 1, cmd_serve},
 	{0},
 };
