@@ -178,7 +178,8 @@ enum control_reply_kind {
 
 /* What an update did to the clients.  UPDATE_NOT_COUNTED: not looked at. */
 struct update_counts {
-	/* handover: the call that moves new connections.  restart: from the
+	/* handover: the call that moves new connections; of one rolled back
+	 * after that, the call that moved them back.  restart: from the
 	 * end of the old one to the new one listening. */
 	uint64_t switch_us;
 	uint64_t moved;	  /* waited in the old socket, served by the new one */

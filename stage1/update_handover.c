@@ -178,9 +178,12 @@ static void steer_back(struct update *u)
 {
 	struct error err = ERROR_INIT;
 	uint64_t us;
+	int r = u->handover ? handover_steer(u->handover, 0, &us, &err) : 0;
 
-	if (u->handover && handover_steer(u->handover, 0, &us, &err) < 0)
+	if (r < 0)
 		log_failure(&err, "update");
+	else if (u->handover && u->state >= UPDATE_SWITCHED)
+		u->counts.switch_us = us;
 }
 
 static bool is_alive(const struct generation *g)

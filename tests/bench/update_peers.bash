@@ -186,8 +186,8 @@ peer() { # KIND SERVER
 		sleep 0.3
 	done
 	clients_end
-	row "$2" "$1" fresh - - 0
-	row "$2" "$1" kept - - 0
+	row "$2" "$1" fresh - - - 0
+	row "$2" "$1" kept - - - 0
 	draw "$2-$1"
 	"$1_end"
 }
