@@ -158,6 +158,8 @@ void generation_notify_close(struct generation *g);
 void generation_notify_drain(struct generation *g);
 /* Its main process executes: the watchdog may begin. */
 void generation_notify_released(struct generation *g);
+/* It is its app's: what it has said is what rkt status shows. */
+void generation_notify_serves(struct generation *g);
 /* It is being stopped, or has ended: no watchdog any more. */
 void generation_notify_ending(struct generation *g);
 

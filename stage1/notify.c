@@ -527,15 +527,22 @@ void generation_notify_close(struct generation *g)
 /* --- for others --------------------------------------------------------------
  */
 
-void generation_notify_released(struct generation *g)
+void generation_notify_serves(struct generation *g)
 {
 	struct notify *n = g->notify;
 
-	n->released = true;
-	watchdog_rearm(n);
 	/* What an earlier generation said is not its. */
-	if (n->expected || g->app->has_notified)
+	if (n->expected || n->ready || n->status || g->app->has_notified)
 		save(&n->save_timer);
+	if (n->ready && g->app->pod->on_told)
+		g->app->pod->on_told(g->app->pod);
+}
+
+void generation_notify_released(struct generation *g)
+{
+	g->notify->released = true;
+	watchdog_rearm(g->notify);
+	generation_notify_serves(g);
 }
 
 void generation_notify_ending(struct generation *g)

@@ -18,6 +18,7 @@
 #include "base/strbuf.h"
 #include "spec/history.h"
 #include "spec/stage1_abi.h"
+#include "stage1/fd_store.h"
 #include "stage1/generation.h"
 #include "stage1/held.h"
 #include "stage1/journal.h"
@@ -123,6 +124,12 @@ const char *update_state_name(const struct pod *pod)
 	return pod->update ? update_state_text(pod->update->state) : "idle";
 }
 
+static void serves_now(struct generation *g)
+{
+	activation_settle(&g->app->activation, &g->runtime_app.app);
+	generation_notify_serves(g);
+}
+
 void update_finish(struct update *u, int exit_code, const char *text)
 {
 	struct pod *pod = u->pod;
@@ -134,8 +141,7 @@ void update_finish(struct update *u, int exit_code, const char *text)
 	update_stop_asking(u);
 	held_drop(u->app);
 	if (u->app->current)
-		activation_settle(&u->app->activation,
-				  &u->app->current->runtime_app.app);
+		serves_now(u->app->current);
 	probe_release(&u->probe);
 	if (u->state == UPDATE_ROLLED_BACK &&
 	    journal_discard(pod->dirfd, u->app->name, u->to, &err) < 0)
@@ -647,6 +653,10 @@ static enum update_strategy choose_tier(const struct update *u,
 		(void)error_set(why, EPERM,
 				"the old one could take over the new one "
 				"(CAP_SYS_PTRACE)");
+	else if (u->app->store && fd_store_count(u->app->store))
+		(void)error_set(why, EBUSY,
+				"what it stores when it ends is for the one "
+				"that comes after it");
 	else if (overlap && strcmp(overlap, "forbidden") == 0)
 		(void)error_set(why, EPERM,
 				"the image says " OVERLAP "=forbidden");

@@ -307,6 +307,51 @@ while True:
 	[ -z "$(nsenter --net="/proc/$pid/ns/net" ss -Hltn)" ]
 }
 
+# ask_for_long N: what N clients, one after the other, were answered.
+ask_for_long() {
+	for _ in $(seq "$1"); do
+		ask || echo refused
+		sleep 0.02
+	done >"$D/answers"
+}
+
+@test "a crash refuses nobody: who connects waits for the next process" {
+	version 1 "$PORT | $(annotated rkt.io/restart always rkt.io/restart/delay 300ms)"
+	begin 1 -- fds serve
+	wait_for 5 logged serving=1
+	ask_for_long 60 &
+	asking=$!
+	for _ in 1 2; do
+		sleep 0.4
+		[ -z "$(ask crash)" ]
+	done
+	wait "$asking"
+	sort "$D/answers" | uniq -c
+	[ "$(grep -c '^1$' "$D/answers")" = 60 ]
+	run pod_log "$uuid" notify
+	[ "$(grep -c have=0,1,2,3$ <<<"$output")" = 3 ]
+	[ "$(grep -c names=http$ <<<"$output")" = 3 ]
+}
+
+@test "a crash leaves the fd store as it was" {
+	version 1 "$(annotated rkt.io/restart on-failure)"
+	begin 1 -- fds store=a store=b remove=a barrier sleep=0.2 exit=3
+	wait_for 10 logged names=b,b
+	logged have=0,1,2,3
+}
+
+@test "a port of an app that is over is not a black hole" {
+	version 1 "$PORT"
+	image_inside "$D/stays.aci"
+	uuid=$(rkt --insecure-options=image run --detach --net=none \
+		--pod-name=web "$D/1.aci" -- sleep=1 exit=0 \
+		--- "$D/stays.aci" -- sleep 60 | tail -1)
+	pid=$(cat "$D/data/pods/run/$uuid/pid")
+	nsenter --net="/proc/$pid/ns/net" ss -Hltn | grep -q :80
+	wait_for 5 sh -c "[ -z \"\$(nsenter --net=/proc/$pid/ns/net ss -Hltn)\" ]"
+	pod_is "$uuid" running
+}
+
 # --- updates -----------------------------------------------------------------
 
 @test "an update waits for READY=1, and does without watching" {
@@ -319,6 +364,30 @@ while True:
 	expect_status 0
 	status_has ready-notify=true
 	status_has generation-notify=2
+}
+
+@test "both run in a handover, and the one that serves is shown" {
+	version 1 "$(annotated $TELLS)"
+	version 2 "$(annotated $TELLS)"
+	begin 1 -- announce listen=80
+	rkt status --wait-ready=5s web
+	status_has 'status-notify=version 1'
+	run_rkt update --strategy=handover --observe=100ms \
+		--drain-timeout=1s --image="$D/2.aci" web
+	expect_status 0
+	wait_for 5 status_has 'status-notify=version 2'
+	status_has ready-notify=true
+}
+
+@test "who has stored something is restarted: his last words are for the next" {
+	version 1
+	version 2
+	begin 1 -- fds store=a keep=b barrier listen=80
+	wait_for 5 logged serving=1
+	run_rkt update --observe=100ms --image="$D/2.aci" web
+	expect_status 0
+	expect_output "what it stores when it ends"
+	wait_for 5 logged names=a,b
 }
 
 @test "a version that never says READY=1 is rolled back" {

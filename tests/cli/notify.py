@@ -1,6 +1,7 @@
 """An app that speaks sd_notify(3): does what its arguments say, in order.
 
 	say=TEXT	a datagram; \\n in it is a line feed
+	announce	say READY=1 and STATUS=version $VERSION
 	fds		print names and numbers of what was inherited
 	store=NAME	FDSTORE=1 with a memfd that holds $VERSION
 	store-socket=NAME  the same with one end of a socket pair; keeps the other
@@ -133,6 +134,7 @@ def keep(name):
 
 actions = {
     "say": lambda t: say(t.replace("\\n", "\n")),
+    "announce": lambda: say(f"READY=1\nSTATUS=version {VERSION}"),
     "fds": fds,
     "store": store,
     "store-socket": store_socket,
