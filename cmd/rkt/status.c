@@ -267,7 +267,9 @@ const struct command cmd_status = {
 		"the generation each app is in and its version, the update "
 		"that is under way, how often its "
 		"restart policy started it again and what its health probe "
-		"says, and what of its isolators could not be enforced on "
+		"says, what the apps that speak sd_notify(3) say of "
+		"themselves, and what of its isolators could not be enforced "
+		"on "
 		"this host.",
 	.flags = CMD_UUID_FILE_1,
 	.options = rows,
