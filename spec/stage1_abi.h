@@ -139,7 +139,10 @@ enum control_flags {
 	/* handover: a failure switches back and leaves the new one running,
 	 * until CONTROL_RESUME or CONTROL_ABORT. */
 	CONTROL_HOLD = 1 << 1,
-	CONTROL_FLAGS_KNOWN = CONTROL_ROLLBACK | CONTROL_HOLD,
+	/* Another CONTROL_UPDATE of the same transaction follows on this
+	 * connection. */
+	CONTROL_MORE = 1 << 2,
+	CONTROL_FLAGS_KNOWN = CONTROL_ROLLBACK | CONTROL_HOLD | CONTROL_MORE,
 };
 
 enum update_strategy {

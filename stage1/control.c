@@ -26,8 +26,16 @@
 /* More at once than an operator and a monitor need. */
 #define CONNECTIONS_MAX 16
 
+/* A part of an update of several apps; the rest is to come. */
+struct part {
+	struct control_request request;
+	int tree_fd;
+};
+
 struct connection {
 	struct control *control;
+	struct part *parts;
+	size_t n_parts;
 	struct event_source source;
 	struct connection *next;
 };
@@ -37,6 +45,9 @@ struct control {
 	struct event_source listener;
 	struct connection *connections;
 	unsigned int n_connections;
+	/* Of the connection that is served. */
+	const struct part *parts;
+	size_t n_parts;
 };
 
 static void send_reply(int fd, enum control_reply_kind kind, int code,
@@ -74,16 +85,22 @@ static void serve_stop(struct pod *pod, const struct control_request *rec,
 	pod_stop(pod);
 }
 
+/* Those asked for before on the connection, and this one. */
 static void serve_update(struct pod *pod, const struct control_request *rec,
 			 int *fd, int *passed)
 {
+	struct control *control = pod->control;
+	struct update_part parts[POD_APPS_MAX];
 	struct error err = ERROR_INIT;
 	int reply_to = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
-	int exit_code, r;
+	size_t n = control->n_parts;
+	int exit_code;
 
-	r = update_start(pod, rec, TAKE_FD(*passed), reply_to, &exit_code,
-			 &err);
-	if (r < 0)
+	for (size_t i = 0; i < n; i++)
+		parts[i] = (struct update_part){&control->parts[i].request,
+						control->parts[i].tree_fd};
+	parts[n++] = (struct update_part){rec, *passed};
+	if (update_start(pod, parts, n, reply_to, &exit_code, &err) < 0)
 		send_reply(*fd, CONTROL_ERROR, exit_code, err.msg);
 }
 
@@ -124,27 +141,27 @@ static const struct {
 	[CONTROL_RESUME] = {serve_resume, true},
 };
 
-static void serve(struct control *control, int *fd)
+static void serve(struct control *control, const struct control_request *rec,
+		  int *fd, int *passed)
 {
-	struct control_request rec;
-	cleanup_fd int passed = -EBADF;
-	int r = control_record_receive(*fd, &rec, &passed);
-
-	if (r < 0) {
-		log_debug("control: refused a record: %s", strerrordesc_np(-r));
-		return;
-	}
-	if (permits[rec.op].when_running &&
+	if (permits[rec->op].when_running &&
 	    (!control->pod->running || control->pod->stopping)) {
 		send_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE,
 			   "the pod is not running");
 		return;
 	}
-	permits[rec.op].serve(control->pod, &rec, fd, &passed);
+	permits[rec->op].serve(control->pod, rec, fd, passed);
 }
 
 /* --- connections -----------------------------------------------------------
  */
+
+static void free_parts(struct part *parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fd_close(&parts[i].tree_fd);
+	free(parts);
+}
 
 static void connection_close(struct control *control, struct connection *c)
 {
@@ -156,21 +173,53 @@ static void connection_close(struct control *control, struct connection *c)
 	control->n_connections--;
 	event_remove(&control->pod->loop, &c->source);
 	fd_close(&c->source.fd);
+	free_parts(c->parts, c->n_parts);
 	free(c);
 }
 
-/* One request a connection: then it is closed (an update keeps its own
- * duplicate for the replies). */
+static bool keep_part(struct connection *c, const struct control_request *rec,
+		      int *passed)
+{
+	if (rec->op != CONTROL_UPDATE || !(rec->flags & CONTROL_MORE) ||
+	    c->n_parts + 1 >= POD_APPS_MAX)
+		return false;
+	c->parts = xreallocarray(c->parts, c->n_parts + 1, sizeof(*c->parts));
+	c->parts[c->n_parts++] = (struct part){*rec, TAKE_FD(*passed)};
+	return true;
+}
+
+/* One request a connection, an update may have several parts: then it is
+ * closed (an update keeps its own duplicate for the replies). */
 static void on_request(struct event_source *source, uint32_t events)
 {
 	struct connection *c = source->data;
 	struct control *control = c->control;
-	cleanup_fd int fd = fcntl(source->fd, F_DUPFD_CLOEXEC, 0);
+	struct control_request rec;
+	cleanup_fd int passed = -EBADF;
+	cleanup_fd int fd = -EBADF;
+	struct part *parts;
+	size_t n;
+	int r = control_record_receive(source->fd, &rec, &passed);
 
 	(void)events;
+	if (r == 0 && keep_part(c, &rec, &passed))
+		return;
+	if (r < 0)
+		log_debug("control: refused a record: %s", strerrordesc_np(-r));
+	fd = fcntl(source->fd, F_DUPFD_CLOEXEC, 0);
+	parts = c->parts;
+	n = c->n_parts;
+	c->parts = NULL;
+	c->n_parts = 0;
 	connection_close(control, c);
-	if (fd >= 0)
-		serve(control, &fd);
+	control->parts = parts;
+	control->n_parts = n;
+	if (r == 0 && fd >= 0 && (n == 0 || rec.op == CONTROL_UPDATE) &&
+	    !(rec.flags & CONTROL_MORE))
+		serve(control, &rec, &fd, &passed);
+	control->parts = NULL;
+	control->n_parts = 0;
+	free_parts(parts, n);
 }
 
 static bool is_root(int fd)

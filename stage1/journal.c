@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -65,20 +66,6 @@ int journal_append(int pod_dirfd, const struct history_event *event,
 	if (r == 0 && event->state == UPDATE_PLANNED && fsync(pod_dirfd) < 0)
 		return error_sys(err, errno, "sync the pod directory");
 	return r;
-}
-
-/* The last complete line; a torn one behind it never counted. */
-static const char *last_line(const struct strbuf *text, size_t *ret_len)
-{
-	size_t end = text->len, start;
-
-	while (end && text->buf[end - 1] != '\n')
-		end--;
-	start = end ? end - 1 : 0;
-	while (start && text->buf[start - 1] != '\n')
-		start--;
-	*ret_len = end - start;
-	return text->buf + start;
 }
 
 /* A close that was killed before it removed the journal is done again. */
@@ -203,23 +190,83 @@ static int settle(int pod_dirfd, const struct history_entry *last,
 	return r;
 }
 
+/* The last entry of each app, in the order they came; N of them. */
+static struct history_entry *last_entries(char *text, size_t *ret_n)
+{
+	struct history_entry *v = NULL;
+	struct history_entry e;
+	size_t n = 0;
+
+	while (history_next(&text, &e)) {
+		size_t i = 0;
+
+		while (i < n && strcmp(v[i].app, e.app) != 0)
+			i++;
+		if (i == n)
+			v = xreallocarray(v, ++n, sizeof(*v));
+		else
+			history_entry_release(&v[i]);
+		v[i] = e;
+	}
+	*ret_n = n;
+	return v;
+}
+
+/* All or none: where the first of several links was changed, all had been
+ * observed, and the others follow. */
+static int finish_commit(int pod_dirfd, const struct history_entry *v, size_t n,
+			 struct error *err)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].state < UPDATE_OBSERVED ||
+		    v[i].state == UPDATE_ROLLED_BACK)
+			return 0;
+		any |= journal_committed(pod_dirfd, v[i].app) == v[i].to;
+	}
+	for (size_t i = 0; any && i < n; i++) {
+		int r = journal_committed(pod_dirfd, v[i].app) == v[i].to
+				? 0
+				: journal_commit(pod_dirfd, v[i].app, v[i].to,
+						 err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A torn last line never counted. */
+static void cut_torn_line(struct strbuf *text)
+{
+	while (text->len && text->buf[text->len - 1] != '\n')
+		text->buf[--text->len] = '\0';
+}
+
 int journal_recover(int pod_dirfd, struct error *err)
 {
-	cleanup_history_entry struct history_entry last = HISTORY_ENTRY_INIT;
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	const char *line;
-	size_t len;
+	struct history_entry *v;
+	size_t n = 0;
 	int r;
 
 	r = read_file_at(pod_dirfd, POD_JOURNAL_FILE, JOURNAL_MAX, &text, NULL);
 	if (r == -ENOENT)
 		return 0;
-	line = last_line(&text, &len);
-	if (r < 0 || !history_line_parse(line, len, &last)) {
+	cut_torn_line(&text);
+	v = r < 0 || !text.len ? NULL : last_entries(text.buf, &n);
+	if (n == 0) {
 		/* Nothing of it was ever written whole. */
 		(void)unlinkat(pod_dirfd, POD_JOURNAL_FILE, 0);
 		return 0;
 	}
-	r = settle(pod_dirfd, &last, err);
+	r = finish_commit(pod_dirfd, v, n, err);
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0)
+			r = settle(pod_dirfd, &v[i], err);
+		history_entry_release(&v[i]);
+	}
+	free(v);
 	return r < 0 ? r : journal_close(pod_dirfd, err);
 }

@@ -3,7 +3,7 @@
 #define STAGE1_UPDATE_H
 
 /*
- * One update transaction of one app (DESIGN "Live update").  stage1 is the
+ * An update transaction (DESIGN "Live update").  stage1 is the
  * actor: the command that asked for it may die, the transaction still ends
  * COMMITTED or ROLLED_BACK.  Every state is in update.journal, synced,
  * before the next step; the committed generation is what appsinfo/APP points
@@ -21,19 +21,24 @@
  * stayed alive for a second.
  */
 
-#include <stdbool.h>
+#include <stddef.h>
 
 struct control_request;
 struct error;
 struct pod;
 
+struct update_part {
+	const struct control_request *request;
+	int tree_fd; /* the new image's root; borrowed */
+};
+
 /*
- * Starts the transaction.  TREE_FD (the new image's root) and CONN (where
- * replies go) are taken in any case.  Failing here has changed nothing:
- * *ret_exit is the exit code of the refusal.
+ * Starts a transaction of N apps: all switch and are committed together, or
+ * none is.  CONN (where replies go) is taken in any case.  Failing here has
+ * changed nothing: *ret_exit is the exit code of the refusal.
  */
-int update_start(struct pod *pod, const struct control_request *request,
-		 int tree_fd, int conn, int *ret_exit, struct error *err);
+int update_start(struct pod *pod, const struct update_part *parts, size_t n,
+		 int conn, int *ret_exit, struct error *err);
 
 /* Ends the running transaction by rolling back; -ENOENT if there is none. */
 int update_abort(struct pod *pod, struct error *err);

@@ -14,6 +14,7 @@
 #include "stage1/notify.h"
 #include "stage1/pod.h"
 #include "stage1/probe.h"
+#include "stage1/restart.h"
 #include "stage1/steer.h"
 #include "stage1/supervise.h"
 #include "stage1/update_impl.h"
@@ -208,6 +209,7 @@ static void go_back(struct update *u, const struct error *why)
 {
 	struct generation *next = u->next;
 
+	update_fail_others(u, why);
 	u->why = *why;
 	log_info("update of %s: rolling back: %s", u->app->name, why->msg);
 	cancel_all(u);
@@ -276,18 +278,19 @@ void handover_fail(struct update *u, const struct error *why)
 /* --- forward ---------------------------------------------------------------
  */
 
-static void commit(struct update *u)
+void handover_committed(struct update *u)
 {
 	struct generation *old = u->old, *next = u->next;
 	struct error err = ERROR_INIT;
+	uint64_t us;
 
-	if (update_commit_files(u, &err) < 0) {
-		handover_fail(u, &err);
-		return;
-	}
+	/* An old one that died has cut it short. */
+	if (handover_steer(u->handover, STEER_ALL, &us, &err) < 0)
+		log_failure(&err, "update");
 	u->app->current = next;
-	(void)snprintf(u->text, sizeof(u->text), "generation %u serves%s",
-		       u->to, u->is_rollback ? " again" : "");
+	(void)snprintf(u->text, sizeof(u->text), "generation %u serves%s%s",
+		       u->to, u->is_rollback ? " again" : "",
+		       old ? "" : ": the old one ended");
 	update_enter_state(u, UPDATE_COMMITTED, u->text);
 	u->old = NULL;
 	u->next = NULL;
@@ -296,10 +299,7 @@ static void commit(struct update *u)
 
 static void on_observed(struct event_timer *timer)
 {
-	struct update *u = timer->data;
-
-	update_enter_state(u, UPDATE_OBSERVED, "it stayed up");
-	commit(u);
+	update_observed(timer->data);
 }
 
 /* More sockets of it, or one where it should not. */
@@ -371,6 +371,11 @@ static void verified(struct update *u)
 		       n, n == 1 ? "" : "s");
 	update_enter_state(u, UPDATE_VERIFIED, text);
 	set_tick(u, on_watch, WATCH_MS);
+	update_verified(u);
+}
+
+void handover_go(struct update *u)
+{
 	if (u->canary_share)
 		begin_canary(u);
 	else
@@ -475,6 +480,7 @@ void handover_run(struct update *u)
 {
 	struct error err = ERROR_INIT;
 
+	restart_drop_kept(u->app);
 	if (listeners_hold(u->old, &err) < 0 ||
 	    handover_new(u->old, &u->handover, &err) < 0) {
 		not_possible(u, &err);
@@ -487,27 +493,27 @@ void handover_run(struct update *u)
 /* --- from outside ----------------------------------------------------------
  */
 
+static bool all_verified(const struct update_group *g)
+{
+	for (const struct update *m = g->first; m; m = m->sibling)
+		if (!m->is_verified)
+			return false;
+	return !g->is_failing;
+}
+
 void handover_on_old_ended(struct update *u, struct generation *old)
 {
 	struct error err = ERROR_INIT;
-	uint64_t us;
 
 	/* The new one is known to be well: nothing is left to go back to. */
-	if (u->state >= UPDATE_VERIFIED && !u->is_on_hold &&
-	    is_alive(u->next) &&
-	    handover_steer(u->handover, STEER_ALL, &us, &err) == 0 &&
-	    update_commit_files(u, &err) == 0) {
-		cancel_all(u);
-		u->winner = u->app->current = u->next;
-		u->old = u->next = NULL;
-		(void)snprintf(u->text, sizeof(u->text),
-			       "generation %u serves: the old one ended with "
-			       "exit code %d",
-			       u->to, old->exit_code);
-		update_enter_state(u, UPDATE_COMMITTED, u->text);
-		generation_free(old);
-		settle(u);
-		return;
+	if (all_verified(u->group) && !u->is_on_hold && is_alive(u->next)) {
+		u->old = NULL;
+		if (update_commit_all(u->group, &err) == 0) {
+			generation_free(old);
+			return;
+		}
+		log_failure(&err, "update");
+		u->old = old;
 	}
 	cancel_all(u);
 	update_drop_next(u);
@@ -535,16 +541,6 @@ void handover_on_stopping(struct update *u)
 		generation_free(goes);
 	u->loser = NULL;
 	settle(u);
-}
-
-int handover_abort(struct update *u, struct error *err)
-{
-	if (u->winner)
-		return error_set(err, EALREADY,
-				 "it is over: only clients of the other "
-				 "generation are waited for");
-	u->holds_on_fail = false;
-	return 0;
 }
 
 int handover_resume(struct update *u, struct error *err)

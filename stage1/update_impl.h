@@ -4,8 +4,8 @@
 
 /*
  * What the parts of an update transaction share: stage1/update.c has its
- * frame and the tier restart, stage1/update_handover.c the tier handover.
- * Nobody else includes this.
+ * frame, stage1/update_restart.c and stage1/update_handover.c the tiers. Nobody
+ * else includes this.
  */
 
 #include <stdbool.h>
@@ -23,7 +23,24 @@ struct pod;
 struct pod_app;
 struct probe_run;
 
+/* A transaction: of one app, or of several that switch together. */
+struct update_group {
+	struct pod *pod;
+	struct update *first;
+	size_t n, n_over;
+	unsigned int pins; /* who looks at its members: it is not freed */
+	int conn;	   /* -EBADF: nobody listens any more */
+	uint64_t begun_ns;
+	char who[CONTROL_WHO_MAX];
+	bool is_failing, is_committed; /* for all of them */
+};
+
 struct update {
+	struct update_group *group;
+	struct update *sibling;
+	/* One that is verified waits for the others, and so does one that has
+	 * been observed. */
+	bool is_verified, is_observed, is_over;
 	struct pod *pod;
 	struct pod_app *app;
 	struct generation *old; /* until it is over */
@@ -34,10 +51,8 @@ struct update {
 	enum update_state state;
 	enum update_strategy asked, tier; /* tier: AUTO = undecided */
 	bool is_rollback; /* asked for: next has served before */
-	uint64_t begun_ns, released_ns;
+	uint64_t released_ns;
 	uint64_t ready_ms, observe_ms, stop_ms;
-	int conn; /* -EBADF: nobody listens any more */
-	char who[CONTROL_WHO_MAX];
 	struct update_counts counts;
 	struct event_timer tick;
 	struct event_timer observe;
@@ -85,8 +100,14 @@ void update_note_rolled_back(struct update *u, char text[CONTROL_TEXT_MAX]);
 void update_end_rolled_back(struct update *u, int exit_code);
 void update_roll_back(struct update *u, const struct error *why);
 void update_drop_next(struct update *u);
-/* The link and the manifest: from here on the new one is the app. */
-int update_commit_files(struct update *u, struct error *err);
+/* A failure of one is a failure of all. */
+void update_fail_others(struct update *u, const struct error *why);
+/* U may be switched, when the others may. */
+void update_verified(struct update *u);
+/* U may be committed, when the others may. */
+void update_observed(struct update *u);
+/* From here on the new ones are the apps. */
+int update_commit_all(struct update_group *g, struct error *err);
 /* Makes the new generation and goes on in its tier. */
 void update_prepare_next(struct update *u);
 /* The generation that served has ended by itself: so has the app. */
@@ -94,7 +115,11 @@ void update_on_old_left(struct update *u);
 /* The signal a generation wants to hear when it is to finish what it has
  * begun, as its image says; SIGTERM if it does not. */
 int update_drain_signal(const struct generation *g);
+bool update_writes_volume(const struct generation *g);
 uint64_t update_since_ms(uint64_t ns);
+uint64_t update_since_us(uint64_t ns);
+
+extern const struct generation_ops update_old_ops, update_next_ops;
 
 /* --- stage1/update_probe.c -------------------------------------------------
  */
@@ -118,7 +143,20 @@ void handover_fail(struct update *u, const struct error *why);
 void handover_on_old_ended(struct update *u, struct generation *old);
 /* The pod goes down. */
 void handover_on_stopping(struct update *u);
-int handover_abort(struct update *u, struct error *err);
+/* All are verified; all are committed. */
+void handover_go(struct update *u);
+void handover_committed(struct update *u);
 int handover_resume(struct update *u, struct error *err);
+
+/* --- stage1/update_restart.c: the same of restart ---------------------------
+ */
+
+void update_restart_run(struct update *u);
+void update_restart_on_held(struct update *u);
+void update_restart_fail(struct update *u, const struct error *why);
+void update_restart_on_old_ended(struct update *u, struct generation *old);
+void update_restart_on_stopping(struct update *u);
+void update_restart_go(struct update *u);
+void update_restart_committed(struct update *u);
 
 #endif

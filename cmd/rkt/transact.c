@@ -424,7 +424,9 @@ static void name_user(char who[CONTROL_WHO_MAX])
 		(void)snprintf(who, CONTROL_WHO_MAX, "root");
 }
 
-int transact(struct images *im, struct transact_call *call, struct error *err)
+/* One part; MORE: others follow. */
+static int send_request(int conn, struct images *im, struct transact_call *call,
+			bool more, struct error *err)
 {
 	const struct transact_opts *o = call->opts;
 	struct control_request request = {
@@ -436,15 +438,14 @@ int transact(struct images *im, struct transact_call *call, struct error *err)
 		.stop_timeout_ms = to_ms(o->drain_timeout),
 		.canary_ms = to_ms(o->canary),
 		.canary_share = o->canary_share,
-		.flags = call->flags | (o->hold ? CONTROL_HOLD : 0),
+		.flags = call->flags | (o->hold ? CONTROL_HOLD : 0) |
+			 (more ? CONTROL_MORE : 0),
 	};
 	cleanup_fd int tree = -EBADF;
-	cleanup_fd int conn = -EBADF;
 	int dir = call->pod->fd;
 	struct image_id id;
 	int r;
 
-	call->is_accepted = false;
 	(void)snprintf(request.app, sizeof(request.app), "%s", call->app);
 	if (o->probe)
 		(void)snprintf(request.probe, sizeof(request.probe), "%s",
@@ -455,13 +456,39 @@ int transact(struct images *im, struct transact_call *call, struct error *err)
 		r = generation_tree_open(dir, call->app, call->to, &tree, err);
 	if (r == -ENOENT)
 		r = treestore_open(&im->trees, &id, &tree, err);
-	if (r < 0)
-		return r;
-	conn = control_connect(dir, err);
+	return r < 0 ? r : control_send(conn, &request, tree, err);
+}
+
+int transact_all(struct images *im, struct transact_call *const *calls,
+		 size_t n, struct error *err)
+{
+	cleanup_fd int conn = -EBADF;
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		calls[i]->is_accepted = false;
+	conn = control_connect(calls[0]->pod->fd, err);
 	if (conn < 0)
 		return conn;
-	r = control_send(conn, &request, tree, err);
-	return r < 0 ? r : follow(conn, call, err);
+	for (size_t i = 0; i < n; i++) {
+		r = send_request(conn, im, calls[i], i + 1 < n, err);
+		if (r < 0)
+			return r;
+	}
+	r = follow(conn, calls[0], err);
+	for (size_t i = 1; i < n; i++) {
+		calls[i]->is_accepted = calls[0]->is_accepted;
+		calls[i]->is_committed = calls[0]->is_committed;
+		if (calls[i]->is_committed && !is_json(calls[i]))
+			printf("app %s: generation %u serves\n", calls[i]->app,
+			       calls[i]->to);
+	}
+	return r;
+}
+
+int transact(struct images *im, struct transact_call *call, struct error *err)
+{
+	return transact_all(im, &call, 1, err);
 }
 
 static int check_running(const struct pod *pod, struct error *err)

@@ -59,6 +59,10 @@ struct transact_call {
  */
 int transact(struct images *im, struct transact_call *call, struct error *err);
 
+/* The same of N apps of one pod: all of them, or none. */
+int transact_all(struct images *im, struct transact_call *const *calls,
+		 size_t n, struct error *err);
+
 /*
  * The line or object at the end of what did not come to a transaction: CODE
  * is the exit code, which is returned.  Lines about failures go to stderr.

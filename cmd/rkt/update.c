@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stddef.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -24,6 +25,11 @@ static const struct option_row rows[] = {
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct update_opts, signature),
 	 .help = "local signature file of --image"},
+	{.name = "with",
+	 .kind = OPTION_LIST,
+	 .offset = offsetof(struct update_opts, with),
+	 .help = "APP=IMAGE: another app of the pod, in the same transaction: "
+		 "all of them switch, or none"},
 	{.name = "to",
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct update_opts, to),
@@ -144,6 +150,12 @@ static const char *misuse(const struct update_opts *o)
 		       "go";
 	if (o->signature && !o->image)
 		return "--signature is the one of --image";
+	for (size_t i = 0; i < o->with.n; i++)
+		if (!strchr(o->with.v[i], '='))
+			return "--with is APP=IMAGE";
+	if (o->with.n && (o->plan || o->transact.hold || !o->transact.app))
+		return "--with goes with --app and without --plan and "
+		       "--on-fail=hold";
 	if (o->abort && o->resume)
 		return "--abort ends an update, --resume follows one: only one "
 		       "of them";

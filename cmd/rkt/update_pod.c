@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -208,20 +209,87 @@ static int refuse(const struct job *j)
 	return transact_end(&j->call, RKT_EXIT_REFUSED, text.buf);
 }
 
-static int carry_out(struct job *j, struct error *err)
+/* Of --with: APP is the part before its '='. */
+static int prepare_with(struct job *with, const struct job *j, const char *word,
+			struct strv *apps, struct update_opts *o,
+			struct error *err)
 {
-	int r = stage(j, err);
+	int r;
 
+	strv_pushf(apps, "%.*s", (int)strcspn(word, "="), word);
+	*o = *j->o;
+	o->transact.app = apps->v[apps->n - 1];
+	o->image = strchr(word, '=') + 1;
+	o->to = o->signature = NULL;
+	with->o = o;
+	with->rkt = j->rkt;
+	with->pod = j->pod;
+	with->call = j->call;
+	r = images_open(j->rkt, IMAGESTORE_CREATE, &with->im, err);
+	if (r == 0)
+		r = load_old(with, err);
+	if (r == 0)
+		r = load_new(with, err);
 	if (r < 0)
 		return r;
-	/* Not the tier: stage1 goes down a tier where it has to. */
-	j->call.strategy = j->o->transact.strategy;
-	r = transact(&j->im, &j->call, err);
-	if (r != 0 && !j->call.is_accepted)
-		(void)generation_remove(j->pod->fd, j->call.app, j->call.to,
-					NULL);
-	if (j->call.is_committed)
-		collect(j);
+	make_plan(with, NULL);
+	if (with->plan.is_same)
+		return error_set(err, EPERM, "app %s runs this image already",
+				 o->transact.app);
+	if (with->plan.refusals.n)
+		return error_set(err, EPERM, "app %s: %s", o->transact.app,
+				 with->plan.refusals.v[0]);
+	return 0;
+}
+
+static int transact_staged(struct job *jobs, size_t n, struct error *err)
+{
+	struct transact_call *calls[POD_APPS_MAX] = {NULL};
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		calls[i] = &jobs[i].call;
+		r = stage(&jobs[i], err);
+		/* Not the tier: stage1 goes down a tier where it has to. */
+		calls[i]->strategy = jobs[i].o->transact.strategy;
+	}
+	if (r == 0)
+		r = transact_all(&jobs[0].im, calls, n, err);
+	for (size_t i = 0; i < n; i++) {
+		const struct transact_call *c = &jobs[i].call;
+
+		if (r != 0 && !c->is_accepted && c->to)
+			(void)generation_remove(c->pod->fd, c->app, c->to,
+						NULL);
+		if (c->is_committed)
+			collect(&jobs[i]);
+	}
+	return r;
+}
+
+static int carry_out(struct job *j, struct error *err)
+{
+	const struct strv *words = &j->o->with;
+	cleanup_free struct update_opts *opts = NULL;
+	cleanup_strv struct strv apps = STRV_INIT;
+	cleanup_free struct job *jobs = NULL;
+	int r = 0;
+
+	if (words->n >= POD_APPS_MAX)
+		return error_set(err, E2BIG, "a pod has not so many apps");
+	jobs = xcalloc(words->n + 1, sizeof(*jobs));
+	opts = xcalloc(words->n + 1, sizeof(*opts));
+	jobs[0] = *j;
+	for (size_t i = 0; i < words->n && r == 0; i++)
+		r = prepare_with(&jobs[i + 1], j, words->v[i], &apps, &opts[i],
+				 err);
+	if (r == -EPERM || r == -EBADMSG || r == -ENOENT)
+		r = transact_end(&j->call, RKT_EXIT_REFUSED,
+				 error_innermost(err));
+	else if (r == 0)
+		r = transact_staged(jobs, words->n + 1, err);
+	for (size_t i = 1; i <= words->n; i++)
+		job_release(&jobs[i]);
 	return r;
 }
 

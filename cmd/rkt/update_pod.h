@@ -21,6 +21,7 @@ struct update_opts {
 	const char *image;
 	const char *signature;
 	const char *to;
+	struct strv with;   /* APP=IMAGE */
 	struct strv labels; /* NAME=VALUE */
 	int64_t keep;
 	bool latest;

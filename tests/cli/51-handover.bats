@@ -510,6 +510,94 @@ ends_with() {
 	wait_for 10 sh -c "tail -1 $pod/logs/inside | grep -q serving=1"
 }
 
+# --- several apps, all or none ---------------------------------------------------
+
+# two ARGS: a pod of app inside (on 80) and app b (on 81), ARGS of rkt run.
+two() {
+	version 1
+	cp "$D/1.aci" "$D/a1.aci"
+	version 1 . example.com/b
+	mv "$D/1.aci" "$D/b1.aci"
+	mv "$D/a1.aci" "$D/1.aci"
+	detach_inside --net=none --pod-name=web "$D/1.aci" -- serve tcp4:80 --- \
+		"$D/b1.aci" "$@" -- serve tcp4:81
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	wait_for 10 pod_logged "$uuid" b serving=1
+	pid=$(cat "$D/data/pods/run/$uuid/pid")
+	pod=$D/data/pods/run/$uuid
+	version 2 "${B_JQ:-.}" example.com/b
+	mv "$D/2.aci" "$D/b2.aci"
+	version 2
+	load_begin a 127.0.0.1 80 /
+	load_begin b 127.0.0.1 81 /
+	sleep 0.3
+}
+
+update_two() {
+	run_rkt update --observe=300ms --app=inside --image="$D/2.aci" \
+		--with="b=$D/b2.aci" "$@" web
+}
+
+both_at() {
+	run rkt status web
+	expect_output "generation-inside=$1" "generation-b=$1"
+	[ ! -e "$pod/update.journal" ]
+}
+
+@test "two apps in one transaction" {
+	two
+	update_two --canary=50%:300ms
+	expect_status 0
+	sleep 0.3
+	load_end
+	all_answered a b
+	[ "$(load_value a body.2)" -gt 0 ]
+	[ "$(load_value b body.2)" -gt 0 ]
+	both_at 2
+	[ "$(grep -c COMMITTED "$pod/history")" = 2 ] || fail "$(cat "$pod/history")"
+}
+
+@test "two apps, one of them no good: none switches" {
+	B_JQ='.app.environment+=[{name:"STATUS",value:"500 No"}]'
+	two
+	update_two --probe=http:/ --ready-timeout=1s
+	expect_status 10
+	expect_no_output SWITCHED
+	sleep 0.3
+	load_end
+	all_answered a b
+	[ -z "$(load_value a body.2)" ]
+	both_at 1
+	[ "$(grep -c ROLLED_BACK "$pod/history")" = 2 ] || fail "$(cat "$pod/history")"
+}
+
+@test "two apps, one dies while both are observed: both go back" {
+	two
+	(wait_for 10 grep -q '"b".*SWITCHED' "$pod/update.journal" && sleep 0.3 &&
+		kill -9 "$(cat "$pod/generations/b/2/pid")") &
+	update_two --observe=10s
+	expect_status 10
+	sleep 0.5
+	load_end
+	[ "$(load_value a refused)$(load_value b refused)" = 00 ]
+	[ "$(load_value a reset)" = 0 ] || fail "$(cat "$D/a.load")"
+	both_at 1
+}
+
+@test "two apps, one of which has to be restarted" {
+	B_JQ='.annotations+=[{name:"rkt.io/update/overlap",value:"forbidden"}]'
+	two
+	update_two
+	expect_status 0
+	expect_output 'b: the new root is ready: restart' \
+		'inside: the new root is ready: handover'
+	load_end
+	all_answered a b
+	both_at 2
+	run_rkt update --app=inside --image="$D/1.aci" --with=nothing web
+	expect_status 254
+}
+
 # supervisor: stage1 of the pod, pod init's parent.
 supervisor() {
 	ps -o ppid= -p "$(cat "$pod/pid")" | tr -d ' '

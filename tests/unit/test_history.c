@@ -321,6 +321,47 @@ Test(journal, recover)
 	}
 }
 
+/* Of several apps all are committed, or none. */
+Test(journal, recover_several)
+{
+	static const struct {
+		const char *journal;
+		unsigned int web, db; /* links, before and after */
+		unsigned int web_after, db_after;
+	} rows[] = {
+		{LINE("web", 1, 2, "OBSERVED") LINE("db", 1, 2, "OBSERVED"), 1,
+		 1, 1, 1},
+		/* Killed between the two links. */
+		{LINE("web", 1, 2, "OBSERVED") LINE("db", 1, 2, "OBSERVED"), 2,
+		 1, 2, 2},
+		{LINE("web", 1, 2, "OBSERVED") LINE("db", 1, 2, "OBSERVED"), 2,
+		 2, 2, 2},
+		{LINE("web", 1, 2, "OBSERVED") LINE("db", 1, 2, "OBSERVED")
+			 LINE("web", 1, 2, "COMMITTED"),
+		 2, 2, 2, 2},
+		{LINE("web", 1, 2, "OBSERVED") LINE("db", 1, 2, "SWITCHED"), 1,
+		 1, 1, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char *history;
+
+		(void)unlinkat(dir, "history", 0);
+		put("update.journal", rows[i].journal);
+		cr_assert_eq(journal_commit(dir, "web", rows[i].web, NULL), 0);
+		cr_assert_eq(journal_commit(dir, "db", rows[i].db, NULL), 0);
+		cr_assert_eq(journal_recover(dir, NULL), 0, "row %zu", i);
+		cr_expect_eq(journal_committed(dir, "web"), rows[i].web_after,
+			     "row %zu", i);
+		cr_expect_eq(journal_committed(dir, "db"), rows[i].db_after,
+			     "row %zu", i);
+		history = content("history");
+		cr_assert(history, "row %zu", i);
+		cr_expect_eq(lines(history), 2, "row %zu: %s", i, history);
+		free(history);
+	}
+}
+
 Test(journal, stale_generations)
 {
 	unsigned int n;
