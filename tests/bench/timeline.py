@@ -12,8 +12,8 @@ import sys
 
 COLOURS = ["#4477aa", "#ddaa33", "#228833", "#aa3377", "#66ccee", "#999933"]
 FAILED = "#ee2222"
-STATES = {"STARTED": "started", "SWITCHED": "switch",
-          "COMMITTED": "drained, committed", "ROLLED_BACK": "rolled back"}
+# Of what has a name in the picture; a line is drawn for the others, too.
+STATES = {"SWITCHED": "switch", "DRAINED": "drained", "ROLLED_BACK": "rolled back"}
 STEP = 10  # ms a column
 COLUMNS_MAX = 2400
 HEIGHT, TOP, LEFT, BOTTOM = 220, 60, 46, 34
@@ -69,7 +69,7 @@ def draw(title, timeline, marks, names):
     start, cells, events = read(timeline, marks, names)
     first, last = window(start, cells, events)
     cells = [c for c in cells if first <= c[0] < last]
-    scale = max(1.0, 700 * STEP / (last - first))  # pixels a column
+    scale = max(1.0, 1400 * STEP / (last - first))  # pixels a column
     width = (last - first) / STEP * scale
     versions = list(dict.fromkeys(v for _, v, _ in sorted(cells) if v != "failed"))
     columns = {}
@@ -101,9 +101,10 @@ def draw(title, timeline, marks, names):
             continue
         dash = "" if state == "SWITCHED" else ' stroke-dasharray="3,3"'
         p.line(x, TOP - 12, x, TOP + HEIGHT, 'stroke="#333"' + dash)
-        if state != "STARTED":
-            p.text(x + 2, TOP - 4 if state == "SWITCHED" else TOP + HEIGHT + 28,
-                   "%s: %s" % (kind, STATES[state]), 'font-size="9"')
+        if state == "SWITCHED":
+            p.text(x + 2, TOP - 4, "%s: switch" % kind, 'font-size="9"')
+        elif state in STATES:
+            p.text(x + 2, TOP + HEIGHT + 28, STATES[state], 'font-size="9"')
     p.lines.append("</svg>")
     return "\n".join(p.lines) + "\n"
 
