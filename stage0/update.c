@@ -23,46 +23,28 @@
 
 #define HISTORY_MAX (16UL * 1024 * 1024)
 
-int update_find_app(int poddir_fd, const char *name, char **ret,
-		    struct error *err)
+int update_find_apps(int poddir_fd, const struct strv *names, struct strv *ret,
+		     struct error *err)
 {
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
 	int r = pod_manifest_load(poddir_fd, &pm, err);
 
 	if (r < 0)
 		return r;
-	if (!name && pm.n_apps != 1)
+	if (names->n == 0 && pm.n_apps != 1)
 		return error_set(err, EINVAL,
 				 "the pod has %zu apps: say which with "
 				 "--app=NAME",
 				 pm.n_apps);
-	if (name && !pod_manifest_find_app(&pm, name))
-		return error_set(err, ENOENT, "the pod has no app %s", name);
-	*ret = xstrdup(name ? name : pm.apps[0].name);
-	return 0;
-}
-
-int update_find_app_of(const struct pod_manifest *pm, const char *name,
-		       const char **ret, struct error *err)
-{
-	const char *found = NULL;
-
-	for (size_t i = 0; i < pm->n_apps; i++) {
-		const struct runtime_app *ra = &pm->apps[i];
-
-		if (!ra->image.name || strcmp(ra->image.name, name) != 0)
-			continue;
-		if (found)
-			return error_set(err, EINVAL,
-					 "apps %s and %s both run %s: say "
-					 "which with --app=NAME",
-					 found, ra->name, name);
-		found = ra->name;
+	if (names->n == 0)
+		strv_push(ret, pm.apps[0].name);
+	for (size_t i = 0; i < names->n; i++) {
+		if (!pod_manifest_find_app(&pm, names->v[i]))
+			return error_set(err, ENOENT, "the pod has no app %s",
+					 names->v[i]);
+		if (!strv_has(ret, names->v[i]))
+			strv_push(ret, names->v[i]);
 	}
-	if (!found)
-		return error_set(err, ENOENT, "no app of the pod runs %s",
-				 name);
-	*ret = found;
 	return 0;
 }
 

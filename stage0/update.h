@@ -15,6 +15,7 @@
 
 struct error;
 struct pod_image;
+struct strv;
 
 /*
  * What APP of the pod PM at PODDIR_FD would be with IMAGE: the words the pod
@@ -28,14 +29,12 @@ int update_make_app(int poddir_fd, const struct pod_manifest *pm,
 /* True if the pod's stage1 was given OPTION. */
 bool update_was_started_with(int poddir_fd, const char *option);
 
-/* The app of PM that runs an image of NAME: -ENOENT none, -EINVAL several.
- * Borrowed from PM. */
-int update_find_app_of(const struct pod_manifest *pm, const char *name,
-		       const char **ret, struct error *err);
-
-/* The app to update: NAME, or the only one when NAME is NULL.  malloc'ed. */
-int update_find_app(int poddir_fd, const char *name, char **ret,
-		    struct error *err);
+/*
+ * The apps to update, into RET: NAMES, each once, or the only one when NAMES
+ * is empty.  -ENOENT no such app, -EINVAL several apps and no name.
+ */
+int update_find_apps(int poddir_fd, const struct strv *names, struct strv *ret,
+		     struct error *err);
 
 /* The generation the committed one came after, for a rollback.  -ENOENT when
  * there was none or it is no longer kept. */

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/strv.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
 #include "cmd/rkt/pod_arg.h"
@@ -33,19 +34,46 @@ static void init(void *opts)
 }
 
 static int find_target(const struct pod *pod, const struct opts *o,
-		       const char *app, unsigned int *ret, struct error *err)
+		       struct transact_part *part, struct error *err)
 {
 	if (o->generation <= 0)
-		return update_find_previous(pod->fd, app, ret, err);
-	*ret = (unsigned int)o->generation;
-	return update_find_generation(pod->fd, app, *ret, err);
+		return update_find_previous(pod->fd, part->app, &part->to, err);
+	part->to = (unsigned int)o->generation;
+	return update_find_generation(pod->fd, part->app, part->to, err);
+}
+
+/* Where each app is and where it is to go; *RET is an exit code when that is
+ * nowhere, -1 otherwise. */
+static int find_parts(const struct opts *o, const struct strv *apps,
+		      struct transact_call *t, int *ret, struct error *err)
+{
+	*ret = -1;
+	for (size_t i = 0; i < apps->n; i++) {
+		struct transact_part *part = &t->parts[t->n_parts++];
+		int r;
+
+		part->app = apps->v[i];
+		r = generation_current(t->pod->fd, part->app, &part->from, err);
+		if (r < 0)
+			return r;
+		if (find_target(t->pod, o, part, err) < 0) {
+			*ret = transact_end(t, RKT_EXIT_REFUSED,
+					    error_innermost(err));
+			return 0;
+		}
+		if (part->to == part->from)
+			t->n_parts--;
+	}
+	if (t->n_parts == 0)
+		*ret = transact_end(t, 0, "it runs this generation already");
+	return 0;
 }
 
 static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
 {
 	const struct opts *o = call->opts;
 	cleanup_images struct images im = {0};
-	cleanup_free char *app = NULL;
+	cleanup_strv struct strv apps = STRV_INIT;
 	cleanup_fd int lock = transact_lock(pod, err);
 	struct transact_call t = {
 		.opts = &o->transact,
@@ -53,23 +81,18 @@ static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
 		.strategy = o->transact.strategy,
 		.flags = CONTROL_ROLLBACK,
 	};
-	int r;
+	int code = -1, r;
 
 	if (lock < 0)
 		return lock;
 	r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
 	if (r == 0)
-		r = update_find_app(pod->fd, o->transact.app, &app, err);
+		r = update_find_apps(pod->fd, &o->transact.apps, &apps, err);
 	if (r == 0)
-		r = generation_current(pod->fd, app, &t.from, err);
+		r = find_parts(o, &apps, &t, &code, err);
 	if (r < 0)
 		return r;
-	t.app = app;
-	if (find_target(pod, o, app, &t.to, err) < 0)
-		return transact_end(&t, RKT_EXIT_REFUSED, error_innermost(err));
-	if (t.to == t.from)
-		return transact_end(&t, 0, "it runs this generation already");
-	return transact(&im, &t, err);
+	return code >= 0 ? code : transact(&im, &t, err);
 }
 
 static int run(struct cmd_call *call)

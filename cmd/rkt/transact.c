@@ -105,9 +105,10 @@ static int parse_wait(const struct option_row *row, void *target,
 
 const struct option_row transact_rows[] = {
 	{.name = "app",
-	 .kind = OPTION_STRING,
-	 .offset = offsetof(struct transact_opts, app),
-	 .help = "the app, if the pod has several"},
+	 .kind = OPTION_LIST,
+	 .offset = offsetof(struct transact_opts, apps),
+	 .help = "the app, if the pod has several; given more than once: they "
+		 "all switch, or none does"},
 	{.name = "ready-timeout",
 	 .kind = OPTION_DURATION,
 	 .offset = offsetof(struct transact_opts, ready_timeout),
@@ -189,13 +190,46 @@ static void print_now(const struct strbuf *out)
 	(void)fflush(stdout);
 }
 
+/* The generation that served is there for a rollback. */
+static bool keeps_old(const struct transact_call *call)
+{
+	return call->flags & CONTROL_ROLLBACK || call->keep > 0;
+}
+
 static void json_begin(const struct transact_call *call, struct json_writer *w,
 		       struct strbuf *out)
 {
 	json_writer_init(w, out, format_style(call->opts->format));
 	json_open_object(w, NULL);
 	json_add_string(w, "pod", call->pod->uuid);
-	json_add_string_if(w, "app", call->app);
+	if (call->n_parts == 1)
+		json_add_string(w, "app", call->parts[0].app);
+}
+
+static void write_part(const struct transact_call *call,
+		       const struct transact_part *part, struct json_writer *w)
+{
+	json_add_uint(w, "from", part->from);
+	if (part->to)
+		json_add_uint(w, "to", part->to);
+	if (call->is_committed && keeps_old(call))
+		json_add_uint(w, "kept", part->from);
+}
+
+static void write_parts(const struct transact_call *call, struct json_writer *w)
+{
+	if (call->n_parts == 1)
+		write_part(call, &call->parts[0], w);
+	if (call->n_parts <= 1)
+		return;
+	json_open_array(w, "apps");
+	for (size_t i = 0; i < call->n_parts; i++) {
+		json_open_object(w, NULL);
+		json_add_string(w, "app", call->parts[i].app);
+		write_part(call, &call->parts[i], w);
+		json_close_object(w);
+	}
+	json_close_array(w);
 }
 
 static void json_end(struct json_writer *w, struct strbuf *out)
@@ -257,12 +291,6 @@ static uint64_t count_of(const struct update_counts *c, size_t i)
 	return *(const uint64_t *)((const char *)c + counts[i].offset);
 }
 
-/* The generation that served is there for a rollback. */
-static bool keeps_old(const struct transact_call *call)
-{
-	return call->flags & CONTROL_ROLLBACK || call->keep > 0;
-}
-
 static void write_end(const struct transact_call *call, const char *result,
 		      int code, const char *text,
 		      const struct control_reply *reply)
@@ -274,10 +302,7 @@ static void write_end(const struct transact_call *call, const char *result,
 	json_add_string(&w, "result", result);
 	json_add_int(&w, "code", code);
 	json_add_string(&w, "text", text);
-	if (call->from)
-		json_add_uint(&w, "from", call->from);
-	if (call->to)
-		json_add_uint(&w, "to", call->to);
+	write_parts(call, &w);
 	if (reply) {
 		json_add_uint(&w, "us", reply->elapsed_us);
 		if (reply->strategy != UPDATE_AUTO)
@@ -290,9 +315,14 @@ static void write_end(const struct transact_call *call, const char *result,
 				json_add_uint(&w, counts[i].key,
 					      count_of(&reply->counts, i));
 	}
-	if (call->is_committed && keeps_old(call))
-		json_add_uint(&w, "kept", call->from);
 	json_end(&w, &out);
+}
+
+static void format_parts(const struct transact_call *call, struct strbuf *out)
+{
+	for (size_t i = 0; i < call->n_parts; i++)
+		strbuf_addf(out, "%sapp %s: generation %u", i ? ", " : "",
+			    call->parts[i].app, call->parts[i].to);
 }
 
 /* What was not looked at is not spoken of. */
@@ -300,7 +330,8 @@ static void format_summary(const struct transact_call *call,
 			   const struct control_reply *reply,
 			   struct strbuf *out)
 {
-	strbuf_addf(out, "app %s: generation %u serves", call->app, call->to);
+	format_parts(call, out);
+	strbuf_addstr(out, call->n_parts == 1 ? " serves" : " serve");
 	if (reply->strategy != UPDATE_AUTO)
 		strbuf_addf(out, " by %s",
 			    update_strategy_text(reply->strategy));
@@ -313,9 +344,11 @@ static void format_summary(const struct transact_call *call,
 				out, ", %llu %s",
 				(unsigned long long)count_of(&reply->counts, i),
 				counts[i].key);
-	if (keeps_old(call))
+	if (keeps_old(call) && call->n_parts == 1)
 		strbuf_addf(out, ", generation %u kept for rollback",
-			    call->from);
+			    call->parts[0].from);
+	else if (keeps_old(call))
+		strbuf_addstr(out, ", the old ones kept for rollback");
 	strbuf_addch(out, '\n');
 }
 
@@ -330,7 +363,7 @@ static int show_done(struct transact_call *call,
 			  reply->text, reply);
 	} else if (reply->code) {
 		log_error("%s", reply->text);
-	} else if (!call->app) {
+	} else if (call->n_parts == 0) {
 		printf("%s\n", reply->text);
 	} else {
 		format_summary(call, reply, &out);
@@ -355,13 +388,17 @@ int transact_end(const struct transact_call *call, int code, const char *text)
 static int show_switched(struct transact_call *call,
 			 const struct control_reply *reply)
 {
-	if (is_json(call))
-		write_end(call, "switched", 0,
-			  "the pod commits it, or goes back, by itself", reply);
-	else
-		printf("app %s: generation %u gets new connections; the pod "
-		       "commits it, or goes back, by itself\n",
-		       call->app, call->to);
+	static const char text[] =
+		"the pod commits it, or goes back, by itself";
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+
+	if (is_json(call)) {
+		write_end(call, "switched", 0, text, reply);
+		return 0;
+	}
+	format_parts(call, &out);
+	strbuf_addf(&out, " gets new connections; %s\n", text);
+	print_now(&out);
 	return 0;
 }
 
@@ -372,6 +409,7 @@ static int show_switched(struct transact_call *call,
 static int follow(int conn, struct transact_call *call, struct error *err)
 {
 	struct control_reply reply;
+	size_t n_switched = 0;
 
 	call->is_accepted = true;
 	for (;;) {
@@ -382,8 +420,9 @@ static int follow(int conn, struct transact_call *call, struct error *err)
 		switch (reply.kind) {
 		case CONTROL_PROGRESS:
 			show_progress(call, &reply);
-			if (reply.state == UPDATE_SWITCHED &&
-			    call->opts->wait == WAIT_SWITCHED)
+			n_switched += reply.state == UPDATE_SWITCHED;
+			if (call->opts->wait == WAIT_SWITCHED && n_switched &&
+			    n_switched >= call->n_parts)
 				return show_switched(call, &reply);
 			break;
 		case CONTROL_DONE:
@@ -424,14 +463,29 @@ static void name_user(char who[CONTROL_WHO_MAX])
 		(void)snprintf(who, CONTROL_WHO_MAX, "root");
 }
 
-/* One part; MORE: others follow. */
-static int send_request(int conn, struct images *im, struct transact_call *call,
-			bool more, struct error *err)
+static int open_tree(struct images *im, const struct transact_call *call,
+		     const struct transact_part *part, struct error *err)
+{
+	int dir = call->pod->fd;
+	struct image_id id;
+	int tree = -EBADF;
+	int r = generation_image_id(dir, part->app, part->to, &id, err);
+
+	if (r == 0)
+		r = generation_tree_open(dir, part->app, part->to, &tree, err);
+	if (r == -ENOENT)
+		r = treestore_open(&im->trees, &id, &tree, err);
+	return r < 0 ? r : tree;
+}
+
+static int send_part(int conn, const struct transact_call *call, size_t i,
+		     int tree, struct error *err)
 {
 	const struct transact_opts *o = call->opts;
+	const struct transact_part *part = &call->parts[i];
 	struct control_request request = {
 		.op = CONTROL_UPDATE,
-		.generation = call->to,
+		.generation = part->to,
 		.strategy = call->strategy,
 		.ready_timeout_ms = to_ms(o->ready_timeout),
 		.observe_ms = to_ms(o->observe),
@@ -439,56 +493,29 @@ static int send_request(int conn, struct images *im, struct transact_call *call,
 		.canary_ms = to_ms(o->canary),
 		.canary_share = o->canary_share,
 		.flags = call->flags | (o->hold ? CONTROL_HOLD : 0) |
-			 (more ? CONTROL_MORE : 0),
+			 (i + 1 < call->n_parts ? CONTROL_MORE : 0),
 	};
-	cleanup_fd int tree = -EBADF;
-	int dir = call->pod->fd;
-	struct image_id id;
-	int r;
 
-	(void)snprintf(request.app, sizeof(request.app), "%s", call->app);
+	(void)snprintf(request.app, sizeof(request.app), "%s", part->app);
 	if (o->probe)
 		(void)snprintf(request.probe, sizeof(request.probe), "%s",
 			       o->probe);
 	name_user(request.who);
-	r = generation_image_id(dir, call->app, call->to, &id, err);
-	if (r == 0)
-		r = generation_tree_open(dir, call->app, call->to, &tree, err);
-	if (r == -ENOENT)
-		r = treestore_open(&im->trees, &id, &tree, err);
-	return r < 0 ? r : control_send(conn, &request, tree, err);
-}
-
-int transact_all(struct images *im, struct transact_call *const *calls,
-		 size_t n, struct error *err)
-{
-	cleanup_fd int conn = -EBADF;
-	int r;
-
-	for (size_t i = 0; i < n; i++)
-		calls[i]->is_accepted = false;
-	conn = control_connect(calls[0]->pod->fd, err);
-	if (conn < 0)
-		return conn;
-	for (size_t i = 0; i < n; i++) {
-		r = send_request(conn, im, calls[i], i + 1 < n, err);
-		if (r < 0)
-			return r;
-	}
-	r = follow(conn, calls[0], err);
-	for (size_t i = 1; i < n; i++) {
-		calls[i]->is_accepted = calls[0]->is_accepted;
-		calls[i]->is_committed = calls[0]->is_committed;
-		if (calls[i]->is_committed && !is_json(calls[i]))
-			printf("app %s: generation %u serves\n", calls[i]->app,
-			       calls[i]->to);
-	}
-	return r;
+	return control_send(conn, &request, tree, err);
 }
 
 int transact(struct images *im, struct transact_call *call, struct error *err)
 {
-	return transact_all(im, &call, 1, err);
+	cleanup_fd int conn = control_connect(call->pod->fd, err);
+	int r = conn < 0 ? conn : 0;
+
+	call->is_accepted = false;
+	for (size_t i = 0; r == 0 && i < call->n_parts; i++) {
+		cleanup_fd int tree = open_tree(im, call, &call->parts[i], err);
+
+		r = tree < 0 ? tree : send_part(conn, call, i, tree, err);
+	}
+	return r < 0 ? r : follow(conn, call, err);
 }
 
 static int check_running(const struct pod *pod, struct error *err)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/option.h"
+#include "base/strv.h"
 #include "cmd/rkt/format.h"
 #include "spec/stage1_abi.h"
 
@@ -22,7 +23,7 @@ enum transact_wait {
 struct transact_opts {
 	enum output_format format;
 	enum transact_wait wait;
-	const char *app;
+	struct strv apps;      /* --app */
 	int64_t ready_timeout; /* nanoseconds */
 	int64_t observe;
 	int64_t drain_timeout;
@@ -37,12 +38,19 @@ struct transact_opts {
 extern const struct option_row transact_rows[];
 void transact_init(struct transact_opts *o);
 
+/* One app of a transaction. */
+struct transact_part {
+	const char *app;
+	unsigned int from, to; /* generations; to 0 = none yet */
+};
+
 /* One transaction, as asked for and as it ended. */
 struct transact_call {
 	const struct transact_opts *opts;
 	const struct pod *pod;
-	const char *app;
-	unsigned int from, to;	       /* generations; to 0 = none yet */
+	/* All of them switch and are committed, or none is. */
+	struct transact_part parts[POD_APPS_MAX];
+	size_t n_parts;
 	enum update_strategy strategy; /* asked of stage1 */
 	unsigned int flags;	       /* enum control_flags */
 	int64_t keep;		       /* earlier generations that stay */
@@ -53,15 +61,11 @@ struct transact_call {
 };
 
 /*
- * Lets the running pod move to generation CALL->to, over the tree of that
- * generation's image.  Prints a line, or object, a state and one at the end.
- * Returns the exit code (0, 10, 11, 12, 254) or a negative errno.
+ * Lets the running pod move each app to its generation `to`, over the tree of
+ * that generation's image.  Prints a line, or object, a state and one at the
+ * end. Returns the exit code (0, 10, 11, 12, 254) or a negative errno.
  */
 int transact(struct images *im, struct transact_call *call, struct error *err);
-
-/* The same of N apps of one pod: all of them, or none. */
-int transact_all(struct images *im, struct transact_call *const *calls,
-		 size_t n, struct error *err);
 
 /*
  * The line or object at the end of what did not come to a transaction: CODE

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stddef.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/pod_arg.h"
 #include "cmd/rkt/transact.h"
@@ -18,18 +18,14 @@
 
 static const struct option_row rows[] = {
 	{.name = "image",
-	 .kind = OPTION_STRING,
-	 .offset = offsetof(struct update_opts, image),
-	 .help = "the new image: a file, a stored image's name or its id"},
+	 .kind = OPTION_LIST,
+	 .offset = offsetof(struct update_opts, images),
+	 .help = "the new image: a file, a stored image's name or its id; once "
+		 "for all, or once for each --app, in that order"},
 	{.name = "signature",
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct update_opts, signature),
 	 .help = "local signature file of --image"},
-	{.name = "with",
-	 .kind = OPTION_LIST,
-	 .offset = offsetof(struct update_opts, with),
-	 .help = "APP=IMAGE: another app of the pod, in the same transaction: "
-		 "all of them switch, or none"},
 	{.name = "to",
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct update_opts, to),
@@ -100,12 +96,26 @@ static void init(void *opts)
 	o->keep = UPDATE_KEEP;
 }
 
-/* The call of the update that is under way, for what is printed; its strings
- * are E's. */
-static struct transact_call call_of(const struct update_opts *o,
-				    const struct pod *pod,
-				    struct history_entry *e)
+static void note_part(struct transact_call *t, const struct history_entry *e,
+		      struct strv *apps)
 {
+	if (strv_has(apps, e->app) || t->n_parts == POD_APPS_MAX)
+		return;
+	strv_push(apps, e->app);
+	t->parts[t->n_parts++] = (struct transact_part){
+		.app = apps->v[apps->n - 1],
+		.from = e->from,
+		.to = e->to,
+	};
+	t->flags = e->rollback ? CONTROL_ROLLBACK : 0;
+}
+
+/* The call of the update that is under way, for what is printed; its strings
+ * are those of APPS. */
+static struct transact_call call_of(const struct update_opts *o,
+				    const struct pod *pod, struct strv *apps)
+{
+	struct history_entry entry, *e = &entry;
 	cleanup_strbuf struct strbuf journal = STRBUF_INIT;
 	struct transact_call t = {
 		.opts = &o->transact, .pod = pod, .keep = o->keep};
@@ -114,20 +124,16 @@ static struct transact_call call_of(const struct update_opts *o,
 	(void)read_file_at(pod->fd, POD_JOURNAL_FILE, MANIFEST_MAX, &journal,
 			   NULL);
 	next = journal.buf;
-	if (history_next(&next, e)) {
-		t.app = e->app;
-		t.from = e->from;
-		t.to = e->to;
-		t.flags = e->rollback ? CONTROL_ROLLBACK : 0;
-	}
+	for (; history_next(&next, e); history_entry_release(e))
+		note_part(&t, e, apps);
 	return t;
 }
 
 static int abort_update(struct cmd_call *call, struct pod *pod,
 			struct error *err)
 {
-	cleanup_history_entry struct history_entry e = HISTORY_ENTRY_INIT;
-	const struct transact_call t = call_of(call->opts, pod, &e);
+	cleanup_strv struct strv apps = STRV_INIT;
+	const struct transact_call t = call_of(call->opts, pod, &apps);
 
 	return transact_abort(&t, err);
 }
@@ -135,8 +141,8 @@ static int abort_update(struct cmd_call *call, struct pod *pod,
 static int resume_update(struct cmd_call *call, struct pod *pod,
 			 struct error *err)
 {
-	cleanup_history_entry struct history_entry e = HISTORY_ENTRY_INIT;
-	struct transact_call t = call_of(call->opts, pod, &e);
+	cleanup_strv struct strv apps = STRV_INIT;
+	struct transact_call t = call_of(call->opts, pod, &apps);
 
 	return transact_resume(&t, err);
 }
@@ -145,22 +151,18 @@ static const char *misuse(const struct update_opts *o)
 {
 	if (o->keep < 0 || o->keep > KEEP_MAX)
 		return "--keep is 0 to 1000 generations";
-	if ((o->image != NULL) + (o->to != NULL) + o->latest > 1)
+	if (o->images.n > 1 && o->images.n != o->transact.apps.n)
+		return "--image is given once, or once for each --app";
+	if ((o->images.n != 0) + (o->to != NULL) + o->latest > 1)
 		return "only one of --image, --to and --latest says where to "
 		       "go";
-	if (o->signature && !o->image)
-		return "--signature is the one of --image";
-	for (size_t i = 0; i < o->with.n; i++)
-		if (!strchr(o->with.v[i], '='))
-			return "--with is APP=IMAGE";
-	if (o->with.n && (o->plan || o->transact.hold || !o->transact.app))
-		return "--with goes with --app and without --plan and "
-		       "--on-fail=hold";
+	if (o->signature && o->images.n != 1)
+		return "--signature is the one of a single --image";
 	if (o->abort && o->resume)
 		return "--abort ends an update, --resume follows one: only one "
 		       "of them";
 	if ((o->abort || o->resume) &&
-	    (o->image || o->to || o->latest || o->plan || o->all))
+	    (o->images.n || o->to || o->latest || o->plan || o->all))
 		return "--abort and --resume are for the update of one pod and "
 		       "begin none";
 	return NULL;
@@ -182,7 +184,7 @@ static int run(struct cmd_call *call)
 
 const struct command cmd_update = {
 	.name = "update",
-	.summary = "Move an app of a running pod to a new image version",
+	.summary = "Move apps of a running pod to a new image version",
 	.usage = "[--image=IMAGE | --to=VERSION | --latest] [flags] "
 		 "POD | IMAGE-NAME | --all | --abort POD | --resume POD",
 	.description =
@@ -191,6 +193,9 @@ const struct command cmd_update = {
 		"new generation does not become ready, the old one runs "
 		"again. --abort ends an update that waits or observes in the "
 		"same way.\n\n"
+		"Of a pod with several apps those of --app are updated, or, "
+		"where the new images are looked for in the store, all: they "
+		"all switch, or none does.\n\n"
 		"With the name of an image, or --all, the pods that run are "
 		"updated one after the other, up to the first that fails.\n\n"
 		"Exit codes: 0 committed (or nothing to do), 10 rolled back "

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -18,67 +19,139 @@
 #include "stage0/prepare.h"
 #include "stage0/update.h"
 
+/* One app of the pod. */
+struct part {
+	const char *app;   /* borrowed */
+	const char *image; /* argument; NULL = from the store */
+	unsigned int from;
+	struct pod_image old_image, new_image;
+	struct runtime_app next; /* with the new image */
+	struct update_plan plan;
+};
+
 struct job {
 	const struct update_opts *o;
 	const struct rkt *rkt;
 	struct pod *pod;
 	struct images im;
 	struct pod_manifest pm; /* as committed */
-	struct pod_image old_image, new_image;
-	struct runtime_app app; /* with the new image */
-	struct update_plan plan;
+	struct part *parts;
+	size_t n_parts;
 	struct transact_call call;
 };
 
-static void job_release(struct job *j)
+static void part_release(struct part *p)
 {
-	images_close(&j->im);
-	pod_manifest_release(&j->pm);
-	pod_image_release(&j->old_image);
-	pod_image_release(&j->new_image);
-	runtime_app_release(&j->app);
-	update_plan_release(&j->plan);
+	pod_image_release(&p->old_image);
+	pod_image_release(&p->new_image);
+	runtime_app_release(&p->next);
+	update_plan_release(&p->plan);
 }
 
-static int find_app(struct job *j, struct error *err)
+static void job_release(struct job *j)
 {
-	const char *name = j->o->transact.app;
+	for (size_t i = 0; i < j->n_parts; i++)
+		part_release(&j->parts[i]);
+	free(j->parts);
+	images_close(&j->im);
+	pod_manifest_release(&j->pm);
+}
+
+/* --- which apps ------------------------------------------------------------
+ */
+
+/* What is printed and asked for is of those that are left. */
+static void note_parts(struct job *j)
+{
+	j->call.n_parts = j->n_parts;
+	for (size_t i = 0; i < j->n_parts; i++)
+		j->call.parts[i] = (struct transact_part){
+			.app = j->parts[i].app,
+			.from = j->parts[i].from,
+			.to = j->call.parts[i].to,
+		};
+}
+
+static void drop_part(struct job *j, size_t i)
+{
+	part_release(&j->parts[i]);
+	memmove(&j->parts[i], &j->parts[i + 1],
+		(j->n_parts - i - 1) * sizeof(*j->parts));
+	j->n_parts--;
+	note_parts(j);
+}
+
+static void add_part(struct job *j, const char *app)
+{
+	const struct strv *images = &j->o->images;
+	size_t i = j->n_parts;
+
+	j->parts = xreallocarray(j->parts, i + 1, sizeof(*j->parts));
+	j->parts[j->n_parts++] = (struct part){
+		.app = app,
+		.image = images->n == 0 ? NULL
+					: images->v[images->n == 1 ? 0 : i],
+		.old_image = POD_IMAGE_INIT,
+		.new_image = POD_IMAGE_INIT,
+		.next = RUNTIME_APP_INIT,
+		.plan = UPDATE_PLAN_INIT,
+	};
+	note_parts(j);
+}
+
+static bool has_part(const struct job *j, const char *app)
+{
+	for (size_t i = 0; i < j->n_parts; i++)
+		if (strcmp(j->parts[i].app, app) == 0)
+			return true;
+	return false;
+}
+
+static int add_named(struct job *j, struct error *err)
+{
+	const struct strv *apps = &j->o->transact.apps;
+
+	for (size_t i = 0; i < apps->n; i++) {
+		if (!pod_manifest_find_app(&j->pm, apps->v[i]))
+			return error_set(err, ENOENT, "the pod has no app %s",
+					 apps->v[i]);
+		if (has_part(j, apps->v[i]))
+			return error_set(err, EINVAL, "--app=%s is given twice",
+					 apps->v[i]);
+		add_part(j, apps->v[i]);
+	}
+	return 0;
+}
+
+/* Those of --app; those of the image's name; all, where each finds its image
+ * in the store; the only one. */
+static int choose_apps(struct job *j, struct error *err)
+{
+	const char *image_name = j->o->image_name;
 	const struct pod_manifest *pm = &j->pm;
 
-	if (!name && j->o->image_name)
-		return update_find_app_of(pm, j->o->image_name, &j->call.app,
-					  err);
-	if (!name && pm->n_apps != 1)
+	if (j->o->transact.apps.n)
+		return add_named(j, err);
+	if (!image_name && j->o->images.n && pm->n_apps != 1)
 		return error_set(err, EINVAL,
 				 "the pod has %zu apps: say which with "
 				 "--app=NAME",
 				 pm->n_apps);
-	if (name && !pod_manifest_find_app(pm, name))
-		return error_set(err, ENOENT, "the pod has no app %s", name);
-	j->call.app = name ? name : pm->apps[0].name;
+	for (size_t i = 0; i < pm->n_apps; i++)
+		if (!image_name ||
+		    (pm->apps[i].image.name &&
+		     strcmp(pm->apps[i].image.name, image_name) == 0))
+			add_part(j, pm->apps[i].name);
 	return 0;
 }
 
-/* What runs. */
-static int load_old(struct job *j, struct error *err)
-{
-	int dir = j->pod->fd;
-	int r = pod_manifest_load_committed(dir, &j->pm, err);
+/* --- which images ----------------------------------------------------------
+ */
 
-	if (r == 0)
-		r = find_app(j, err);
-	if (r == 0)
-		r = generation_current(dir, j->call.app, &j->call.from, err);
-	if (r == 0)
-		r = generation_image_load(dir, j->call.app, j->call.from,
-					  &j->old_image, err);
-	return r;
-}
-
-static int choose_stored(struct job *j, char ret[IMAGE_ID_LEN + 1],
-			 struct error *err)
+static int choose_stored(struct job *j, const struct part *p,
+			 char ret[IMAGE_ID_LEN + 1], struct error *err)
 {
-	const struct image_manifest *im = &j->old_image.manifest;
+	const struct image_manifest *im = &p->old_image.manifest;
 	const struct update_wanted wanted = {
 		.name = im->name,
 		.labels = &im->labels,
@@ -99,9 +172,9 @@ static int choose_stored(struct job *j, char ret[IMAGE_ID_LEN + 1],
 
 /* Its bytes are in the store after this, and its tree unless it is only
  * planned. */
-static int load_new(struct job *j, struct error *err)
+static int load_new(struct job *j, struct part *p, struct error *err)
 {
-	const char *arg = j->o->image;
+	const char *arg = p->image;
 	char chosen[IMAGE_ID_LEN + 1];
 	struct image_id id;
 	int r = 0;
@@ -109,39 +182,91 @@ static int load_new(struct job *j, struct error *err)
 	j->im.fetcher.with_hash = true;
 	j->im.fetcher.render = !j->o->plan;
 	if (!arg) {
-		r = choose_stored(j, chosen, err);
+		r = choose_stored(j, p, chosen, err);
 		arg = chosen;
 	}
 	if (r == 0)
 		r = image_fetch(&j->im.fetcher, arg, j->o->signature, &id, err);
 	if (r == 0)
-		r = pod_image_load(j->im.store, &id, &j->new_image, err);
+		r = pod_image_load(j->im.store, &id, &p->new_image, err);
 	return r;
 }
 
-static void make_plan(struct job *j, const char *not_updatable)
+static int load_old(struct job *j, struct part *p, struct error *err)
+{
+	int r = generation_current(j->pod->fd, p->app, &p->from, err);
+
+	if (r == 0)
+		r = generation_image_load(j->pod->fd, p->app, p->from,
+					  &p->old_image, err);
+	note_parts(j);
+	return r;
+}
+
+static bool is_refusal(const struct job *j, int r)
+{
+	return r == -EPERM || r == -EBADMSG || (r == -ENOENT && j->o->to);
+}
+
+/*
+ * The images of all parts; those that have nothing higher are dropped, with
+ * the reason in WHY.  *RET is the exit code of a refusal, -1 otherwise.
+ */
+static int load_images(struct job *j, struct error *why, int *ret,
+		       struct error *err)
+{
+	size_t i = 0;
+
+	*ret = -1;
+	while (i < j->n_parts) {
+		int r = load_old(j, &j->parts[i], err);
+
+		if (r < 0)
+			return r;
+		r = load_new(j, &j->parts[i], err);
+		if (is_refusal(j, r)) {
+			*ret = transact_end(&j->call, RKT_EXIT_REFUSED,
+					    error_innermost(err));
+			return 0;
+		}
+		if (r == -EALREADY) {
+			*why = *err;
+			drop_part(j, i);
+			continue;
+		}
+		if (r < 0)
+			return r;
+		i++;
+	}
+	return 0;
+}
+
+/* --- planning --------------------------------------------------------------
+ */
+
+static void make_plan(struct job *j, struct part *p, const char *not_updatable)
 {
 	cleanup_image_row struct image_row old_row = {0}, new_row = {0};
 	struct error err = ERROR_INIT;
 	struct update_facts facts = {
 		.pod = &j->pm,
-		.app = j->call.app,
-		.from = j->call.from,
-		.old_image = &j->old_image,
-		.new_image = &j->new_image,
+		.app = p->app,
+		.from = p->from,
+		.old_image = &p->old_image,
+		.new_image = &p->new_image,
 		.not_updatable = not_updatable,
 		.rules = j->o->rules,
 		.strategy = j->o->transact.strategy,
 		.tiers = STAGE1_UPDATE_TIERS,
 	};
 
-	if (imagestore_get(j->im.store, &j->old_image.id, &old_row, NULL) == 0)
+	if (imagestore_get(j->im.store, &p->old_image.id, &old_row, NULL) == 0)
 		facts.old_signer = old_row.signer;
-	if (imagestore_get(j->im.store, &j->new_image.id, &new_row, NULL) == 0)
+	if (imagestore_get(j->im.store, &p->new_image.id, &new_row, NULL) == 0)
 		facts.new_signer = new_row.signer;
-	if (update_make_app(j->pod->fd, &j->pm, j->call.app, &j->new_image,
-			    &j->app, &err) == 0)
-		facts.new_app = &j->app;
+	if (update_make_app(j->pod->fd, &j->pm, p->app, &p->new_image, &p->next,
+			    &err) == 0)
+		facts.new_app = &p->next;
 	else
 		facts.cannot = error_innermost(&err);
 	if (!not_updatable &&
@@ -149,175 +274,145 @@ static void make_plan(struct job *j, const char *not_updatable)
 		facts.not_updatable = "an interactive pod cannot be updated";
 	facts.has_all_caps = update_was_started_with(
 		j->pod->fd, "--disable-capabilities-restriction");
-	update_plan_make(&facts, &j->plan);
+	update_plan_make(&facts, &p->plan);
 }
 
-/* Writes the next generation; its number is j->call.to. */
-static int stage(struct job *j, struct error *err)
+static int show_plans(const struct job *j)
 {
-	const char *app = j->call.app;
+	enum output_format format = j->o->transact.format;
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	int code = 0;
+
+	for (size_t i = 0; i < j->n_parts; i++) {
+		const struct update_plan *plan = &j->parts[i].plan;
+
+		if (format == FORMAT_TABLE)
+			plan_format(plan, &out);
+		else
+			plan_write(plan, j->pod->uuid, format_style(format),
+				   &out);
+		if (plan->refusals.n && !plan->is_same)
+			code = RKT_EXIT_REFUSED;
+	}
+	(void)print_all(&out);
+	return code;
+}
+
+/* Every reason, of every app. */
+static void add_refusals(const struct job *j, struct strbuf *out)
+{
+	for (size_t i = 0; i < j->n_parts; i++) {
+		const struct strv *refusals = &j->parts[i].plan.refusals;
+
+		for (size_t k = 0; k < refusals->n; k++) {
+			strbuf_addstr(out, out->len ? "; " : "");
+			if (j->n_parts > 1)
+				strbuf_addf(out, "app %s: ", j->parts[i].app);
+			strbuf_addstr(out, refusals->v[k]);
+		}
+	}
+}
+
+/* --- doing -----------------------------------------------------------------
+ */
+
+/* Writes the next generation; its number goes into the call. */
+static int stage(struct job *j, size_t i, struct error *err)
+{
+	const struct part *p = &j->parts[i];
 	cleanup_fd int tree = -EBADF;
 	int dir = j->pod->fd;
 	unsigned int n = 0;
-	int r = update_remove_stale(dir, app, err);
+	int r = update_remove_stale(dir, p->app, err);
 
 	if (r == 0)
-		r = update_next_number(dir, app, &n, err);
-	if (r == 0 && generation_is_copy(dir, app, j->call.from))
-		r = treestore_open(&j->im.trees, &j->new_image.id, &tree, err);
+		r = update_next_number(dir, p->app, &n, err);
+	if (r == 0 && generation_is_copy(dir, p->app, p->from))
+		r = treestore_open(&j->im.trees, &p->new_image.id, &tree, err);
 	if (r < 0)
 		return r;
-	r = generation_write(dir, n, &j->plan.next, &j->new_image, tree, err);
+	r = generation_write(dir, n, &p->plan.next, &p->new_image, tree, err);
 	if (r < 0)
-		(void)generation_remove(dir, app, n, NULL);
+		(void)generation_remove(dir, p->app, n, NULL);
 	else
-		j->call.to = n;
+		j->call.parts[i].to = n;
 	return r;
+}
+
+static void remove_staged(const struct job *j)
+{
+	for (size_t i = 0; i < j->n_parts; i++)
+		if (j->call.parts[i].to)
+			(void)generation_remove(j->pod->fd, j->parts[i].app,
+						j->call.parts[i].to, NULL);
 }
 
 /* It is committed: what stays too long is no failure, and the next one
  * removes it. */
 static void collect(const struct job *j)
 {
-	struct error err = ERROR_INIT;
+	for (size_t i = 0; i < j->n_parts; i++) {
+		struct error err = ERROR_INIT;
 
-	if (update_collect(j->pod->fd, j->call.app, (unsigned int)j->o->keep,
-			   &err) < 0)
-		log_failure(&err, "remove earlier generations");
-}
-
-static int show_plan(const struct job *j)
-{
-	enum output_format format = j->o->transact.format;
-	cleanup_strbuf struct strbuf out = STRBUF_INIT;
-
-	if (format == FORMAT_TABLE)
-		plan_format(&j->plan, &out);
-	else
-		plan_write(&j->plan, j->pod->uuid, format_style(format), &out);
-	(void)print_all(&out);
-	return j->plan.refusals.n && !j->plan.is_same ? RKT_EXIT_REFUSED : 0;
-}
-
-static int refuse(const struct job *j)
-{
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-
-	for (size_t i = 0; i < j->plan.refusals.n; i++)
-		strbuf_addf(&text, "%s%s", i ? "; " : "",
-			    j->plan.refusals.v[i]);
-	return transact_end(&j->call, RKT_EXIT_REFUSED, text.buf);
-}
-
-/* Of --with: APP is the part before its '='. */
-static int prepare_with(struct job *with, const struct job *j, const char *word,
-			struct strv *apps, struct update_opts *o,
-			struct error *err)
-{
-	int r;
-
-	strv_pushf(apps, "%.*s", (int)strcspn(word, "="), word);
-	*o = *j->o;
-	o->transact.app = apps->v[apps->n - 1];
-	o->image = strchr(word, '=') + 1;
-	o->to = o->signature = NULL;
-	with->o = o;
-	with->rkt = j->rkt;
-	with->pod = j->pod;
-	with->call = j->call;
-	r = images_open(j->rkt, IMAGESTORE_CREATE, &with->im, err);
-	if (r == 0)
-		r = load_old(with, err);
-	if (r == 0)
-		r = load_new(with, err);
-	if (r < 0)
-		return r;
-	make_plan(with, NULL);
-	if (with->plan.is_same)
-		return error_set(err, EPERM, "app %s runs this image already",
-				 o->transact.app);
-	if (with->plan.refusals.n)
-		return error_set(err, EPERM, "app %s: %s", o->transact.app,
-				 with->plan.refusals.v[0]);
-	return 0;
-}
-
-static int transact_staged(struct job *jobs, size_t n, struct error *err)
-{
-	struct transact_call *calls[POD_APPS_MAX] = {NULL};
-	int r = 0;
-
-	for (size_t i = 0; i < n && r == 0; i++) {
-		calls[i] = &jobs[i].call;
-		r = stage(&jobs[i], err);
-		/* Not the tier: stage1 goes down a tier where it has to. */
-		calls[i]->strategy = jobs[i].o->transact.strategy;
+		if (update_collect(j->pod->fd, j->parts[i].app,
+				   (unsigned int)j->o->keep, &err) < 0)
+			log_failure(&err, "remove earlier generations");
 	}
-	if (r == 0)
-		r = transact_all(&jobs[0].im, calls, n, err);
-	for (size_t i = 0; i < n; i++) {
-		const struct transact_call *c = &jobs[i].call;
-
-		if (r != 0 && !c->is_accepted && c->to)
-			(void)generation_remove(c->pod->fd, c->app, c->to,
-						NULL);
-		if (c->is_committed)
-			collect(&jobs[i]);
-	}
-	return r;
 }
 
 static int carry_out(struct job *j, struct error *err)
 {
-	const struct strv *words = &j->o->with;
-	cleanup_free struct update_opts *opts = NULL;
-	cleanup_strv struct strv apps = STRV_INIT;
-	cleanup_free struct job *jobs = NULL;
 	int r = 0;
 
-	if (words->n >= POD_APPS_MAX)
-		return error_set(err, E2BIG, "a pod has not so many apps");
-	jobs = xcalloc(words->n + 1, sizeof(*jobs));
-	opts = xcalloc(words->n + 1, sizeof(*opts));
-	jobs[0] = *j;
-	for (size_t i = 0; i < words->n && r == 0; i++)
-		r = prepare_with(&jobs[i + 1], j, words->v[i], &apps, &opts[i],
-				 err);
-	if (r == -EPERM || r == -EBADMSG || r == -ENOENT)
-		r = transact_end(&j->call, RKT_EXIT_REFUSED,
-				 error_innermost(err));
-	else if (r == 0)
-		r = transact_staged(jobs, words->n + 1, err);
-	for (size_t i = 1; i <= words->n; i++)
-		job_release(&jobs[i]);
+	if (j->n_parts > 1 && j->o->transact.hold)
+		return error_set(err, EINVAL,
+				 "--on-fail=hold is for one app: say which "
+				 "with --app=NAME");
+	for (size_t i = 0; i < j->n_parts && r == 0; i++)
+		r = stage(j, i, err);
+	/* Not the plan's tier: stage1 goes down a tier where it has to. */
+	j->call.strategy = j->o->transact.strategy;
+	if (r == 0)
+		r = transact(&j->im, &j->call, err);
+	if (r != 0 && !j->call.is_accepted)
+		remove_staged(j);
+	if (j->call.is_committed)
+		collect(j);
 	return r;
 }
 
 /* NOT_UPDATABLE: why nothing can be done now, for a plan; NULL. */
 static int work(struct job *j, const char *not_updatable, struct error *err)
 {
+	cleanup_strbuf struct strbuf refusals = STRBUF_INIT;
+	struct error why = ERROR_INIT;
+	int code = -1;
 	int r = images_open(j->rkt, IMAGESTORE_CREATE, &j->im, err);
 
 	if (r == 0)
-		r = load_old(j, err);
-	if (r < 0)
-		return r;
-	r = load_new(j, err);
-	if (r == -EALREADY)
-		return transact_end(&j->call, 0, error_innermost(err));
-	if (r == -EPERM || r == -EBADMSG || (r == -ENOENT && j->o->to))
-		return transact_end(&j->call, RKT_EXIT_REFUSED,
-				    error_innermost(err));
-	if (r < 0)
-		return r;
-	make_plan(j, not_updatable);
-	if (j->o->plan)
-		return show_plan(j);
-	if (j->plan.is_same)
+		r = pod_manifest_load_committed(j->pod->fd, &j->pm, err);
+	if (r == 0)
+		r = choose_apps(j, err);
+	if (r == 0)
+		r = load_images(j, &why, &code, err);
+	if (r < 0 || code >= 0)
+		return r < 0 ? r : code;
+	for (size_t i = 0; i < j->n_parts; i++)
+		make_plan(j, &j->parts[i], not_updatable);
+	if (j->o->plan && j->n_parts)
+		return show_plans(j);
+	for (size_t i = j->n_parts; i-- > 0;)
+		if (j->parts[i].plan.is_same)
+			drop_part(j, i);
+	if (j->n_parts == 0)
 		return transact_end(&j->call, 0,
-				    "nothing to do: it runs this image "
-				    "already");
-	return j->plan.refusals.n ? refuse(j) : carry_out(j, err);
+				    why.code ? error_innermost(&why)
+					     : "nothing to do: it runs this "
+					       "image already");
+	add_refusals(j, &refusals);
+	return refusals.len
+		       ? transact_end(&j->call, RKT_EXIT_REFUSED, refusals.buf)
+		       : carry_out(j, err);
 }
 
 /* Nobody else may begin one meanwhile. */

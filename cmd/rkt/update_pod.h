@@ -2,7 +2,7 @@
 #ifndef CMD_RKT_UPDATE_POD_H
 #define CMD_RKT_UPDATE_POD_H
 
-/* rkt update of one app of one pod. */
+/* rkt update of one pod. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,10 +18,9 @@ struct pod;
 struct update_opts {
 	struct transact_opts transact; /* first: its rows are shared */
 	struct update_rules rules;
-	const char *image;
+	struct strv images; /* --image: one, or one for each --app */
 	const char *signature;
 	const char *to;
-	struct strv with;   /* APP=IMAGE */
 	struct strv labels; /* NAME=VALUE */
 	int64_t keep;
 	bool latest;
@@ -33,7 +32,7 @@ struct update_opts {
 	const char *image_name;
 };
 
-/* Updates one app of POD as CALL's options say, or shows the plan.  The exit
+/* Updates the apps of POD as CALL's options say, or shows the plan.  The exit
  * code, or a negative errno. */
 int update_pod(struct cmd_call *call, struct pod *pod, struct error *err);
 

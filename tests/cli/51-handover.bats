@@ -535,7 +535,7 @@ two() {
 
 update_two() {
 	run_rkt update --observe=300ms --app=inside --image="$D/2.aci" \
-		--with="b=$D/b2.aci" "$@" web
+		--app=b --image="$D/b2.aci" "$@" web
 }
 
 both_at() {
@@ -594,8 +594,11 @@ both_at() {
 	load_end
 	all_answered a b
 	both_at 2
-	run_rkt update --app=inside --image="$D/1.aci" --with=nothing web
+	run_rkt update --app=inside --app=b --allow-downgrade --on-fail=hold \
+		--image="$D/1.aci" --image="$D/b1.aci" web
 	expect_status 254
+	expect_output 'for one app'
+	both_at 2
 }
 
 # supervisor: stage1 of the pod, pod init's parent.

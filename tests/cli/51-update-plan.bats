@@ -344,3 +344,79 @@ is_at() {
 	update --all --label=tier
 	expect_status 254
 }
+
+# two: a pod with inside on port 80 and other on port 81, both version 1.
+two() {
+	version 1
+	image_inside "$D/o1.aci" '.app.environment=[{name:"VERSION",value:"o1"}]' \
+		example.com/other 1.0.0
+	detach_inside --net=none --pod-name=web "$D/1.aci" -- serve tcp4:80 --- \
+		"$D/o1.aci" -- serve tcp4:81
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	wait_for 10 pod_logged "$uuid" other serving=o1
+}
+
+are_at() {
+	run rkt status web
+	expect_output "generation-inside=$1" "generation-other=$2"
+}
+
+@test "two apps: one transaction, forward and back" {
+	two
+	version 2
+	image_inside "$D/o2.aci" '.app.environment=[{name:"VERSION",value:"o2"}]' \
+		example.com/other 2.0.0
+	update --image="$D/2.aci" web
+	expect_status 254
+	expect_output --app
+	update --app=inside --app=other --image="$D/2.aci" web
+	expect_status 11
+	expect_output 'app other: the image is example.com/inside'
+	are_at 1 1
+	update --plan --app=inside --app=other --image="$D/2.aci" \
+		--image="$D/o2.aci" web
+	expect_status 0
+	expect_output 'inside, generation 1' 'other, generation 1'
+	update --app=inside --app=other --image="$D/2.aci" \
+		--image="$D/o2.aci" web
+	expect_status 0
+	expect_output 'app inside: generation 2, app other: generation 2 serve' \
+		'the old ones kept'
+	are_at 2 2
+	run rkt history --format=json web
+	jq -e 'map([.app, .from, .to, .state])
+		== [["inside",1,2,"COMMITTED"],["other",1,2,"COMMITTED"]]' <<<"$output"
+	run_rkt rollback --observe=100ms --app=inside --app=other web
+	expect_status 0
+	are_at 1 1
+	# What is new in the store, of all apps; one has nothing.
+	version 3
+	fetch 3
+	run --separate-stderr rkt --insecure-options=image update \
+		--observe=100ms --format=json web
+	expect_status 0
+	jq -se '.[-1] | .result == "committed" and .apps == [
+		{app:"inside",from:1,to:3,kept:1},
+		{app:"other",from:1,to:3,kept:1}]' <<<"$output"
+	are_at 3 3
+	update --app=inside --app=inside --image="$D/3.aci" web
+	expect_status 254
+	update --app=inside --image="$D/3.aci" --image="$D/2.aci" web
+	expect_status 254
+}
+
+@test "two apps: one fails, both stay as they were" {
+	two
+	version 2
+	image_inside "$D/o2.aci" '.app.exec=["/inside","exit-code","7"]' \
+		example.com/other 2.0.0
+	update --app=inside --app=other --image="$D/2.aci" \
+		--image="$D/o2.aci" web
+	expect_status 10
+	are_at 1 1
+	run rkt history --format=json web
+	jq -e 'map([.app, .state]) | sort
+		== [["inside","ROLLED_BACK"],["other","ROLLED_BACK"]]' <<<"$output"
+	[ "$(ls "$D/data/pods/run/$uuid/generations/inside")" = 1 ]
+	[ "$(ls "$D/data/pods/run/$uuid/generations/other")" = 1 ]
+}
