@@ -265,15 +265,46 @@ crash_under_load() {
 	nothing_left "$uuid"
 }
 
-@test "what the app closes itself is not kept" {
-	run_app --restart=always -- serve probe:80
+@test "what the app closes itself is not kept, and it may open it again" {
+	run_app --restart=always -- serve probe:80 tcp6:80
 	wait_for 10 pod_logged "$uuid" inside serving=1
 	sleep 0.2
 	connects 80
-	# It closes what it listens on and drains.
-	kill -TERM "$(app_pid)"
+	first=$(app_pid)
+	kill -HUP "$first"
+	wait_for 5 pod_logged "$uuid" inside listeners=0
+	wait_for 3 refuses 80
+	for n in 1 2 3; do
+		kill -USR1 "$first"
+		wait_for 5 test \
+			"$(pod_log "$uuid" inside | grep -c listeners=2)" = "$n"
+		connects 80
+	done
+	[ "$(app_pid)" = "$first" ]
+	! pod_log "$uuid" inside | grep error
+	# All of that is kept, too.
+	sleep 0.2
+	kill_app
+	sleep 0.05
+	connects 80
 	wait_for 10 restarted 1
-	wait_for 5 connects 80
+}
+
+@test "an app that waits to be started is not updated" {
+	run_app --annotation=rkt.io/restart=always \
+		--annotation=rkt.io/restart/delay=20s \
+		--annotation=rkt.io/restart/max-delay=20s -- exit-code 1
+	image_inside "$D/2.aci" . example.com/inside 2.0.0
+	sleep 0.3
+	run_rkt update --image="$D/2.aci" web
+	expect_status 11
+	expect_output 'not running'
+	run rkt enter web /inside echo hi
+	expect_status 254
+	run rkt stop web
+	expect_status 0
+	wait_for 5 pod_is web exited
+	status_has app-inside=1
 }
 
 # --- crash loops ---------------------------------------------------------------
@@ -295,7 +326,9 @@ crash_under_load() {
 	[ "$(find /sys/fs/cgroup -path "*$uuid*" -type d | wc -l)" \
 		-le "$((groups + 3))" ]
 	now=$(awk '/^VmRSS/ { print $2 }' "/proc/$(supervisor)/status")
-	[ "$now" -le "$((memory + 512))" ] || fail "$memory kB, now $now"
+	# AddressSanitizer holds back what is freed.
+	! host_has not-sanitized || [ "$now" -le "$((memory + 512))" ] ||
+		fail "$memory kB, now $now"
 	[ ! -e "$pod/isolators" ] || [ "$(wc -l <"$pod/isolators")" -le 4 ]
 	rkt stop web
 	wait_for 10 pod_is web exited

@@ -21,12 +21,17 @@
 
 static struct pollfd listeners[LISTENERS_MAX];
 static nfds_t n_listeners;
-static volatile sig_atomic_t ended;
+static volatile sig_atomic_t ended, told;
 
 static void end(int sig)
 {
 	(void)sig;
 	ended = 1;
+}
+
+static void tell(int sig)
+{
+	told = sig;
 }
 
 static void die(const char *key)
@@ -224,9 +229,7 @@ static void answer(int c)
 	close(c);
 }
 
-/* serve KIND:ARG...: answers HTTP on all of them with $VERSION, and with
- * $STATUS, or 500 while there is /tmp/sick. */
-static void cmd_serve(char **args)
+static void open_all(char **args)
 {
 	static const struct {
 		const char *kind;
@@ -239,19 +242,43 @@ static void cmd_serve(char **args)
 		{"udp:", serve_udp},	       {"unix:", serve_unix},
 		{"abstract:", serve_abstract},
 	};
+
+	for (; *args; args++)
+		for (size_t i = 0; i < N_ELEMENTS(kinds); i++)
+			if (!strncmp(*args, kinds[i].kind,
+				     strlen(kinds[i].kind)))
+				kinds[i].open(*args + strlen(kinds[i].kind));
+}
+
+/* SIGHUP: closes what listens.  SIGUSR1: and opens it again. */
+static void do_as_told(char **args)
+{
+	while (n_listeners > 0)
+		close(listeners[--n_listeners].fd);
+	if (told == SIGUSR1)
+		open_all(args);
+	told = 0;
+	printf("listeners=%d\n", (int)n_listeners);
+}
+
+/* serve KIND:ARG...: answers HTTP on all of them with $VERSION, and with
+ * $STATUS, or 500 while there is /tmp/sick. */
+static void cmd_serve(char **args)
+{
 	/* poll is interrupted all the same, an answer is not. */
 	struct sigaction sa = {.sa_handler = end, .sa_flags = SA_RESTART};
 
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGQUIT, &sa, NULL);
-	for (; *args; args++)
-		for (size_t i = 0; i < N_ELEMENTS(kinds); i++)
-			if (!strncmp(*args, kinds[i].kind,
-				     strlen(kinds[i].kind)))
-				kinds[i].open(*args + strlen(kinds[i].kind));
+	sa.sa_handler = tell;
+	sigaction(SIGHUP, &sa, NULL);
+	sigaction(SIGUSR1, &sa, NULL);
+	open_all(args);
 	printf("serving=%s\n", getenv("VERSION") ? getenv("VERSION") : "");
 	while (!ended) {
+		if (told)
+			do_as_told(args);
 		if (poll(listeners, n_listeners, 200) <= 0)
 			continue;
 		for (nfds_t i = 0; i < n_listeners && !ended; i++) {
