@@ -47,8 +47,9 @@ struct restart {
 	struct event_timer look;
 	bool any_missing; /* when it was looked last */
 
-	struct event_timer timer; /* the pause, or the take-over */
-	int tree_fd;		  /* of the generation to start */
+	struct event_timer timer;   /* the pause, or the take-over */
+	enum restart_policy policy; /* of the one that served last */
+	int tree_fd;		    /* of the generation to start */
 	const struct generation_ops *ops;
 	struct service pauses; /* its delays, while it is away */
 	unsigned int failures; /* starts in a row that did not last */
@@ -205,6 +206,15 @@ static void begin_health(struct restart *r, struct generation *g)
 			    : health_start(g, on_unwell);
 }
 
+/* What is to be known when G is gone. */
+static void note_service(struct restart *r, const struct generation *g)
+{
+	r->ops = g->ops;
+	r->policy = g->service.restart;
+	r->pauses.delay_ms = g->service.delay_ms;
+	r->pauses.max_delay_ms = g->service.max_delay_ms;
+}
+
 static struct restart *get(struct pod_app *app)
 {
 	if (!app->restart) {
@@ -230,6 +240,7 @@ void restart_serve(struct generation *g)
 	r = get(app);
 	r->begun_ns = monotonic_ns();
 	r->unwell = r->any_missing = false;
+	note_service(r, g);
 	begin_health(r, g);
 	if (has_policy(g))
 		look_in(r, FIRST_LOOK_MS);
@@ -312,9 +323,7 @@ static void end(struct restart *r, struct generation *g)
 	restart_suspend(app);
 	if ((monotonic_ns() - r->begun_ns) / 1000000 >= GOOD_MS)
 		r->failures = 0;
-	r->pauses.delay_ms = g->service.delay_ms;
-	r->pauses.max_delay_ms = g->service.max_delay_ms;
-	r->ops = g->ops;
+	note_service(r, g);
 	r->exit_code = app->exit_code = g->exit_code;
 	if (r->tree_fd < 0)
 		r->tree_fd = fcntl(g->tree_fd, F_DUPFD_CLOEXEC, 0);
@@ -333,6 +342,21 @@ bool restart_ended(struct generation *g)
 		 g->app->name, g->exit_code);
 	hold_kept(r);
 	end(r, g);
+	return true;
+}
+
+bool restart_lost(struct pod_app *app, int tree_fd, int exit_code)
+{
+	cleanup_fd int tree = tree_fd;
+	struct restart *r = app->restart;
+
+	if (!r || r->policy == RESTART_NO || app->pod->stopping)
+		return false;
+	restart_drop_kept(app);
+	fd_close(&r->tree_fd);
+	r->tree_fd = TAKE_FD(tree);
+	r->exit_code = app->exit_code = exit_code;
+	wait_to_start(r);
 	return true;
 }
 

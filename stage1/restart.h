@@ -55,6 +55,13 @@ void restart_held(struct generation *g);
 bool restart_ended(struct generation *g);
 bool restart_failed(struct generation *g, const struct error *err);
 
+/*
+ * The app has no generation any more, because an update that went back could
+ * not start the old one again.  Takes TREE_FD, the root of its committed one.
+ * True if its policy tries that later; else its end is the app's.
+ */
+bool restart_lost(struct pod_app *app, int tree_fd, int exit_code);
+
 /* The app is over, or stopped for good. */
 void restart_forget(struct pod_app *app);
 

@@ -32,25 +32,31 @@
 static void on_tick(struct event_timer *timer);
 static void begin_again(struct update *u);
 
-/* The pod has lost this app: rkt's exit rule takes over. */
+/* The pod has lost this app: its restart policy or rkt's exit rule takes
+ * over. */
 static void end_degraded(struct update *u, const struct error *err)
 {
 	struct pod_app *app = u->app;
+	int tree;
 
 	log_failure(err, "update: start the old generation again");
 	app->current = NULL;
+	tree = TAKE_FD(u->old_tree);
 	update_end_rolled_back(u, RKT_EXIT_DEGRADED);
-	pod_app_ended(app, RKT_EXIT_FAILURE);
+	if (!restart_lost(app, TAKE_FD(tree), RKT_EXIT_FAILURE))
+		pod_app_ended(app, RKT_EXIT_FAILURE);
 }
 
 static void start_old_again(struct update *u)
 {
 	struct error err = ERROR_INIT;
-	int r;
+	int tree, r;
 
 	u->rolling_back = true;
 	held_rewind(u->app);
-	r = generation_new(u->app, u->from, TAKE_FD(u->old_tree),
+	/* The original stays for another try: end_degraded(). */
+	tree = fcntl(u->old_tree, F_DUPFD_CLOEXEC, 0);
+	r = generation_new(u->app, u->from, tree < 0 ? -EBADF : tree,
 			   &update_next_ops, &u->next, &err);
 	if (r == 0) {
 		u->next->data = u;
@@ -370,6 +376,7 @@ static void begin_again(struct update *u)
 {
 	u->old = u->next;
 	u->old->ops = &update_old_ops;
+	fd_close(&u->old_tree);
 	u->old_tree = fcntl(u->old->tree_fd, F_DUPFD_CLOEXEC, 0);
 	u->next = NULL;
 	u->old_stopped = false;

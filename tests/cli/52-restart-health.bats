@@ -281,7 +281,7 @@ crash_under_load() {
 		connects 80
 	done
 	[ "$(app_pid)" = "$first" ]
-	! pod_log "$uuid" inside | grep error
+	[ "$(pod_log "$uuid" inside | grep -c error)" = 0 ]
 	# All of that is kept, too.
 	sleep 0.2
 	kill_app
@@ -305,6 +305,30 @@ crash_under_load() {
 	expect_status 0
 	wait_for 5 pod_is web exited
 	status_has app-inside=1
+}
+
+@test "an update that can neither go on nor back leaves it to the policy" {
+	mkdir "$D/vol"
+	RUN=(--volume=v,kind=host,source="$D/vol")
+	run_app --mount=volume=v,target=/v --restart=on-failure -- serve tcp4:80
+	image_inside "$D/2.aci" \
+		'.app.eventHandlers=[{name:"pre-start",exec:["/inside","sleep","1"]}]' \
+		example.com/inside 2.0.0
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	(
+		wait_for 10 test -d "$pod/generations/inside/2/upper"
+		sleep 0.3
+		mv "$D/vol" "$D/gone"
+	) &
+	run_rkt update --strategy=restart --ready-timeout=300ms \
+		--probe=tcp:81 --image="$D/2.aci" web
+	wait $!
+	expect_status 12
+	status_has state=running
+	mv "$D/gone" "$D/vol"
+	wait_for 20 connects 80
+	status_has generation-inside=1
+	restarted 1
 }
 
 # --- crash loops ---------------------------------------------------------------
@@ -426,7 +450,7 @@ sicken() {
 		sleep 2 and serve tcp4:80
 	sleep 1.5
 	[ "$(restarts)" = "" ]
-	! rkt status web | grep failing
+	[ "$(rkt status web | grep -c failing)" = 0 ]
 	wait_for 5 status_has health-inside=ok
 }
 
