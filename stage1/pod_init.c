@@ -246,6 +246,34 @@ pod_init_child(const struct pod_init_plan *plan, int ready)
 	reap_forever();
 }
 
+/*
+ * A scheduler that packs tasks leaves a new process behind its parent, which
+ * has work for a millisecond: pod init begins on another processor, and may
+ * run anywhere again when it has made its namespaces.
+ */
+static void start_elsewhere(struct pod_init *init)
+{
+	cpu_set_t others;
+	int cpu = sched_getcpu();
+
+	if (cpu < 0 ||
+	    sched_getaffinity(0, sizeof(init->cpus), &init->cpus) < 0)
+		return;
+	others = init->cpus;
+	CPU_CLR((size_t)cpu, &others);
+	init->is_elsewhere =
+		CPU_COUNT(&others) > 0 &&
+		sched_setaffinity(init->pid, sizeof(others), &others) == 0;
+}
+
+static void allow_everywhere(struct pod_init *init)
+{
+	if (init->is_elsewhere)
+		(void)sched_setaffinity(init->pid, sizeof(init->cpus),
+					&init->cpus);
+	init->is_elsewhere = false;
+}
+
 int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 		   struct error *err)
 {
@@ -277,6 +305,7 @@ int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 		.pid = pid,
 		.ready = TAKE_FD(ours),
 	};
+	start_elsewhere(ret);
 	return 0;
 }
 
@@ -327,6 +356,7 @@ int pod_init_wait_namespaces(struct pod_init *init, struct error *err)
 	if (init->has_namespaces)
 		return 0;
 	r = wait_byte(init, NAMESPACES[0], err);
+	allow_everywhere(init);
 	init->has_namespaces = r == 0;
 	return r;
 }

@@ -11,6 +11,7 @@
  */
 
 #include <errno.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -24,6 +25,8 @@ struct pod_init {
 	 * hardened, a struct error instead of either. */
 	int ready;
 	bool has_namespaces;
+	bool is_elsewhere; /* kept off one of these until it has */
+	cpu_set_t cpus;
 };
 
 #define POD_INIT_INIT                                                          \
