@@ -337,7 +337,8 @@ void history_close_make(const char *journal, size_t len, struct strbuf *out)
 	while (len && journal[len - 1] != '\n')
 		len--;
 	whole = xstrndup(journal, len);
-	next = copy = xstrdup(whole);
+	copy = xstrdup(whole);
+	next = copy;
 	while (history_next(&next, &e)) {
 		if (!strv_has(&apps, e.app))
 			strv_push(&apps, e.app);

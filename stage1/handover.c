@@ -494,7 +494,7 @@ size_t handover_addresses(const struct handover *h,
 size_t handover_clients(const struct handover *h, const struct generation *g,
 			size_t max)
 {
-	uint16_t ports[SOCKETS_MAX];
+	uint16_t ports[SOCKETS_MAX] = {0};
 	struct error err = ERROR_INIT;
 	size_t waiting = 0, n_ports = 0;
 	int n;

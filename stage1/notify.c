@@ -405,7 +405,7 @@ static void understand(struct notify *n, struct datagram *d)
 /* Returns false when nothing is left to read. */
 static bool serve_one(struct notify *n)
 {
-	struct datagram d;
+	struct datagram d = {.n_fds = 0};
 	int r = receive(n->source.fd, &d);
 
 	if (r <= 0)
