@@ -390,8 +390,8 @@ static void begin_again(struct update *u)
  * committed generation has not changed. */
 void update_restart_on_stopping(struct update *u)
 {
-	if (u->next && u->next != u->app->current)
-		generation_free(u->next);
+	if (u->next != u->app->current)
+		update_drop_next(u);
 	if (u->app->current)
 		u->app->current->ops = pod_generation_ops();
 	(void)error_set(&u->why, ECANCELED, "the pod was stopped");
