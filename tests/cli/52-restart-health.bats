@@ -165,7 +165,9 @@ teardown() {
 	wait_for 10 pod_is web exited
 	log=$(tr -d '\n' <"$D/vol/log")
 	[[ $log = prerunpostprerunpostprerunpost* ]] || fail "$log"
-	[ "$(wc -c <"$pod/generations/inside/1/upper/mine")" -le 2 ]
+	# The last one may have been stopped before it wrote.
+	mine=$pod/generations/inside/1/upper/mine
+	[ ! -e "$mine" ] || [ "$(wc -c <"$mine")" -le 2 ]
 }
 
 @test "an app without a policy beside one that has: rkt's rule" {
@@ -333,6 +335,10 @@ crash_under_load() {
 
 # --- crash loops ---------------------------------------------------------------
 
+has_files() {
+	[ "$(open_files)" -le "$1" ]
+}
+
 @test "200 starts leak nothing and do not spin" {
 	run_app --annotation=rkt.io/restart=always \
 		--annotation=rkt.io/restart/delay=10ms \
@@ -345,7 +351,8 @@ crash_under_load() {
 	memory=$(awk '/^VmRSS/ { print $2 }' "/proc/$(supervisor)/status")
 	wait_for 60 restarted 210
 	[ "$(wc -l <"/proc/$(supervisor)/mountinfo")" -le "$((mounts + 1))" ]
-	[ "$(open_files)" -le "$((files + 12))" ] ||
+	# In the middle of a start there are more.
+	wait_for 5 has_files "$((files + 12))" ||
 		fail "$files files, now $(open_files)"
 	[ "$(find /sys/fs/cgroup -path "*$uuid*" -type d | wc -l)" \
 		-le "$((groups + 3))" ]
