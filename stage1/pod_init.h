@@ -47,7 +47,8 @@ struct pod_init_plan {
 int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 		   struct error *err);
 
-/* Tells it which sysctls to set, once: rows "net/x/y=value". */
+/* Tells it which sysctls to set: rows "net/x/y=value".  Once, and needed unless
+ * host_net: it waits for them. */
 int pod_init_send_sysctls(struct pod_init *init, const struct strv *sysctls,
 			  struct error *err);
 

@@ -129,6 +129,9 @@ static int set_sysctls(struct pod *pod, struct error *err)
 
 	sysctl_plan_make(&pod->manifest, is_host_net(pod), &sysctls, &ignored);
 	pod_note_ignored(pod, "pod", &ignored);
+	/* Nobody would read them: the host's are left as they are. */
+	if (is_host_net(pod))
+		return 0;
 	return pod_init_send_sysctls(&pod->init, &sysctls, err);
 }
 
