@@ -33,12 +33,12 @@ static void make_root(void)
 	cr_assert_geq(root_fd, 0);
 	cr_assert_eq(mkdir_p_at(root_fd, "usr/bin", 0755), 0);
 	cr_assert_eq(mkdir_p_at(root_fd, "bin", 0755), 0);
-	cr_assert_eq(mkdir_p_at(root_fd, "work/sub", 0755), 0);
+	cr_assert_eq(mkdir_p_at(root_fd, "site/sub", 0755), 0);
 	put("bin/both", 0644, "", 0);
 	put("usr/bin/both", 0755, "", 0);
 	put("bin/sh", 0755, "", 0);
-	put("work/here", 0755, "", 0);
-	put("work/sub/deep", 0755, "", 0);
+	put("site/here", 0755, "", 0);
+	put("site/sub/deep", 0755, "", 0);
 	cr_assert_eq(mkdirat(root_fd, "bin/dir", 0755), 0);
 	cr_assert_eq(symlinkat("/bin/sh", root_fd, "usr/bin/link"), 0);
 	cr_assert_eq(symlinkat("../../../../bin/true", root_fd, "bin/out"), 0);
@@ -58,12 +58,12 @@ Test(exec_lookup, rules, .init = make_root, .fini = remove_root)
 		const char *argv0;
 		const char *want; /* NULL: not found */
 	} rows[] = {
-		{"/bin", "/work", "/bin/nope", "/bin/nope"},
-		{"/bin", "/work", "/bin/../sh", "/bin/../sh"},
-		{"/bin", "/work", "./here", "/work/./here"},
-		{"/bin", "/work/", "sub/deep", "/work/sub/deep"},
-		{"/bin", NULL, "work/here", "/work/here"},
-		{"/bin", "/", "work/here", "/work/here"},
+		{"/bin", "/site", "/bin/nope", "/bin/nope"},
+		{"/bin", "/site", "/bin/../sh", "/bin/../sh"},
+		{"/bin", "/site", "./here", "/site/./here"},
+		{"/bin", "/site/", "sub/deep", "/site/sub/deep"},
+		{"/bin", NULL, "site/here", "/site/here"},
+		{"/bin", "/", "site/here", "/site/here"},
 		{"/bin:/usr/bin", "/", "sh", "/bin/sh"},
 		{"/bin:/usr/bin", "/", "both", "/usr/bin/both"},
 		{"/bin:/usr/bin", "/", "link", "/usr/bin/link"},
@@ -71,16 +71,16 @@ Test(exec_lookup, rules, .init = make_root, .fini = remove_root)
 		{"/bin", "/", "nope", NULL},
 		/* The host has /bin/true; the image's link leads nowhere. */
 		{"/bin", "/", "out", NULL},
-		{"sub:/bin", "/work", "deep", "/work/sub/deep"},
-		{"/nope::/bin", "/work", "here", "/work/here"},
-		{"", "/work", "here", "/work/here"},
-		{"/bin:", "/work", "here", "/work/here"},
+		{"sub:/bin", "/site", "deep", "/site/sub/deep"},
+		{"/nope::/bin", "/site", "here", "/site/here"},
+		{"", "/site", "here", "/site/here"},
+		{"/bin:", "/site", "here", "/site/here"},
 		{"/bin/", "/", "sh", "/bin/sh"},
-		{NULL, "/work", "here", "/work/here"},
-		{NULL, "/work", "sh", "/bin/sh"},
-		{NULL, "/work", "link", "/usr/bin/link"},
-		{"/bin", "/work", "here", NULL},
-		{"/bin", "/work", "", NULL},
+		{NULL, "/site", "here", "/site/here"},
+		{NULL, "/site", "sh", "/bin/sh"},
+		{NULL, "/site", "link", "/usr/bin/link"},
+		{"/bin", "/site", "here", NULL},
+		{"/bin", "/site", "", NULL},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
