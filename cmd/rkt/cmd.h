@@ -118,6 +118,7 @@ int cmd_find(char *const *words, const struct command *path[CMD_DEPTH_MAX]);
 extern const struct command cmd_root;
 
 extern const struct command cmd_cat_manifest;
+extern const struct command cmd_config;
 extern const struct command cmd_enter;
 extern const struct command cmd_fetch;
 extern const struct command cmd_gc;

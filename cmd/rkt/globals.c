@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "aci/config_load.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -95,7 +96,7 @@ static int dir_parse(const struct option_row *row, void *target,
 
 const struct option_row globals_rows[] = {
 	BOOL_ROW("debug", debug, "print out more debug information to stderr"),
-	DIR_ROW("dir", dir, "/var/lib/rkt", "rkt data directory"),
+	DIR_ROW("dir", dir, GLOBALS_DEFAULT_DIR, "rkt data directory"),
 	DIR_ROW("system-config", system_config, "/usr/lib/rkt",
 		"system configuration directory"),
 	DIR_ROW("local-config", local_config, "/etc/rkt",
@@ -120,14 +121,13 @@ const struct option_row globals_rows[] = {
 	{.name = NULL},
 };
 
-static const char default_dir[] = "/var/lib/rkt";
+static const char default_dir[] = GLOBALS_DEFAULT_DIR;
 static const char default_system_config[] = "/usr/lib/rkt";
 static const char default_local_config[] = "/etc/rkt";
 
 void globals_init(struct globals *g)
 {
 	*g = (struct globals){
-		.dir = default_dir,
 		.system_config = default_system_config,
 		.local_config = default_local_config,
 	};
@@ -164,6 +164,22 @@ static int absolute(const char *path, const char **ret, struct error *err)
 	return 0;
 }
 
+/* paths.d, or the default.  Only what is asked for is read: every command
+ * pays for it. */
+static int configured_dir(const struct rkt *rkt, const char **ret,
+			  struct error *err)
+{
+	const struct config_dirs dirs = {rkt->system_config, rkt->local_config,
+					 rkt->user_config};
+	cleanup_config struct config config = CONFIG_INIT;
+	int r = config_load(&dirs, CONFIG_BIT(CONFIG_PATHS_D), &config, err);
+
+	if (r < 0)
+		return r;
+	*ret = default_dir;
+	return config.data_dir ? absolute(config.data_dir, ret, err) : 0;
+}
+
 int globals_resolve(const struct globals *g, struct rkt *ret, struct error *err)
 {
 	char *libexec = NULL;
@@ -174,13 +190,14 @@ int globals_resolve(const struct globals *g, struct rkt *ret, struct error *err)
 		.trust_keys_from_https = g->trust_keys_from_https,
 		.debug = g->debug,
 	};
-	r = absolute(g->dir, &ret->dir, err);
-	if (r == 0)
-		r = absolute(g->system_config, &ret->system_config, err);
+	r = absolute(g->system_config, &ret->system_config, err);
 	if (r == 0)
 		r = absolute(g->local_config, &ret->local_config, err);
 	if (r == 0 && g->user_config)
 		r = absolute(g->user_config, &ret->user_config, err);
+	if (r == 0)
+		r = g->dir ? absolute(g->dir, &ret->dir, err)
+			   : configured_dir(ret, &ret->dir, err);
 	if (r == 0)
 		r = path_libexec(&libexec, err);
 	ret->libexec = libexec;

@@ -11,8 +11,11 @@
 struct error;
 struct rkt;
 
+/* Where pods and images are unless --dir or paths.d says otherwise. */
+#define GLOBALS_DEFAULT_DIR "/var/lib/rkt"
+
 struct globals {
-	const char *dir;
+	const char *dir; /* NULL: not given */
 	const char *system_config;
 	const char *local_config;
 	const char *user_config;
@@ -26,7 +29,10 @@ struct globals {
 extern const struct option_row globals_rows[];
 
 void globals_init(struct globals *g);
-/* Makes paths absolute and finds libexec; allocates for the program's life. */
+/*
+ * Makes paths absolute, finds libexec and, if nobody said --dir, asks the
+ * configuration for the data directory.  Allocates for the program's life.
+ */
 int globals_resolve(const struct globals *g, struct rkt *ret,
 		    struct error *err);
 

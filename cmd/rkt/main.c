@@ -20,6 +20,7 @@
 /* clang-format off */
 static const struct command *const commands[] = {
 	&cmd_cat_manifest,
+	&cmd_config,
 	&cmd_enter,
 	&cmd_fetch,
 	&cmd_gc,
