@@ -281,8 +281,9 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
 	int r;
 
 	aci_check_init(&check, &check_limits);
-	r = image_stream_open(image_fd, blob_fd, limits->max_tar_size, &stream,
-			      err);
+	r = image_stream_open(image_fd,
+			      limits->bell_fd > 0 ? limits->bell_fd : -EBADF,
+			      blob_fd, limits->max_tar_size, &stream, err);
 	if (r < 0)
 		return r;
 	puller.stream = stream;

@@ -23,6 +23,7 @@ struct error;
 struct aci_limits {
 	uint64_t max_tar_size; /* bytes */
 	uint64_t max_files;
+	int bell_fd; /* of image_stream_open(); 0 = none */
 };
 
 struct aci_contents {

@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <isa-l/igzip_lib.h>
 #include <lzma.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <zstd.h>
 
 #include "aci/digest.h"
+#include "aci/http_bell.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -36,7 +38,9 @@ struct decompressor {
 	enum compression type;
 	const struct codec *codec;
 	int fd;
+	int bell_fd;  /* negative: the file is whole */
 	off_t offset; /* of the file, next to read */
+	atomic_bool is_cancelled;
 	struct digest digest;
 	size_t pos, len;  /* unread part of in[] */
 	bool eof;	  /* of the file */
@@ -244,13 +248,50 @@ static const struct codec codecs[] = {
 			      .close = zstd_close},
 };
 
+/* Waits until the file has grown, or is whole: then there is no bell. */
+static int wait_growth(struct decompressor *d, struct error *err)
+{
+	int r = http_bell_wait(d->bell_fd);
+
+	if (r >= 0 && atomic_load(&d->is_cancelled))
+		r = -ECANCELED;
+	if (r == -EPIPE)
+		return error_set(err, EIO, "read the image: it ends early");
+	if (r < 0)
+		return error_sys(err, -r, "wait for more of the image");
+	if (r == 0)
+		d->bell_fd = -EBADF;
+	return 0;
+}
+
+/* A full buffer, or less at the end of the file. */
+static ssize_t read_input(struct decompressor *d, struct error *err)
+{
+	size_t got = 0;
+
+	for (;;) {
+		bool is_whole = d->bell_fd < 0;
+		ssize_t n = pread_full(d->fd, d->in + got, sizeof(d->in) - got,
+				       d->offset + (off_t)got);
+		int r;
+
+		if (n < 0)
+			return error_sys(err, (int)-n, "read the image");
+		got += (size_t)n;
+		if (is_whole || got == sizeof(d->in))
+			return (ssize_t)got;
+		r = wait_growth(d, err);
+		if (r < 0)
+			return r;
+	}
+}
+
 static int fill_input(struct decompressor *d, struct error *err)
 {
-	ssize_t n;
+	ssize_t n = read_input(d, err);
 
-	n = pread_full(d->fd, d->in, sizeof(d->in), d->offset);
 	if (n < 0)
-		return error_sys(err, (int)-n, "read the image");
+		return (int)n;
 	d->offset += n;
 	d->pos = 0;
 	d->len = (size_t)n;
@@ -259,12 +300,14 @@ static int fill_input(struct decompressor *d, struct error *err)
 	return 0;
 }
 
-int decompressor_open(int fd, struct decompressor **ret, struct error *err)
+int decompressor_open(int fd, int bell_fd, struct decompressor **ret,
+		      struct error *err)
 {
 	struct decompressor *d = xcalloc(1, sizeof(*d));
 	int r;
 
 	d->fd = fd;
+	d->bell_fd = bell_fd;
 	r = digest_init(&d->digest, DIGEST_SHA256, err);
 	if (r == 0)
 		r = fill_input(d, err);
@@ -291,6 +334,11 @@ void decompressor_free(struct decompressor *d)
 		d->codec->close(d);
 	digest_release(&d->digest);
 	free(d);
+}
+
+void decompressor_cancel(struct decompressor *d)
+{
+	atomic_store(&d->is_cancelled, true);
 }
 
 /* True when the input ended where the format allows it. */

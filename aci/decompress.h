@@ -20,9 +20,15 @@ struct error;
 
 /*
  * Reads FD with pread(2) from offset 0; the descriptor stays the caller's.
+ * BELL_FD, if not negative, tells when there is more in it (http_bell.h).
  * Memory is bounded: xz dictionaries up to 256 MiB, zstd windows to 128 MiB.
  */
-int decompressor_open(int fd, struct decompressor **ret, struct error *err);
+int decompressor_open(int fd, int bell_fd, struct decompressor **ret,
+		      struct error *err);
+
+/* From another thread: who waits for more of the file gives up at the next
+ * ring, with -ECANCELED. */
+void decompressor_cancel(struct decompressor *d);
 
 /*
  * Fills BUF; less than SIZE only at the end, 0 once everything was read and

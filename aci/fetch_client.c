@@ -4,17 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "aci/compression.h"
 #include "aci/fetch_protocol.h"
@@ -24,9 +18,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/parse.h"
-#include "base/process.h"
 #include "base/strbuf.h"
-#include "base/syscalls.h"
 #include "spec/image_id.h"
 #include "spec/image_manifest.h"
 
@@ -35,157 +27,22 @@
 	1032 /* what deflate can reach; every format is held to it             \
 	      */
 #define RATIO_FREE (1ULL << 30)
-#define END_SECONDS 10 /* from the reply to the end of the process */
 
 _Static_assert(FETCH_ID_LEN == IMAGE_ID_LEN, "one length of image ids");
-
-/* One run of rkt-fetch.  Released = killed, if it still runs, and reaped. */
-struct child {
-	int pidfd;
-	int sock;
-};
-
-static void child_release(struct child *c)
-{
-	int status;
-
-	if (c->pidfd >= 0) {
-		(void)sys_pidfd_send_signal(c->pidfd, SIGKILL);
-		(void)process_wait(c->pidfd, &status);
-	}
-	fd_close(&c->pidfd);
-	fd_close(&c->sock);
-}
-#define cleanup_child cleanup_with(child_release)
 
 static const char *mode_of(uint32_t job)
 {
 	return job == FETCH_JOB_EXTRACT ? FETCH_MODE_EXTRACT : FETCH_MODE_PARSE;
 }
 
-static int child_start(const char *libexec_dir, uint32_t job, struct child *ret,
-		       struct error *err)
+static int begin(const char *libexec_dir, struct fetch_request *req,
+		 const int *fds, struct fetch_child *ret, struct error *err)
 {
-	cleanup_free char *path = xasprintf("%s/%s", libexec_dir, PROGRAM);
-	char *argv[] = {(char *)PROGRAM, (char *)mode_of(job), NULL};
 	char *envp[] = {NULL};
-	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	cleanup_fd int theirs = -EBADF;
-	int pair[2];
-	int r;
+	int r = fetch_child_start(libexec_dir, PROGRAM, mode_of(req->job), envp,
+				  ret, err);
 
-	if (null < 0)
-		return error_sys(err, errno, "open /dev/null");
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_sys(err, errno, "make a socket pair");
-	ret->sock = pair[0];
-	theirs = pair[1];
-	const struct fd_map map[] = {
-		{null, 0}, {null, 1}, {null, 2}, {theirs, FETCH_SOCKET_FD}};
-	r = process_spawn(path, -1, argv, envp, map,
-			  sizeof(map) / sizeof(map[0]), NULL, err);
-	if (r < 0)
-		return r;
-	ret->pidfd = r;
-	return 0;
-}
-
-static int send_request(const struct child *c, struct fetch_request *req,
-			const int *fds, struct error *err)
-{
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(FETCH_FDS_MAX * sizeof(int))];
-	} control = {0};
-	struct iovec iov = {req, sizeof(*req)};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = CMSG_SPACE(req->n_fds * sizeof(int)),
-	};
-	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-
-	req->magic = FETCH_MAGIC;
-	req->version = FETCH_VERSION;
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(req->n_fds * sizeof(int));
-	memcpy(CMSG_DATA(h), fds, req->n_fds * sizeof(int));
-	/* A child that is gone already is reported by wait_reply(). */
-	if (sendmsg(c->sock, &msg, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
-	    errno != ECONNRESET)
-		return error_sys(err, errno, "send %s its request", PROGRAM);
-	return 0;
-}
-
-/* Until FD is readable: 1, 0 when SECONDS have passed, or -errno. */
-static int wait_readable(int fd, int seconds)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	struct timespec now, end;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += seconds;
-	for (;;) {
-		int64_t left;
-		int n;
-
-		(void)clock_gettime(CLOCK_MONOTONIC, &now);
-		left = (end.tv_sec - now.tv_sec) * 1000 +
-		       (end.tv_nsec - now.tv_nsec) / 1000000;
-		n = poll(&p, 1, left > 0 ? (int)left : 0);
-		if (n >= 0)
-			return n;
-		if (errno != EINTR)
-			return -errno;
-	}
-}
-
-/* Waits for the child's end; a child that does not end is killed. */
-static int child_end(struct child *c, int *ret_status, struct error *err)
-{
-	int r = wait_readable(c->pidfd, END_SECONDS);
-
-	if (r == 0)
-		(void)sys_pidfd_send_signal(c->pidfd, SIGKILL);
-	r = process_wait(c->pidfd, ret_status);
-	if (r < 0)
-		return error_sys(err, -r, "wait for %s", PROGRAM);
-	fd_close(&c->pidfd);
-	return 0;
-}
-
-static int report_death(int status, struct error *err)
-{
-	char text[64];
-
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		return error_set(err, EPROTO,
-				 "%s tried a forbidden system call and was "
-				 "stopped (signal %d): the file may be an "
-				 "attack",
-				 PROGRAM, SIGSYS);
-	return error_set(err, EPROTO, "%s ended without an answer: %s", PROGRAM,
-			 process_status_text(status, text, sizeof(text)));
-}
-
-static int check_reply(struct fetch_reply *reply, ssize_t n, uint32_t job,
-		       struct error *err)
-{
-	if (n != (ssize_t)sizeof(*reply) || reply->magic != FETCH_MAGIC ||
-	    reply->version != FETCH_VERSION || reply->job != job ||
-	    reply->code > 4095)
-		return error_set(err, EPROTO,
-				 "%s gave a malformed answer; is it of another "
-				 "version?",
-				 PROGRAM);
-	if (reply->code == 0)
-		return 0;
-	reply->msg[sizeof(reply->msg) - 1] = '\0';
-	make_printable(reply->msg);
-	return error_set(err, (int)reply->code, "%s",
-			 reply->msg[0] ? reply->msg : "unknown error");
+	return r < 0 ? r : fetch_child_send(ret, req, fds, err);
 }
 
 /* One request, one reply, one end. */
@@ -193,29 +50,10 @@ static int call(const char *libexec_dir, struct fetch_request *req,
 		const int *fds, int seconds, struct fetch_reply *ret,
 		struct error *err)
 {
-	cleanup_child struct child c = {-EBADF, -EBADF};
-	ssize_t n;
-	int r, status = 0;
+	cleanup_fetch_child struct fetch_child c = FETCH_CHILD_INIT;
+	int r = begin(libexec_dir, req, fds, &c, err);
 
-	r = child_start(libexec_dir, req->job, &c, err);
-	if (r == 0)
-		r = send_request(&c, req, fds, err);
-	if (r < 0)
-		return r;
-	r = wait_readable(c.sock, seconds);
-	if (r < 0)
-		return error_sys(err, -r, "wait for %s", PROGRAM);
-	if (r == 0)
-		return error_set(err, ETIMEDOUT,
-				 "%s did not answer within %d seconds", PROGRAM,
-				 seconds);
-	n = recv(c.sock, ret, sizeof(*ret), MSG_TRUNC);
-	r = child_end(&c, &status, err);
-	if (r < 0)
-		return r;
-	if (n <= 0 || status != 0)
-		return report_death(status, err);
-	return check_reply(ret, n, req->job, err);
+	return r < 0 ? r : fetch_child_reply(&c, req->job, seconds, ret, err);
 }
 
 static int regular_size(int fd, const char *what, uint64_t *ret,
@@ -287,29 +125,29 @@ static int take_manifest(int fd, uint32_t len, struct fetch_image *ret,
 }
 
 static int take_image(const struct fetch_import_reply *reply,
-		      const struct fetch_request *req, const int *fds,
+		      const struct fetch_importing *job,
 		      struct fetch_image *ret, struct error *err)
 {
 	struct image_id id;
 	uint64_t image_size = 0, blob_size = 0;
 	int r;
 
-	r = regular_size(fds[0], "image", &image_size, err);
+	r = regular_size(job->image_fd, "image", &image_size, err);
 	if (r < 0)
 		return r;
 	if (reply->image_size != image_size)
 		return error_set(err, ESTALE,
 				 "the image changed while it was read");
-	if (req->n_fds > 2) {
-		r = regular_size(fds[2], "blob", &blob_size, err);
+	if (job->blob_fd >= 0) {
+		r = regular_size(job->blob_fd, "blob", &blob_size, err);
 		if (r < 0)
 			return r;
 		if (blob_size != reply->tar_size)
 			return lied("size of the blob", err);
 	}
 	ret->compression = compression_name(reply->compression);
-	if (!ret->compression || reply->tar_size > req->max_tar_size ||
-	    reply->n_files > req->max_files)
+	if (!ret->compression || reply->tar_size > job->max_tar_size ||
+	    reply->n_files > job->max_files)
 		return lied("numbers are out of range", err);
 	image_id_from_digest(reply->tar_digest, &id);
 	memcpy(ret->id, id.text, sizeof(ret->id));
@@ -319,48 +157,99 @@ static int take_image(const struct fetch_import_reply *reply,
 	ret->unpacked_size = reply->unpacked_size;
 	memcpy(ret->image_digest, reply->image_digest,
 	       sizeof(ret->image_digest));
-	return take_manifest(fds[1], reply->manifest_len, ret, err);
+	return take_manifest(job->manifest_fd, reply->manifest_len, ret, err);
+}
+
+/* What comes along with the request, in the protocol's order. */
+static uint32_t import_fds(const struct fetch_importing *job, int bell_fd,
+			   int *fds)
+{
+	uint32_t n = 0;
+
+	fds[n++] = job->image_fd;
+	fds[n++] = job->manifest_fd;
+	if (job->blob_fd >= 0)
+		fds[n++] = job->blob_fd;
+	if (bell_fd >= 0)
+		fds[n++] = bell_fd;
+	return n;
+}
+
+int fetch_import_start(const char *libexec_dir, const struct fetch_source *src,
+		       int blob_fd, const struct fetch_limits *limits,
+		       struct fetch_importing *ret, struct error *err)
+{
+	static const struct fetch_limits defaults;
+	cleanup_fd int manifest_fd = memfd_create("manifest", MFD_CLOEXEC);
+	struct fetch_request req = {
+		.job = FETCH_JOB_IMPORT,
+		.has_bell = src->bell_fd >= 0,
+	};
+	uint64_t size = src->size;
+	int fds[FETCH_FDS_MAX];
+	int r = 0;
+
+	if (!limits)
+		limits = &defaults;
+	*ret = FETCH_IMPORTING_INIT;
+	ret->image_fd = src->fd;
+	ret->blob_fd = blob_fd;
+	if (manifest_fd < 0)
+		return error_sys(err, errno, "make a memory file");
+	if (!req.has_bell)
+		r = regular_size(src->fd, "image", &size, err);
+	if (r < 0)
+		return r;
+	ret->manifest_fd = TAKE_FD(manifest_fd);
+	ret->max_tar_size =
+		tar_size_limit(limits->max_tar_size, size ? size : UINT64_MAX,
+			       blob_fd, &ret->is_space);
+	ret->max_files =
+		limits->max_files ? limits->max_files : FETCH_FILES_MAX;
+	req.max_tar_size = ret->max_tar_size;
+	req.max_files = ret->max_files;
+	req.n_fds = import_fds(ret, src->bell_fd, fds);
+	return begin(libexec_dir, &req, fds, &ret->child, err);
+}
+
+int fetch_import_finish(struct fetch_importing *job, struct fetch_image *ret,
+			struct error *err)
+{
+	cleanup_fetch_image struct fetch_image image = {0};
+	struct fetch_reply reply = {0};
+	int r = fetch_child_reply(&job->child, FETCH_JOB_IMPORT, 7300, &reply,
+				  err);
+
+	if (r == -EFBIG && job->is_space)
+		return error_prefix(
+			err, r, "the image store has %" PRIu64 " bytes free",
+			job->max_tar_size);
+	if (r == 0)
+		r = take_image(&reply.import, job, &image, err);
+	if (r < 0)
+		return r;
+	*ret = image;
+	image = (struct fetch_image){0};
+	return 0;
+}
+
+void fetch_import_release(struct fetch_importing *job)
+{
+	fetch_child_release(&job->child);
+	fd_close(&job->manifest_fd);
 }
 
 int fetch_import(const char *libexec_dir, int image_fd, int blob_fd,
 		 const struct fetch_limits *limits, struct fetch_image *ret,
 		 struct error *err)
 {
-	static const struct fetch_limits defaults;
-	cleanup_fd int manifest_fd = memfd_create("manifest", MFD_CLOEXEC);
-	cleanup_fetch_image struct fetch_image image = {0};
-	struct fetch_reply reply = {0};
-	const int fds[] = {image_fd, manifest_fd, blob_fd};
-	struct fetch_request req = {
-		.job = FETCH_JOB_IMPORT,
-		.n_fds = blob_fd < 0 ? 2 : 3,
-	};
-	uint64_t image_size = 0;
-	bool is_space = false;
-	int r;
+	cleanup_fetch_importing struct fetch_importing job =
+		FETCH_IMPORTING_INIT;
+	const struct fetch_source src = {.fd = image_fd, .bell_fd = -1};
+	int r = fetch_import_start(libexec_dir, &src, blob_fd, limits, &job,
+				   err);
 
-	if (!limits)
-		limits = &defaults;
-	if (manifest_fd < 0)
-		return error_sys(err, errno, "make a memory file");
-	r = regular_size(image_fd, "image", &image_size, err);
-	if (r < 0)
-		return r;
-	req.max_tar_size = tar_size_limit(limits->max_tar_size, image_size,
-					  blob_fd, &is_space);
-	req.max_files = limits->max_files ? limits->max_files : FETCH_FILES_MAX;
-	r = call(libexec_dir, &req, fds, 7300, &reply, err);
-	if (r == -EFBIG && is_space)
-		return error_prefix(
-			err, r, "the image store has %" PRIu64 " bytes free",
-			req.max_tar_size);
-	if (r == 0)
-		r = take_image(&reply.import, &req, fds, &image, err);
-	if (r < 0)
-		return r;
-	*ret = image;
-	image = (struct fetch_image){0};
-	return 0;
+	return r < 0 ? r : fetch_import_finish(&job, ret, err);
 }
 
 void fetch_image_release(struct fetch_image *image)

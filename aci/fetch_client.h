@@ -16,9 +16,11 @@
  * image has no say in whether that image is signed.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aci/fetch_child.h"
 #include "aci/fetch_types.h"
 
 struct error;
@@ -61,6 +63,43 @@ void fetch_image_release(struct fetch_image *image);
 int fetch_import(const char *libexec_dir, int image_fd, int blob_fd,
 		 const struct fetch_limits *limits, struct fetch_image *ret,
 		 struct error *err);
+
+/* Where an import reads from. */
+struct fetch_source {
+	int fd; /* a regular file */
+	/* The read end of a pipe (http_bell.h) while the file is still
+	 * being written; negative: it is whole. */
+	int bell_fd;
+	uint64_t size; /* bytes it will have; 0 = unknown or whole */
+};
+
+/* An import under way; read child.sock only, which is readable when there is
+ * something to finish.  image_fd and blob_fd are borrowed all the while. */
+struct fetch_importing {
+	struct fetch_child child;
+	int image_fd, blob_fd;
+	int manifest_fd; /* owned */
+	uint64_t max_tar_size, max_files;
+	bool is_space; /* max_tar_size is what the file system has free */
+};
+
+#define FETCH_IMPORTING_INIT                                                   \
+	(struct fetch_importing)                                               \
+	{                                                                      \
+		.child = FETCH_CHILD_INIT, .image_fd = -1, .blob_fd = -1,      \
+		.manifest_fd = -1                                              \
+	}
+
+/* fetch_import() in two steps, for a file that is still being written. */
+int fetch_import_start(const char *libexec_dir, const struct fetch_source *src,
+		       int blob_fd, const struct fetch_limits *limits,
+		       struct fetch_importing *ret, struct error *err);
+int fetch_import_finish(struct fetch_importing *job, struct fetch_image *ret,
+			struct error *err);
+/* Kills what still runs. */
+void fetch_import_release(struct fetch_importing *job);
+#define cleanup_fetch_importing                                                \
+	__attribute__((__cleanup__(fetch_import_release)))
 
 /*
  * Checks the detached OpenPGP signature SIG_FD (armored or binary) over the

@@ -13,10 +13,17 @@
  * build: a different version is an error, not a negotiation.
  *
  *	job		mode	 descriptors, in order
- *	IMPORT		parse	 image, manifest (memfd to write), [blob]
+ *	IMPORT		parse	 image, manifest (memfd to write), [blob],
+ *				 [bell]
  *	VERIFY		parse	 image, signature, key...
  *	KEY_INFO	parse	 key
  *	EXTRACT		extract	 blob, directory
+ *	DISCOVER	parse	 page, tags (memfd to write)
+ *	HTTP		http	 request, answer (memfds, http_wire.h), [body],
+ *				 [partial], [bell], [upload]
+ *
+ * HTTP is a job of rkt-http, a program that is otherwise the same; before its
+ * reply it sends fetch_http_events.
  */
 
 #include <stdint.h>
@@ -26,17 +33,20 @@
 
 #define FETCH_SOCKET_FD 3
 #define FETCH_MAGIC 0x46544b52 /* "RKTF" */
-#define FETCH_VERSION 1
+#define FETCH_VERSION 2
 #define FETCH_FDS_MAX (FETCH_KEYS_MAX + 2)
 
 #define FETCH_MODE_PARSE "parse"
 #define FETCH_MODE_EXTRACT "extract"
+#define FETCH_MODE_HTTP "http"
 
-enum fetch_job {
+enum fetch_job_id {
 	FETCH_JOB_IMPORT = 1,
 	FETCH_JOB_VERIFY,
 	FETCH_JOB_KEY_INFO,
 	FETCH_JOB_EXTRACT,
+	FETCH_JOB_DISCOVER,
+	FETCH_JOB_HTTP,
 };
 
 struct fetch_request {
@@ -45,6 +55,25 @@ struct fetch_request {
 	uint64_t max_tar_size, max_files; /* IMPORT */
 	uint8_t has_digest; /* VERIFY: the image must hash to this SHA-256 */
 	uint8_t image_digest[32];
+	uint8_t has_bell; /* IMPORT: the last descriptor is one */
+	/* HTTP: max_tar_size bounds the body. */
+	uint8_t has_body, has_partial, has_http_bell, has_upload;
+	uint32_t http_flags;		     /* enum http_flags */
+	uint32_t http_retries, http_timeout; /* times, seconds */
+};
+
+/* What rkt-http says while it works, as often as it likes. */
+struct fetch_http_event {
+	uint32_t magic, version;
+	uint32_t status; /* 2xx once the body has begun */
+	uint64_t done, total, resumed;
+	char note[256];
+};
+
+struct fetch_http_reply {
+	uint32_t status;
+	uint32_t answer_len; /* bytes in the memfd */
+	uint64_t body_size;
 };
 
 struct fetch_import_reply {
@@ -62,6 +91,8 @@ struct fetch_reply {
 		struct fetch_import_reply import;
 		struct fetch_signer signer;
 		struct fetch_key key;
+		struct fetch_http_reply http;
+		uint32_t tags_len; /* DISCOVER: bytes in the memfd */
 	};
 };
 

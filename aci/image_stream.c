@@ -130,7 +130,7 @@ static void *hash(void *arg)
 	return NULL;
 }
 
-int image_stream_open(int image_fd, int blob_fd, uint64_t max_size,
+int image_stream_open(int image_fd, int bell_fd, int blob_fd, uint64_t max_size,
 		      struct image_stream **ret, struct error *err)
 {
 	struct image_stream *s = xcalloc(1, sizeof(*s));
@@ -142,7 +142,7 @@ int image_stream_open(int image_fd, int blob_fd, uint64_t max_size,
 	(void)pthread_cond_init(&s->changed, NULL);
 	for (size_t i = 0; i < STREAM_CHUNKS; i++)
 		s->chunks[i].data = xmalloc(STREAM_CHUNK_SIZE);
-	r = decompressor_open(image_fd, &s->decompressor, err);
+	r = decompressor_open(image_fd, bell_fd, &s->decompressor, err);
 	if (r < 0)
 		goto fail;
 	r = digest_init(&s->digest, DIGEST_SHA512, err);
@@ -249,6 +249,8 @@ static void join(struct image_stream *s, bool stop)
 	s->stop |= stop;
 	(void)pthread_cond_broadcast(&s->changed);
 	(void)pthread_mutex_unlock(&s->lock);
+	if (stop && s->decompressor)
+		decompressor_cancel(s->decompressor);
 	if (s->has_producer)
 		(void)pthread_join(s->producer, NULL);
 	if (s->has_hasher)

@@ -29,11 +29,12 @@ struct image_totals {
 };
 
 /*
- * IMAGE_FD is a regular file, read from offset 0.  BLOB_FD (or a negative
- * number) gets the bytes at their offsets, zero blocks left as holes.  A
- * stream longer than MAX_SIZE fails with -EFBIG.
+ * IMAGE_FD is a regular file, read from offset 0, BELL_FD (or a negative
+ * number) tells that there is more in it (decompress.h).  BLOB_FD (or a
+ * negative number) gets the bytes at their offsets, zero blocks left as holes.
+ * A stream longer than MAX_SIZE fails with -EFBIG.
  */
-int image_stream_open(int image_fd, int blob_fd, uint64_t max_size,
+int image_stream_open(int image_fd, int bell_fd, int blob_fd, uint64_t max_size,
 		      struct image_stream **ret, struct error *err);
 
 /* The next chunk, borrowed until the next call; 0 at the end. */
