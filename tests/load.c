@@ -10,6 +10,8 @@
  *	--seconds=N        how long; without it until SIGINT or SIGTERM
  *	--count=N          not less than so many requests, even then
  *	--keepalive=N      N requests on each connection instead of one
+ *	--idle=N           N connections more, that ask once and then wait
+ *	                   until the server ends them
  *	--protocol=NAME    http, ping or redis, memcached, postgres
  *	--ping             the same as --protocol=ping
  *	--timeline=FILE    what was answered when
@@ -17,14 +19,15 @@
  * Prints what happened, one KEY=VALUE a line: requests; connections (that
  * were made); answered (the whole answer, of HTTP a 200); refused
  * (ECONNREFUSED), reset (the connection broke before the answer was whole),
- * timeout, other; lost (the request was sent and its whole answer did not
- * come: those of the former that are no mere failure to connect); drained
- * (kept connections the server closed while nothing was asked); p50_ms,
- * p99_ms, p999_ms and longest_ms (from connecting to the whole answer, on a
- * kept connection from asking); gap_ms (longest time without an answer); and
- * body.VERSION for each version that answered: the first word of a page, or
- * what the server says of itself.  Exit 0 whatever the counts, 2 for wrong
- * use.
+ * timeout, other (not asked for, but an answer: of HTTP no 200, of others an
+ * error, also said in passing to who has asked nothing yet); lost (the
+ * request was sent, and neither came whole); broken (kept connections that
+ * were reset while nothing was asked); drained (those that the server closed
+ * then); p50_ms, p99_ms, p999_ms and longest_ms (from connecting to the whole
+ * answer, on a kept connection from asking); gap_ms (longest time without an
+ * answer, from the first on and up to the last attempt); and body.VERSION for
+ * each version that answered: the first word of a page, or what the server
+ * says of itself.  Exit 0 whatever the counts, 2 for wrong use.
  *
  * FILE has a line "start MS", milliseconds since 1970 as all of them, then
  * "MS VERSION COUNT" for every 10 ms in which a version answered, with
@@ -50,6 +53,7 @@
 #include <unistd.h>
 
 #define TIMEOUT_S 5
+#define IDLE_LOOK_MS 100
 #define BODIES_MAX 16
 #define WORKERS_MAX 64
 #define BUCKET_NS 10000LL /* of the latencies */
@@ -114,15 +118,15 @@ static struct {
 	socklen_t to_len;
 	struct protocol protocol;
 	char request[512];
-	unsigned long rate, workers, seconds, count, keepalive;
+	unsigned long rate, workers, seconds, count, keepalive, idle;
 	const char *timeline;
 	atomic_ulong begun; /* requests */
 	atomic_bool stop;
 	int64_t start; /* ns */
 
 	pthread_mutex_t lock; /* for all that follows */
-	unsigned long counts[N_OUTCOMES], connections, lost, drained;
-	int64_t longest, gap, last; /* ns */
+	unsigned long counts[N_OUTCOMES], connections, lost, drained, broken;
+	int64_t longest, gap, last, end; /* ns */
 	struct {
 		char line[64];
 		unsigned long n;
@@ -167,6 +171,7 @@ struct answer {
 	size_t len;
 	size_t body; /* the version that answered last here */
 	bool ended;  /* nothing more comes */
+	bool whole;  /* all of it came, whatever it says */
 };
 
 static bool is_http(void)
@@ -223,7 +228,7 @@ static bool is_over(const struct answer *a)
 static enum outcome receive(int fd, struct answer *a)
 {
 	a->len = 0;
-	a->ended = false;
+	a->ended = a->whole = false;
 	do {
 		ssize_t n = recv(fd, a->buf + a->len,
 				 sizeof(a->buf) - 1 - a->len, 0);
@@ -234,9 +239,10 @@ static enum outcome receive(int fd, struct answer *a)
 		a->len += (size_t)n;
 		a->buf[a->len] = '\0';
 	} while (!is_over(a));
+	a->whole = is_error(a) || whole(a);
 	if (is_error(a))
 		return OTHER;
-	if (!whole(a))
+	if (!a->whole)
 		return RESET;
 	if (!is_http())
 		return ANSWERED;
@@ -290,9 +296,10 @@ static void note(enum outcome what, bool sent, struct answer *a, int64_t start)
 
 	(void)pthread_mutex_lock(&load.lock);
 	load.counts[what]++;
+	load.end = end;
 	if (what == ANSWERED)
 		count_answer(a, end - start, end);
-	else if (sent && what != OTHER)
+	else if (sent && !a->whole)
 		load.lost++;
 	if (load.slots && slot >= 0 && slot < SLOTS)
 		load.slots[slot][what == ANSWERED ? a->body : BODIES_MAX]++;
@@ -341,7 +348,7 @@ static void connection_close(struct connection *c)
 }
 
 /* A kept connection the server closed in between, with a word why or without,
- * is replaced; one that it broke counts as such. */
+ * is replaced; one that it broke is counted apart. */
 static void check_idle(struct connection *c)
 {
 	char byte;
@@ -352,7 +359,7 @@ static void check_idle(struct connection *c)
 	n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && errno == EAGAIN)
 		return;
-	count(n >= 0 ? &load.drained : &load.counts[RESET]);
+	count(n >= 0 ? &load.drained : &load.broken);
 	connection_close(c);
 }
 
@@ -396,13 +403,15 @@ static bool is_done(void)
 	       atomic_load(&load.begun) >= load.count;
 }
 
-/* Keeps its own pace: what one slow answer holds up is not made up for. */
+/* Keeps its own pace: what one slow answer holds up is not made up for, and
+ * the workers do not come to ask all at once because of it. */
 static void *worker(void *arg)
 {
 	int64_t period = (int64_t)(1000000000ULL * load.workers / load.rate);
 	int64_t next =
 		now() + period * (int64_t)(intptr_t)arg / (int64_t)load.workers;
 	struct connection *c = calloc(1, sizeof(*c));
+	int64_t late;
 
 	if (!c)
 		abort();
@@ -418,8 +427,32 @@ static void *worker(void *arg)
 		check_idle(c);
 		request_once(c);
 		next += period;
-		if (next < now())
-			next = now();
+		late = now() - next;
+		if (late > 0)
+			next += (late + period - 1) / period * period;
+	}
+	connection_close(c);
+	free(c);
+	return NULL;
+}
+
+/* Asks when it must: a connection that is there only to be ended. */
+static void *idler(void *arg)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	(void)arg;
+	if (!c)
+		abort();
+	c->fd = -1;
+	while (!is_done()) {
+		struct pollfd p = {.events = POLLIN};
+
+		check_idle(c);
+		if (c->fd < 0)
+			request_once(c);
+		p.fd = c->fd;
+		(void)poll(&p, 1, IDLE_LOOK_MS);
 	}
 	connection_close(c);
 	free(c);
@@ -446,13 +479,17 @@ static double quantile(double share)
 static void report(void)
 {
 	unsigned long sum = 0;
+	int64_t silence = load.last ? load.end - load.last : 0;
 
 	for (int i = 0; i < N_OUTCOMES; i++)
 		sum += load.counts[i];
 	printf("requests=%lu\nconnections=%lu\n", sum, load.connections);
 	for (int i = 0; i < N_OUTCOMES; i++)
 		printf("%s=%lu\n", outcome_names[i], load.counts[i]);
-	printf("lost=%lu\ndrained=%lu\n", load.lost, load.drained);
+	printf("lost=%lu\nbroken=%lu\ndrained=%lu\n", load.lost, load.broken,
+	       load.drained);
+	if (silence > load.gap)
+		load.gap = silence;
 	printf("p50_ms=%.2f\np99_ms=%.2f\np999_ms=%.2f\n", quantile(0.5),
 	       quantile(0.99), quantile(0.999));
 	printf("longest_ms=%.1f\ngap_ms=%.1f\n", (double)load.longest / 1e6,
@@ -491,10 +528,10 @@ static int write_timeline(int64_t start_ms)
 
 static int usage(void)
 {
-	fprintf(stderr,
-		"usage: load [--rate=N] [--workers=N] [--seconds=N] "
-		"[--count=N] [--keepalive=N] [--protocol=NAME] [--ping] "
-		"[--timeline=FILE] ADDRESS PORT PATH\n");
+	fprintf(stderr, "usage: load [--rate=N] [--workers=N] [--seconds=N] "
+			"[--count=N] [--keepalive=N] [--idle=N] "
+			"[--protocol=NAME] [--ping] [--timeline=FILE] "
+			"ADDRESS PORT PATH\n");
 	return 2;
 }
 
@@ -521,6 +558,7 @@ static bool option(const char *arg)
 		{"--seconds=", &load.seconds, 86400},
 		{"--count=", &load.count, 100000000},
 		{"--keepalive=", &load.keepalive, 100000000},
+		{"--idle=", &load.idle, WORKERS_MAX},
 	};
 
 	if (!strcmp(arg, "--ping"))
@@ -600,7 +638,7 @@ static void wait_for_end(const sigset_t *signals)
 int main(int argc, char **argv)
 {
 	struct timespec begun;
-	pthread_t threads[WORKERS_MAX];
+	pthread_t threads[2 * WORKERS_MAX];
 	sigset_t signals;
 	int i = 1;
 
@@ -608,7 +646,9 @@ int main(int argc, char **argv)
 	for (; i < argc && !strncmp(argv[i], "--", 2); i++)
 		if (!option(argv[i]))
 			return usage();
-	if (argc - i != 3 || !address(argv[i], argv[i + 1]))
+	/* Only one that is kept can be idle. */
+	if (argc - i != 3 || !address(argv[i], argv[i + 1]) ||
+	    (load.idle && load.keepalive < 2))
 		return usage();
 	make_request(argv[i], argv[i + 2]);
 	if (load.timeline) {
@@ -623,14 +663,17 @@ int main(int argc, char **argv)
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	(void)clock_gettime(CLOCK_REALTIME, &begun);
 	load.start = now();
-	for (unsigned long w = 0; w < load.workers; w++) {
-		if (pthread_create(&threads[w], NULL, worker,
+	for (unsigned long w = 0; w < load.workers + load.idle; w++) {
+		if (pthread_create(&threads[w], NULL,
+				   w < load.workers ? worker : idler,
 				   (void *)(intptr_t)w) != 0)
 			return 1;
 	}
 	wait_for_end(&signals);
 	for (unsigned long w = 0; w < load.workers; w++)
 		(void)pthread_join(threads[w], NULL);
+	for (unsigned long w = 0; w < load.idle; w++)
+		(void)pthread_join(threads[load.workers + w], NULL);
 	report();
 	return load.timeline ? write_timeline(begun.tv_sec * 1000LL +
 					      begun.tv_nsec / 1000000)

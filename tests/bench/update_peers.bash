@@ -170,14 +170,14 @@ podman_end() {
 
 peer() { # KIND SERVER
 	local i
-	tier=$1 server=$2
+	tier=$1 server=$2 rate=$(rate_of "$2")
 	if ! "$1_begin" || ! wait_until answers_now; then
 		echo "$2 by $1: not measured: does not work here"
 		"$1_end" || true
 		return
 	fi
 	measure_quiet
-	clients_begin 1
+	clients_begin '' 1
 	for i in $(seq "$PEER_ROUNDS"); do
 		echo "$(ms) $1 STARTED" >>"$W/marks"
 		"$1_replace" $((i % 2))
@@ -193,7 +193,7 @@ peer() { # KIND SERVER
 }
 
 bench_peers() {
-	local server tier protocol=http port=8080 netns=/proc/self/ns/net
+	local server tier rate protocol=http port=8080 netns=/proc/self/ns/net
 	echo "== what people use instead: $PEER_ROUNDS replacements each, the same clients"
 	echo "   podman: stop, rm, run on the host's network; plain: stop and start of the process;"
 	echo "   usr2: nginx's upgrade; reload: haproxy's, with its listening sockets passed on"

@@ -76,6 +76,14 @@ skip_without_packages() {
 	answered nginx
 }
 
+@test "haproxy, the same" {
+	skip_without_packages haproxy
+	table haproxy
+	none haproxy '' refused timeout other failed
+	none haproxy handover reset lost
+	answered haproxy
+}
+
 @test "redis, the same: nobody refused or left waiting" {
 	skip_without_packages redis
 	table redis
