@@ -183,6 +183,7 @@ static int check_manifest_size(const struct aci_entry *e, struct error *err)
 			 (long long)e->size, ACI_MANIFEST_MAX);
 }
 
+/* Returns the entry's enum aci_role or -errno. */
 static int read_entry(struct archive *a, struct archive_entry *entry,
 		      struct aci_check *check, struct strbuf *manifest,
 		      struct error *err)
@@ -202,26 +203,35 @@ static int read_entry(struct archive *a, struct archive_entry *entry,
 			return r;
 	}
 	if (e.type != ACI_FILE)
-		return 0;
-	return read_content(a, entry, &e, check,
-			    role == ACI_ROLE_MANIFEST ? manifest : NULL, err);
+		return role;
+	r = read_content(a, entry, &e, check,
+			 role == ACI_ROLE_MANIFEST ? manifest : NULL, err);
+	return r < 0 ? r : role;
 }
 
 static int read_entries(struct archive *a, struct aci_check *check,
-			struct strbuf *manifest, uint64_t *ret_count,
+			struct aci_contents *contents, uint64_t *ret_count,
 			struct error *err)
 {
+	int role = ACI_ROLE_TOP;
+
 	for (*ret_count = 0;; (*ret_count)++) {
 		struct archive_entry *entry = NULL;
 		int r = archive_read_next_header(a, &entry);
+		uint64_t at = (uint64_t)archive_read_header_position(a);
 
+		if (role == ACI_ROLE_MANIFEST)
+			contents->manifest_end = at;
 		r = aci_tar_result(a, entry, r, err);
 		if (r > 0)
 			return 0;
-		if (r == 0)
-			r = read_entry(a, entry, check, manifest, err);
-		if (r < 0)
-			return r;
+		role = r < 0 ? r
+			     : read_entry(a, entry, check, &contents->manifest,
+					  err);
+		if (role < 0)
+			return role;
+		if (role == ACI_ROLE_MANIFEST)
+			contents->manifest_start = at;
 	}
 }
 
@@ -237,7 +247,7 @@ static int read_rest(struct puller *p)
 }
 
 static int read_tar(struct puller *p, struct aci_check *check,
-		    struct strbuf *manifest, struct error *err)
+		    struct aci_contents *contents, struct error *err)
 {
 	cleanup_tar struct archive *a = aci_tar_new();
 	uint64_t count = 0;
@@ -246,7 +256,7 @@ static int read_tar(struct puller *p, struct aci_check *check,
 	r = archive_read_open(a, p, NULL, pull, NULL);
 	r = aci_tar_result(a, NULL, r, err);
 	if (r == 0)
-		r = read_entries(a, check, manifest, &count, err);
+		r = read_entries(a, check, contents, &count, err);
 	if (r == 0)
 		r = read_rest(p);
 	/* The library only says that it could not read. */
@@ -288,7 +298,7 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
 		return r;
 	puller.stream = stream;
 	tar_walk_init(&puller.walk);
-	r = read_tar(&puller, &check, &contents.manifest, err);
+	r = read_tar(&puller, &check, &contents, err);
 	tar_walk_release(&puller.walk);
 	if (r == 0)
 		r = image_stream_finish(stream, &contents.totals, err);

@@ -31,6 +31,8 @@ struct aci_contents {
 	uint64_t n_files;	/* rootfs and below */
 	uint64_t unpacked_size; /* bytes, in whole 4 KiB blocks */
 	struct strbuf manifest; /* as in the archive, not yet parsed */
+	/* The manifest's entry in the tar, its headers and padding included. */
+	uint64_t manifest_start, manifest_end;
 };
 
 #define ACI_CONTENTS_INIT                                                      \

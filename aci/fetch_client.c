@@ -147,7 +147,10 @@ static int take_image(const struct fetch_import_reply *reply,
 	}
 	ret->compression = compression_name(reply->compression);
 	if (!ret->compression || reply->tar_size > job->max_tar_size ||
-	    reply->n_files > job->max_files)
+	    reply->n_files > job->max_files ||
+	    reply->manifest_end > reply->tar_size ||
+	    reply->manifest_start >= reply->manifest_end ||
+	    (reply->manifest_start | reply->manifest_end) % 512)
 		return lied("numbers are out of range", err);
 	image_id_from_digest(reply->tar_digest, &id);
 	memcpy(ret->id, id.text, sizeof(ret->id));
@@ -155,6 +158,8 @@ static int take_image(const struct fetch_import_reply *reply,
 	ret->tar_size = reply->tar_size;
 	ret->n_files = reply->n_files;
 	ret->unpacked_size = reply->unpacked_size;
+	ret->manifest_start = reply->manifest_start;
+	ret->manifest_end = reply->manifest_end;
 	memcpy(ret->image_digest, reply->image_digest,
 	       sizeof(ret->image_digest));
 	return take_manifest(job->manifest_fd, reply->manifest_len, ret, err);

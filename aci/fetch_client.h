@@ -47,6 +47,9 @@ struct fetch_image {
 	uint64_t n_files;	 /* entries below rootfs, rootfs included */
 	uint64_t unpacked_size;	 /* file content in whole 4 KiB blocks, bytes */
 	uint8_t image_digest[32]; /* SHA-256 of the bytes as transported */
+	/* The manifest's entry in the tar, its headers and padding included:
+	 * whole blocks of 512 bytes. */
+	uint64_t manifest_start, manifest_end;
 };
 
 void fetch_image_release(struct fetch_image *image);

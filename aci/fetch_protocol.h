@@ -80,6 +80,7 @@ struct fetch_import_reply {
 	uint32_t compression;  /* enum compression */
 	uint32_t manifest_len; /* bytes in the memfd */
 	uint64_t image_size, tar_size, n_files, unpacked_size;
+	uint64_t manifest_start, manifest_end; /* of its entry in the tar */
 	uint8_t image_digest[32], tar_digest[64];
 };
 

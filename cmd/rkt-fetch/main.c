@@ -102,6 +102,8 @@ static int run_import(struct fetch_job *job, struct fetch_reply *reply,
 	ret->tar_size = contents.totals.tar_size;
 	ret->n_files = contents.n_files;
 	ret->unpacked_size = contents.unpacked_size;
+	ret->manifest_start = contents.manifest_start;
+	ret->manifest_end = contents.manifest_end;
 	memcpy(ret->image_digest, contents.totals.image_digest,
 	       sizeof(ret->image_digest));
 	memcpy(ret->tar_digest, contents.totals.tar_digest,

@@ -488,11 +488,121 @@ socket.socket(socket.AF_UNIX).bind("l/rootfs/sock")'
 
 # --- the program -------------------------------------------------------------------------
 
+# --- patch-manifest --------------------------------------------------------------
+
+# others FILE: what `tar` says of all entries but the manifest, and their bytes
+others() {
+	tar --exclude=./manifest --exclude=manifest --full-time -tvf "$1"
+	tar --exclude=./manifest --exclude=manifest -xOf "$1" | sha256sum
+}
+
+@test "patch-manifest changes the manifest and no other byte" {
+	layout l
+	run -0 "$ACTOOL" build l a.aci
+	run -0 "$ACTOOL" patch-manifest --name=example.com/other \
+		--exec="/bin/one --debug" --user=100 --group=200 \
+		--capability=CAP_NET_BIND_SERVICE,CAP_KILL \
+		--mounts=work,path=/opt,readOnly=true:more,path=/more \
+		--ports=http,protocol=tcp,port=8080 \
+		--supplementary-groups=10,20 --environment=A=1 \
+		--environment B=2 \
+		--isolators=resource/memory,limit=64Mi:os/linux/no-new-privileges,true \
+		--seccomp-mode=remove,errno=EPERM --seccomp-set=chmod,@rkt/default-blacklist \
+		a.aci b.aci
+	[ -z "$output" ]
+	"$ACTOOL" cat-manifest b.aci | jq -e '.name == "example.com/other" and
+		.labels[0].value == "1.0.0" and
+		.app.exec == ["/bin/one", "--debug"] and
+		.app.user == "100" and .app.group == "200" and
+		.app.supplementaryGIDs == [10, 20] and
+		(.app.environment | length) == 2 and
+		(.app.mountPoints | length) == 2 and
+		.app.ports[0].port == 8080 and
+		(.app.isolators | map(.name)) == [
+			"os/linux/capabilities-retain-set", "resource/memory",
+			"os/linux/no-new-privileges",
+			"os/linux/seccomp-remove-set"]'
+	diff <(others a.aci) <(others b.aci)
+	# Equal inputs, equal outputs; gzip as of `build`.
+	"$ACTOOL" cat-manifest a.aci | tr -d '\n' >l/manifest
+	touch -d '2024-05-06 07:08:09' l/manifest
+	run -0 "$ACTOOL" build --overwrite l a.aci
+	run -0 "$ACTOOL" patch-manifest --name=example.com/other a.aci c.aci
+	run -0 "$ACTOOL" patch-manifest --name=example.com/other a.aci d.aci
+	cmp c.aci d.aci
+	run -0 "$ACTOOL" patch-manifest --name=example.com/test c.aci e.aci
+	cmp a.aci e.aci
+}
+
+@test "patch-manifest reads every archive, and puts the entry where it was" {
+	layout l
+	tar -C l --format=gnu -cf gnu.aci rootfs manifest
+	tar -C l --format=pax -cJf pax.aci manifest rootfs
+	tar -C l --format=ustar -c ./rootfs ./manifest | bzip2 >dot.aci
+	tar -C l --format=posix --xattrs --mtime=@1.5 -c rootfs/bin manifest \
+		rootfs/sub rootfs/zero rootfs --no-recursion | zstd -q >mid.aci
+	for f in gnu pax dot; do
+		run -0 "$ACTOOL" patch-manifest -user 7 --no-compression \
+			$f.aci $f-new.aci
+		run -0 "$ACTOOL" validate $f-new.aci
+		diff <(others $f.aci) <(others $f-new.aci)
+		[ "$("$ACTOOL" cat-manifest $f-new.aci | jq -r .app.user)" = 7 ]
+		[ "$(tar -tf $f.aci | grep -n manifest | cut -d: -f1)" = \
+			"$(tar -tf $f-new.aci | grep -n manifest | cut -d: -f1)" ]
+	done
+}
+
+@test "patch-manifest --manifest, --replace, --overwrite" {
+	layout l
+	run -0 "$ACTOOL" build l a.aci
+	touch a.aci.asc
+	manifest_of '.name = "example.com/new" | .new = 1' >m
+	run -0 "$ACTOOL" patch-manifest --manifest=m --replace a.aci
+	expect_output "warning: a.aci.asc is of other bytes now: sign a.aci again"
+	tar -xOf a.aci manifest | cmp - m
+	cp a.aci b.aci
+	run -1 "$ACTOOL" patch-manifest --user=1 a.aci b.aci
+	expect_output "b.aci exists (try --overwrite)"
+	cmp a.aci b.aci
+	run -0 "$ACTOOL" patch-manifest --overwrite --user=1 a.aci b.aci
+	[ "$("$ACTOOL" cat-manifest b.aci | jq -r .app.user)" = 1 ]
+	[ "$(find . -maxdepth 1 -name '.*' -type f)" = "" ]
+}
+
+@test "patch-manifest refuses wrong uses and leaves nothing" {
+	layout l 'del(.app)'
+	run -0 "$ACTOOL" build l a.aci
+	for bad in "--user=1 a.aci b.aci|no app in the supplied manifest" \
+		"--name=UPPER a.aci b.aci|--name: " \
+		"--exec=/x a.aci b.aci|the patched manifest: app: user is required" \
+		"--name=x none.aci b.aci|open none.aci" \
+		"--name=x l/manifest b.aci|l/manifest: " \
+		"--manifest=l/rootfs/zero a.aci b.aci|is no valid image manifest"; do
+		# shellcheck disable=SC2086 # words
+		run -1 "$ACTOOL" patch-manifest ${bad%%|*}
+		expect_output "${bad#*|}"
+	done
+	for bad in "a.aci b.aci|no change is asked for" \
+		"--name=x a.aci|must provide input and output" \
+		"--name=x --replace a.aci b.aci|--replace takes one file" \
+		"--name=x --replace --overwrite a.aci|exclude each other" \
+		"--name=x --manifest=m a.aci b.aci|goes with no other change" \
+		"--name=x a.aci b.tar|ends in .aci"; do
+		# shellcheck disable=SC2086 # words
+		run -2 "$ACTOOL" patch-manifest ${bad%%|*}
+		expect_output "${bad#*|}"
+	done
+	[ ! -e b.aci ]
+	[ ! -e b.tar ]
+}
+
 @test "help, version and wrong uses" {
 	run -0 "$ACTOOL" help
-	expect_output build validate cat-manifest sign genkey version
+	expect_output build validate cat-manifest patch-manifest sign \
+		genkey version
 	run -0 "$ACTOOL" --help
-	for c in build validate cat-manifest sign genkey version help; do
+	for c in build validate cat-manifest patch-manifest sign genkey \
+		version help; do
 		run -0 "$ACTOOL" help "$c"
 		expect_output "actool $c" USAGE
 		run -0 "$ACTOOL" "$c" --help

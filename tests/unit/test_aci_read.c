@@ -169,6 +169,9 @@ Test(aci_read, contents)
 	cr_expect(c.n_files == 2);
 	cr_expect(c.unpacked_size == 8192);
 	cr_expect_str_eq(c.manifest.buf, TAR_MANIFEST);
+	cr_expect(c.manifest_end - c.manifest_start == 1024);
+	cr_expect_str_eq(sb.buf + c.manifest_start, "manifest");
+	cr_expect_str_eq(sb.buf + c.manifest_start + 512, TAR_MANIFEST);
 	cr_assert(fstat(blob, &st) == 0);
 	cr_assert((size_t)st.st_size == sb.len);
 	copy = mmap(NULL, sb.len, PROT_READ, MAP_PRIVATE, blob, 0);
