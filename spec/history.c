@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/acname.h"
@@ -284,6 +285,10 @@ static void merge(struct history_entry *all, struct history_entry *line)
 	take_count(&all->counts.moved, line->counts.moved);
 	take_count(&all->counts.drained, line->counts.drained);
 	take_count(&all->counts.lost, line->counts.lost);
+	/* A state may be noted again, with what has become known. */
+	if (all->n_steps && all->steps[all->n_steps - 1].state == line->state &&
+	    line->state >= UPDATE_COMMITTED)
+		return;
 	if (all->n_steps < HISTORY_STEPS_MAX)
 		all->steps[all->n_steps++] =
 			(struct history_step){line->state, line->us};
@@ -382,4 +387,28 @@ unsigned int history_previous(const char *text, const char *app,
 		history_entry_release(&e);
 	}
 	return previous;
+}
+
+bool history_keeps(const char *text, const char *app, unsigned int current,
+		   unsigned int keep, unsigned int n)
+{
+	/* The chain has no rings: a generation is new but once. */
+	for (unsigned int i = 0; current && i <= keep; i++) {
+		if (n == current)
+			return true;
+		current = history_previous(text, app, current);
+	}
+	return false;
+}
+
+unsigned int history_keep_parse(const char *text)
+{
+	cleanup_free char *number = NULL;
+	uint64_t n;
+
+	if (!text)
+		return UPDATE_KEEP;
+	number = xstrndup(text, strcspn(text, "\n"));
+	return parse_uint(number, UPDATE_KEEP_MAX, &n) == 0 ? (unsigned int)n
+							    : UPDATE_KEEP;
 }

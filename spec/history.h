@@ -100,4 +100,12 @@ bool history_has_run(const char *text, const char *app, unsigned int number);
 unsigned int history_previous(const char *text, const char *app,
 			      unsigned int current);
 
+/* True if generation N of APP is CURRENT, or one of the KEEP before it, each
+ * the one the next came after. */
+bool history_keeps(const char *text, const char *app, unsigned int current,
+		   unsigned int keep, unsigned int n);
+
+/* What POD_KEEP_FILE says; UPDATE_KEEP if that is nothing, or NULL. */
+unsigned int history_keep_parse(const char *text);
+
 #endif

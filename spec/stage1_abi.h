@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define STAGE1_ABI_VERSION 2
+#define STAGE1_ABI_VERSION 3
 
 /* --- files, relative to the pod directory -------------------------------- */
 
@@ -31,6 +31,7 @@
 #define POD_ISOLATORS_FILE "isolators" /* "APP: NAME: REASON" lines */
 #define POD_JOURNAL_FILE "update.journal"
 #define POD_HISTORY_FILE "history"
+#define POD_KEEP_FILE "keep" /* earlier generations that stay, decimal */
 #define POD_RUNTIME_CONFIG_FILE "runtime-config" /* run arguments, JSON */
 #define POD_ARGS_DIR "args"		  /* args/APP: JSON array of strings */
 #define POD_APPSINFO_DIR "appsinfo"	  /* appsinfo/APP -> generation */
@@ -108,6 +109,7 @@ enum control_op {
 	CONTROL_UPDATE = 3, /* one app; 1 fd: the new generation's tree */
 	CONTROL_ABORT = 4,  /* end the running transaction by rolling back */
 	CONTROL_RESUME = 5, /* follow it; one that is on hold tries again */
+	CONTROL_PLAN = 6,   /* one app: which tier -> CONTROL_DONE */
 	CONTROL_OP_MAX
 };
 
@@ -136,8 +138,9 @@ struct control_request {
 enum control_flags {
 	/* The target served before; without it, it must not have. */
 	CONTROL_ROLLBACK = 1 << 0,
-	/* handover: a failure switches back and leaves the new one running,
-	 * until CONTROL_RESUME or CONTROL_ABORT. */
+	/* A failure gives everything back to the old ones, but the
+	 * transaction stays until CONTROL_RESUME or CONTROL_ABORT: the new
+	 * one runs on (handover), or is put away with its files (restart). */
 	CONTROL_HOLD = 1 << 1,
 	/* Another CONTROL_UPDATE of the same transaction follows on this
 	 * connection. */
@@ -173,11 +176,17 @@ enum control_reply_kind {
 	CONTROL_PROGRESS = 1, /* an update reached `state` */
 	CONTROL_DONE = 2,     /* last record; `code` is 0 or a RKT_EXIT_* */
 	CONTROL_ERROR = 3,    /* last record; `code` RKT_EXIT_*, `text` why */
+	CONTROL_APP = 4,      /* what became of `app`; before CONTROL_DONE */
 };
 
 #define CONTROL_TEXT_MAX 1024
 
 #define UPDATE_NOT_COUNTED UINT64_MAX
+
+/* Generations before the committed one that stay for rollbacks, where
+ * POD_KEEP_FILE does not say another number. */
+#define UPDATE_KEEP 2
+#define UPDATE_KEEP_MAX 1000
 
 /* What an update did to the clients.  UPDATE_NOT_COUNTED: not looked at. */
 struct update_counts {
@@ -186,8 +195,8 @@ struct update_counts {
 	 * end of the old one to the new one listening. */
 	uint64_t switch_us;
 	uint64_t moved;	  /* waited in the old socket, served by the new one */
-	uint64_t drained; /* idle ones closed when the drain time was over */
-	uint64_t lost;	  /* requests without their full reply */
+	uint64_t drained; /* idle ones that ended with their generation */
+	uint64_t lost;	  /* requests it left without an answer */
 };
 #define UPDATE_COUNTS_UNKNOWN                                                  \
 	{                                                                      \
@@ -203,7 +212,8 @@ struct control_reply {
 	uint64_t elapsed_us; /* since the request was accepted */
 	uint32_t strategy;   /* enum update_strategy: the tier; 0 undecided */
 	uint32_t reserved;   /* 0 */
-	struct update_counts counts; /* CONTROL_DONE of an update */
+	struct update_counts counts;	/* CONTROL_APP; DONE: of all together */
+	char app[CONTROL_APP_NAME_MAX]; /* whose; "" = the whole update's */
 	char text[CONTROL_TEXT_MAX];
 };
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -253,21 +254,28 @@ int update_remove_stale(int poddir_fd, const char *app, struct error *err)
 	return r;
 }
 
-static bool is_kept(const char *history, const char *app, unsigned int current,
-		    unsigned int keep, unsigned int n)
+#define KEEP_FILE_MAX 32
+
+unsigned int update_keep(int poddir_fd)
 {
-	/* The chain has no rings: a generation is new but once. */
-	for (unsigned int i = 0; current && i <= keep; i++) {
-		if (n == current)
-			return true;
-		current = history_previous(history, app, current);
-	}
-	return false;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	(void)read_file_at(poddir_fd, POD_KEEP_FILE, KEEP_FILE_MAX, &text,
+			   NULL);
+	return history_keep_parse(text.buf);
 }
 
-int update_collect(int poddir_fd, const char *app, unsigned int keep,
-		   struct error *err)
+int update_set_keep(int poddir_fd, unsigned int n, struct error *err)
 {
+	char text[KEEP_FILE_MAX];
+
+	(void)snprintf(text, sizeof(text), "%u\n", n);
+	return write_string_at(poddir_fd, POD_KEEP_FILE, 0644, text, err);
+}
+
+int update_collect(int poddir_fd, const char *app, struct error *err)
+{
+	unsigned int keep = update_keep(poddir_fd);
 	cleanup_strbuf struct strbuf history = STRBUF_INIT;
 	cleanup_free unsigned int *numbers = NULL;
 	unsigned int current;
@@ -282,7 +290,7 @@ int update_collect(int poddir_fd, const char *app, unsigned int keep,
 	if (r == 0)
 		r = generation_list(poddir_fd, app, &numbers, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		if (!is_kept(history.buf, app, current, keep, numbers[i]))
+		if (!history_keeps(history.buf, app, current, keep, numbers[i]))
 			r = generation_remove(poddir_fd, app, numbers[i], err);
 	return r;
 }

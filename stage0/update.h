@@ -63,16 +63,20 @@ int update_note_change(int poddir_fd, const char *app, unsigned int from,
  */
 int update_remove_stale(int poddir_fd, const char *app, struct error *err);
 
-/* Generations before the committed one that stay for rollbacks. */
-#define UPDATE_KEEP 2
+/*
+ * How many generations before the committed one the pod keeps for rollbacks;
+ * stage1 removes the others when it commits an update.
+ */
+unsigned int update_keep(int poddir_fd);
+/* From now on N, whoever commits. */
+int update_set_keep(int poddir_fd, unsigned int n, struct error *err);
 
 /*
  * Removes the generations of APP that are neither the committed one nor among
- * the KEEP that came before it, each the one that the next came after; with
- * them goes what holds their images in the store.  For after a commit: no
- * update of the pod may be under way.
+ * those kept that came before it, each the one that the next came after; with
+ * them goes what holds their images in the store.  For a pod that does not
+ * run.
  */
-int update_collect(int poddir_fd, const char *app, unsigned int keep,
-		   struct error *err);
+int update_collect(int poddir_fd, const char *app, struct error *err);
 
 #endif

@@ -491,13 +491,24 @@ size_t handover_addresses(const struct handover *h,
 /* --- who is still there ----------------------------------------------------
  */
 
-size_t handover_clients(const struct handover *h, const struct generation *g,
-			size_t max)
+size_t handover_ports(const struct handover *h, uint16_t *ports, size_t max)
 {
-	uint16_t ports[SOCKETS_MAX] = {0};
-	struct error err = ERROR_INIT;
-	size_t waiting = 0, n_ports = 0;
-	int n;
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->n && n < max; i++) {
+		bool has = false;
+
+		for (size_t j = 0; j < n && !has; j++)
+			has = ports[j] == h->groups[i].port;
+		if (!has)
+			ports[n++] = h->groups[i].port;
+	}
+	return n;
+}
+
+size_t handover_waiting(const struct handover *h, const struct generation *g)
+{
+	size_t waiting = 0;
 
 	for (size_t i = 0; i < h->n; i++) {
 		const struct group *group = &h->groups[i];
@@ -507,11 +518,16 @@ size_t handover_clients(const struct handover *h, const struct generation *g,
 
 		for (size_t j = 0; j < n_fds; j++)
 			waiting += held_queue_length(fds[j]);
-		if (n_ports < SOCKETS_MAX)
-			ports[n_ports++] = group->port;
 	}
-	if (waiting >= max)
-		return max;
-	n = sockets_count_connections(g, ports, n_ports, max - waiting, &err);
-	return n < 0 ? waiting : waiting + (size_t)n;
+	return waiting;
+}
+
+bool handover_has_clients(const struct handover *h, const struct generation *g)
+{
+	uint16_t ports[SOCKETS_MAX];
+	size_t n = handover_ports(h, ports, SOCKETS_MAX);
+	struct error err = ERROR_INIT;
+
+	return handover_waiting(h, g) ||
+	       sockets_count_connections(g, ports, n, 1, &err) > 0;
 }

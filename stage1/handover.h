@@ -78,11 +78,14 @@ uint32_t handover_mark(const struct handover *h);
 size_t handover_addresses(const struct handover *h,
 			  struct sockaddr_storage *addresses, size_t max);
 
-/*
- * How many clients G still has, of those that came in at our ports: in its
- * processes and waiting to be accepted; counted up to MAX.
- */
-size_t handover_clients(const struct handover *h, const struct generation *g,
-			size_t max);
+/* The same as ports, each once. */
+size_t handover_ports(const struct handover *h, uint16_t *ports, size_t max);
+
+/* How many wait in G's sockets to be accepted. */
+size_t handover_waiting(const struct handover *h, const struct generation *g);
+
+/* G still has clients of those that came in at our ports: in its processes,
+ * or waiting to be accepted. */
+bool handover_has_clients(const struct handover *h, const struct generation *g);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage1/journal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 
 #define JOURNAL_MAX (1024UL * 1024)
 #define HISTORY_MAX (16UL * 1024 * 1024)
+#define KEEP_FILE_MAX 32
 
 /* What a killed writer left of a line must not become part of the next. */
 static int end_torn_line(int fd)
@@ -164,6 +166,55 @@ int journal_discard(int pod_dirfd, const char *app, unsigned int number,
 	if (journal_has_run(pod_dirfd, app, number))
 		return 0;
 	return remove_tree_at(pod_dirfd, path, err);
+}
+
+/* Nobody may go back to what is half gone: its id goes first. */
+static int remove_generation(int dirfd, const char *number, struct error *err)
+{
+	cleanup_free char *id =
+		xasprintf("%s/" GENERATION_IMAGE_ID_FILE, number);
+
+	if (unlinkat(dirfd, id, 0) < 0 && errno != ENOENT)
+		return error_sys(err, errno, "remove %s", id);
+	return remove_tree_at(dirfd, number, err);
+}
+
+static unsigned int load_keep(int pod_dirfd)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	(void)read_file_at(pod_dirfd, POD_KEEP_FILE, KEEP_FILE_MAX, &text,
+			   NULL);
+	return history_keep_parse(text.buf);
+}
+
+int journal_collect(int pod_dirfd, const char *app, struct error *err)
+{
+	cleanup_free char *path = xasprintf(POD_GENERATIONS_DIR "/%s", app);
+	unsigned int current = journal_committed(pod_dirfd, app);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	unsigned int keep = load_keep(pod_dirfd);
+	cleanup_dir DIR *dir = NULL;
+	struct dirent *de;
+	uint64_t n;
+	int fd, r;
+
+	r = read_file_at(pod_dirfd, POD_HISTORY_FILE, HISTORY_MAX, &text, err);
+	if (r < 0)
+		return r;
+	fd = openat(pod_dirfd, path,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		fd_close(&fd);
+		return error_sys(err, errno, "read %s", path);
+	}
+	while (r == 0 && (de = readdir(dir)) != NULL)
+		if (parse_uint(de->d_name, UINT32_MAX, &n) == 0 &&
+		    !history_keeps(text.buf, app, current, keep,
+				   (unsigned int)n))
+			r = remove_generation(dirfd(dir), de->d_name, err);
+	return r;
 }
 
 /* The link is what counts: the line that says so may be missing. */

@@ -40,6 +40,13 @@ bool journal_has_run(int pod_dirfd, const char *app, unsigned int number);
 int journal_discard(int pod_dirfd, const char *app, unsigned int number,
 		    struct error *err);
 
+/*
+ * Removes the generations of APP that are neither the committed one nor among
+ * those that the pod keeps (POD_KEEP_FILE) and that came before it; with them
+ * goes what holds their images in the store.
+ */
+int journal_collect(int pod_dirfd, const char *app, struct error *err);
+
 /* At a pod's start: settles what a killed stage1 left. */
 int journal_recover(int pod_dirfd, struct error *err);
 

@@ -25,6 +25,7 @@
 #include "stage1/listeners.h"
 #include "stage1/notify.h"
 #include "stage1/pod.h"
+#include "stage1/requests.h"
 #include "stage1/restart.h"
 #include "stage1/supervise.h"
 #include "stage1/update_impl.h"
@@ -35,86 +36,6 @@
 /* Of an image, too. */
 #define DRAIN_SIGNAL "rkt.io/update/drain-signal"
 
-/* --- telling ---------------------------------------------------------------
- */
-
-uint64_t update_since_us(uint64_t ns)
-{
-	return (monotonic_ns() - ns) / 1000;
-}
-
-/* "NAME:VERSION" into BUF, for the history. */
-static const char *image_text(const struct runtime_app *ra, char *buf,
-			      size_t size)
-{
-	const char *version = name_values_get(&ra->image.labels, "version");
-
-	if (!ra->image.name)
-		return NULL;
-	(void)snprintf(buf, size, "%s%s%s", ra->image.name, version ? ":" : "",
-		       version ? version : "");
-	return buf;
-}
-
-static void send_reply(struct update *u, enum control_reply_kind kind, int code,
-		       const char *text)
-{
-	struct update_group *g = u->group;
-	struct control_reply rec = {
-		.version = STAGE1_ABI_VERSION,
-		.kind = kind,
-		.state = u->state,
-		.code = code,
-		.elapsed_us = update_since_us(u->group->begun_ns),
-		.strategy = u->tier,
-		.counts = u->counts,
-	};
-
-	if (g->conn < 0)
-		return;
-	if (g->n > 1 && kind == CONTROL_PROGRESS && u->state > UPDATE_PLANNED)
-		(void)snprintf(rec.text, sizeof(rec.text), "%s: %.700s",
-			       u->app->name, text);
-	else
-		(void)snprintf(rec.text, sizeof(rec.text), "%s", text);
-	/* The command may be gone, or slow: the transaction goes on. */
-	if (send(g->conn, &rec, sizeof(rec), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
-	    errno != EAGAIN)
-		fd_close(&g->conn);
-}
-
-void update_enter_state(struct update *u, enum update_state state,
-			const char *text)
-{
-	char from[CONTROL_TEXT_MAX], to[CONTROL_TEXT_MAX];
-	const struct history_event event = {
-		.app = u->app->name,
-		.from = u->from,
-		.to = u->to,
-		.state = state,
-		.rollback = u->is_rollback,
-		.text = text,
-		.who = u->group->who,
-		.from_image = u->old ? image_text(&u->old->runtime_app, from,
-						  sizeof(from))
-				     : NULL,
-		.to_image = u->next && !u->rolling_back
-				    ? image_text(&u->next->runtime_app, to,
-						 sizeof(to))
-				    : NULL,
-		.tier = u->tier,
-		.us = update_since_us(u->group->begun_ns),
-		.counts = &u->counts,
-	};
-	struct error err = ERROR_INIT;
-
-	u->state = state;
-	log_debug("update of %s: %s", u->app->name, update_state_text(state));
-	if (journal_append(u->pod->dirfd, &event, &err) < 0)
-		log_failure(&err, "update");
-	send_reply(u, CONTROL_PROGRESS, 0, text);
-}
-
 const char *update_state_name(const struct pod *pod)
 {
 	const struct update *u = pod->update;
@@ -124,15 +45,15 @@ const char *update_state_name(const struct pod *pod)
 	return u ? update_state_text(u->state) : "idle";
 }
 
-/* The whole transaction's last word is that of the worst. */
-static struct update *worst(struct update_group *g)
+/* What is too old to go back to.  What stays too long is no failure. */
+static void collect(const struct update_group *g)
 {
-	struct update *w = g->first;
+	for (const struct update *m = g->first; m; m = m->sibling) {
+		struct error err = ERROR_INIT;
 
-	for (struct update *m = g->first; m; m = m->sibling)
-		if (w && m->exit_code > w->exit_code)
-			w = m;
-	return w;
+		if (journal_collect(g->pod->dirfd, m->app->name, &err) < 0)
+			log_failure(&err, "remove earlier generations");
+	}
 }
 
 /* When nobody of it is left, and nobody looks at it. */
@@ -140,15 +61,14 @@ static void group_end(struct update_group *g)
 {
 	struct pod *pod = g->pod;
 	struct error err = ERROR_INIT;
-	struct update *last;
 
 	if (g->n_over < g->n || g->pins)
 		return;
 	if (journal_close(pod->dirfd, &err) < 0)
 		log_failure(&err, "update");
-	last = worst(g);
-	if (last)
-		send_reply(last, CONTROL_DONE, last->exit_code, last->text);
+	if (g->is_committed && !g->first->is_rollback)
+		collect(g);
+	update_tell_end(g);
 	fd_close(&g->conn);
 	pod->update = NULL;
 	pod->on_stopping = NULL;
@@ -157,6 +77,7 @@ static void group_end(struct update_group *g)
 
 		g->first = m->sibling;
 		restart_resume(m->app);
+		free(m->from_image);
 		free(m);
 	}
 	free(g);
@@ -184,6 +105,7 @@ void update_finish(struct update *u, int exit_code, const char *text)
 	event_timer_cancel(&pod->loop, &u->observe);
 	event_timer_cancel(&pod->loop, &u->abort);
 	update_stop_asking(u);
+	update_end_requests(u);
 	held_drop(u->app);
 	if (u->app->current)
 		serves_now(u->app->current);
@@ -195,7 +117,8 @@ void update_finish(struct update *u, int exit_code, const char *text)
 	fd_close(&u->new_tree);
 	u->is_over = true;
 	u->exit_code = exit_code;
-	(void)snprintf(u->text, sizeof(u->text), "%s", text);
+	if (text != u->text)
+		(void)snprintf(u->text, sizeof(u->text), "%s", text);
 	g->n_over++;
 	group_end(g);
 }
@@ -215,6 +138,14 @@ void update_end_rolled_back(struct update *u, int exit_code)
 
 	update_note_rolled_back(u, text);
 	update_finish(u, exit_code, text);
+}
+
+void update_end_requests(struct update *u)
+{
+	struct requests *r = u->requests;
+
+	u->requests = NULL;
+	requests_end(r, &u->counts);
 }
 
 /* It may be the one that serves already: then nobody does. */
@@ -252,9 +183,14 @@ static void save_manifest(struct update *u)
 		log_failure(&err, "update");
 }
 
+uint64_t update_since_us(uint64_t ns)
+{
+	return (monotonic_ns() - ns) / 1000;
+}
+
 uint64_t update_since_ms(uint64_t ns)
 {
-	return (monotonic_ns() - ns) / 1000000;
+	return update_since_us(ns) / 1000;
 }
 
 /* By itself, before anything of it was held: its own end counts. */
@@ -625,6 +561,8 @@ static struct update *new_member(struct update_group *g,
 		.pod = g->pod,
 		.app = app,
 		.old = app->current,
+		.from_image = update_image_text(
+			pod_manifest_find_app(&g->pod->manifest, app->name)),
 		.from = app->committed,
 		.to = request->generation,
 		.is_rollback = request->flags & CONTROL_ROLLBACK,
@@ -745,6 +683,6 @@ int update_resume(struct pod *pod, int conn, struct error *err)
 		return r;
 	fd_close(&u->group->conn);
 	u->group->conn = TAKE_FD(reply_to);
-	send_reply(u, CONTROL_PROGRESS, 0, "followed again");
+	update_tell(u, "followed again");
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "stage1/notify.h"
 #include "stage1/pod.h"
 #include "stage1/probe.h"
+#include "stage1/requests.h"
 #include "stage1/restart.h"
 #include "stage1/steer.h"
 #include "stage1/supervise.h"
@@ -31,8 +32,6 @@
 #define EMPTY_MS 50
 /* From the signal to the kill, though the drain time is over. */
 #define END_MS 1000
-/* More clients than that are not counted. */
-#define CLIENTS_MAX 1000000
 
 static void set_tick(struct update *u, void (*fn)(struct event_timer *timer),
 		     uint64_t ms)
@@ -73,7 +72,7 @@ static void settle(struct update *u)
 	update_finish(u, u->exit_code, u->text);
 }
 
-/* The same state once more, with what became of the clients. */
+/* The same state, with what became of the clients. */
 static void note_drained(struct update *u)
 {
 	char text[CONTROL_TEXT_MAX];
@@ -85,7 +84,22 @@ static void note_drained(struct update *u)
 			       "%.700s; the other one has ended, and %llu "
 			       "connections with it",
 			       u->text, (unsigned long long)u->counts.drained);
-	update_enter_state(u, u->state, text);
+	(void)snprintf(u->text, sizeof(u->text), "%s", text);
+	update_note(u, text);
+}
+
+/* Who waits in its sockets goes to the one that stays: by the kernel, where
+ * the pod has told it so, which is not on the host's network. */
+static void count_waiting(struct update *u, const struct generation *loser)
+{
+	bool is_host = net_list_kind(&u->pod->options.nets) == NET_KIND_HOST;
+	size_t n = u->handover ? handover_waiting(u->handover, loser) : 0;
+
+	u->counts.moved = is_host ? 0 : n;
+	if (is_host && n)
+		u->counts.lost = u->counts.lost == UPDATE_NOT_COUNTED
+					 ? n
+					 : u->counts.lost + n;
 }
 
 static void on_loser_ended(struct generation *loser)
@@ -93,6 +107,8 @@ static void on_loser_ended(struct generation *loser)
 	struct update *u = loser->data;
 
 	u->loser = NULL;
+	update_end_requests(u);
+	count_waiting(u, loser);
 	generation_free(loser);
 	note_drained(u);
 	settle(u);
@@ -108,6 +124,7 @@ static void on_winner_ended(struct generation *winner)
 {
 	struct update *u = winner->data;
 
+	update_end_requests(u);
 	if (u->loser)
 		generation_free(u->loser);
 	u->loser = u->winner = NULL;
@@ -125,7 +142,10 @@ static void end_loser(struct update *u)
 {
 	uint64_t gone_ms = update_since_ms(u->drain_ns);
 	uint64_t left_ms = u->stop_ms > gone_ms ? u->stop_ms - gone_ms : 0;
+	uint16_t ports[HELD_MAX];
+	size_t n = handover_ports(u->handover, ports, HELD_MAX);
 
+	u->requests = requests_watch(u->loser, ports, n);
 	generation_stop(u->loser, update_drain_signal(u->loser),
 			left_ms > END_MS ? left_ms : END_MS);
 }
@@ -134,15 +154,10 @@ static void on_drain(struct event_timer *timer)
 {
 	struct update *u = timer->data;
 	bool is_over = update_since_ms(u->drain_ns) >= u->stop_ms;
-	size_t n = handover_clients(u->handover, u->loser,
-				    is_over ? CLIENTS_MAX : 1);
 
-	if (n)
+	if (handover_has_clients(u->handover, u->loser))
 		u->waiting_ns = monotonic_ns();
 	if (is_over || update_since_ms(u->waiting_ns) >= EMPTY_MS) {
-		u->counts.drained = n;
-		if (!n)
-			u->counts.lost = 0;
 		end_loser(u);
 	} else {
 		event_timer_set(&u->pod->loop, timer, DRAIN_LOOK_MS);
@@ -217,6 +232,7 @@ static void go_back(struct update *u, const struct error *why)
 	u->next = NULL;
 	u->exit_code = RKT_EXIT_ROLLED_BACK;
 	if (next && !is_alive(next)) {
+		count_waiting(u, next);
 		generation_free(next);
 		next = NULL;
 	}
@@ -528,6 +544,7 @@ void handover_on_stopping(struct update *u)
 	struct generation *goes = u->loser ? u->loser : u->next;
 
 	cancel_all(u);
+	update_end_requests(u);
 	if (!u->winner) {
 		u->winner = u->old;
 		u->exit_code = RKT_EXIT_ROLLED_BACK;

@@ -22,6 +22,8 @@ struct handover;
 struct pod;
 struct pod_app;
 struct probe_run;
+struct requests;
+struct runtime_app;
 
 /* A transaction: of one app, or of several that switch together. */
 struct update_group {
@@ -46,14 +48,16 @@ struct update {
 	struct generation *old; /* until it is over */
 	struct generation *next;
 	unsigned int from, to;
-	int old_tree; /* to start the old one again */
-	int new_tree; /* and the new one */
+	char *from_image; /* NAME:VERSION of what served; NULL */
+	int old_tree;	  /* to start the old one again */
+	int new_tree;	  /* and the new one */
 	enum update_state state;
 	enum update_strategy asked, tier; /* tier: AUTO = undecided */
 	bool is_rollback; /* asked for: next has served before */
 	uint64_t released_ns;
 	uint64_t ready_ms, observe_ms, stop_ms;
 	struct update_counts counts;
+	struct requests *requests; /* of the one that is being stopped */
 	struct event_timer tick;
 	struct event_timer observe;
 	struct event_timer abort;
@@ -90,9 +94,24 @@ struct update {
 	char text[CONTROL_TEXT_MAX]; /* the last word */
 };
 
+/* --- stage1/update_tell.c --------------------------------------------------
+ */
+
 /* Notes the state and tells the asker. */
 void update_enter_state(struct update *u, enum update_state state,
 			const char *text);
+/* Notes what has become known since in the state it is in; tells nobody. */
+void update_note(struct update *u, const char *text);
+/* Tells the asker only. */
+void update_tell(struct update *u, const char *text);
+/* The last records, an app each and one for all: everybody is over. */
+void update_tell_end(struct update_group *g);
+/* "NAME:VERSION", malloc'ed; NULL if it is not known. */
+char *update_image_text(const struct runtime_app *ra);
+
+/* --- stage1/update.c -------------------------------------------------------
+ */
+
 /* Closes the journal and frees U. */
 void update_finish(struct update *u, int exit_code, const char *text);
 /* The note of a rollback, with u->why; what was new is removed. */
@@ -100,6 +119,8 @@ void update_note_rolled_back(struct update *u, char text[CONTROL_TEXT_MAX]);
 void update_end_rolled_back(struct update *u, int exit_code);
 void update_roll_back(struct update *u, const struct error *why);
 void update_drop_next(struct update *u);
+/* The one that was watched has gone: what that cost is counted. */
+void update_end_requests(struct update *u);
 /* A failure of one is a failure of all. */
 void update_fail_others(struct update *u, const struct error *why);
 /* U may be switched, when the others may. */

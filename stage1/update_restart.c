@@ -11,6 +11,7 @@
 #include "stage1/listeners.h"
 #include "stage1/notify.h"
 #include "stage1/pod.h"
+#include "stage1/requests.h"
 #include "stage1/restart.h"
 #include "stage1/supervise.h"
 #include "stage1/update_impl.h"
@@ -23,8 +24,23 @@
 #define SETTLE_MS 2000
 /* When one goes back, what was before counts, and not to lose time. */
 #define SETTLE_BACK_MS 300
+#define PORTS_MAX (HELD_MAX + ACTIVATION_MAX)
 /* The old one has served everybody when nobody was there for so long. */
 #define EMPTY_MS 50
+
+/* Where clients come in: the held sockets, and those that are the pod's. */
+static size_t client_ports(const struct pod_app *app, uint16_t ports[PORTS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < app->n_held && n < PORTS_MAX; i++)
+		if (app->held[i].form.port)
+			ports[n++] = app->held[i].form.port;
+	for (size_t i = 0; i < app->activation.n && n < PORTS_MAX; i++)
+		if (!app->activation.v[i].udp)
+			ports[n++] = app->activation.v[i].port;
+	return n;
+}
 
 /* --- rolling back ----------------------------------------------------------
  */
@@ -71,6 +87,7 @@ static void start_old_again(struct update *u)
 void update_restart_fail(struct update *u, const struct error *why)
 {
 	struct pod *pod = u->pod;
+	uint16_t ports[PORTS_MAX];
 
 	update_fail_others(u, why);
 	event_timer_cancel(&pod->loop, &u->tick);
@@ -82,6 +99,9 @@ void update_restart_fail(struct update *u, const struct error *why)
 	}
 	u->why = *why;
 	log_info("update of %s: rolling back: %s", u->app->name, why->msg);
+	if (u->next && u->next->state == GENERATION_RUNNING)
+		requests_count(u->next, ports, client_ports(u->app, ports),
+			       &u->counts);
 	update_drop_next(u);
 	if (!u->old_stopped) {
 		u->old->ops = pod_generation_ops();
@@ -128,6 +148,7 @@ static void ready(struct update *u)
 		begin_again(u);
 		return;
 	}
+	u->counts.moved = u->app->n_moved;
 	if (u->rolling_back) {
 		u->next->ops = pod_generation_ops();
 		update_end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
@@ -136,7 +157,6 @@ static void ready(struct update *u)
 	if (!update_is_well(u, ready))
 		return;
 	u->counts.switch_us = update_since_us(u->released_ns);
-	u->counts.moved = u->app->n_moved;
 	n = held_taken(u->app);
 	(void)snprintf(
 		text, sizeof(text), "%zu listening socket%s taken over%s%.200s",
@@ -280,6 +300,7 @@ void update_restart_on_old_ended(struct update *u, struct generation *old)
 		update_on_old_left(u);
 		return;
 	}
+	update_end_requests(u);
 	u->old = NULL;
 	u->app->current = NULL;
 	generation_free(old);
@@ -293,7 +314,11 @@ void update_restart_on_old_ended(struct update *u, struct generation *old)
 
 static void end_old(struct update *u)
 {
+	uint16_t ports[PORTS_MAX];
+
 	u->old_stopped = true;
+	u->requests =
+		requests_watch(u->old, ports, client_ports(u->app, ports));
 	generation_stop(u->old, update_drain_signal(u->old), u->stop_ms);
 }
 

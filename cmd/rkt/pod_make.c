@@ -420,7 +420,7 @@ static int add_generation(struct images *im, const struct make_opts *o,
 	if (r == 0)
 		r = update_note_change(pod->fd, ra->name, current, n, err);
 	if (r == 0)
-		r = update_collect(pod->fd, ra->name, UPDATE_KEEP, err);
+		r = update_collect(pod->fd, ra->name, err);
 	return r;
 }
 

@@ -8,6 +8,7 @@
 #include "cmd/rkt/images.h"
 #include "cmd/rkt/pod_arg.h"
 #include "cmd/rkt/transact.h"
+#include "cmd/rkt/transact_show.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
 #include "stage0/update.h"

@@ -14,8 +14,8 @@
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
+#include "cmd/rkt/transact_show.h"
 #include "spec/history.h"
-#include "spec/json_write.h"
 #include "spec/probe.h"
 #include "stage0/control.h"
 #include "stage0/generation.h"
@@ -175,235 +175,23 @@ void transact_init(struct transact_opts *o)
 	};
 }
 
-/* --- showing ---------------------------------------------------------------
- */
-
-static bool is_json(const struct transact_call *call)
-{
-	return call->opts->format != FORMAT_TABLE;
-}
-
-/* At once: somebody looks on, or reads it through a pipe. */
-static void print_now(const struct strbuf *out)
-{
-	(void)fwrite(out->buf, 1, out->len, stdout);
-	(void)fflush(stdout);
-}
-
-/* The generation that served is there for a rollback. */
-static bool keeps_old(const struct transact_call *call)
-{
-	return call->flags & CONTROL_ROLLBACK || call->keep > 0;
-}
-
-static void json_begin(const struct transact_call *call, struct json_writer *w,
-		       struct strbuf *out)
-{
-	json_writer_init(w, out, format_style(call->opts->format));
-	json_open_object(w, NULL);
-	json_add_string(w, "pod", call->pod->uuid);
-	if (call->n_parts == 1)
-		json_add_string(w, "app", call->parts[0].app);
-}
-
-static void write_part(const struct transact_call *call,
-		       const struct transact_part *part, struct json_writer *w)
-{
-	json_add_uint(w, "from", part->from);
-	if (part->to)
-		json_add_uint(w, "to", part->to);
-	if (call->is_committed && keeps_old(call))
-		json_add_uint(w, "kept", part->from);
-}
-
-static void write_parts(const struct transact_call *call, struct json_writer *w)
-{
-	if (call->n_parts == 1)
-		write_part(call, &call->parts[0], w);
-	if (call->n_parts <= 1)
-		return;
-	json_open_array(w, "apps");
-	for (size_t i = 0; i < call->n_parts; i++) {
-		json_open_object(w, NULL);
-		json_add_string(w, "app", call->parts[i].app);
-		write_part(call, &call->parts[i], w);
-		json_close_object(w);
-	}
-	json_close_array(w);
-}
-
-static void json_end(struct json_writer *w, struct strbuf *out)
-{
-	json_close_object(w);
-	strbuf_addch(out, '\n');
-	print_now(out);
-}
-
-static void show_progress(const struct transact_call *call,
-			  const struct control_reply *reply)
-{
-	cleanup_strbuf struct strbuf out = STRBUF_INIT;
-	struct json_writer w;
-
-	if (!is_json(call)) {
-		strbuf_addf(&out, "%-12s %8.1f ms  %s\n",
-			    update_state_text(reply->state),
-			    (double)reply->elapsed_us / 1000, reply->text);
-		print_now(&out);
-		return;
-	}
-	json_begin(call, &w, &out);
-	json_add_string(&w, "state", update_state_text(reply->state));
-	json_add_uint(&w, "us", reply->elapsed_us);
-	json_add_string(&w, "text", reply->text);
-	json_end(&w, &out);
-}
-
-static const char *result_text(int code)
-{
-	static const struct {
-		int code;
-		const char *text;
-	} rows[] = {
-		{0, "committed"},
-		{RKT_EXIT_ROLLED_BACK, "rolled back"},
-		{RKT_EXIT_REFUSED, "refused"},
-		{RKT_EXIT_DEGRADED, "degraded"},
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (rows[i].code == code)
-			return rows[i].text;
-	return "failed";
-}
-
-static const struct {
-	const char *key;
-	size_t offset;
-} counts[] = {
-	{"moved", offsetof(struct update_counts, moved)},
-	{"drained", offsetof(struct update_counts, drained)},
-	{"lost", offsetof(struct update_counts, lost)},
-};
-
-static uint64_t count_of(const struct update_counts *c, size_t i)
-{
-	return *(const uint64_t *)((const char *)c + counts[i].offset);
-}
-
-static void write_end(const struct transact_call *call, const char *result,
-		      int code, const char *text,
-		      const struct control_reply *reply)
-{
-	cleanup_strbuf struct strbuf out = STRBUF_INIT;
-	struct json_writer w;
-
-	json_begin(call, &w, &out);
-	json_add_string(&w, "result", result);
-	json_add_int(&w, "code", code);
-	json_add_string(&w, "text", text);
-	write_parts(call, &w);
-	if (reply) {
-		json_add_uint(&w, "us", reply->elapsed_us);
-		if (reply->strategy != UPDATE_AUTO)
-			json_add_string(&w, "tier",
-					update_strategy_text(reply->strategy));
-		if (reply->counts.switch_us != UPDATE_NOT_COUNTED)
-			json_add_uint(&w, "switch_us", reply->counts.switch_us);
-		for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
-			if (count_of(&reply->counts, i) != UPDATE_NOT_COUNTED)
-				json_add_uint(&w, counts[i].key,
-					      count_of(&reply->counts, i));
-	}
-	json_end(&w, &out);
-}
-
-static void format_parts(const struct transact_call *call, struct strbuf *out)
-{
-	for (size_t i = 0; i < call->n_parts; i++)
-		strbuf_addf(out, "%sapp %s: generation %u", i ? ", " : "",
-			    call->parts[i].app, call->parts[i].to);
-}
-
-/* What was not looked at is not spoken of. */
-static void format_summary(const struct transact_call *call,
-			   const struct control_reply *reply,
-			   struct strbuf *out)
-{
-	format_parts(call, out);
-	strbuf_addstr(out, call->n_parts == 1 ? " serves" : " serve");
-	if (reply->strategy != UPDATE_AUTO)
-		strbuf_addf(out, " by %s",
-			    update_strategy_text(reply->strategy));
-	if (reply->counts.switch_us != UPDATE_NOT_COUNTED)
-		strbuf_addf(out, ", switched in %.3f ms",
-			    (double)reply->counts.switch_us / 1000);
-	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
-		if (count_of(&reply->counts, i) != UPDATE_NOT_COUNTED)
-			strbuf_addf(
-				out, ", %llu %s",
-				(unsigned long long)count_of(&reply->counts, i),
-				counts[i].key);
-	if (keeps_old(call) && call->n_parts == 1)
-		strbuf_addf(out, ", generation %u kept for rollback",
-			    call->parts[0].from);
-	else if (keeps_old(call))
-		strbuf_addstr(out, ", the old ones kept for rollback");
-	strbuf_addch(out, '\n');
-}
-
-static int show_done(struct transact_call *call,
-		     const struct control_reply *reply)
-{
-	cleanup_strbuf struct strbuf out = STRBUF_INIT;
-
-	call->is_committed = reply->code == 0;
-	if (is_json(call)) {
-		write_end(call, result_text(reply->code), reply->code,
-			  reply->text, reply);
-	} else if (reply->code) {
-		log_error("%s", reply->text);
-	} else if (call->n_parts == 0) {
-		printf("%s\n", reply->text);
-	} else {
-		format_summary(call, reply, &out);
-		print_now(&out);
-	}
-	return reply->code;
-}
-
-int transact_end(const struct transact_call *call, int code, const char *text)
-{
-	if (is_json(call))
-		write_end(call, code == 0 ? "nothing to do" : result_text(code),
-			  code, text, NULL);
-	else if (code == 0)
-		printf("%s\n", text);
-	else if (code == RKT_EXIT_REFUSED)
-		log_error("refused: %s", text);
-	return code;
-}
-
-/* The transaction goes on without us. */
-static int show_switched(struct transact_call *call,
-			 const struct control_reply *reply)
-{
-	static const char text[] =
-		"the pod commits it, or goes back, by itself";
-	cleanup_strbuf struct strbuf out = STRBUF_INIT;
-
-	if (is_json(call)) {
-		write_end(call, "switched", 0, text, reply);
-		return 0;
-	}
-	format_parts(call, &out);
-	strbuf_addf(&out, " gets new connections; %s\n", text);
-	print_now(&out);
-	return 0;
-}
-
 /* --- asking ----------------------------------------------------------------
  */
+
+static void note_outcome(struct transact_call *call,
+			 const struct control_reply *reply)
+{
+	for (size_t i = 0; i < call->n_parts; i++) {
+		struct transact_part *part = &call->parts[i];
+
+		if (strcmp(part->app, reply->app) != 0)
+			continue;
+		part->tier = reply->strategy;
+		part->counts = reply->counts;
+		(void)snprintf(part->note, sizeof(part->note), "%s",
+			       reply->text);
+	}
+}
 
 /* Until the last record of the transaction, or as far as --wait says. */
 static int follow(int conn, struct transact_call *call, struct error *err)
@@ -425,11 +213,16 @@ static int follow(int conn, struct transact_call *call, struct error *err)
 			    n_switched >= call->n_parts)
 				return show_switched(call, &reply);
 			break;
+		case CONTROL_APP:
+			note_outcome(call, &reply);
+			break;
 		case CONTROL_DONE:
+			call->is_committed = reply.code == 0;
 			return show_done(call, &reply);
 		case CONTROL_ERROR:
 			call->is_accepted = false;
-			if (!is_json(call) && reply.code != RKT_EXIT_REFUSED)
+			if (!show_is_json(call) &&
+			    reply.code != RKT_EXIT_REFUSED)
 				log_error("%s", reply.text);
 			return transact_end(call, reply.code, reply.text);
 		default:
@@ -598,9 +391,9 @@ int transact_abort(const struct transact_call *call, struct error *err)
 		r = control_receive(conn, &reply, err);
 	if (r < 0)
 		return r;
-	if (is_json(call))
-		write_end(call, reply.code ? "failed" : "rolling back",
-			  reply.code, reply.text, NULL);
+	if (show_is_json(call))
+		show_end(call, reply.code ? "failed" : "rolling back",
+			 reply.code, reply.text);
 	else if (reply.kind == CONTROL_ERROR)
 		log_error("%s", reply.text);
 	else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -14,7 +15,7 @@
 #include "stage0/pod.h"
 #include "stage0/update.h"
 
-#define KEEP_MAX 1000
+#define KEEP_UNSAID INT64_MIN
 
 static const struct option_row rows[] = {
 	{.name = "image",
@@ -45,8 +46,9 @@ static const struct option_row rows[] = {
 	{.name = "keep",
 	 .kind = OPTION_INT,
 	 .offset = offsetof(struct update_opts, keep),
-	 .shown = "2",
-	 .help = "how many earlier generations stay for rkt rollback"},
+	 .shown = "what was said last, or 2",
+	 .help = "how many earlier generations stay for rkt rollback; the pod "
+		 "remembers it, whatever commits"},
 	{.name = "all",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -93,7 +95,7 @@ static void init(void *opts)
 	struct update_opts *o = opts;
 
 	transact_init(&o->transact);
-	o->keep = UPDATE_KEEP;
+	o->keep = KEEP_UNSAID;
 }
 
 static void note_part(struct transact_call *t, const struct history_entry *e,
@@ -106,6 +108,7 @@ static void note_part(struct transact_call *t, const struct history_entry *e,
 		.app = apps->v[apps->n - 1],
 		.from = e->from,
 		.to = e->to,
+		.counts = UPDATE_COUNTS_UNKNOWN,
 	};
 	t->flags = e->rollback ? CONTROL_ROLLBACK : 0;
 }
@@ -118,7 +121,10 @@ static struct transact_call call_of(const struct update_opts *o,
 	struct history_entry entry, *e = &entry;
 	cleanup_strbuf struct strbuf journal = STRBUF_INIT;
 	struct transact_call t = {
-		.opts = &o->transact, .pod = pod, .keep = o->keep};
+		.opts = &o->transact,
+		.pod = pod,
+		.keep = update_keep(pod->fd),
+	};
 	char *next;
 
 	(void)read_file_at(pod->fd, POD_JOURNAL_FILE, MANIFEST_MAX, &journal,
@@ -149,7 +155,8 @@ static int resume_update(struct cmd_call *call, struct pod *pod,
 
 static const char *misuse(const struct update_opts *o)
 {
-	if (o->keep < 0 || o->keep > KEEP_MAX)
+	if (o->keep != KEEP_UNSAID &&
+	    (o->keep < 0 || o->keep > UPDATE_KEEP_MAX))
 		return "--keep is 0 to 1000 generations";
 	if (o->images.n > 1 && o->images.n != o->transact.apps.n)
 		return "--image is given once, or once for each --app";

@@ -14,6 +14,7 @@
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
 #include "cmd/rkt/plan_print.h"
+#include "cmd/rkt/transact_show.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
 #include "stage0/prepare.h"
@@ -69,6 +70,7 @@ static void note_parts(struct job *j)
 			.app = j->parts[i].app,
 			.from = j->parts[i].from,
 			.to = j->call.parts[i].to,
+			.counts = UPDATE_COUNTS_UNKNOWN,
 		};
 }
 
@@ -347,23 +349,12 @@ static void remove_staged(const struct job *j)
 						j->call.parts[i].to, NULL);
 }
 
-/* It is committed: what stays too long is no failure, and the next one
- * removes it. */
-static void collect(const struct job *j)
-{
-	for (size_t i = 0; i < j->n_parts; i++) {
-		struct error err = ERROR_INIT;
-
-		if (update_collect(j->pod->fd, j->parts[i].app,
-				   (unsigned int)j->o->keep, &err) < 0)
-			log_failure(&err, "remove earlier generations");
-	}
-}
-
 static int carry_out(struct job *j, struct error *err)
 {
 	int r = 0;
 
+	if (j->o->keep >= 0)
+		r = update_set_keep(j->pod->fd, (unsigned int)j->o->keep, err);
 	if (j->n_parts > 1 && j->o->transact.hold)
 		return error_set(err, EINVAL,
 				 "--on-fail=hold is for one app: say which "
@@ -376,8 +367,6 @@ static int carry_out(struct job *j, struct error *err)
 		r = transact(&j->im, &j->call, err);
 	if (r != 0 && !j->call.is_accepted)
 		remove_staged(j);
-	if (j->call.is_committed)
-		collect(j);
 	return r;
 }
 
@@ -441,7 +430,9 @@ int update_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 		.o = o,
 		.rkt = call->rkt,
 		.pod = pod,
-		.call = {.opts = &o->transact, .pod = pod, .keep = o->keep},
+		.call = {.opts = &o->transact,
+			 .pod = pod,
+			 .keep = o->keep < 0 ? update_keep(pod->fd) : o->keep},
 	};
 	int r = o->plan ? work_planned(&j, err) : work_locked(&j, err);
 

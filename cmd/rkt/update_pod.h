@@ -22,7 +22,7 @@ struct update_opts {
 	const char *signature;
 	const char *to;
 	struct strv labels; /* NAME=VALUE */
-	int64_t keep;
+	int64_t keep;	    /* negative = what the pod keeps already */
 	bool latest;
 	bool plan;
 	bool all;

@@ -599,7 +599,7 @@ time.sleep(20)" &
 	begin=$(date +%s%N)
 	update --drain-timeout=1s --image="$D/2.aci"
 	expect_status 0
-	expect_output 'connections with it'
+	expect_output '1 drained'
 	[ $(($(date +%s%N) - begin)) -lt 4000000000 ] || fail "slow: $output"
 	kill "$client"
 	wait "$client" || true

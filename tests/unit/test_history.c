@@ -380,6 +380,32 @@ Test(journal, stale_generations)
 	cr_expect(journal_has_run(dir, "web", 8));
 }
 
+/* What is known only when the old one has gone is no state of its own. */
+Test(history, a_state_noted_again)
+{
+	static const char journal[] = LINE("web", 1, 2, "OBSERVED")
+		LINE("web", 1, 2, "COMMITTED") LINE("web", 1, 2, "COMMITTED");
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	struct history_entry e;
+	char *next;
+
+	history_close_make(journal, strlen(journal), &out);
+	next = out.buf;
+	cr_assert(history_next(&next, &e));
+	cr_expect_eq(e.n_steps, 2);
+	history_entry_release(&e);
+}
+
+Test(history, keep_parse)
+{
+	cr_expect_eq(history_keep_parse("0\n"), 0);
+	cr_expect_eq(history_keep_parse("1000"), 1000);
+	cr_expect_eq(history_keep_parse("1001\n"), UPDATE_KEEP);
+	cr_expect_eq(history_keep_parse("-1\n"), UPDATE_KEEP);
+	cr_expect_eq(history_keep_parse(""), UPDATE_KEEP);
+	cr_expect_eq(history_keep_parse(NULL), UPDATE_KEEP);
+}
+
 /* One directory for each generation, and nothing kept but what the chain of
  * updates leads back to. */
 Test(journal, collect)
@@ -408,7 +434,12 @@ Test(journal, collect)
 				    LINE("web", 4, 6, "COMMITTED"));
 	cr_assert_eq(journal_commit(dir, "web", 6, NULL), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		cr_assert_eq(update_collect(dir, "web", rows[i].keep, NULL), 0);
+		cr_assert_eq(update_set_keep(dir, rows[i].keep, NULL), 0);
+		cr_expect_eq(update_keep(dir), rows[i].keep);
+		if (i % 2)
+			cr_assert_eq(update_collect(dir, "web", NULL), 0);
+		else
+			cr_assert_eq(journal_collect(dir, "web", NULL), 0);
 		for (unsigned int n = 1; n <= 6; n++) {
 			cleanup_free char *path =
 				xasprintf("generations/web/%u", n);

@@ -1,0 +1,225 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What an update counts, keeps, holds and remembers.
+# shellcheck disable=SC2154 # output, status come from bats
+
+load lib
+load versions
+
+setup() {
+	setup_test
+	loads=()
+	RUN=()
+}
+
+teardown() {
+	local p
+	for p in "${loads[@]}"; do kill "$p" 2>/dev/null; done
+	teardown_test
+}
+
+update() {
+	run_rkt update --observe=100ms "$@" web
+}
+
+# said JQ [OPTION...]: of the last object of an update with OPTIONs.
+said() {
+	local jq=$1
+	shift
+	run --separate-stderr "$RKT" --dir="$D/data" --local-config="$D/local" \
+		--system-config="$D/system" --insecure-options=image update \
+		--observe=100ms --format=json "$@" web
+	jq -se ".[-1] | $jq" <<<"$output" || fail "$output $stderr"
+}
+
+is_at() {
+	rkt status web | grep -qx "generation-${2:-inside}=$1" ||
+		fail "$(rkt status web)"
+}
+
+generations() {
+	(cd "$pod/generations/inside" && echo [0-9]*)
+}
+
+# client NAME: connects to port 80 of the pod, and says REQUEST when there is
+# $D/NAME.go; what it gets is in $D/NAME.said.
+client() {
+	nsenter --net="/proc/$pid/ns/net" timeout 60 python3 -c "
+import os, socket, sys, time
+s = socket.create_connection(('127.0.0.1', ${PORT:-80}))
+open(sys.argv[1], 'w').close()
+while not os.path.exists(sys.argv[1] + '.go'):
+    time.sleep(0.01)
+s.send(b'GET / HTTP/1.0\r\n\r\n')
+open(sys.argv[1] + '.sent', 'w').close()
+s.settimeout(50)
+try:
+    print(s.recv(10))
+except OSError as e:
+    print(e)" "$D/$1" >"$D/$1.said" 2>&1 &
+	loads+=($!)
+	wait_for 10 test -e "$D/$1"
+}
+
+asks() {
+	touch "$D/$1.go"
+	wait_for 10 test -e "$D/$1.sent"
+}
+
+# stuck [APP]: generation 1 of APP does nothing any more, but to be killed.
+stuck() {
+	sleep 0.3 # it reads of the client it has accepted
+	kill -STOP "$(cat "$pod/generations/${1:-inside}/1/pid")"
+}
+
+# --- counts ----------------------------------------------------------------------
+
+@test "restart counts who waited and was served, and what was lost" {
+	serve tcp4:80
+	version 2
+	client lost
+	stuck
+	asks lost
+	client waits
+	asks waits
+	said '.tier == "restart" and .lost == 1 and .moved == 1 and .drained == 0' \
+		--strategy=restart --image="$D/2.aci" --drain-timeout=300ms
+	wait_for 10 grep -q HTTP "$D/waits.said"
+	! grep -q HTTP "$D/lost.said"
+	tail -1 "$pod/history" | jq -e '.lost == 1 and .moved == 1'
+	run rkt history --full web
+	expect_output '1 moved, 0 drained, 1 lost'
+}
+
+@test "restart counts who was idle" {
+	serve tcp4:80
+	version 2
+	client idle
+	stuck
+	said '.lost == 0 and .moved == 0 and .drained == 1' \
+		--strategy=restart --image="$D/2.aci" --drain-timeout=300ms
+}
+
+@test "restart loses nothing of a server that ends what it has begun" {
+	serve tcp4:80
+	version 2
+	load_begin load 127.0.0.1 80 /
+	sleep 0.3
+	said '.tier == "restart" and .lost == 0' --strategy=restart \
+		--image="$D/2.aci"
+	load_end
+	[ "$(load_value load reset)" = 0 ]
+}
+
+@test "handover counts who waited in the old one's socket when it ended" {
+	serve tcp4:80
+	version 2
+	client idle
+	stuck
+	client waits
+	asks waits
+	said '.tier == "handover" and .moved == 1 and .lost == 0 and .drained == 1' \
+		--image="$D/2.aci" --drain-timeout=500ms
+	wait_for 10 grep -q HTTP "$D/waits.said"
+	run rkt history --full web
+	expect_output '1 moved, 1 drained, 0 lost'
+}
+
+@test "handover counts what was open when the drain time was over" {
+	serve tcp4:80
+	version 2
+	client lost
+	stuck
+	asks lost
+	said '.tier == "handover" and .lost == 1 and .drained == 0' \
+		--image="$D/2.aci" --drain-timeout=500ms
+	tail -1 "$pod/history" | jq -e '.lost == 1'
+}
+
+@test "what a new version had begun when it was rolled back is lost, too" {
+	serve tcp4:80
+	version 2
+	(
+		wait_for 10 grep -q SWITCHED "$pod/update.journal"
+		client lost
+		sleep 0.3
+		kill -STOP "$(cat "$pod/generations/inside/2/pid")"
+		asks lost
+		rkt update --abort web
+	) &
+	loads+=($!)
+	said '.result == "rolled back" and .lost == 1' \
+		--strategy=restart --image="$D/2.aci" --observe=10s
+}
+
+# two: apps inside on port 80 and b on port 81, both in version 1; 2.aci and
+# b2.aci are what comes next.
+two() {
+	image_inside "$D/b1.aci" '.app.environment=[{name:"VERSION",value:"1"}]
+		| '"${B_JQ:-.}" example.com/b 1.0.0
+	image_inside "$D/b2.aci" '.app.environment=[{name:"VERSION",value:"2"}]
+		| '"${B_JQ:-.}" example.com/b 2.0.0
+	version 1
+	version 2
+	detach_inside --net=none --pod-name=web "$D/1.aci" -- serve tcp4:80 --- \
+		"$D/b1.aci" -- serve tcp4:81
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	wait_for 10 pod_logged "$uuid" b serving=1
+	pod=$D/data/pods/run/$uuid
+	pid=$(cat "$pod/pid")
+}
+
+BOTH=(--app=inside --app=b)
+
+@test "several apps: the counts of each, and the sum" {
+	two
+	client a
+	PORT=81 client b
+	stuck
+	stuck b
+	asks a
+	asks b
+	said '.lost == 2 and (.apps | map(.lost)) == [1, 1]
+		and (.apps | map(.tier)) == ["handover", "handover"]' \
+		"${BOTH[@]}" --image="$D/2.aci" --image="$D/b2.aci" \
+		--drain-timeout=500ms
+}
+
+# --- what is kept ----------------------------------------------------------------
+
+@test "what is too old goes when it is committed, whoever looks on" {
+	serve tcp4:80
+	for n in 2 3 4; do version "$n"; done
+	for n in 2 3; do
+		update --image="$D/$n.aci"
+		expect_status 0
+	done
+	update --wait=switched --observe=1s --image="$D/4.aci"
+	expect_status 0
+	[ "$(generations)" = "1 2 3 4" ]
+	wait_for 10 is_at 4
+	wait_for 10 sh -c "[ \"\$(ls $pod/generations/inside | xargs)\" = '2 3 4' ]"
+}
+
+@test "--keep is remembered for the pod" {
+	serve tcp4:80
+	for n in 2 3 4 5; do version "$n"; done
+	update --keep=1 --image="$D/2.aci"
+	expect_status 0
+	update --image="$D/3.aci"
+	expect_status 0
+	[ "$(generations)" = "2 3" ] || fail "$(generations)"
+	run_rkt rollback --observe=100ms web
+	expect_status 0
+	# What was gone back from can be gone to again, until the next update.
+	[ "$(generations)" = "2 3" ] || fail "$(generations)"
+	update --keep=0 --image="$D/4.aci"
+	expect_status 0
+	expect_no_output 'kept for rollback'
+	update --image="$D/5.aci"
+	expect_status 0
+	expect_no_output 'kept for rollback'
+	[ "$(generations)" = 5 ] || fail "$(generations)"
+	update --keep=-1 --image="$D/4.aci"
+	expect_status 254
+}
