@@ -27,6 +27,7 @@ $(foreach l,$(LAYERS),$(eval $(l)_SRC := $(wildcard $(l)/*.c)))
 rkt_SRC := $(wildcard cmd/rkt/*.c)
 stage1_SRC := $(wildcard stage1/*.c)
 rkt-fetch_SRC := $(wildcard cmd/rkt-fetch/*.c)
+rkt-http_SRC := $(wildcard cmd/rkt-http/*.c)
 actool_SRC := $(wildcard cmd/actool/*.c)
 unit_SRC := $(wildcard tests/unit/test_*.c tests/conformance/*.c)
 fuzz_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -34,19 +35,21 @@ inside_SRC := $(wildcard tests/inside/*.c)
 tool_SRC := $(inside_SRC) $(wildcard tests/*.c tests/bench/*.c tests/images/*.c)
 headers := $(wildcard base/*.h spec/*.h aci/*.h stage0/*.h stage1/*.h cmd/*/*.h tests/*/*.h)
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) \
-	$(rkt-fetch_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
+	$(rkt-fetch_SRC) $(rkt-http_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
 
 # What each program links: layers, right to left, then packages.  rkt and
 # stage1 are static: the dynamic loader costs more than either does itself.
 # A program exists once it has a main.
-PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
+PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch libexec/rkt/rkt-http,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
 bin/rkt_LAYERS := stage0 aci spec base
 bin/rkt_PKGS := jansson sqlite3 libcap
 libexec/rkt/stage1_LAYERS := spec base
 libexec/rkt/stage1_PKGS := jansson libseccomp libcap
 libexec/rkt/rkt-fetch_LAYERS := aci spec base
-libexec/rkt/rkt-fetch_PKGS := jansson libarchive librnp libcrypto libseccomp liblzma libzstd libisal
+libexec/rkt/rkt-fetch_PKGS := jansson libarchive librnp libcrypto libseccomp liblzma libzstd libisal libxml-2.0
 libexec/rkt/rkt-fetch_LIBS := -lbz2
+libexec/rkt/rkt-http_LAYERS := aci spec base
+libexec/rkt/rkt-http_PKGS := libcurl libseccomp libcrypto
 bin/actool_LAYERS := aci spec base
 bin/actool_PKGS := jansson libarchive librnp libcrypto libcap libseccomp
 STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1)
@@ -55,7 +58,8 @@ STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1)
 
 DEPS_BUILD := gcc make pkg-config libc6-dev libarchive-dev libssl-dev \
 	libjansson-dev libseccomp-dev libcap-dev librnp-dev libisal-dev \
-	liblzma-dev libbz2-dev libzstd-dev libsqlite3-dev
+	liblzma-dev libbz2-dev libzstd-dev libsqlite3-dev \
+	libcurl4-openssl-dev libxml2-dev
 DEPS_RUN := containernetworking-plugins iptables
 DEPS_CHECK := libcriterion-dev clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
@@ -65,7 +69,9 @@ DEPS_CHECK := libcriterion-dev clang clang-format clang-tidy \
 DEPS_BENCH := crun bubblewrap podman wrk
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
-PKGS := jansson sqlite3 libcap libseccomp libarchive librnp libcrypto liblzma libzstd libisal
+PKGS := jansson sqlite3 libcap libseccomp libarchive librnp libcrypto liblzma libzstd libisal \
+	libcurl libxml-2.0
+libxml_I := $(shell pkg-config --cflags-only-I libxml-2.0 2>/dev/null)
 
 # --- flags -------------------------------------------------------------------
 
@@ -78,7 +84,7 @@ WARN += -Werror
 endif
 OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=undefined,-O2 -g -D_FORTIFY_SOURCE=2)
 HARDEN := -fstack-protector-strong -fno-common -fPIE
-CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. \
+CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. $(libxml_I) \
 	-DRKT_VERSION='"$(VERSION)"' -DRKT_APPC_VERSION='"$(APPC_VERSION)"' \
 	$(CPPFLAGS)
 CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -ffunction-sections -fdata-sections -pthread $(CFLAGS)

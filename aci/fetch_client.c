@@ -12,6 +12,7 @@
 
 #include "aci/compression.h"
 #include "aci/fetch_protocol.h"
+#include "aci/http_wire.h"
 #include "aci/printable.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -19,6 +20,7 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 #include "spec/image_id.h"
 #include "spec/image_manifest.h"
 
@@ -390,4 +392,42 @@ int fetch_extract(const char *libexec_dir, int blob_fd, int dirfd,
 	struct fetch_reply reply = {0};
 
 	return call(libexec_dir, &req, fds, 7300, &reply, err);
+}
+
+/* Tags by threes, of printable text. */
+static int take_tags(int fd, uint32_t len, struct strv *ret, struct error *err)
+{
+	cleanup_strv struct strv tags = STRV_INIT;
+	int r = http_wire_read(fd, len, &tags, err);
+
+	if (r < 0)
+		return r;
+	if (tags.n % 3 != 0)
+		return lied("page's tags", err);
+	for (size_t i = 0; i < tags.n; i++)
+		make_printable(tags.v[i]);
+	strv_append(ret, &tags);
+	return 0;
+}
+
+int fetch_discover(const char *libexec_dir, int page_fd, struct strv *ret,
+		   struct error *err)
+{
+	cleanup_fd int tags_fd = memfd_create("tags", MFD_CLOEXEC);
+	const int fds[] = {page_fd, tags_fd};
+	struct fetch_request req = {
+		.job = FETCH_JOB_DISCOVER,
+		.n_fds = 2,
+		.max_tar_size = HTTP_WIRE_MAX,
+	};
+	struct fetch_reply reply = {0};
+	uint64_t size;
+	int r;
+
+	if (tags_fd < 0)
+		return error_sys(err, errno, "make a memory file");
+	r = regular_size(page_fd, "page", &size, err);
+	if (r == 0)
+		r = call(libexec_dir, &req, fds, 60, &reply, err);
+	return r < 0 ? r : take_tags(tags_fd, reply.tags_len, ret, err);
 }

@@ -24,6 +24,7 @@
 #include "aci/fetch_types.h"
 
 struct error;
+struct strv;
 
 /* Bounds of an import; 0 (or a NULL pointer) means the default. */
 struct fetch_limits {
@@ -133,5 +134,10 @@ int fetch_key_info(const char *libexec_dir, int key_fd, struct fetch_key *ret,
  */
 int fetch_extract(const char *libexec_dir, int blob_fd, int dirfd,
 		  struct error *err);
+
+/* Appends the discovery tags of the HTML page PAGE_FD, as
+ * discovery_html_parse() does; printable. */
+int fetch_discover(const char *libexec_dir, int page_fd, struct strv *ret,
+		   struct error *err);
 
 #endif

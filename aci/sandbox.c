@@ -15,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -23,6 +24,7 @@
 #include "base/syscalls.h"
 
 #define NOBODY 65534
+#define HTTP_FDS 64 /* connections, and what the resolver reads */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_SANITIZED true
@@ -43,7 +45,8 @@
 #define FS_RIGHTS_V1 ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
 #define FS_IOCTL_DEV (1ULL << 15) /* version 5, Linux 6.10 */
 #define NET_RIGHTS_V4 3ULL	  /* bind and connect TCP, Linux 6.7 */
-#define SCOPE_RIGHTS_V6 3ULL	  /* abstract sockets, signals, 6.12 */
+#define NET_BIND_TCP 1ULL
+#define SCOPE_RIGHTS_V6 3ULL /* abstract sockets, signals, 6.12 */
 
 struct landlock_attr { /* struct landlock_ruleset_attr as of version 6 */
 	uint64_t handled_access_fs;
@@ -171,14 +174,63 @@ static int process_flags_apply(struct error *err)
 	return 0;
 }
 
-/* A rule set without rules: nothing can be opened.  A kernel without
- * Landlock is fine, the filter alone has no call that opens. */
-static int landlock_apply(struct error *err)
+/* What names are resolved by: files, and libraries of the C library's
+ * modules.  What is not there needs no rule. */
+static const char *const http_paths[] = {
+	"/etc/resolv.conf",
+	"/etc/hosts",
+	"/etc/nsswitch.conf",
+	"/etc/host.conf",
+	"/etc/gai.conf",
+	"/etc/services",
+	"/etc/protocols",
+	"/etc/localtime",
+	"/etc/ssl",
+	"/etc/ld.so.cache",
+	"/run/systemd/resolve",
+	"/run/resolvconf",
+	"/run/NetworkManager",
+	"/lib",
+	"/lib64",
+	"/usr/lib",
+	"/usr/lib64",
+};
+
+static int landlock_allow_read(int ruleset, const char *path, struct error *err)
+{
+	cleanup_fd int fd = open(path, O_PATH | O_CLOEXEC);
+	struct landlock_path_beneath_attr rule = {
+		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
+		.parent_fd = fd,
+	};
+
+	if (fd < 0)
+		return 0;
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
+		    &rule, 0) < 0)
+		return error_sys(err, errno, "allow %s with Landlock", path);
+	return 0;
+}
+
+static int landlock_allow_http(int ruleset, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0;
+	     i < sizeof(http_paths) / sizeof(*http_paths) && r == 0; i++)
+		r = landlock_allow_read(ruleset, http_paths[i], err);
+	return r;
+}
+
+/* A rule set without rules (but HTTP's): nothing can be opened.  A kernel
+ * without Landlock is fine, the filter alone has no call that opens. */
+static int landlock_apply(bool is_http, struct error *err)
 {
 	cleanup_fd int fd = -EBADF;
 	struct landlock_attr attr = {.handled_access_fs = FS_RIGHTS_V1};
 	size_t size = sizeof(attr.handled_access_fs);
 	long version;
+	int r = 0;
 
 	version = syscall(SYS_landlock_create_ruleset, NULL, 0,
 			  LANDLOCK_CREATE_RULESET_VERSION);
@@ -189,7 +241,8 @@ static int landlock_apply(struct error *err)
 	if (version >= 3)
 		attr.handled_access_fs |= LANDLOCK_ACCESS_FS_TRUNCATE;
 	if (version >= 4) {
-		attr.handled_access_net = NET_RIGHTS_V4;
+		attr.handled_access_net =
+			is_http ? NET_BIND_TCP : NET_RIGHTS_V4;
 		size = offsetof(struct landlock_attr, scoped);
 	}
 	if (version >= 5)
@@ -199,9 +252,13 @@ static int landlock_apply(struct error *err)
 		size = sizeof(attr);
 	}
 	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
-	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+	if (fd < 0)
 		return error_sys(err, errno, "restrict with Landlock");
-	return 0;
+	if (is_http)
+		r = landlock_allow_http(fd, err);
+	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		r = error_sys(err, errno, "restrict with Landlock");
+	return r;
 }
 
 /* Calls any C program with threads makes, none of which reaches further than
@@ -264,6 +321,23 @@ static const int extract_calls[] = {
 	SCMP_SYS(statfs),	SCMP_SYS(fstatfs),
 };
 
+/* What talking to a server needs on top. */
+static const int http_calls[] = {
+	SCMP_SYS(connect),     SCMP_SYS(bind),	       SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),     SCMP_SYS(recvmmsg),     SCMP_SYS(sendmmsg),
+	SCMP_SYS(sendto),      SCMP_SYS(sendmsg),      SCMP_SYS(shutdown),
+	SCMP_SYS(getsockopt),  SCMP_SYS(setsockopt),   SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername), SCMP_SYS(poll),	       SCMP_SYS(ppoll),
+	SCMP_SYS(select),      SCMP_SYS(pselect6),     SCMP_SYS(epoll_create1),
+	SCMP_SYS(epoll_ctl),   SCMP_SYS(epoll_wait),   SCMP_SYS(epoll_pwait),
+	SCMP_SYS(eventfd2),    SCMP_SYS(pipe2),	       SCMP_SYS(pipe),
+	SCMP_SYS(fcntl),       SCMP_SYS(dup),	       SCMP_SYS(ioctl),
+	SCMP_SYS(uname),       SCMP_SYS(stat),	       SCMP_SYS(lstat),
+	SCMP_SYS(newfstatat),  SCMP_SYS(access),       SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2),  SCMP_SYS(readlink),     SCMP_SYS(readlinkat),
+	SCMP_SYS(getppid),     SCMP_SYS(clock_getres),
+};
+
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 {
 	int r = 0;
@@ -273,32 +347,39 @@ static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 	return r;
 }
 
+struct restricted {
+	int call;
+	unsigned int arg;
+	uint64_t mask, value;
+};
+
+static int allow_arguments(scmp_filter_ctx ctx, const struct restricted *rules,
+			   size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, rules[i].call, 1,
+				     SCMP_CMP64(rules[i].arg,
+						SCMP_CMP_MASKED_EQ,
+						rules[i].mask, rules[i].value));
+	return r;
+}
+
 /* Calls that are harmless with the right argument only. */
 static int allow_restricted(scmp_filter_ctx ctx)
 {
-	const struct {
-		int call;
-		unsigned int arg;
-		uint64_t mask, value;
-	} rules[] = {
+	const struct restricted rules[] = {
 		{SCMP_SYS(mmap), 2, PROT_EXEC, 0},
 		{SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
 		/* Threads, not processes. */
 		{SCMP_SYS(clone), 0, CLONE_THREAD | CLONE_VM,
 		 CLONE_THREAD | CLONE_VM},
-		/* The reply, on the one socket there is. */
-		{SCMP_SYS(sendmsg), 0, UINT64_MAX, 3},
-		{SCMP_SYS(sendto), 0, UINT64_MAX, 3},
 		{SCMP_SYS(tgkill), 0, UINT64_MAX, (uint64_t)getpid()},
 		{SCMP_SYS(prlimit64), 2, UINT64_MAX, 0},
 	};
-	int r = 0;
+	int r = allow_arguments(ctx, rules, sizeof(rules) / sizeof(rules[0]));
 
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, rules[i].call, 1,
-				     SCMP_CMP64(rules[i].arg,
-						SCMP_CMP_MASKED_EQ,
-						rules[i].mask, rules[i].value));
 	/* Its flags are in memory, out of a filter's sight; the C library
 	 * then uses clone(2). */
 	if (r == 0)
@@ -307,7 +388,57 @@ static int allow_restricted(scmp_filter_ctx ctx)
 	return r;
 }
 
-static int filter_apply(bool extract, struct error *err)
+/* The reply, on the one socket there is. */
+static int allow_reply(scmp_filter_ctx ctx)
+{
+	const struct restricted rules[] = {
+		{SCMP_SYS(sendmsg), 0, UINT64_MAX, 3},
+		{SCMP_SYS(sendto), 0, UINT64_MAX, 3},
+	};
+
+	return allow_arguments(ctx, rules, sizeof(rules) / sizeof(rules[0]));
+}
+
+static int allow_extract(scmp_filter_ctx ctx)
+{
+	int r = allow_reply(ctx);
+
+	return r < 0 ? r
+		     : allow(ctx, extract_calls,
+			     sizeof(extract_calls) / sizeof(extract_calls[0]));
+}
+
+/*
+ * Sockets of the internet, and the kernel's that tells which addresses the
+ * host has; no Unix sockets of services.  The C library opens modules that
+ * resolve names, so code is mapped, but never what can be written.
+ */
+static int allow_http(scmp_filter_ctx ctx)
+{
+	const struct restricted rules[] = {
+		{SCMP_SYS(socket), 0, UINT64_MAX, AF_INET},
+		{SCMP_SYS(socket), 0, UINT64_MAX, AF_INET6},
+		{SCMP_SYS(socket), 0, UINT64_MAX, AF_NETLINK},
+		{SCMP_SYS(socketpair), 0, UINT64_MAX, AF_UNIX},
+		{SCMP_SYS(mmap), 2, PROT_WRITE | PROT_EXEC, PROT_EXEC},
+		{SCMP_SYS(open), 1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+		{SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+	};
+	int r = allow(ctx, http_calls,
+		      sizeof(http_calls) / sizeof(http_calls[0]));
+
+	if (r == 0)
+		r = allow_arguments(ctx, rules,
+				    sizeof(rules) / sizeof(rules[0]));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT),
+				     SCMP_SYS(socket), 1,
+				     SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX));
+	return r;
+}
+
+static int filter_apply(int (*allow_more)(scmp_filter_ctx ctx),
+			struct error *err)
 {
 	cleanup_with(seccomp_release_cleanup) scmp_filter_ctx ctx = NULL;
 	int r;
@@ -322,9 +453,8 @@ static int filter_apply(bool extract, struct error *err)
 			  sizeof(common_calls) / sizeof(common_calls[0]));
 	if (r == 0)
 		r = allow_restricted(ctx);
-	if (r == 0 && extract)
-		r = allow(ctx, extract_calls,
-			  sizeof(extract_calls) / sizeof(extract_calls[0]));
+	if (r == 0)
+		r = allow_more(ctx);
 	if (r == 0)
 		r = seccomp_load(ctx);
 	if (r < 0)
@@ -339,7 +469,8 @@ static int close_others(const struct sandbox *s, struct error *err)
 	return r < 0 ? error_sys(err, -r, "close descriptors") : 0;
 }
 
-int sandbox_enter_parse(const struct sandbox *s, struct error *err)
+static int enter_as_nobody(const struct sandbox *s, bool is_http,
+			   struct error *err)
 {
 	int r;
 
@@ -351,12 +482,22 @@ int sandbox_enter_parse(const struct sandbox *s, struct error *err)
 	if (r == 0)
 		r = process_flags_apply(err);
 	if (r == 0)
-		r = landlock_apply(err);
+		r = landlock_apply(is_http, err);
 	if (r == 0)
-		r = limit_descriptors(s, 0, err);
+		r = limit_descriptors(s, is_http ? HTTP_FDS : 0, err);
 	if (r == 0)
-		r = filter_apply(false, err);
+		r = filter_apply(is_http ? allow_http : allow_reply, err);
 	return r;
+}
+
+int sandbox_enter_parse(const struct sandbox *s, struct error *err)
+{
+	return enter_as_nobody(s, false, err);
+}
+
+int sandbox_enter_http(const struct sandbox *s, struct error *err)
+{
+	return enter_as_nobody(s, true, err);
 }
 
 /* Makes DIRFD the root of a mount namespace in which nothing else is. */
@@ -417,6 +558,6 @@ int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
 	if (r == 0)
 		r = limit_descriptors(s, 8, err);
 	if (r == 0)
-		r = filter_apply(true, err);
+		r = filter_apply(allow_extract, err);
 	return r;
 }

@@ -3,7 +3,7 @@
 #define ACI_SANDBOX_H
 
 /*
- * The two cages of rkt-fetch.  Entered once, after the libraries are
+ * The cages of rkt-fetch and rkt-http.  Entered once, after the libraries are
  * initialised and before the first untrusted byte; there is no way back.
  * A call the job does not need ends the process (SIGSYS).
  *
@@ -14,7 +14,10 @@
  *          mount and network namespace, the target directory as "/" and
  *          nothing else mounted; file calls, no sockets.
  *
- * Both: no_new_privs, not dumpable, killed with the parent, resource limits,
+ * http:    as parse, with TCP and UDP, and for reading only what a resolver
+ *          and a TLS library look at.
+ *
+ * All: no_new_privs, not dumpable, killed with the parent, resource limits,
  * no executable memory, no descriptors but the listed ones.
  */
 
@@ -35,5 +38,7 @@ int sandbox_enter_parse(const struct sandbox *s, struct error *err);
 /* DIRFD becomes "/" and the working directory; it is closed if not kept. */
 int sandbox_enter_extract(const struct sandbox *s, int dirfd,
 			  struct error *err);
+
+int sandbox_enter_http(const struct sandbox *s, struct error *err);
 
 #endif

@@ -8,16 +8,21 @@
 #include <iconv.h>
 #include <langinfo.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "aci/aci_extract.h"
 #include "aci/aci_read.h"
 #include "aci/digest.h"
+#include "aci/discovery_html.h"
 #include "aci/fetch_server.h"
+#include "aci/http_wire.h"
 #include "aci/sandbox.h"
 #include "aci/signature.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/strbuf.h"
+#include "base/strv.h"
 #include "spec/image_manifest.h"
 #include "spec/json_read.h"
 
@@ -134,6 +139,25 @@ static int run_extract(struct fetch_job *job, struct fetch_reply *reply,
 	return aci_extract(job->fds[0], err);
 }
 
+static int run_discover(struct fetch_job *job, struct fetch_reply *reply,
+			struct error *err)
+{
+	cleanup_strbuf struct strbuf page = STRBUF_INIT;
+	cleanup_strv struct strv tags = STRV_INIT;
+	size_t len = 0;
+	int r;
+
+	if (lseek(job->fds[0], 0, SEEK_SET) < 0)
+		return error_sys(err, errno, "read the page");
+	r = strbuf_read_fd(&page, job->fds[0], DISCOVERY_PAGE_MAX);
+	if (r < 0)
+		return error_sys(err, -r, "read the page");
+	discovery_html_parse(page.buf, page.len, &tags);
+	r = http_wire_write(job->fds[1], &tags, &len, err);
+	reply->tags_len = (uint32_t)len;
+	return r;
+}
+
 /* --- before the sandbox -------------------------------------------------- */
 
 /*
@@ -181,6 +205,8 @@ static const struct fetch_job_kind kinds[] = {
 	 prepare_openpgp, fetch_lock_in_parse, run_key_info},
 	{FETCH_JOB_EXTRACT, FETCH_MODE_EXTRACT, 2, 2048 * MiB, 7200,
 	 prepare_archives, lock_in_extract, run_extract},
+	{FETCH_JOB_DISCOVER, FETCH_MODE_PARSE, 2, 512 * MiB, 30,
+	 prepare_archives, fetch_lock_in_parse, run_discover},
 	{0},
 };
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "aci/discovery.h"
+#include "aci/discovery_html.h"
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strbuf.h"
@@ -256,6 +260,85 @@ static void run_make_query_string(const struct vector *v)
 	expect_verdict(v, r == 0, &err);
 	if (r == 0)
 		expect_text(v, out.buf, vector_string(v, "out"));
+}
+
+/* --- discovery -------------------------------------------------------------
+ */
+
+/* A world of the vector's pages, and what was asked of it. */
+struct pages {
+	struct discovery discovery;
+	json_t *pages;
+	struct strv asked;
+};
+
+static int get_page(const struct discovery *d, const char *url,
+		    struct strv *ret, struct error *err)
+{
+	struct pages *p = (struct pages *)d;
+	char *key cleanup_free = xstrdup(url);
+	const char *page;
+
+	strv_push(&p->asked, url);
+	*strchr(key, '?') = '\0';
+	page = json_string_value(json_object_get(p->pages, key));
+	if (!page)
+		return error_set(err, ENOENT, "no such page");
+	discovery_html_parse(page, strlen(page), ret);
+	return 0;
+}
+
+/* GOT's strings are those of WANT, nested arrays flattened. */
+static void expect_strings(const struct vector *v, const struct strv *got,
+			   json_t *want)
+{
+	size_t i = 0, k, m;
+	json_t *item, *part;
+
+	json_array_foreach (want, k, item) {
+		if (json_is_string(item)) {
+			expect_text(v, i < got->n ? got->v[i] : "",
+				    json_string_value(item));
+			i++;
+		}
+		json_array_foreach (item, m, part) {
+			expect_text(v, i < got->n ? got->v[i] : "",
+				    json_string_value(part));
+			i++;
+		}
+	}
+	cr_expect(got->n == i, "%s[%zu]: %zu strings, not %zu", v->group,
+		  v->index, got->n, i);
+}
+
+static void run_discovery(const struct vector *v)
+{
+	struct image_ref ref cleanup_image_ref = IMAGE_REF_INIT;
+	struct strv images cleanup_strv = STRV_INIT;
+	struct strv keys cleanup_strv = STRV_INIT;
+	struct pages p = {
+		.discovery = {.get_tags = get_page,
+			      .plain_ok = json_is_true(json_object_get(
+				      v->json, "insecure_http"))},
+		.pages = json_object_get(v->json, "pages"),
+	};
+	const char *name;
+	json_t *value;
+	int r;
+
+	ref.name = xstrdup(vector_string(v, "name"));
+	json_object_foreach (json_object_get(v->json, "labels"), name, value)
+		name_values_add(&ref.labels, name, json_string_value(value));
+	r = discovery_find_images(&p.discovery, &ref, &images, NULL);
+	cr_expect((r == 0) ==
+		  json_is_true(json_object_get(v->json, "aci_found")));
+	expect_strings(v, &images, json_object_get(v->json, "aci_endpoints"));
+	expect_strings(v, &p.asked, json_object_get(v->json, "aci_requests"));
+	r = discovery_find_keys(&p.discovery, ref.name, &keys, NULL);
+	cr_expect((r == 0) ==
+		  json_is_true(json_object_get(v->json, "pubkeys_found")));
+	expect_strings(v, &keys, json_object_get(v->json, "pubkeys"));
+	strv_release(&p.asked);
 }
 
 /* --- string forms ----------------------------------------------------------
@@ -679,7 +762,7 @@ static const struct group {
 	{"date_json", 9, run_date_json},
 	{"dependency_json", 7, run_dependency_json},
 	{"discovery_app_string", 10, run_image_ref},
-	{"discovery_html", 14, NULL},
+	{"discovery_html", 14, run_discovery},
 	{"environment_json", 8, run_environment_json},
 	{"eventhandler_json", 4, run_event_handler_json},
 	{"exec_json", 8, run_exec_json},
