@@ -81,6 +81,13 @@ int aci_check_data(struct aci_check *c, const struct aci_entry *e,
 		   int64_t offset, size_t n, struct error *err);
 /* After the last entry: both top-level names were there. */
 int aci_check_end(const struct aci_check *c, struct error *err);
+/*
+ * A directory without an entry of its own (0755, 0:0) has the times 1970 and
+ * this many nanoseconds: a layer over another one that has the directory does
+ * not change it (tree_merge.h).
+ */
+#define ACI_IMPLIED_MTIME_NSEC 1
+
 /* FN for the cleaned path of every directory that is only the parent of
  * entries; stops at a negative result and returns it. */
 int aci_check_each_implied(const struct aci_check *c,

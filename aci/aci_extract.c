@@ -3,7 +3,6 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -68,71 +67,6 @@ static int disk_error(struct archive *disk, const char *path, struct error *err)
 			 text ? text : "unknown error");
 }
 
-/* linux/posix_acl_xattr.h, little-endian as the kernel has it. */
-struct acl_xattr_entry {
-	uint16_t tag, perm;
-	uint32_t id;
-};
-
-static const struct {
-	uint16_t tag;
-	int archive_tag;
-} acl_tags[] = {
-	{0x01, ARCHIVE_ENTRY_ACL_USER_OBJ},  {0x02, ARCHIVE_ENTRY_ACL_USER},
-	{0x04, ARCHIVE_ENTRY_ACL_GROUP_OBJ}, {0x08, ARCHIVE_ENTRY_ACL_GROUP},
-	{0x10, ARCHIVE_ENTRY_ACL_MASK},	     {0x20, ARCHIVE_ENTRY_ACL_OTHER},
-};
-
-/*
- * libarchive skips the attributes that hold access control lists, and without
- * them the group would get what the list's mask allows.  It takes lists.
- */
-static void add_acl(struct archive_entry *entry, int type, const uint8_t *value,
-		    size_t size)
-{
-	struct acl_xattr_entry e;
-
-	for (size_t at = sizeof(uint32_t); at + sizeof(e) <= size;
-	     at += sizeof(e)) {
-		memcpy(&e, value + at, sizeof(e));
-		for (size_t i = 0; i < sizeof(acl_tags) / sizeof(acl_tags[0]);
-		     i++)
-			if (acl_tags[i].tag == le16toh(e.tag))
-				(void)archive_entry_acl_add_entry(
-					entry, type, le16toh(e.perm) & 7,
-					acl_tags[i].archive_tag,
-					(int)le32toh(e.id), "");
-	}
-}
-
-/* Removes what an image may not set on this host's files. */
-static void filter_properties(struct archive_entry *entry)
-{
-	struct archive_entry *copy = archive_entry_clone(entry);
-	const char *name;
-	const void *value;
-	size_t size;
-
-	archive_entry_xattr_clear(entry);
-	(void)archive_entry_xattr_reset(copy);
-	while (archive_entry_xattr_next(copy, &name, &value, &size) ==
-	       ARCHIVE_OK) {
-		if (!name || !aci_xattr_is_kept(name))
-			continue;
-		if (!strcmp(name, "system.posix_acl_access"))
-			add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, value,
-				size);
-		else if (!strcmp(name, "system.posix_acl_default"))
-			add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, value,
-				size);
-		else
-			archive_entry_xattr_add_entry(entry, name, value, size);
-	}
-	archive_entry_free(copy);
-	/* Immutable files could not be removed again. */
-	archive_entry_set_fflags(entry, 0, 0);
-}
-
 static int set_clean_names(struct archive_entry *entry,
 			   const struct aci_entry *e, struct error *err)
 {
@@ -190,8 +124,7 @@ static int extract_entry(struct archive *tar, struct archive *disk,
 	r = set_clean_names(entry, &e, err);
 	if (r < 0)
 		return r;
-	if (archive_entry_xattr_count(entry) > 0)
-		filter_properties(entry);
+	aci_filter_properties(entry);
 	if (archive_write_header(disk, entry) != ARCHIVE_OK)
 		return disk_error(disk, archive_entry_pathname(entry), err);
 	if (e.type == ACI_FILE && e.size > 0) {

@@ -12,13 +12,6 @@
 
 struct error;
 
-/*
- * A directory without an entry of its own (0755, 0:0) has the times 1970 and
- * this many nanoseconds: a layer over another one that has the directory does
- * not change it (tree_merge.h).
- */
-#define ACI_IMPLIED_MTIME_NSEC 1
-
 /* Reads BLOB_FD with pread(2) from 0.  Checks every entry once more. */
 int aci_extract(int blob_fd, struct error *err);
 

@@ -3,14 +3,17 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "aci/tar_index.h"
 #include "aci/tar_walk.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/io.h"
 
 static void tar_free(struct archive *a)
 {
@@ -23,15 +26,40 @@ DEFINE_CLEANUP(struct image_stream *, image_stream_free);
 
 /* The archive library pulls; its callback has no room for a struct error. */
 struct puller {
-	struct image_stream *stream;
+	struct image_stream *stream; /* or, NULL: */
+	int blob_fd;
+	off_t offset;
+	uint8_t *buf;
 	struct tar_walk walk;
 	struct error error;
 };
 
+/* What all entries of an archive go through. */
+struct reader {
+	struct archive *archive;
+	struct puller *puller;
+	struct aci_check *check;
+	struct tar_index *index; /* may be NULL */
+	struct aci_contents *contents;
+};
+
+static ssize_t read_blob(struct puller *p, const uint8_t **ret)
+{
+	ssize_t n =
+		pread_full(p->blob_fd, p->buf, STREAM_CHUNK_SIZE, p->offset);
+
+	if (n < 0)
+		return error_sys(&p->error, (int)-n, "read the blob");
+	p->offset += n;
+	*ret = p->buf;
+	return n;
+}
+
 /* The next bytes of the tar, walked: how many, or -errno in p->error too. */
 static ssize_t next_chunk(struct puller *p, const uint8_t **ret)
 {
-	ssize_t n = image_stream_next(p->stream, ret, &p->error);
+	ssize_t n = p->stream ? image_stream_next(p->stream, ret, &p->error)
+			      : read_blob(p, ret);
 	int r;
 
 	if (n <= 0)
@@ -144,32 +172,136 @@ int aci_entry_make(struct archive_entry *entry, struct aci_entry *ret,
 			 quoted);
 }
 
+/* linux/posix_acl_xattr.h, little-endian as the kernel has it. */
+struct acl_xattr_entry {
+	uint16_t tag, perm;
+	uint32_t id;
+};
+
+static const struct {
+	uint16_t tag;
+	int archive_tag;
+} acl_tags[] = {
+	{0x01, ARCHIVE_ENTRY_ACL_USER_OBJ},  {0x02, ARCHIVE_ENTRY_ACL_USER},
+	{0x04, ARCHIVE_ENTRY_ACL_GROUP_OBJ}, {0x08, ARCHIVE_ENTRY_ACL_GROUP},
+	{0x10, ARCHIVE_ENTRY_ACL_MASK},	     {0x20, ARCHIVE_ENTRY_ACL_OTHER},
+};
+
 /*
- * The content of a regular file, block by block as an extraction gets it.
- * MANIFEST (if not NULL) collects it, holes as zeros.
+ * libarchive skips the attributes that hold access control lists, and without
+ * them the group would get what the list's mask allows.  It takes lists.
  */
-static int read_content(struct archive *a, struct archive_entry *entry,
-			const struct aci_entry *e, struct aci_check *check,
-			struct strbuf *manifest, struct error *err)
+static void add_acl(struct archive_entry *entry, int type, const uint8_t *value,
+		    size_t size)
+{
+	struct acl_xattr_entry e;
+
+	for (size_t at = sizeof(uint32_t); at + sizeof(e) <= size;
+	     at += sizeof(e)) {
+		memcpy(&e, value + at, sizeof(e));
+		for (size_t i = 0; i < sizeof(acl_tags) / sizeof(acl_tags[0]);
+		     i++)
+			if (acl_tags[i].tag == le16toh(e.tag))
+				(void)archive_entry_acl_add_entry(
+					entry, type, le16toh(e.perm) & 7,
+					acl_tags[i].archive_tag,
+					(int)le32toh(e.id), "");
+	}
+}
+
+void aci_filter_properties(struct archive_entry *entry)
+{
+	struct archive_entry *copy;
+	const char *name;
+	const void *value;
+	size_t size;
+
+	/* Immutable files could not be removed again. */
+	archive_entry_set_fflags(entry, 0, 0);
+	if (archive_entry_xattr_count(entry) == 0)
+		return;
+	copy = archive_entry_clone(entry);
+	archive_entry_xattr_clear(entry);
+	(void)archive_entry_xattr_reset(copy);
+	while (archive_entry_xattr_next(copy, &name, &value, &size) ==
+	       ARCHIVE_OK) {
+		if (!name || !aci_xattr_is_kept(name))
+			continue;
+		if (!strcmp(name, "system.posix_acl_access"))
+			add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, value,
+				size);
+		else if (!strcmp(name, "system.posix_acl_default"))
+			add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, value,
+				size);
+		else
+			archive_entry_xattr_add_entry(entry, name, value, size);
+	}
+	archive_entry_free(copy);
+}
+
+static int ambiguous(struct error *err)
+{
+	return error_set(err, EINVAL,
+			 "the archive is ambiguous: its readers disagree on "
+			 "where entries lie");
+}
+
+/*
+ * What is about to be handed out: the library counts what has been taken.
+ * Both readers must place it in the same entry.
+ */
+static int locate(const struct reader *rd, const struct tar_place *place,
+		  size_t n, uint64_t *ret, struct error *err)
+{
+	int64_t at = archive_filter_bytes(rd->archive, 0);
+
+	if (at < 0 || (uint64_t)at < place->data ||
+	    (uint64_t)at - place->data > place->size ||
+	    n > place->size - ((uint64_t)at - place->data))
+		return ambiguous(err);
+	*ret = (uint64_t)at;
+	return 0;
+}
+
+static void add_manifest(struct strbuf *manifest, const void *block, size_t n,
+			 size_t offset)
+{
+	while (manifest->len < offset)
+		strbuf_addch(manifest, '\0');
+	strbuf_add(manifest, block, n);
+}
+
+/*
+ * The content of a regular file, block by block as an extraction gets it;
+ * holes of the manifest as zeros.
+ */
+static int read_content(const struct reader *rd, struct archive_entry *entry,
+			const struct aci_entry *e, int role,
+			const struct tar_place *place, struct error *err)
 {
 	const void *block;
 	la_int64_t offset;
+	uint64_t physical = 0;
 	size_t n;
 
 	for (;;) {
-		int r = archive_read_data_block(a, &block, &n, &offset);
+		int r = archive_read_data_block(rd->archive, &block, &n,
+						&offset);
 
-		r = aci_tar_result(a, entry, r, err);
+		r = aci_tar_result(rd->archive, entry, r, err);
 		if (r != 0)
 			return r < 0 ? r : 0;
-		r = aci_check_data(check, e, offset, n, err);
+		r = aci_check_data(rd->check, e, offset, n, err);
+		if (r == 0 && n > 0)
+			r = locate(rd, place, n, &physical, err);
 		if (r < 0)
 			return r;
-		if (!manifest)
-			continue;
-		while (manifest->len < (size_t)offset)
-			strbuf_addch(manifest, '\0');
-		strbuf_add(manifest, block, n);
+		if (rd->index)
+			tar_index_data(rd->index, block, n, (uint64_t)offset,
+				       physical);
+		if (role == ACI_ROLE_MANIFEST)
+			add_manifest(&rd->contents->manifest, block, n,
+				     (size_t)offset);
 	}
 }
 
@@ -184,54 +316,57 @@ static int check_manifest_size(const struct aci_entry *e, struct error *err)
 }
 
 /* Returns the entry's enum aci_role or -errno. */
-static int read_entry(struct archive *a, struct archive_entry *entry,
-		      struct aci_check *check, struct strbuf *manifest,
+static int read_entry(const struct reader *rd, struct archive_entry *entry,
 		      struct error *err)
 {
+	struct tar_place place;
 	struct aci_entry e = {0};
 	int r, role;
 
 	r = aci_entry_make(entry, &e, err);
 	if (r < 0)
 		return r;
-	role = aci_check_entry(check, &e, err);
+	role = aci_check_entry(rd->check, &e, err);
 	if (role < 0)
 		return role;
+	if (!tar_walk_next_place(&rd->puller->walk, &place) ||
+	    (int64_t)place.start != archive_read_header_position(rd->archive))
+		return ambiguous(err);
 	if (role == ACI_ROLE_MANIFEST) {
+		rd->contents->manifest_start = place.start;
 		r = check_manifest_size(&e, err);
-		if (r < 0)
-			return r;
 	}
-	if (e.type != ACI_FILE)
-		return role;
-	r = read_content(a, entry, &e, check,
-			 role == ACI_ROLE_MANIFEST ? manifest : NULL, err);
+	if (r == 0 && rd->index) {
+		aci_filter_properties(entry);
+		r = tar_index_entry(rd->index, entry, &e, role, err);
+	}
+	if (r < 0 || e.type != ACI_FILE)
+		return r < 0 ? r : role;
+	r = read_content(rd, entry, &e, role, &place, err);
+	if (r == 0 && rd->index)
+		tar_index_end_file(rd->index);
 	return r < 0 ? r : role;
 }
 
-static int read_entries(struct archive *a, struct aci_check *check,
-			struct aci_contents *contents, uint64_t *ret_count,
+static int read_entries(const struct reader *rd, uint64_t *ret_count,
 			struct error *err)
 {
 	int role = ACI_ROLE_TOP;
 
 	for (*ret_count = 0;; (*ret_count)++) {
 		struct archive_entry *entry = NULL;
-		int r = archive_read_next_header(a, &entry);
-		uint64_t at = (uint64_t)archive_read_header_position(a);
+		int r = archive_read_next_header(rd->archive, &entry);
 
 		if (role == ACI_ROLE_MANIFEST)
-			contents->manifest_end = at;
-		r = aci_tar_result(a, entry, r, err);
+			rd->contents->manifest_end =
+				(uint64_t)archive_read_header_position(
+					rd->archive);
+		r = aci_tar_result(rd->archive, entry, r, err);
 		if (r > 0)
 			return 0;
-		role = r < 0 ? r
-			     : read_entry(a, entry, check, &contents->manifest,
-					  err);
+		role = r < 0 ? r : read_entry(rd, entry, err);
 		if (role < 0)
 			return role;
-		if (role == ACI_ROLE_MANIFEST)
-			contents->manifest_start = at;
 	}
 }
 
@@ -247,16 +382,18 @@ static int read_rest(struct puller *p)
 }
 
 static int read_tar(struct puller *p, struct aci_check *check,
-		    struct aci_contents *contents, struct error *err)
+		    struct tar_index *index, struct aci_contents *contents,
+		    struct error *err)
 {
 	cleanup_tar struct archive *a = aci_tar_new();
+	const struct reader rd = {a, p, check, index, contents};
 	uint64_t count = 0;
 	int r;
 
 	r = archive_read_open(a, p, NULL, pull, NULL);
 	r = aci_tar_result(a, NULL, r, err);
 	if (r == 0)
-		r = read_entries(a, check, contents, &count, err);
+		r = read_entries(&rd, &count, err);
 	if (r == 0)
 		r = read_rest(p);
 	/* The library only says that it could not read. */
@@ -278,7 +415,8 @@ static int read_tar(struct puller *p, struct aci_check *check,
 }
 
 int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
-	     struct aci_contents *ret, struct error *err)
+	     struct tar_index *index, struct aci_contents *ret,
+	     struct error *err)
 {
 	const struct aci_check_limits check_limits = {
 		.max_file_size = limits->max_tar_size,
@@ -298,7 +436,8 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
 		return r;
 	puller.stream = stream;
 	tar_walk_init(&puller.walk);
-	r = read_tar(&puller, &check, &contents, err);
+	puller.walk.keeps_places = true;
+	r = read_tar(&puller, &check, index, &contents, err);
 	tar_walk_release(&puller.walk);
 	if (r == 0)
 		r = image_stream_finish(stream, &contents.totals, err);
@@ -309,6 +448,23 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
 	*ret = contents;
 	contents.manifest = (struct strbuf)STRBUF_INIT;
 	return 0;
+}
+
+int aci_read_blob(int blob_fd, struct tar_index *index, struct error *err)
+{
+	static const struct aci_check_limits limits = {INT64_MAX, INT64_MAX};
+	cleanup_free uint8_t *buf = xmalloc(STREAM_CHUNK_SIZE);
+	cleanup_aci_contents struct aci_contents contents = ACI_CONTENTS_INIT;
+	cleanup_aci_check struct aci_check check;
+	struct puller puller = {.blob_fd = blob_fd, .buf = buf};
+	int r;
+
+	aci_check_init(&check, &limits);
+	tar_walk_init(&puller.walk);
+	puller.walk.keeps_places = true;
+	r = read_tar(&puller, &check, index, &contents, err);
+	tar_walk_release(&puller.walk);
+	return r;
 }
 
 void aci_contents_release(struct aci_contents *contents)

@@ -19,6 +19,7 @@
 struct archive;
 struct archive_entry;
 struct error;
+struct tar_index;
 
 struct aci_limits {
 	uint64_t max_tar_size; /* bytes */
@@ -41,11 +42,18 @@ struct aci_contents {
 	}
 
 /*
- * IMAGE_FD and BLOB_FD as image_stream_open() has them.  -EINVAL: a bad
- * image; -EFBIG: over a limit.
+ * IMAGE_FD and BLOB_FD as image_stream_open() has them.  INDEX (if not NULL)
+ * gets every entry.  -EINVAL: a bad image; -EFBIG: over a limit.
  */
 int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
-	     struct aci_contents *ret, struct error *err);
+	     struct tar_index *index, struct aci_contents *ret,
+	     struct error *err);
+
+/*
+ * The entries of the tar BLOB_FD, read with pread(2), for INDEX alone: checked
+ * as above, not hashed.
+ */
+int aci_read_blob(int blob_fd, struct tar_index *index, struct error *err);
 
 void aci_contents_release(struct aci_contents *contents);
 #define cleanup_aci_contents __attribute__((__cleanup__(aci_contents_release)))
@@ -64,5 +72,9 @@ int aci_tar_result(struct archive *a, struct archive_entry *entry, int r,
 /* What ENTRY is, in our terms; strings borrowed from it. */
 int aci_entry_make(struct archive_entry *entry, struct aci_entry *ret,
 		   struct error *err);
+
+/* Removes from ENTRY what an image may not set on this host's files, and
+ * makes extended attributes that hold access control lists into lists. */
+void aci_filter_properties(struct archive_entry *entry);
 
 #endif

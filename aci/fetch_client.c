@@ -13,6 +13,7 @@
 #include "aci/compression.h"
 #include "aci/fetch_protocol.h"
 #include "aci/http_wire.h"
+#include "aci/index_plan.h"
 #include "aci/printable.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -131,7 +132,7 @@ static int take_image(const struct fetch_import_reply *reply,
 		      struct fetch_image *ret, struct error *err)
 {
 	struct image_id id;
-	uint64_t image_size = 0, blob_size = 0;
+	uint64_t image_size = 0, blob_size = 0, index_size = 0;
 	int r;
 
 	r = regular_size(job->image_fd, "image", &image_size, err);
@@ -146,6 +147,14 @@ static int take_image(const struct fetch_import_reply *reply,
 			return r;
 		if (blob_size != reply->tar_size)
 			return lied("size of the blob", err);
+	}
+	if (job->index_fd >= 0) {
+		r = regular_size(job->index_fd, "index", &index_size, err);
+		if (r < 0)
+			return r;
+		if (reply->index_size && index_size != reply->index_size)
+			return lied("size of the index", err);
+		ret->index_size = reply->index_size;
 	}
 	ret->compression = compression_name(reply->compression);
 	if (!ret->compression || reply->tar_size > job->max_tar_size ||
@@ -177,13 +186,16 @@ static uint32_t import_fds(const struct fetch_importing *job, int bell_fd,
 	fds[n++] = job->manifest_fd;
 	if (job->blob_fd >= 0)
 		fds[n++] = job->blob_fd;
+	if (job->index_fd >= 0)
+		fds[n++] = job->index_fd;
 	if (bell_fd >= 0)
 		fds[n++] = bell_fd;
 	return n;
 }
 
 int fetch_import_start(const char *libexec_dir, const struct fetch_source *src,
-		       int blob_fd, const struct fetch_limits *limits,
+		       int blob_fd, int index_fd,
+		       const struct fetch_limits *limits,
 		       struct fetch_importing *ret, struct error *err)
 {
 	static const struct fetch_limits defaults;
@@ -201,6 +213,8 @@ int fetch_import_start(const char *libexec_dir, const struct fetch_source *src,
 	*ret = FETCH_IMPORTING_INIT;
 	ret->image_fd = src->fd;
 	ret->blob_fd = blob_fd;
+	ret->index_fd = blob_fd < 0 ? -EBADF : index_fd;
+	req.has_index = ret->index_fd >= 0;
 	if (manifest_fd < 0)
 		return error_sys(err, errno, "make a memory file");
 	if (!req.has_bell)
@@ -247,14 +261,14 @@ void fetch_import_release(struct fetch_importing *job)
 }
 
 int fetch_import(const char *libexec_dir, int image_fd, int blob_fd,
-		 const struct fetch_limits *limits, struct fetch_image *ret,
-		 struct error *err)
+		 int index_fd, const struct fetch_limits *limits,
+		 struct fetch_image *ret, struct error *err)
 {
 	cleanup_fetch_importing struct fetch_importing job =
 		FETCH_IMPORTING_INIT;
 	const struct fetch_source src = {.fd = image_fd, .bell_fd = -1};
-	int r = fetch_import_start(libexec_dir, &src, blob_fd, limits, &job,
-				   err);
+	int r = fetch_import_start(libexec_dir, &src, blob_fd, index_fd, limits,
+				   &job, err);
 
 	return r < 0 ? r : fetch_import_finish(&job, ret, err);
 }
@@ -430,4 +444,71 @@ int fetch_discover(const char *libexec_dir, int page_fd, struct strv *ret,
 	if (r == 0)
 		r = call(libexec_dir, &req, fds, 60, &reply, err);
 	return r < 0 ? r : take_tags(tags_fd, reply.tags_len, ret, err);
+}
+
+static int memory_file(const struct index_plan *plan, struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_fd int fd = memfd_create("plan", MFD_CLOEXEC);
+	int r = 0;
+
+	index_plan_write(plan, &text);
+	if (fd >= 0)
+		r = write_full(fd, text.buf, text.len);
+	if (fd < 0 || r < 0)
+		return error_sys(err, fd < 0 ? errno : -r,
+				 "make a memory file");
+	return TAKE_FD(fd);
+}
+
+int fetch_index(const char *libexec_dir, const struct index_plan *plan,
+		const int *blob_fds, int index_fd, uint64_t *ret_size,
+		struct error *err)
+{
+	struct fetch_request req = {
+		.job = FETCH_JOB_INDEX,
+		.n_fds = (uint32_t)plan->n_layers + 2,
+		.max_tar_size = FETCH_TAR_SIZE_MAX,
+	};
+	cleanup_fd int plan_fd = -EBADF;
+	int fds[FETCH_FDS_MAX] = {index_fd};
+	struct fetch_reply reply = {0};
+	uint64_t size = 0;
+	int r;
+
+	if (plan->n_layers > FETCH_BLOBS_MAX)
+		return error_set(err, EFBIG,
+				 "make an EROFS index: of more than %d images",
+				 FETCH_BLOBS_MAX);
+	plan_fd = memory_file(plan, err);
+	if (plan_fd < 0)
+		return plan_fd;
+	fds[1] = plan_fd;
+	memcpy(fds + 2, blob_fds, plan->n_layers * sizeof(*blob_fds));
+	r = call(libexec_dir, &req, fds, 7300, &reply, err);
+	if (r == 0)
+		r = regular_size(index_fd, "index", &size, err);
+	if (r < 0)
+		return r;
+	if (size != reply.index_size)
+		return lied("size of the index", err);
+	*ret_size = size;
+	return 0;
+}
+
+int fetch_digest(const char *libexec_dir, int fd, uint64_t size,
+		 uint8_t ret[64], struct error *err)
+{
+	struct fetch_request req = {
+		.job = FETCH_JOB_DIGEST,
+		.n_fds = 1,
+		.max_tar_size = FETCH_TAR_SIZE_MAX,
+		.digest_size = size,
+	};
+	struct fetch_reply reply = {0};
+	int r = call(libexec_dir, &req, &fd, 1900, &reply, err);
+
+	if (r == 0)
+		memcpy(ret, reply.digest, sizeof(reply.digest));
+	return r;
 }

@@ -25,6 +25,7 @@
 
 struct error;
 struct strv;
+struct index_plan;
 
 /* Bounds of an import; 0 (or a NULL pointer) means the default. */
 struct fetch_limits {
@@ -47,6 +48,7 @@ struct fetch_image {
 	uint64_t tar_size;	 /* bytes in the blob */
 	uint64_t n_files;	 /* entries below rootfs, rootfs included */
 	uint64_t unpacked_size;	 /* file content in whole 4 KiB blocks, bytes */
+	uint64_t index_size;	 /* bytes in the index; 0 = there is none */
 	uint8_t image_digest[32]; /* SHA-256 of the bytes as transported */
 	/* The manifest's entry in the tar, its headers and padding included:
 	 * whole blocks of 512 bytes. */
@@ -60,13 +62,15 @@ void fetch_image_release(struct fetch_image *image);
  * Reads the image behind IMAGE_FD (a regular file, any compression), checks
  * all of it, and writes the uncompressed tar to BLOB_FD (an empty regular
  * file open for writing; zero runs become holes; not synced).  BLOB_FD may be
- * negative: then the image is only checked.  On failure the blob's content
- * means nothing.  EINVAL bad image, EFBIG over a limit, ENOSPC, EPROTO the
+ * negative: then the image is only checked.  With a blob, INDEX_FD (the same
+ * kind of file, or negative) gets an EROFS index of that one tar
+ * (erofs_format.h), if there can be one.  On failure the files' content means
+ * nothing.  EINVAL bad image, EFBIG over a limit, ENOSPC, EPROTO the
  * child died or lied.
  */
 int fetch_import(const char *libexec_dir, int image_fd, int blob_fd,
-		 const struct fetch_limits *limits, struct fetch_image *ret,
-		 struct error *err);
+		 int index_fd, const struct fetch_limits *limits,
+		 struct fetch_image *ret, struct error *err);
 
 /* Where an import reads from. */
 struct fetch_source {
@@ -78,10 +82,11 @@ struct fetch_source {
 };
 
 /* An import under way; read child.sock only, which is readable when there is
- * something to finish.  image_fd and blob_fd are borrowed all the while. */
+ * something to finish.  image_fd, blob_fd and index_fd are borrowed all the
+ * while. */
 struct fetch_importing {
 	struct fetch_child child;
-	int image_fd, blob_fd;
+	int image_fd, blob_fd, index_fd;
 	int manifest_fd; /* owned */
 	uint64_t max_tar_size, max_files;
 	bool is_space; /* max_tar_size is what the file system has free */
@@ -91,12 +96,13 @@ struct fetch_importing {
 	(struct fetch_importing)                                               \
 	{                                                                      \
 		.child = FETCH_CHILD_INIT, .image_fd = -1, .blob_fd = -1,      \
-		.manifest_fd = -1                                              \
+		.index_fd = -1, .manifest_fd = -1                              \
 	}
 
 /* fetch_import() in two steps, for a file that is still being written. */
 int fetch_import_start(const char *libexec_dir, const struct fetch_source *src,
-		       int blob_fd, const struct fetch_limits *limits,
+		       int blob_fd, int index_fd,
+		       const struct fetch_limits *limits,
 		       struct fetch_importing *ret, struct error *err);
 int fetch_import_finish(struct fetch_importing *job, struct fetch_image *ret,
 			struct error *err);
@@ -139,5 +145,18 @@ int fetch_extract(const char *libexec_dir, int blob_fd, int dirfd,
  * discovery_html_parse() does; printable. */
 int fetch_discover(const char *libexec_dir, int page_fd, struct strv *ret,
 		   struct error *err);
+
+/*
+ * Writes the index of PLAN to INDEX_FD (empty, open for writing; not synced)
+ * out of the validated tars BLOB_FDS, one for each layer.  -EFBIG if an index
+ * cannot say what is in them, or for more than FETCH_BLOBS_MAX.
+ */
+int fetch_index(const char *libexec_dir, const struct index_plan *plan,
+		const int *blob_fds, int index_fd, uint64_t *ret_size,
+		struct error *err);
+
+/* The SHA-512 of the first SIZE bytes of FD, a regular file. */
+int fetch_digest(const char *libexec_dir, int fd, uint64_t size,
+		 uint8_t ret[64], struct error *err);
 
 #endif

@@ -14,10 +14,12 @@
  *
  *	job		mode	 descriptors, in order
  *	IMPORT		parse	 image, manifest (memfd to write), [blob],
- *				 [bell]
+ *				 [index], [bell]
  *	VERIFY		parse	 image, signature, key...
  *	KEY_INFO	parse	 key
  *	EXTRACT		extract	 blob, directory
+ *	INDEX		parse	 index, plan (index_plan.h), blob...
+ *	DIGEST		parse	 file
  *	DISCOVER	parse	 page, tags (memfd to write)
  *	HTTP		http	 request, answer (memfds, http_wire.h), [body],
  *				 [partial], [bell], [upload]
@@ -33,8 +35,8 @@
 
 #define FETCH_SOCKET_FD 3
 #define FETCH_MAGIC 0x46544b52 /* "RKTF" */
-#define FETCH_VERSION 2
-#define FETCH_FDS_MAX (FETCH_KEYS_MAX + 2)
+#define FETCH_VERSION 3
+#define FETCH_FDS_MAX (FETCH_BLOBS_MAX + 2) /* the kernel takes 253 */
 
 #define FETCH_MODE_PARSE "parse"
 #define FETCH_MODE_EXTRACT "extract"
@@ -47,6 +49,8 @@ enum fetch_job_id {
 	FETCH_JOB_EXTRACT,
 	FETCH_JOB_DISCOVER,
 	FETCH_JOB_HTTP,
+	FETCH_JOB_INDEX,
+	FETCH_JOB_DIGEST,
 };
 
 struct fetch_request {
@@ -55,7 +59,9 @@ struct fetch_request {
 	uint64_t max_tar_size, max_files; /* IMPORT */
 	uint8_t has_digest; /* VERIFY: the image must hash to this SHA-256 */
 	uint8_t image_digest[32];
-	uint8_t has_bell; /* IMPORT: the last descriptor is one */
+	uint8_t has_bell;     /* IMPORT: the last descriptor is one */
+	uint8_t has_index;    /* IMPORT: the one behind the blob */
+	uint64_t digest_size; /* DIGEST: of the first so many bytes */
 	/* HTTP: max_tar_size bounds the body. */
 	uint8_t has_body, has_partial, has_http_bell, has_upload;
 	uint32_t http_flags;		     /* enum http_flags */
@@ -81,6 +87,7 @@ struct fetch_import_reply {
 	uint32_t manifest_len; /* bytes in the memfd */
 	uint64_t image_size, tar_size, n_files, unpacked_size;
 	uint64_t manifest_start, manifest_end; /* of its entry in the tar */
+	uint64_t index_size; /* 0: an index cannot say what is in it */
 	uint8_t image_digest[32], tar_digest[64];
 };
 
@@ -93,7 +100,9 @@ struct fetch_reply {
 		struct fetch_signer signer;
 		struct fetch_key key;
 		struct fetch_http_reply http;
-		uint32_t tags_len; /* DISCOVER: bytes in the memfd */
+		uint64_t index_size; /* INDEX */
+		uint8_t digest[64];  /* DIGEST: SHA-512 */
+		uint32_t tags_len;   /* DISCOVER: bytes in the memfd */
 	};
 };
 

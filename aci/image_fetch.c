@@ -269,7 +269,7 @@ int image_check_stored(struct imagestore *store, const char *libexec_dir,
 
 	if (fd < 0)
 		return fd;
-	r = fetch_import(libexec_dir, fd, -1, NULL, &image, err);
+	r = fetch_import(libexec_dir, fd, -1, -1, NULL, &image, err);
 	if (r < 0)
 		return r;
 	if (strcmp(image.id, id->text) != 0)
@@ -349,7 +349,7 @@ static int import(struct image_fetcher *f, const char *path, int fd, int sig_fd,
 	struct fetch_signer signer = {0};
 	int r;
 
-	r = fetch_import(f->libexec_dir, fd, blob_fd, NULL, &image, err);
+	r = fetch_import(f->libexec_dir, fd, blob_fd, -1, NULL, &image, err);
 	if (r < 0)
 		return error_prefix(err, r, "%s", path);
 	if (!f->insecure)

@@ -2,8 +2,10 @@
 #include "aci/tar_walk.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 
 #define BLOCK 512UL
@@ -25,6 +27,8 @@ void tar_walk_init(struct tar_walk *w)
 void tar_walk_release(struct tar_walk *w)
 {
 	strbuf_release(&w->special);
+	free(w->places.v);
+	w->places.v = NULL;
 }
 
 static int malformed(const struct tar_walk *w, struct error *err,
@@ -203,8 +207,35 @@ static int begin_special(struct tar_walk *w, char type, uint64_t size,
 	return 0;
 }
 
+static void keep_place(struct tar_walk *w)
+{
+	if (w->places.n == w->places.n_alloc) {
+		w->places.n_alloc = w->places.n_alloc * 2 + 64;
+		w->places.v = xreallocarray(w->places.v, w->places.n_alloc,
+					    sizeof(*w->places.v));
+	}
+	w->places.v[w->places.n++] = (struct tar_place){
+		.start = w->start,
+		.data = w->offset,
+		.size = w->size,
+	};
+}
+
+bool tar_walk_next_place(struct tar_walk *w, struct tar_place *ret)
+{
+	if (w->places.first == w->places.n)
+		return false;
+	*ret = w->places.v[w->places.first++];
+	if (w->places.first == w->places.n)
+		w->places.first = w->places.n = 0;
+	return true;
+}
+
 static void begin_data(struct tar_walk *w)
 {
+	if (w->keeps_places)
+		keep_place(w);
+	w->has_start = false;
 	w->left = (w->size + BLOCK - 1) & ~(BLOCK - 1);
 	w->has_pax = w->has_long_name = w->has_long_link = w->has_size = false;
 	w->state = w->left ? TAR_DATA : TAR_HEADER;
@@ -248,6 +279,9 @@ static int take_header(struct tar_walk *w, struct error *err)
 		return malformed(w, err, "a header's checksum is wrong");
 	if (memcmp(h + AT_MAGIC, "ustar", 5) != 0)
 		return malformed(w, err, "a header without \"ustar\"");
+	if (!w->has_start)
+		w->start = w->offset - BLOCK;
+	w->has_start = true;
 	if (parse_number(h + AT_SIZE, 12, &size) < 0)
 		return malformed(w, err, "an entry's size is out of range");
 	switch (type) {

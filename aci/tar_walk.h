@@ -30,6 +30,13 @@ enum tar_state {
 	TAR_END,       /* only zeros may come */
 };
 
+/* Where one entry lies, bytes from the start of the archive. */
+struct tar_place {
+	uint64_t start; /* of its first header, a special one if it has any */
+	uint64_t data;
+	uint64_t size; /* of the data, without padding */
+};
+
 struct tar_walk {
 	enum tar_state state;
 	uint64_t offset;    /* bytes fed */
@@ -42,7 +49,15 @@ struct tar_walk {
 	/* What special headers gave for the next entry. */
 	bool has_pax, has_long_name, has_long_link, has_size;
 	uint64_t size;
+	uint64_t start; /* of the entry whose headers are being read */
+	bool has_start;
 	uint64_t n_entries;
+	/* Entries seen and not yet taken: v[first] ... v[n - 1]. */
+	bool keeps_places;
+	struct {
+		struct tar_place *v;
+		size_t first, n, n_alloc;
+	} places;
 };
 
 void tar_walk_init(struct tar_walk *w);
@@ -52,6 +67,12 @@ void tar_walk_release(struct tar_walk *w);
 /* The next LEN bytes.  -EINVAL: the archive is malformed. */
 int tar_walk_feed(struct tar_walk *w, const uint8_t *data, size_t len,
 		  struct error *err);
+/*
+ * The place of the next entry, in the order of the archive; every entry's
+ * exactly once, if keeps_places was set before the first byte.  False if the
+ * bytes fed so far hold no further one.
+ */
+bool tar_walk_next_place(struct tar_walk *w, struct tar_place *ret);
 /* After the last byte: the archive ended with its mark. */
 int tar_walk_end(const struct tar_walk *w, struct error *err);
 

@@ -11,7 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "aci/aci_extract.h"
+#include "aci/aci_check.h"
 #include "aci/render.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"

@@ -12,5 +12,5 @@ int image_read(int fd, struct fetch_image *ret, struct error *err)
 	cleanup_free char *libexec = NULL;
 	int r = path_libexec(&libexec, err);
 
-	return r < 0 ? r : fetch_import(libexec, fd, -1, NULL, ret, err);
+	return r < 0 ? r : fetch_import(libexec, fd, -1, -1, NULL, ret, err);
 }

@@ -101,7 +101,7 @@ static int image_open(const char *path, const struct output *out,
 				 out->dir);
 	r = path_libexec(&libexec, err);
 	if (r == 0)
-		r = fetch_import(libexec, fd, tar, NULL, image, err);
+		r = fetch_import(libexec, fd, tar, -1, NULL, image, err);
 	if (r < 0)
 		return error_wrap(err, r, "%s", path);
 	*ret_tar = TAKE_FD(tar);

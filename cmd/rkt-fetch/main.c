@@ -16,6 +16,8 @@
 #include "aci/discovery_html.h"
 #include "aci/fetch_server.h"
 #include "aci/http_wire.h"
+#include "aci/index_make.h"
+#include "aci/index_plan.h"
 #include "aci/sandbox.h"
 #include "aci/signature.h"
 #include "base/cleanup.h"
@@ -96,7 +98,12 @@ static int run_import(struct fetch_job *job, struct fetch_reply *reply,
 	int blob_fd = n > 2 ? job->fds[2] : -EBADF;
 	int r;
 
-	r = aci_read(job->fds[0], blob_fd, &limits, &contents, err);
+	if (job->request.has_index && n > 3)
+		r = index_import(job->fds[0], blob_fd, job->fds[3], &limits,
+				 &contents, &ret->index_size, err);
+	else
+		r = aci_read(job->fds[0], blob_fd, &limits, NULL, &contents,
+			     err);
 	if (r == 0)
 		r = rewrite_manifest(&contents.manifest, job->fds[1],
 				     &ret->manifest_len, err);
@@ -158,6 +165,55 @@ static int run_discover(struct fetch_job *job, struct fetch_reply *reply,
 	return r;
 }
 
+static int run_index(struct fetch_job *job, struct fetch_reply *reply,
+		     struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_index_plan struct index_plan plan = INDEX_PLAN_INIT;
+	int r;
+
+	if (lseek(job->fds[1], 0, SEEK_SET) < 0)
+		return error_sys(err, errno, "read the plan of an index");
+	r = strbuf_read_fd(&text, job->fds[1], STRBUF_MAX / 2);
+	if (r < 0)
+		return error_sys(err, -r, "read the plan of an index");
+	r = index_plan_parse(text.buf, text.len, &plan, err);
+	if (r == 0 && plan.n_layers != job->request.n_fds - 2)
+		r = error_set(err, EPROTO,
+			      "receive the request: its descriptors are "
+			      "missing");
+	if (r < 0)
+		return r;
+	return index_make(&plan, job->fds + 2, job->fds[0], &reply->index_size,
+			  err);
+}
+
+static int run_digest(struct fetch_job *job, struct fetch_reply *reply,
+		      struct error *err)
+{
+	static uint8_t buf[1 << 20];
+	cleanup_digest struct digest digest = DIGEST_INIT;
+	uint64_t left = job->request.digest_size;
+	off_t offset = 0;
+	int r = digest_init(&digest, DIGEST_SHA512, err);
+
+	while (r == 0 && left > 0) {
+		size_t want = left < sizeof(buf) ? (size_t)left : sizeof(buf);
+		ssize_t n = pread_full(job->fds[0], buf, want, offset);
+
+		if (n < 0)
+			return error_sys(err, (int)-n, "read the file");
+		if (n == 0)
+			return error_set(err, EBADMSG, "the file is too short");
+		digest_update(&digest, buf, (size_t)n);
+		offset += n;
+		left -= (uint64_t)n;
+	}
+	if (r == 0)
+		digest_final(&digest, reply->digest);
+	return r;
+}
+
 /* --- before the sandbox -------------------------------------------------- */
 
 /*
@@ -207,6 +263,10 @@ static const struct fetch_job_kind kinds[] = {
 	 prepare_archives, lock_in_extract, run_extract},
 	{FETCH_JOB_DISCOVER, FETCH_MODE_PARSE, 2, 512 * MiB, 30,
 	 prepare_archives, fetch_lock_in_parse, run_discover},
+	{FETCH_JOB_INDEX, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200,
+	 prepare_archives, fetch_lock_in_parse, run_index},
+	{FETCH_JOB_DIGEST, FETCH_MODE_PARSE, 1, 1024 * MiB, 1800,
+	 digest_prepare, fetch_lock_in_parse, run_digest},
 	{0},
 };
 

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "aci/aci_extract.h"
+#include "aci/aci_check.h"
 #include "aci/render.h"
 #include "aci/tree_merge.h"
 #include "base/alloc.h"

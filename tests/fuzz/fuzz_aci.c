@@ -40,7 +40,7 @@ static int read_image(const uint8_t *data, size_t size,
 	cleanup_fd int fd = memfd_create("image", MFD_CLOEXEC);
 
 	fuzz_expect(fd >= 0 && write_full(fd, data, size) == 0);
-	return aci_read(fd, -1, &limits, ret, err);
+	return aci_read(fd, -1, &limits, NULL, ret, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

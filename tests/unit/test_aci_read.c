@@ -28,7 +28,7 @@ static int read_bytes(const struct strbuf *sb, int blob_fd,
 {
 	cleanup_fd int fd = tar_fd(sb->buf, sb->len);
 
-	return aci_read(fd, blob_fd, &limits, ret, err);
+	return aci_read(fd, blob_fd, &limits, NULL, ret, err);
 }
 
 /* aci_read() and what rkt-fetch does with the manifest. */
@@ -38,7 +38,7 @@ static int read_image(int fd, struct error *err)
 	cleanup_image_manifest struct image_manifest im = IMAGE_MANIFEST_INIT;
 	int r;
 
-	r = aci_read(fd, -1, &limits, &c, err);
+	r = aci_read(fd, -1, &limits, NULL, &c, err);
 	if (r < 0)
 		return r;
 	return image_manifest_parse(c.manifest.buf, c.manifest.len, &im, err);
@@ -248,7 +248,7 @@ Test(aci_read, limits)
 		tar_add(&sb, &(struct tar_entry){.name = name, .type = '0'});
 	}
 	fd = tar_fd(sb.buf, sb.len);
-	cr_expect(aci_read(fd, -1, &small, &c, &err) == -EFBIG);
+	cr_expect(aci_read(fd, -1, &small, NULL, &c, &err) == -EFBIG);
 	cr_expect_not_null(strstr(err.msg, "more than 3 entries"), "%s",
 			   err.msg);
 	strbuf_reset(&sb);
@@ -258,7 +258,7 @@ Test(aci_read, limits)
 	memset(sb.buf + sb.len, 0, 4096);
 	strbuf_setlen(&sb, sb.len + 4096);
 	fd2 = tar_fd(sb.buf, sb.len);
-	cr_expect(aci_read(fd2, -1, &small, &c, &err) == -EFBIG);
+	cr_expect(aci_read(fd2, -1, &small, NULL, &c, &err) == -EFBIG);
 	cr_expect_not_null(strstr(err.msg, "more than the limit of 4096"), "%s",
 			   err.msg);
 }

@@ -26,7 +26,7 @@ static int import_with(const char *script, struct error *err)
 	cleanup_fetch_image struct fetch_image ret = {0};
 
 	cr_assert(write_string_at(dirfd, "rkt-fetch", 0755, script, NULL) == 0);
-	return fetch_import(dir, image, -1, NULL, &ret, err);
+	return fetch_import(dir, image, -1, -1, NULL, &ret, err);
 }
 
 /* No answer, a wrong one, an early end: one error each, and no zombie. */
@@ -76,7 +76,8 @@ Test(fetch_client, bad_arguments)
 	struct error err = ERROR_INIT;
 	int keys[FETCH_KEYS_MAX + 1] = {0};
 
-	cr_expect(fetch_import("/", null, -1, NULL, &image, &err) == -EINVAL);
+	cr_expect(fetch_import("/", null, -1, -1, NULL, &image, &err) ==
+		  -EINVAL);
 	cr_expect_not_null(strstr(err.msg, "regular file"));
 	cr_expect(fetch_key_info("/", null, &key, &err) == -EINVAL);
 	cr_expect(fetch_verify("/", null, NULL, null, keys, FETCH_KEYS_MAX + 1,

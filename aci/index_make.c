@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aci/index_make.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "aci/aci_read.h"
+#include "aci/erofs_write.h"
+#include "aci/image_tree.h"
+#include "aci/index_plan.h"
+#include "aci/tar_index.h"
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+
+DEFINE_CLEANUP(struct image_pool *, image_pool_free);
+DEFINE_CLEANUP(struct tar_index *, tar_index_free);
+#define cleanup_pool cleanup_with(image_pool_free_cleanup)
+#define cleanup_index cleanup_with(tar_index_free_cleanup)
+
+int index_import(int image_fd, int blob_fd, int index_fd,
+		 const struct aci_limits *limits, struct aci_contents *ret,
+		 uint64_t *ret_size, struct error *err)
+{
+	cleanup_pool struct image_pool *pool = image_pool_new();
+	struct image_tree *tree = image_tree_new(pool);
+	cleanup_index struct tar_index *index = tar_index_new(tree, 0);
+	struct erofs_device device;
+	int r;
+
+	*ret_size = 0;
+	r = aci_read(image_fd, blob_fd, limits, index, ret, err);
+	if (r < 0 || tar_index_unfit(index))
+		return r;
+	memcpy(device.digest, ret->totals.tar_digest, sizeof(device.digest));
+	device.size = ret->totals.tar_size;
+	r = erofs_write(tree, &device, 1, index_fd, ret_size, err);
+	if (r < 0)
+		*ret_size = 0;
+	return r == -EFBIG ? 0 : r;
+}
+
+static int read_layer(struct image_pool *pool, int blob_fd, size_t number,
+		      struct image_tree **ret, struct error *err)
+{
+	cleanup_index struct tar_index *index = NULL;
+	int r;
+
+	*ret = image_tree_new(pool);
+	index = tar_index_new(*ret, (uint32_t)number);
+	r = aci_read_blob(blob_fd, index, err);
+	if (r == 0 && tar_index_unfit(index))
+		r = error_set(err, EFBIG,
+			      "make an EROFS index: it cannot hold %s",
+			      tar_index_unfit(index));
+	return r;
+}
+
+static int device_make(const struct index_layer *layer, int blob_fd,
+		       struct erofs_device *ret, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(blob_fd, &st) < 0)
+		return error_sys(err, errno, "read the blob");
+	ret->size = (uint64_t)st.st_size;
+	memcpy(ret->digest, layer->digest, sizeof(ret->digest));
+	return 0;
+}
+
+/* One archive as it is needs no second tree. */
+static struct image_tree *merge_all(struct image_pool *pool,
+				    const struct render_plan *passes,
+				    struct image_tree **layers)
+{
+	struct image_tree *tree;
+
+	if (passes->n == 1 && !passes->v[0].is_filtered)
+		return layers[passes->v[0].image];
+	tree = image_tree_new(pool);
+	for (size_t i = 0; i < passes->n; i++)
+		image_tree_merge(tree, layers[passes->v[i].image],
+				 &passes->v[i]);
+	return tree;
+}
+
+int index_make(const struct index_plan *plan, const int *blob_fds, int index_fd,
+	       uint64_t *ret_size, struct error *err)
+{
+	cleanup_pool struct image_pool *pool = image_pool_new();
+	cleanup_free struct erofs_device *devices =
+		xcalloc(plan->n_layers, sizeof(*devices));
+	cleanup_free struct image_tree **layers =
+		xcalloc(plan->n_layers, sizeof(struct image_tree *));
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < plan->n_layers; i++) {
+		r = device_make(&plan->layers[i], blob_fds[i], &devices[i],
+				err);
+		if (r == 0)
+			r = read_layer(pool, blob_fds[i], i, &layers[i], err);
+	}
+	if (r < 0)
+		return r;
+	return erofs_write(merge_all(pool, &plan->passes, layers), devices,
+			   plan->n_layers, index_fd, ret_size, err);
+}
