@@ -3,11 +3,14 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -90,24 +93,45 @@ static void bases_make(struct cgroup *cg)
 			cg->v1_base[i] = base_make(&l->controller[i], unit);
 }
 
-int cgroup_open(const char *uuid, struct cgroup **ret, struct error *err)
+static bool is_hierarchy(int version, const char *dir, const char *own)
+{
+	cleanup_free char *group = xasprintf("%s%s", dir, own);
+	struct statfs st;
+
+	return statfs(group, &st) == 0 && !(st.f_flags & ST_RDONLY) &&
+	       st.f_type == (version == 2 ? CGROUP2_SUPER_MAGIC
+					  : CGROUP_SUPER_MAGIC);
+}
+
+static int layout_read(struct cgroup_layout *ret, struct error *err)
 {
 	cleanup_strbuf struct strbuf mounts = STRBUF_INIT;
 	cleanup_strbuf struct strbuf self = STRBUF_INIT;
+	int r;
+
+	r = read_text("/proc/self/cgroup", &self, err);
+	if (r == 0 && cgroup_layout_usual(ret, self.buf, is_hierarchy))
+		return 0;
+	if (r == 0)
+		r = read_text("/proc/self/mountinfo", &mounts, err);
+	if (r == 0)
+		cgroup_layout_parse(ret, mounts.buf, self.buf);
+	return r;
+}
+
+int cgroup_open(const char *uuid, struct cgroup **ret, struct error *err)
+{
 	cleanup_strbuf struct strbuf controllers = STRBUF_INIT;
 	cleanup_cgroup struct cgroup *cg = NULL;
 	cleanup_free char *path = NULL;
 	int r;
 
-	r = read_text("/proc/self/mountinfo", &mounts, err);
-	if (r == 0)
-		r = read_text("/proc/self/cgroup", &self, err);
-	if (r < 0)
-		return r;
 	cg = xcalloc(1, sizeof(*cg));
 	cg->unified_fd = -EBADF;
 	cg->uuid = xstrdup(uuid);
-	cgroup_layout_parse(&cg->layout, mounts.buf, self.buf);
+	r = layout_read(&cg->layout, err);
+	if (r < 0)
+		return r;
 	bases_make(cg);
 	if (cg->unified_base) {
 		path = xasprintf("%s/cgroup.controllers", cg->unified_base);
@@ -598,19 +622,37 @@ int cgroup_leaf_open(const struct strv *dirs, const char *name,
 	return error_set(err, ENOENT, "no control group %s", name);
 }
 
+/* PID as text: "0" is the calling process. */
+static int v1_enter(const struct cgroup_leaf *leaf, int which, const char *pid,
+		    struct error *err)
+{
+	int r = 0;
+
+	if (leaf->v1_tasks[which] >= 0)
+		r = write_full(leaf->v1_tasks[which], pid, strlen(pid));
+	return r < 0 ? error_sys(err, -r, "enter the %s control group %s",
+				 cgroup_controller_name(
+					 (enum cgroup_controller)which),
+				 leaf->name)
+		     : 0;
+}
+
+int cgroup_leaf_add(const struct cgroup_leaf *leaf,
+		    enum cgroup_controller which, pid_t pid, struct error *err)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d", (int)pid);
+	return v1_enter(leaf, (int)which, text, err);
+}
+
 int cgroup_leaf_join(const struct cgroup_leaf *leaf, struct error *err)
 {
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
-		int r = 0;
+		int r = v1_enter(leaf, i, "0", err);
 
-		if (leaf->v1_tasks[i] >= 0)
-			r = write_full(leaf->v1_tasks[i], "0", 1);
 		if (r < 0)
-			return error_sys(err, -r,
-					 "enter the %s control group %s",
-					 cgroup_controller_name(
-						 (enum cgroup_controller)i),
-					 leaf->name);
+			return r;
 	}
 	return 0;
 }

@@ -195,6 +195,92 @@ void cgroup_layout_parse(struct cgroup_layout *ret, const char *mountinfo,
 	}
 }
 
+/* --- the usual places ------------------------------------------------------
+ */
+
+#define USUAL_DIR "/sys/fs/cgroup"
+
+static struct cgroup_hierarchy *hierarchy_of(struct cgroup_layout *layout,
+					     struct span controllers)
+{
+	if (controllers.n == 0)
+		return &layout->unified;
+	if (span_is(controllers, "name=systemd"))
+		return &layout->named;
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (span_has(controllers, ',', controller_names[i]))
+			return &layout->controller[i];
+	return NULL;
+}
+
+static void put(struct cgroup_hierarchy *h, int version, const char *dir,
+		const char *own)
+{
+	*h = (struct cgroup_hierarchy){
+		.version = version,
+		.dir = xstrdup(dir),
+		.own = xstrdup(own),
+	};
+}
+
+/* "ID:CONTROLLERS:PATH" */
+static bool take_usual(struct cgroup_layout *layout, struct span line,
+		       bool (*is_at)(int, const char *, const char *))
+{
+	cleanup_free char *dir = NULL;
+	cleanup_free char *path = NULL;
+	struct span id, controllers;
+	struct cgroup_hierarchy *h;
+	const char *own;
+
+	if (!cut(&line, ':', &id) || !cut(&line, ':', &controllers) || !line.s)
+		return false;
+	h = hierarchy_of(layout, controllers);
+	if (!h)
+		return true;
+	path = xstrndup(line.s, line.n);
+	own = strcmp(path, "/") == 0 ? "" : path;
+	if (strstr(own, "/.."))
+		return false;
+	if (h == &layout->unified) {
+		bool alone = is_at(2, USUAL_DIR, own);
+
+		dir = xstrdup(alone ? USUAL_DIR : USUAL_DIR "/unified");
+		if (alone || is_at(2, dir, own))
+			put(h, 2, dir, own);
+		return h->version;
+	}
+	dir = xasprintf(
+		USUAL_DIR "/%.*s",
+		(int)(h == &layout->named ? strlen("systemd") : controllers.n),
+		h == &layout->named ? "systemd" : controllers.s);
+	if (!is_at(1, dir, own))
+		return false;
+	if (h == &layout->named) {
+		put(h, 1, dir, own);
+		return true;
+	}
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (span_has(controllers, ',', controller_names[i]))
+			put(&layout->controller[i], 1, dir, own);
+	return true;
+}
+
+bool cgroup_layout_usual(struct cgroup_layout *ret, const char *self_cgroup,
+			 bool (*is_at)(int, const char *, const char *))
+{
+	struct span rest = {self_cgroup, strlen(self_cgroup)}, line;
+
+	*ret = (struct cgroup_layout){0};
+	while (cut(&rest, '\n', &line)) {
+		if (line.n == 0 || take_usual(ret, line, is_at))
+			continue;
+		cgroup_layout_release(ret);
+		return false;
+	}
+	return true;
+}
+
 void cgroup_layout_add_v2(struct cgroup_layout *layout, const char *controllers)
 {
 	struct span list = {controllers, strcspn(controllers, "\n")};

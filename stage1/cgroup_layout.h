@@ -43,6 +43,17 @@ struct cgroup_layout {
 void cgroup_layout_parse(struct cgroup_layout *ret, const char *mountinfo,
 			 const char *self_cgroup);
 
+/*
+ * The same without the host's mounts, which are listed slowly where there are
+ * many: true if every hierarchy SELF_CGROUP names is where systemd and the
+ * distributions mount it (/sys/fs/cgroup, and below it `unified` and the
+ * controllers' names) and IS_AT says so for its directory there: VERSION of
+ * the mount, writable, our own group DIR + OWN in it.  Else RET is empty.
+ */
+bool cgroup_layout_usual(struct cgroup_layout *ret, const char *self_cgroup,
+			 bool (*is_at)(int version, const char *dir,
+				       const char *own));
+
 /* CONTROLLERS: text of a cgroup.controllers file of the unified tree. */
 void cgroup_layout_add_v2(struct cgroup_layout *layout,
 			  const char *controllers);

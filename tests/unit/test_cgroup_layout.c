@@ -134,19 +134,19 @@ static const struct row rows[] = {
 	},
 };
 
-static void check(const struct row *row, const char *name,
-		  const struct expect *want, const struct cgroup_hierarchy *is)
+static void check(const char *what, const char *name, const struct expect *want,
+		  const struct cgroup_hierarchy *is)
 {
-	cr_expect(want->version == is->version, "%s: %s is v%d, not v%d",
-		  row->what, name, is->version, want->version);
+	cr_expect(want->version == is->version, "%s: %s is v%d, not v%d", what,
+		  name, is->version, want->version);
 	if (!want->version || want->version != is->version)
 		return;
-	cr_expect_str_eq(is->dir, want->dir, "%s: %s dir %s", row->what, name,
+	cr_expect_str_eq(is->dir, want->dir, "%s: %s dir %s", what, name,
 			 is->dir);
-	cr_expect_str_eq(is->own, want->own, "%s: %s own %s", row->what, name,
+	cr_expect_str_eq(is->own, want->own, "%s: %s own %s", what, name,
 			 is->own);
-	cr_expect(is->read_only == want->read_only, "%s: %s read-only %d",
-		  row->what, name, is->read_only);
+	cr_expect(is->read_only == want->read_only, "%s: %s read-only %d", what,
+		  name, is->read_only);
 }
 
 Test(cgroup_layout, samples)
@@ -158,13 +158,14 @@ Test(cgroup_layout, samples)
 		cgroup_layout_parse(&l, row->mountinfo, row->self);
 		if (l.unified.version)
 			cgroup_layout_add_v2(&l, row->controllers);
-		check(row, "unified", &row->unified, &l.unified);
-		check(row, "named", &row->named, &l.named);
-		check(row, "memory", &row->memory,
+		check(row->what, "unified", &row->unified, &l.unified);
+		check(row->what, "named", &row->named, &l.named);
+		check(row->what, "memory", &row->memory,
 		      &l.controller[CGROUP_MEMORY]);
-		check(row, "cpu", &row->cpu, &l.controller[CGROUP_CPU]);
-		check(row, "pids", &row->pids, &l.controller[CGROUP_PIDS]);
-		check(row, "devices", &row->devices,
+		check(row->what, "cpu", &row->cpu, &l.controller[CGROUP_CPU]);
+		check(row->what, "pids", &row->pids,
+		      &l.controller[CGROUP_PIDS]);
+		check(row->what, "devices", &row->devices,
 		      &l.controller[CGROUP_DEVICES]);
 		cgroup_layout_release(&l);
 	}
@@ -217,5 +218,86 @@ Test(cgroup_limits, settings)
 				s[k].file ? s[k].file : "(null)", s[k].value,
 				s[k].best_effort ? "?" : "");
 		cr_expect_str_eq(text, row->text, "row %zu: %s", i, text);
+	}
+}
+
+/* --- the usual places ------------------------------------------------------
+ */
+
+static const char *there[8]; /* "VERSION DIR" with our own group */
+
+static bool is_there(int version, const char *dir, const char *own)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text), "%d %s%s", version, dir, own);
+	for (int i = 0; there[i]; i++)
+		if (strcmp(there[i], text) == 0)
+			return true;
+	return false;
+}
+
+static const struct usual_row {
+	const char *what, *self;
+	const char *there[8];
+	bool is_usual;
+	struct expect unified, named, memory, cpu;
+} usual_rows[] = {
+	{
+		.what = "pure v2 in a unit",
+		.self = "0::/system.slice/web.service\n",
+		.there = {"2 /sys/fs/cgroup/system.slice/web.service"},
+		.is_usual = true,
+		.unified = {2, "/sys/fs/cgroup", "/system.slice/web.service",
+			    false},
+	},
+	{
+		.what = "hybrid; what we do not use may be anywhere",
+		.self = "9:name=systemd:/\n8:blkio:/\n4:memory:/a\n"
+			"1:cpu,cpuacct:/\n0::/\n",
+		.there = {"2 /sys/fs/cgroup/unified",
+			  "1 /sys/fs/cgroup/memory/a",
+			  "1 /sys/fs/cgroup/cpu,cpuacct",
+			  "1 /sys/fs/cgroup/systemd"},
+		.is_usual = true,
+		.unified = {2, "/sys/fs/cgroup/unified", "", false},
+		.named = {1, "/sys/fs/cgroup/systemd", "", false},
+		.memory = {1, "/sys/fs/cgroup/memory", "/a", false},
+		.cpu = {1, "/sys/fs/cgroup/cpu,cpuacct", "", false},
+	},
+	{
+		.what = "our group is not below what is mounted",
+		.self = "0::/docker/x\n",
+		.there = {"2 /sys/fs/cgroup"},
+	},
+	{
+		.what = "outside of our cgroup namespace",
+		.self = "0::/../x\n",
+		.there = {"2 /sys/fs/cgroup/../x"},
+	},
+	{
+		.what = "one is elsewhere",
+		.self = "4:memory:/\n0::/\n",
+		.there = {"2 /sys/fs/cgroup/unified"},
+	},
+	{.what = "nonsense", .self = "0\n", .there = {"2 /sys/fs/cgroup"}},
+};
+
+Test(cgroup_layout, usual_places)
+{
+	for (size_t i = 0; i < sizeof(usual_rows) / sizeof(*usual_rows); i++) {
+		const struct usual_row *row = &usual_rows[i];
+		struct cgroup_layout layout;
+
+		memcpy(there, row->there, sizeof(there));
+		cr_expect_eq(cgroup_layout_usual(&layout, row->self, is_there),
+			     row->is_usual, "%s", row->what);
+		check(row->what, "unified", &row->unified, &layout.unified);
+		check(row->what, "named", &row->named, &layout.named);
+		check(row->what, "memory", &row->memory,
+		      &layout.controller[CGROUP_MEMORY]);
+		check(row->what, "cpu", &row->cpu,
+		      &layout.controller[CGROUP_CPU]);
+		cgroup_layout_release(&layout);
 	}
 }
