@@ -56,6 +56,18 @@ struct app_barrier {
 
 #define BARRIER_TIMEOUT_MS 10000
 
+/* For what takes a fraction of a millisecond and tells nobody that it is done:
+ * looked for often at first, then seldom. */
+static void wait_a_little(unsigned int round)
+{
+	struct timespec pause = {.tv_nsec = round < 100 ? 10000 : 1000000};
+
+	if (round < 20)
+		(void)sched_yield();
+	else
+		(void)nanosleep(&pause, NULL);
+}
+
 /* --- the child -------------------------------------------------------------
  */
 
@@ -124,17 +136,46 @@ static int wait_for_pod(struct child *c, struct error *err)
 	return 0;
 }
 
-static int join_pod(struct child *c, struct error *err)
+static bool is_root(const struct stat *other)
 {
-	/* Without a root yet it begins with a copy of pod init's. */
-	int mntns = c->req->rootfs ? CLONE_NEWNS : 0;
+	struct stat st;
 
-	if (setns(c->req->init->pidfd,
-		  CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | mntns) < 0)
-		return error_sys(err, errno, "join the pod's namespaces");
-	if (mntns && unshare(mntns) < 0)
+	return stat("/", &st) == 0 && st.st_dev == other->st_dev &&
+	       st.st_ino == other->st_ino;
+}
+
+/*
+ * A copy of pod init's mounts to begin with.  Pod init says that its root is
+ * there just before it takes the host's off it; who joins its namespace
+ * earlier than that stands in the host's.
+ */
+static int join_root(struct child *c, struct error *err)
+{
+	struct stat host;
+
+	if (stat("/", &host) < 0)
+		return error_sys(err, errno, "look at /");
+	for (unsigned int round = 0;; round++) {
+		if (setns(c->req->init->pidfd, CLONE_NEWNS) < 0)
+			return error_sys(err, errno, "join the pod's mounts");
+		if (!is_root(&host))
+			break;
+		if (round > BARRIER_TIMEOUT_MS)
+			return error_set(err, ETIMEDOUT,
+					 "pod init stays in the host's root");
+		wait_a_little(round);
+	}
+	if (unshare(CLONE_NEWNS) < 0)
 		return error_sys(err, errno, "create the mount namespace");
 	return 0;
+}
+
+static int join_pod(struct child *c, struct error *err)
+{
+	if (setns(c->req->init->pidfd,
+		  CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+		return error_sys(err, errno, "join the pod's namespaces");
+	return c->req->rootfs ? join_root(c, err) : 0;
 }
 
 static int enter_root(struct child *c, struct error *err)
@@ -412,20 +453,6 @@ static int wait_prepared(int ours, struct error *err)
 	return error_set(err, ECHILD, "the process died while starting");
 }
 
-/*
- * The child installs its filter within a fraction of a millisecond and can
- * tell nobody: looked for often at first, then seldom.
- */
-static void wait_a_little(unsigned int round)
-{
-	struct timespec pause = {.tv_nsec = round < 100 ? 10000 : 1000000};
-
-	if (round < 20)
-		(void)sched_yield();
-	else
-		(void)nanosleep(&pause, NULL);
-}
-
 static int fetch_listener(struct app_process *p, struct error *err)
 {
 	struct pollfd dead = {.fd = p->pidfd, .events = POLLIN};
@@ -504,6 +531,11 @@ static int start(const struct app_process_request *req, struct app_process *p,
 		return r;
 	/* Its death is told by what it says, or does not. */
 	(void)write_full(p->exec_fd, GO, 1);
+	/* It, and not we, is what the pod waits for now. */
+	(void)sched_yield();
+	r = req->meanwhile ? req->meanwhile(req->data, p->pid, err) : 0;
+	if (r < 0)
+		return r;
 	r = wait_prepared(p->exec_fd, err);
 	p->pod_pid = atomic_load(&p->barrier->pod_pid);
 	if (r == 0 && req->keep_mntns)

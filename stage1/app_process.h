@@ -53,6 +53,11 @@ struct app_process_request {
 	int stdio[3];	 /* become the child's; -EBADF = /dev/null of the app */
 	bool own_stdio;	 /* fchown() the pipes to the app's user */
 	bool tty;	 /* stdio[0] becomes the controlling terminal */
+	/* Called, unless NULL, while the new process PID prepares itself,
+	 * which takes longer: nothing of the app has run yet.  If it fails,
+	 * nothing will. */
+	int (*meanwhile)(void *data, pid_t pid, struct error *err);
+	void *data;
 };
 
 struct app_barrier; /* memory shared with the child */

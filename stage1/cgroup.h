@@ -122,6 +122,11 @@ int cgroup_leaf_v1(struct cgroup *cg, struct cgroup_leaf *leaf,
  */
 int cgroup_leaf_join(const struct cgroup_leaf *leaf, struct error *err);
 
+/* Moves the single-threaded process PID into the v1 group of controller WHICH
+ * that LEAF has, if it has one. */
+int cgroup_leaf_add(const struct cgroup_leaf *leaf,
+		    enum cgroup_controller which, pid_t pid, struct error *err);
+
 /* Moves the calling process into the unified group as well: for those that
  * were not cloned into it.  Includes cgroup_leaf_join(). */
 int cgroup_leaf_enter(const struct cgroup_leaf *leaf, struct error *err);

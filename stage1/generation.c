@@ -167,6 +167,15 @@ static void wait_to_start(struct generation *g,
 /* --- processes -------------------------------------------------------------
  */
 
+static int meanwhile(void *data, pid_t pid, struct error *err)
+{
+	struct generation *g = data;
+
+	/* What stage1 was executed through: an RCU grace period. */
+	fd_close(&g->app->pod->selffd);
+	return generation_close_devices(g, pid, err);
+}
+
 static void request_init(struct generation *g,
 			 struct app_process_request *request)
 {
@@ -185,6 +194,8 @@ static void request_init(struct generation *g,
 		.listener = true,
 		.stdio = {-EBADF, -EBADF, -EBADF},
 		.own_stdio = true,
+		.meanwhile = meanwhile,
+		.data = g,
 	};
 }
 
@@ -641,6 +652,7 @@ int generation_exec(struct generation *g, const struct strv *exec,
 	request.leaf = leaf;
 	request.filter = &g->handler_filter;
 	request.listener = false;
+	request.meanwhile = NULL;
 	g->has_frozen = freeze_tracers(g->app->pod);
 	r = app_process_start(&request, ret, err);
 	thaw_tracers(g);

@@ -101,8 +101,9 @@ struct generation {
 	bool has_frozen;	 /* tracing apps stand still because of us */
 	bool is_frozen;		 /* and it is one of them */
 	bool stop_sent;
-	bool has_udp;  /* it asked for a UDP port */
-	int exit_code; /* valid in POST_STOP and ENDED */
+	bool has_closed_devices; /* the policy of its leaf is in force */
+	bool has_udp;		 /* it asked for a UDP port */
+	int exit_code;		 /* valid in POST_STOP and ENDED */
 };
 
 /*

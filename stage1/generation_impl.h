@@ -10,6 +10,7 @@
 
 #include <linux/filter.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct error;
 struct generation;
@@ -17,6 +18,13 @@ struct strv;
 
 /* Loads and plans G, and makes its root, leaf, notify socket and filter. */
 int generation_make(struct generation *g, struct error *err);
+
+/*
+ * Lets G's leaf, and with it the process PID in it (0: none yet), use the
+ * devices of its policy alone; once.
+ */
+int generation_close_devices(struct generation *g, pid_t pid,
+			     struct error *err);
 
 /* NOTIFY: bind(2) is asked about.  NOTES (or NULL) gets what the filter
  * cannot do. */

@@ -101,13 +101,24 @@ static int apply_device_rules(struct generation *g, struct strv *ignored,
 				   n + g->rootfs.volumes.n_rules, ignored, err);
 }
 
-static int close_devices(struct generation *g, struct error *err)
+int generation_close_devices(struct generation *g, pid_t pid, struct error *err)
 {
+	cleanup_strv struct strv ignored = STRV_INIT;
 	struct pod *pod = g->app->pod;
+	bool was_in;
+	int r;
 
-	return pod->options.insecure.insecure_paths
-		       ? 0
-		       : apply_device_rules(g, &g->plan.ignored, err);
+	if (pod->options.insecure.insecure_paths || g->has_closed_devices)
+		return 0;
+	was_in = g->leaf.v1_tasks[CGROUP_DEVICES] >= 0;
+	r = apply_device_rules(g, &ignored, err);
+	if (r == 0 && pid && !was_in)
+		r = cgroup_leaf_add(&g->leaf, CGROUP_DEVICES, pid, err);
+	if (r < 0)
+		return r;
+	g->has_closed_devices = true;
+	pod_note_ignored(pod, g->app->name, &ignored);
+	return 0;
 }
 
 int generation_make_filter(struct generation *g, bool notify,
@@ -182,8 +193,10 @@ int generation_make(struct generation *g, struct error *err)
 		r = generation_notify_open(g, g->rootfs.dev, err);
 	if (r == 0)
 		r = make_leaf(g, &g->plan.ignored, err);
-	if (r == 0)
-		r = close_devices(g, err);
+	/* A process that is in a v1 group is moved at a price: only the BPF
+	 * program can wait until there is one. */
+	if (r == 0 && g->leaf.dirfd < 0)
+		r = generation_close_devices(g, 0, err);
 	if (r == 0)
 		r = generation_make_filter(g, true, &g->filter,
 					   &g->plan.ignored, err);

@@ -168,12 +168,16 @@ int mount_attach(int mount, int root, const char *name, struct error *err)
 
 int mounts_pivot(int root, struct error *err)
 {
-	/* pivot_root(".", ".") stacks the old root on the new one, so no
-	 * directory is needed for it; then the old one on top goes away. */
+	/* So no directory is needed for the old one. */
 	if (fchdir(root) < 0)
 		return error_sys(err, errno, "enter the new root");
 	if (sys_pivot_root(".", ".") < 0)
 		return error_sys(err, errno, "change the root");
+	return 0;
+}
+
+int mounts_leave_old(struct error *err)
+{
 	if (umount2(".", MNT_DETACH) < 0)
 		return error_sys(err, errno, "detach the old root");
 	if (chdir("/") < 0)

@@ -50,8 +50,12 @@ int mount_attach(int mount, int root, const char *name, struct error *err);
 /* Attaches MOUNT to the file or directory that TARGET (O_PATH) is. */
 int mount_attach_fd(int mount, int target, const char *what, struct error *err);
 
-/* Makes the attached mount ROOT the root of this mount namespace and
- * detaches everything else; the working directory is the new root. */
+/* Makes the attached mount ROOT the root of this mount namespace; the old one
+ * lies on it until mounts_leave_old(). */
 int mounts_pivot(int root, struct error *err);
+/* Detaches the old root with everything that is not below the new one, which
+ * the working directory then is.  Waits for an RCU grace period; the rest of
+ * the namespace sees the old root gone before that. */
+int mounts_leave_old(struct error *err);
 
 #endif

@@ -23,6 +23,7 @@
 #include "base/strv.h"
 #include "base/syscalls.h"
 #include "stage1/caps.h"
+#include "stage1/mounts.h"
 #include "stage1/network.h"
 #include "stage1/pod_root.h"
 
@@ -187,9 +188,15 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 	r = pod_root_enter(plan->insecure_paths, err);
 	if (r < 0)
 		return r;
+	/* The host's root is gone at once, its unmounting then waits for an
+	 * RCU grace period: an app sees for itself that it is (join_root() of
+	 * app_process.c). */
 	r = write_full(ready, NAMESPACES, 1);
 	if (r < 0)
 		return error_sys(err, -r, "report to stage1");
+	r = mounts_leave_old(err);
+	if (r < 0)
+		return r;
 	(void)setsid();
 	(void)prctl(PR_SET_NAME, NAME, 0, 0, 0);
 	if (sethostname(plan->hostname, strlen(plan->hostname)) < 0)

@@ -27,8 +27,9 @@ struct error;
 #define POD_ROOT_PTS "/pts"
 
 /*
- * In pod init, in a mount namespace of its own: makes the root and enters it.
- * INSECURE: nothing is covered, and /sys is writable.
+ * In pod init, in a mount namespace of its own: makes the root and enters it;
+ * mounts_leave_old() is left to do.  INSECURE: nothing is covered, and /sys is
+ * writable.
  */
 int pod_root_enter(bool insecure, struct error *err);
 

@@ -376,5 +376,5 @@ int rootfs_enter(const struct rootfs *r, struct error *err)
 		ret = mount_set_attr(r->tree, MOUNT_ATTR_RDONLY, false, err);
 	if (ret == 0)
 		ret = mounts_pivot(r->tree, err);
-	return ret;
+	return ret < 0 ? ret : mounts_leave_old(err);
 }

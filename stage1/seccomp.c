@@ -98,6 +98,8 @@ static int cache_read(int dirfd, const char *name, struct strbuf *sb)
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
 	    (st.st_mode & 077) != 0)
 		return -EPERM;
+	if (st.st_size > 0 && (uintmax_t)st.st_size < CACHE_FILE_MAX)
+		strbuf_grow(sb, (size_t)st.st_size + 1);
 	return strbuf_read_fd(sb, fd, CACHE_FILE_MAX);
 }
 

@@ -401,8 +401,6 @@ static void let_go(struct pod *pod)
 	check_ready(pod);
 	for (size_t i = 0; i < pod->n_apps; i++)
 		restart_serve(pod->apps[i].current);
-	/* What stage1 was executed through: an RCU grace period. */
-	fd_close(&pod->selffd);
 	/* Else it has not begun: the end of stage1 tells who waits. */
 	if (pod->options.ready_fd >= 0 && is_executing(pod))
 		detach(pod);
