@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <isa-l/igzip_lib.h>
 #include <lzma.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -20,6 +21,10 @@
 
 #define INPUT_SIZE (256UL * 1024)
 #define XZ_MEMORY_MAX (512ULL << 20)
+/* What decoding several blocks at once may take; a file whose blocks are
+ * larger is decoded by one thread. */
+#define XZ_THREADS_MEMORY (128ULL << 20)
+#define XZ_THREADS_MAX 16
 #define ZSTD_WINDOW_LOG_MAX 27
 
 /*
@@ -150,12 +155,28 @@ static ssize_t bzip2_step(struct decompressor *d, uint8_t *out, size_t size,
 	return (uint8_t *)s->next_out - out;
 }
 
+/* Not by sysconf(3), which reads files. */
+static uint32_t n_processors(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set)
+							     : 1;
+
+	return n < XZ_THREADS_MAX ? (uint32_t)n : XZ_THREADS_MAX;
+}
+
 static int xz_open(struct decompressor *d, struct error *err)
 {
+	const lzma_mt options = {
+		.threads = n_processors(),
+		.memlimit_threading = XZ_THREADS_MEMORY,
+		.memlimit_stop = XZ_MEMORY_MAX,
+	};
+
 	d->s.xz = (lzma_stream)LZMA_STREAM_INIT;
 	/* Not LZMA_CONCATENATED: it would need to be told the end of input
 	 * before it accepts one; a next stream is opened like a member. */
-	if (lzma_stream_decoder(&d->s.xz, XZ_MEMORY_MAX, 0) != LZMA_OK)
+	if (lzma_stream_decoder_mt(&d->s.xz, &options) != LZMA_OK)
 		return error_sys(err, ENOMEM, "start xz");
 	return 0;
 }
@@ -183,7 +204,9 @@ static ssize_t xz_step(struct decompressor *d, uint8_t *out, size_t size,
 	s->avail_in = d->len - d->pos;
 	s->next_out = out;
 	s->avail_out = size;
-	code = lzma_code(s, LZMA_RUN);
+	/* With more input to come the decoder would rather not wait for its
+	 * threads. */
+	code = lzma_code(s, d->eof ? LZMA_FINISH : LZMA_RUN);
 	d->pos = d->len - s->avail_in;
 	if (code == LZMA_MEMLIMIT_ERROR)
 		return error_set(err, EFBIG,

@@ -268,6 +268,7 @@ static const int common_calls[] = {
 	SCMP_SYS(write),
 	SCMP_SYS(pread64),
 	SCMP_SYS(pwrite64),
+	SCMP_SYS(sync_file_range),
 	SCMP_SYS(readv),
 	SCMP_SYS(writev),
 	SCMP_SYS(lseek),
