@@ -590,13 +590,18 @@ static int watch_exec(struct generation *g, struct error *err)
 	return 0;
 }
 
-static int save_pid(struct generation *g, pid_t pid, struct error *err)
+/* On a disk that is full the app serves, though rkt enter does not find it. */
+static void save_pid(struct generation *g, pid_t pid)
 {
+	struct error err = ERROR_INIT;
 	char text[16];
 
 	(void)snprintf(text, sizeof(text), "%d", (int)pid);
-	return write_new_file_at(g->dirfd, GENERATION_PID_FILE, 0644, text,
-				 strlen(text), err);
+	if (write_new_file_at(g->dirfd, GENERATION_PID_FILE, 0644, text,
+			      strlen(text), &err) == 0)
+		return;
+	log_failure(&err, g->app->name);
+	(void)unlinkat(g->dirfd, GENERATION_PID_FILE, 0);
 }
 
 int generation_release(struct generation *g, struct error *err)
@@ -610,10 +615,9 @@ int generation_release(struct generation *g, struct error *err)
 	if (r == 0)
 		r = watch_exec(g, err);
 	thaw_tracers(g);
-	if (r == 0)
-		r = save_pid(g, g->main.pid, err);
 	if (r < 0)
 		return error_prefix(err, r, "app %s", g->app->name);
+	save_pid(g, g->main.pid);
 	g->state = GENERATION_RUNNING;
 	generation_notify_released(g);
 	return 0;
@@ -671,8 +675,8 @@ void generation_adopt(struct generation *g, int pidfd, pid_t pid)
 	if (watch(g, &g->adopted_source, pidfd, on_adopted_exit, &err) < 0) {
 		fd_close(&g->adopted);
 		log_failure(&err, NULL);
-	} else if (save_pid(g, pid, &err) < 0) {
-		log_failure(&err, g->app->name);
+	} else {
+		save_pid(g, pid);
 	}
 }
 

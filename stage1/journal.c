@@ -23,6 +23,11 @@
 #define JOURNAL_MAX (1024UL * 1024)
 #define HISTORY_MAX (16UL * 1024 * 1024)
 #define KEEP_FILE_MAX 32
+/* Of one app: a line is at most some 1,500 bytes. */
+#define JOURNAL_ROOM (16 * 1024)
+#define HISTORY_ROOM (4 * 1024)
+
+#define APPEND_FLAGS (O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC)
 
 /* What a killed writer left of a line must not become part of the next. */
 static int end_torn_line(int fd)
@@ -45,8 +50,7 @@ static int append_synced(int dirfd, const char *name, const char *data,
 	cleanup_fd int fd = -EBADF;
 	int r;
 
-	fd = openat(dirfd, name,
-		    O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	fd = openat(dirfd, name, APPEND_FLAGS, 0640);
 	if (fd < 0)
 		return error_sys(err, errno, "open %s", name);
 	r = end_torn_line(fd);
@@ -55,6 +59,31 @@ static int append_synced(int dirfd, const char *name, const char *data,
 	if (r < 0 || fsync(fd) < 0)
 		return error_sys(err, r < 0 ? -r : errno, "write %s", name);
 	return 0;
+}
+
+/* Behind the end of the file, which stays where it is. */
+static int reserve(int dirfd, const char *name, size_t room, struct error *err)
+{
+	cleanup_fd int fd = openat(dirfd, name, APPEND_FLAGS, 0640);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_sys(err, errno, "open %s", name);
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, st.st_size, (off_t)room) < 0 &&
+	    errno != EOPNOTSUPP)
+		return error_sys(err, errno, "reserve room for %s", name);
+	return 0;
+}
+
+int journal_reserve(int pod_dirfd, size_t n, struct error *err)
+{
+	int r = reserve(pod_dirfd, POD_JOURNAL_FILE, n * JOURNAL_ROOM, err);
+
+	if (r == 0)
+		r = reserve(pod_dirfd, POD_HISTORY_FILE, n * HISTORY_ROOM, err);
+	if (r < 0)
+		(void)unlinkat(pod_dirfd, POD_JOURNAL_FILE, 0);
+	return r;
 }
 
 int journal_append(int pod_dirfd, const struct history_event *event,
@@ -218,7 +247,7 @@ int journal_collect(int pod_dirfd, const char *app, struct error *err)
 }
 
 /* The link is what counts: the line that says so may be missing. */
-static int settle(int pod_dirfd, const struct history_entry *last,
+static int settle(int pod_dirfd, const struct history_entry *last, bool killed,
 		  struct error *err)
 {
 	bool committed = journal_committed(pod_dirfd, last->app) == last->to;
@@ -228,7 +257,8 @@ static int settle(int pod_dirfd, const struct history_entry *last,
 		.to = last->to,
 		.state = committed ? UPDATE_COMMITTED : UPDATE_ROLLED_BACK,
 		.rollback = last->rollback,
-		.text = "the pod ended during the update",
+		.text = killed ? "the pod ended during the update"
+			       : "its end could not be noted when it came",
 	};
 	int r;
 
@@ -236,7 +266,7 @@ static int settle(int pod_dirfd, const struct history_entry *last,
 	    last->state == UPDATE_ROLLED_BACK)
 		return 0;
 	r = journal_append(pod_dirfd, &event, err);
-	if (r == 0 && !committed)
+	if (r == 0 && !committed && killed)
 		r = journal_discard(pod_dirfd, last->app, last->to, err);
 	return r;
 }
@@ -295,7 +325,7 @@ static void cut_torn_line(struct strbuf *text)
 		text->buf[--text->len] = '\0';
 }
 
-int journal_recover(int pod_dirfd, struct error *err)
+int journal_recover(int pod_dirfd, bool killed, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	struct history_entry *v;
@@ -315,7 +345,7 @@ int journal_recover(int pod_dirfd, struct error *err)
 	r = finish_commit(pod_dirfd, v, n, err);
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
-			r = settle(pod_dirfd, &v[i], err);
+			r = settle(pod_dirfd, &v[i], killed, err);
 		history_entry_release(&v[i]);
 	}
 	free(v);

@@ -13,11 +13,19 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "spec/stage1_abi.h"
 
 struct error;
 struct history_event;
+
+/*
+ * Before the first line: room on the disk for the lines of N apps, in the
+ * journal and in `history`, so that a disk that fills up meanwhile does not
+ * keep a transaction from its end.  Failing here has left no journal.
+ */
+int journal_reserve(int pod_dirfd, size_t n, struct error *err);
 
 int journal_append(int pod_dirfd, const struct history_event *event,
 		   struct error *err);
@@ -47,7 +55,11 @@ int journal_discard(int pod_dirfd, const char *app, unsigned int number,
  */
 int journal_collect(int pod_dirfd, const char *app, struct error *err);
 
-/* At a pod's start: settles what a killed stage1 left. */
-int journal_recover(int pod_dirfd, struct error *err);
+/*
+ * Settles a journal of a transaction that is over: at a pod's start what a
+ * killed stage1 left, with KILLED; later one that could not be closed.  With
+ * KILLED what never ran is removed.
+ */
+int journal_recover(int pod_dirfd, bool killed, struct error *err);
 
 #endif

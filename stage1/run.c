@@ -57,7 +57,7 @@ static int save_options(struct pod *pod, struct error *err)
 
 static int recover(struct pod *pod, struct error *err)
 {
-	return journal_recover(pod->dirfd, err);
+	return journal_recover(pod->dirfd, true, err);
 }
 
 static int open_loop(struct pod *pod, struct error *err)

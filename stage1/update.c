@@ -56,6 +56,18 @@ static void collect(const struct update_group *g)
 	}
 }
 
+/* Left as it is, it is settled before the next update, or at the pod's next
+ * start. */
+static int close_journal(const struct update_group *g, struct error *err)
+{
+	int r = 0;
+
+	for (struct update *m = g->first; m && r == 0; m = m->sibling)
+		if (!m->is_noted)
+			r = update_note(m, m->text, err);
+	return r < 0 ? r : journal_close(g->pod->dirfd, err);
+}
+
 /* When nobody of it is left, and nobody looks at it. */
 static void group_end(struct update_group *g)
 {
@@ -64,7 +76,7 @@ static void group_end(struct update_group *g)
 
 	if (g->n_over < g->n || g->pins)
 		return;
-	if (journal_close(pod->dirfd, &err) < 0)
+	if (close_journal(g, &err) < 0)
 		log_failure(&err, "update");
 	if (g->is_committed && !g->first->is_rollback)
 		collect(g);
@@ -336,7 +348,8 @@ void update_prepare_next(struct update *u)
 	(void)snprintf(text, sizeof(text), "the new root is ready: %s%s%.700s",
 		       update_strategy_text(u->tier),
 		       u->note.msg[0] ? ", because " : "", u->note.msg);
-	update_enter_state(u, UPDATE_STAGED, text);
+	if (!update_advance(u, UPDATE_STAGED, text))
+		return;
 	if (u->tier == UPDATE_HANDOVER)
 		handover_run(u);
 	else
@@ -435,7 +448,8 @@ void update_observed(struct update *u)
 {
 	struct error err = ERROR_INIT;
 
-	update_enter_state(u, UPDATE_OBSERVED, "it stayed up");
+	if (!update_advance(u, UPDATE_OBSERVED, "it stayed up"))
+		return;
 	u->is_observed = true;
 	for (struct update *m = u->group->first; m; m = m->sibling)
 		if (!m->is_observed)
@@ -466,88 +480,6 @@ static void update_pod_stopping(struct pod *pod)
 
 /* --- requests --------------------------------------------------------------
  */
-
-/* Back to what served, forward to what did not: nothing else is asked for. */
-static int check_generation(const struct pod *pod,
-			    const struct control_request *request,
-			    struct error *err)
-{
-	bool has_run =
-		journal_has_run(pod->dirfd, request->app, request->generation);
-
-	if (request->flags & CONTROL_ROLLBACK && !has_run)
-		return error_set(err, ENOENT,
-				 "generation %u never served: there is nothing "
-				 "to go back to",
-				 request->generation);
-	if (!(request->flags & CONTROL_ROLLBACK) && has_run)
-		return error_set(err, EEXIST,
-				 "generation %u served before: to go there is "
-				 "a rollback",
-				 request->generation);
-	return 0;
-}
-
-static int check_request(struct pod *pod, const struct control_request *request,
-			 const struct pod_app *app, struct error *err)
-{
-	cleanup_probe struct probe probe = PROBE_INIT;
-	int r;
-
-	if (!app)
-		return error_set(err, ENOENT, "the pod has no app %s",
-				 request->app);
-	if (pod->update)
-		return error_set(err, EBUSY,
-				 "another update of this pod is under way "
-				 "(app %s, %s)",
-				 pod->update->app->name,
-				 update_state_name(pod));
-	if (!pod->running || pod->stopping || app->done || !app->current ||
-	    app->current->state != GENERATION_RUNNING)
-		return error_set(err, ESRCH, "app %s is not running",
-				 request->app);
-	if (request->strategy > UPDATE_HANDOVER)
-		return error_set(err, ENOTSUP,
-				 "this stage1 knows the strategies restart and "
-				 "handover only");
-	if (request->probe[0] && probe_parse(request->probe, &probe, err) < 0)
-		return -EINVAL;
-	if (request->generation == app->committed)
-		return error_set(err, EALREADY,
-				 "generation %u is the one that runs",
-				 request->generation);
-	r = check_generation(pod, request, err);
-	if (r < 0)
-		return r;
-	if (pod->console)
-		return error_set(err, ENOTSUP,
-				 "an interactive pod cannot be updated");
-	return 0;
-}
-
-static int check_parts(struct pod *pod, const struct update_part *parts,
-		       size_t n, struct error *err)
-{
-	for (size_t i = 0; i < n; i++) {
-		const struct control_request *request = parts[i].request;
-		int r = check_request(pod, request,
-				      pod_find_app(pod, request->app), err);
-
-		if (r < 0)
-			return r;
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(request->app, parts[j].request->app) == 0)
-				return error_set(err, EEXIST,
-						 "app %s comes twice",
-						 request->app);
-		if (n > 1 && request->flags & CONTROL_HOLD)
-			return error_set(err, ENOTSUP,
-					 "only the update of one app can be "
-					 "put on hold");
-	}
-	return 0;
-}
 
 static struct update *new_member(struct update_group *g,
 				 const struct update_part *part)
@@ -598,7 +530,13 @@ int update_start(struct pod *pod, const struct update_part *parts, size_t n,
 	int r;
 
 	*ret_exit = RKT_EXIT_REFUSED;
-	r = check_parts(pod, parts, n, err);
+	r = update_check(pod, parts, n, err);
+	if (r < 0)
+		return r;
+	*ret_exit = RKT_EXIT_FAILURE;
+	r = journal_recover(pod->dirfd, false, err);
+	if (r == 0)
+		r = journal_reserve(pod->dirfd, n, err);
 	if (r < 0)
 		return r;
 	g = xcalloc(1, sizeof(*g));
@@ -621,11 +559,13 @@ int update_start(struct pod *pod, const struct update_part *parts, size_t n,
 		(void)snprintf(text, sizeof(text), "%s: generation %u %sto %u",
 			       u->app->name, u->from,
 			       u->is_rollback ? "back " : "", u->to);
-		update_enter_state(u, UPDATE_PLANNED, text);
+		if (!u->is_over)
+			(void)update_advance(u, UPDATE_PLANNED, text);
 	}
 	for (struct update *u = g->first; u; u = u->sibling)
-		update_enter_state(u, UPDATE_FETCHED,
-				   "the image is in the store");
+		if (!u->is_over)
+			(void)update_advance(u, UPDATE_FETCHED,
+					     "the image is in the store");
 	for (struct update *u = g->first; u; u = u->sibling)
 		if (!u->is_over)
 			update_prepare_next(u);

@@ -75,6 +75,7 @@ static void settle(struct update *u)
 /* The same state, with what became of the clients. */
 static void note_drained(struct update *u)
 {
+	struct error err = ERROR_INIT;
 	char text[CONTROL_TEXT_MAX];
 
 	(void)snprintf(text, sizeof(text), "%.700s; the other one has ended",
@@ -85,7 +86,8 @@ static void note_drained(struct update *u)
 			       "connections with it",
 			       u->text, (unsigned long long)u->counts.drained);
 	(void)snprintf(u->text, sizeof(u->text), "%s", text);
-	update_note(u, text);
+	if (update_note(u, text, &err) < 0)
+		log_failure(&err, "update");
 }
 
 /* Who waits in its sockets goes to the one that stays: by the kernel, where
@@ -348,7 +350,8 @@ static void switch_all(struct update *u)
 	(void)snprintf(text, sizeof(text),
 		       "new connections go to it (switched in %llu us)",
 		       (unsigned long long)u->counts.switch_us);
-	update_enter_state(u, UPDATE_SWITCHED, text);
+	if (!update_advance(u, UPDATE_SWITCHED, text))
+		return;
 	set_observe(u, on_observed, u->observe_ms);
 }
 
@@ -372,7 +375,8 @@ static void begin_canary(struct update *u)
 		       "%llu ms",
 		       u->canary_share * 100 / STEER_ALL, u->canary_share % 100,
 		       (unsigned long long)u->canary_ms);
-	update_enter_state(u, UPDATE_VERIFIED, text);
+	if (!update_advance(u, UPDATE_VERIFIED, text))
+		return;
 	set_observe(u, on_canary_over, u->canary_ms);
 }
 
@@ -385,7 +389,8 @@ static void verified(struct update *u)
 		       "%zu listening socket%s beside the old one's, and it "
 		       "answers there",
 		       n, n == 1 ? "" : "s");
-	update_enter_state(u, UPDATE_VERIFIED, text);
+	if (!update_advance(u, UPDATE_VERIFIED, text))
+		return;
 	set_tick(u, on_watch, WATCH_MS);
 	update_verified(u);
 }
@@ -487,8 +492,9 @@ void handover_on_held(struct update *u)
 		handover_fail(u, &err);
 		return;
 	}
-	update_enter_state(u, UPDATE_STARTED,
-			   "the new generation executes beside the old one");
+	if (!update_advance(u, UPDATE_STARTED,
+			    "the new generation executes beside the old one"))
+		return;
 	set_tick(u, on_look, LOOK_MS);
 }
 

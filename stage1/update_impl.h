@@ -24,6 +24,7 @@ struct pod_app;
 struct probe_run;
 struct requests;
 struct runtime_app;
+struct update_part;
 
 /* A transaction: of one app, or of several that switch together. */
 struct update_group {
@@ -91,6 +92,7 @@ struct update {
 	 * decided. */
 	struct generation *loser, *winner;
 	int exit_code;
+	bool is_noted;		     /* the state it is in */
 	char text[CONTROL_TEXT_MAX]; /* the last word */
 };
 
@@ -100,8 +102,14 @@ struct update {
 /* Notes the state and tells the asker. */
 void update_enter_state(struct update *u, enum update_state state,
 			const char *text);
+/*
+ * The same on the way forward, where nothing goes on that is not noted: false
+ * if it could not be, and then U is being rolled back, or gone.
+ */
+bool update_advance(struct update *u, enum update_state state,
+		    const char *text);
 /* Notes what has become known since in the state it is in; tells nobody. */
-void update_note(struct update *u, const char *text);
+int update_note(struct update *u, const char *text, struct error *err);
 /* Tells the asker only. */
 void update_tell(struct update *u, const char *text);
 /* The last records, an app each and one for all: everybody is over. */
@@ -139,6 +147,13 @@ int update_drain_signal(const struct generation *g);
 bool update_writes_volume(const struct generation *g);
 uint64_t update_since_ms(uint64_t ns);
 uint64_t update_since_us(uint64_t ns);
+
+/* --- stage1/update_request.c -----------------------------------------------
+ */
+
+/* Nothing of the N parts forbids an update now. */
+int update_check(struct pod *pod, const struct update_part *parts, size_t n,
+		 struct error *err);
 
 extern const struct generation_ops update_old_ops, update_next_ops;
 

@@ -133,7 +133,8 @@ static void on_observed(struct event_timer *timer)
 
 void update_restart_go(struct update *u)
 {
-	update_enter_state(u, UPDATE_SWITCHED, "new connections go to it");
+	if (!update_advance(u, UPDATE_SWITCHED, "new connections go to it"))
+		return;
 	u->observe.fn = on_observed;
 	u->observe.data = u;
 	event_timer_set(&u->pod->loop, &u->observe, u->observe_ms);
@@ -161,8 +162,8 @@ static void ready(struct update *u)
 	(void)snprintf(
 		text, sizeof(text), "%zu listening socket%s taken over%s%.200s",
 		n, n == 1 ? "" : "s", u->note.msg[0] ? "; " : "", u->note.msg);
-	update_enter_state(u, UPDATE_VERIFIED, n ? text : "it stays alive");
-	update_verified(u);
+	if (update_advance(u, UPDATE_VERIFIED, n ? text : "it stays alive"))
+		update_verified(u);
 }
 
 /*
@@ -278,9 +279,9 @@ static void let_next_go(struct update *u)
 		update_roll_back(u, &err);
 		return;
 	}
-	if (!u->rolling_back)
-		update_enter_state(u, UPDATE_STARTED,
-				   "the new generation executes");
+	if (!u->rolling_back &&
+	    !update_advance(u, UPDATE_STARTED, "the new generation executes"))
+		return;
 	u->tick.fn = on_tick;
 	u->tick.data = u;
 	event_timer_set(&u->pod->loop, &u->tick, TICK_MS);

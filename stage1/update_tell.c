@@ -127,7 +127,7 @@ void update_tell_end(struct update_group *g)
 /* --- to the journal --------------------------------------------------------
  */
 
-void update_note(struct update *u, const char *text)
+int update_note(struct update *u, const char *text, struct error *err)
 {
 	cleanup_free char *to_image =
 		u->next && !u->rolling_back
@@ -147,17 +147,38 @@ void update_note(struct update *u, const char *text)
 		.us = update_since_us(u->group->begun_ns),
 		.counts = &u->counts,
 	};
-	struct error err = ERROR_INIT;
+	int r = journal_append(u->pod->dirfd, &event, err);
 
-	if (journal_append(u->pod->dirfd, &event, &err) < 0)
-		log_failure(&err, "update");
+	u->is_noted = r == 0;
+	return r;
+}
+
+static int enter(struct update *u, enum update_state state, const char *text,
+		 struct error *err)
+{
+	u->state = state;
+	log_debug("update of %s: %s", u->app->name, update_state_text(state));
+	return update_note(u, text, err);
 }
 
 void update_enter_state(struct update *u, enum update_state state,
 			const char *text)
 {
-	u->state = state;
-	log_debug("update of %s: %s", u->app->name, update_state_text(state));
-	update_note(u, text);
+	struct error err = ERROR_INIT;
+
+	if (enter(u, state, text, &err) < 0)
+		log_failure(&err, "update");
 	update_tell(u, text);
+}
+
+bool update_advance(struct update *u, enum update_state state, const char *text)
+{
+	struct error err = ERROR_INIT;
+
+	if (enter(u, state, text, &err) < 0) {
+		update_roll_back(u, &err);
+		return false;
+	}
+	update_tell(u, text);
+	return true;
 }

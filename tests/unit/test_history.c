@@ -299,8 +299,8 @@ Test(journal, recover)
 		if (rows[i].history)
 			put("history", rows[i].history);
 		cr_assert_eq(journal_commit(dir, "web", rows[i].link, NULL), 0);
-		cr_assert_eq(journal_recover(dir, NULL), 0, "row %zu", i);
-		cr_assert_eq(journal_recover(dir, NULL), 0, "row %zu", i);
+		cr_assert_eq(journal_recover(dir, true, NULL), 0, "row %zu", i);
+		cr_assert_eq(journal_recover(dir, true, NULL), 0, "row %zu", i);
 		cr_expect_eq(faccessat(dir, "update.journal", F_OK, 0), -1);
 		cr_expect_eq(faccessat(dir, "generations/web/2", F_OK, 0) == 0,
 			     rows[i].has_2, "row %zu", i);
@@ -350,7 +350,7 @@ Test(journal, recover_several)
 		put("update.journal", rows[i].journal);
 		cr_assert_eq(journal_commit(dir, "web", rows[i].web, NULL), 0);
 		cr_assert_eq(journal_commit(dir, "db", rows[i].db, NULL), 0);
-		cr_assert_eq(journal_recover(dir, NULL), 0, "row %zu", i);
+		cr_assert_eq(journal_recover(dir, true, NULL), 0, "row %zu", i);
 		cr_expect_eq(journal_committed(dir, "web"), rows[i].web_after,
 			     "row %zu", i);
 		cr_expect_eq(journal_committed(dir, "db"), rows[i].db_after,
