@@ -28,6 +28,7 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "base/syscalls.h"
+#include "spec/history.h"
 #include "spec/json_read.h"
 #include "spec/pod_manifest.h"
 #include "spec/stage1_abi.h"
@@ -119,6 +120,73 @@ static int load_options(struct enter *e, struct error *err)
 	return r;
 }
 
+/* True if process PID is in the pod's pid namespace: its number could have
+ * gone to somebody else since it was written down. */
+static bool is_in_pod(const struct enter *e, pid_t pid)
+{
+	struct stat pod, other;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)e->init_pid);
+	if (stat(path, &pod) < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+	return stat(path, &other) == 0 && pod.st_ino == other.st_ino;
+}
+
+/* The process of the generation in DIR; 0 if it has none in the pod. */
+static pid_t running_pid(const struct enter *e, int dir)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	uint64_t pid;
+
+	if (load_text(dir, GENERATION_PID_FILE, &text, NULL) < 0 ||
+	    parse_uint(text.buf, INT32_MAX, &pid) < 0 ||
+	    !is_in_pod(e, (pid_t)pid))
+		return 0;
+	return (pid_t)pid;
+}
+
+/* Of an update that is under way: the number it goes to, or 0. */
+static unsigned int next_number(const struct enter *e)
+{
+	cleanup_strbuf struct strbuf journal = STRBUF_INIT;
+	struct history_entry entry;
+	unsigned int number = 0;
+	char *next;
+
+	if (load_text(e->dirfd, POD_JOURNAL_FILE, &journal, NULL) < 0)
+		return 0;
+	for (next = journal.buf; history_next(&next, &entry);
+	     history_entry_release(&entry))
+		if (strcmp(entry.app, e->app) == 0)
+			number = entry.to;
+	return number;
+}
+
+static int open_generation(const struct enter *e, unsigned int number)
+{
+	cleanup_free char *dir =
+		xasprintf(POD_GENERATIONS_DIR "/%s/%u", e->app, number);
+
+	return openat(e->dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* While an app is restarted by an update its committed generation has gone:
+ * the other one serves. */
+static void choose_serving(struct enter *e)
+{
+	unsigned int number =
+		running_pid(e, e->generation) ? 0 : next_number(e);
+	cleanup_fd int dir = number ? open_generation(e, number) : -EBADF;
+
+	if (dir < 0 || !running_pid(e, dir))
+		return;
+	fd_close(&e->generation);
+	e->generation = TAKE_FD(dir);
+	e->number = number;
+}
+
 static int load_app(struct enter *e, struct error *err)
 {
 	cleanup_free char *link = xasprintf(POD_APPSINFO_DIR "/%s", e->app);
@@ -141,6 +209,7 @@ static int load_app(struct enter *e, struct error *err)
 		openat(e->dirfd, link, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (e->generation < 0)
 		return error_sys(err, errno, "open %s", link);
+	choose_serving(e);
 	r = load_text(e->dirfd, POD_MANIFEST_FILE, &pod, err);
 	if (r == 0)
 		r = pod_manifest_parse(pod.buf, pod.len, &e->manifest, err);
@@ -173,20 +242,6 @@ static int make_plan(struct enter *e, struct error *err)
 		return r;
 	cache = open(SECCOMP_CACHE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return seccomp_program_get(cache, &seccomp, &e->filter, err);
-}
-
-/* True if process PID is in the pod's pid namespace: its number could have
- * gone to somebody else since it was written down. */
-static bool is_in_pod(const struct enter *e, pid_t pid)
-{
-	struct stat pod, other;
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)e->init_pid);
-	if (stat(path, &pod) < 0)
-		return false;
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
-	return stat(path, &other) == 0 && pod.st_ino == other.st_ino;
 }
 
 static int open_app(struct enter *e, struct error *err)
