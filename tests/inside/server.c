@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -205,6 +206,47 @@ static void serve_abstract(const char *name)
 	listen_unix(name, 1, false);
 }
 
+/* late:MS: what comes after it does so then. */
+static void serve_late(const char *ms)
+{
+	usleep((useconds_t)number(ms) * 1000);
+}
+
+/* dies:MS: fails then, after the answer it is at. */
+static void serve_dies(const char *ms)
+{
+	const long n = number(ms);
+	const struct itimerval after = {
+		.it_value = {.tv_sec = n / 1000, .tv_usec = n % 1000 * 1000},
+	};
+
+	signal(SIGALRM, tell);
+	setitimer(ITIMER_REAL, &after, NULL);
+}
+
+/* The process that was started ends, a child of it goes on. */
+static void serve_forks(const char *arg)
+{
+	(void)arg;
+	if (fork() > 0)
+		_exit(0);
+}
+
+/* A child that writes to stdout as fast as it can. */
+static void serve_floods(const char *arg)
+{
+	static char line[4096];
+
+	(void)arg;
+	if (fork() > 0)
+		return;
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	while (write(1, line, sizeof(line)) > 0)
+		;
+	_exit(0);
+}
+
 static void answer(int c)
 {
 	const char *text = getenv("VERSION");
@@ -240,7 +282,9 @@ static void open_all(char **args)
 		{"probe:", serve_probe},       {"twice:", serve_twice},
 		{"workers:", serve_workers},   {"ephemeral", serve_ephemeral},
 		{"udp:", serve_udp},	       {"unix:", serve_unix},
-		{"abstract:", serve_abstract},
+		{"abstract:", serve_abstract}, {"late:", serve_late},
+		{"dies:", serve_dies},	       {"forks", serve_forks},
+		{"floods", serve_floods},
 	};
 
 	for (; *args; args++)
@@ -250,9 +294,12 @@ static void open_all(char **args)
 				kinds[i].open(*args + strlen(kinds[i].kind));
 }
 
-/* SIGHUP: closes what listens.  SIGUSR1: and opens it again. */
+/* SIGHUP: closes what listens.  SIGUSR1: and opens it again.  SIGALRM: it
+ * fails. */
 static void do_as_told(char **args)
 {
+	if (told == SIGALRM)
+		exit(7);
 	while (n_listeners > 0)
 		close(listeners[--n_listeners].fd);
 	if (told == SIGUSR1)
