@@ -9,6 +9,7 @@
 #include "aci/fetch_client.h"
 #include "aci/http.h"
 #include "aci/http_auth.h"
+#include "aci/image_fetcher.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -116,6 +117,18 @@ int discovery_find_keys(const struct discovery *d, const char *name,
 	return error_set(err, ENOENT,
 			 "discovery of keys for \"%s\" found nothing: %s", name,
 			 tried.buf);
+}
+
+void discovery_make(const struct image_fetcher *f, bool plain_ok,
+		    struct discovery *ret)
+{
+	*ret = (struct discovery){
+		.get_tags = discovery_get_tags,
+		.plain_ok = plain_ok,
+		.libexec_dir = f->libexec_dir,
+		.config = f->config,
+		.http_flags = f->http_flags | (plain_ok ? HTTP_PLAIN_OK : 0),
+	};
 }
 
 int discovery_get_tags(const struct discovery *d, const char *url,

@@ -13,6 +13,7 @@
 
 struct config;
 struct error;
+struct image_fetcher;
 struct image_ref;
 struct strv;
 
@@ -31,6 +32,10 @@ struct discovery {
 	const struct config *config; /* credentials; may be NULL */
 	unsigned int http_flags;     /* enum http_flags */
 };
+
+/* For the world, as F says; F's configuration is loaded. */
+void discovery_make(const struct image_fetcher *f, bool plain_ok,
+		    struct discovery *ret);
 
 /* The get_tags of the world: rkt-http downloads, rkt-fetch parses. */
 int discovery_get_tags(const struct discovery *d, const char *url,

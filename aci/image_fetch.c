@@ -8,7 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aci/discovery.h"
 #include "aci/fetch_client.h"
+#include "aci/http.h"
+#include "aci/image_deps.h"
+#include "aci/image_download.h"
+#include "aci/image_settle.h"
 #include "aci/imagestore.h"
 #include "aci/keystore.h"
 #include "aci/treestore.h"
@@ -18,6 +23,8 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
+#include "spec/image_manifest.h"
 #include "spec/image_ref.h"
 
 /* --- the argument -------------------------------------------------------- */
@@ -107,20 +114,20 @@ int pull_policy_parse(const char *s, enum pull_policy *ret, struct error *err)
 			 "pull policy \"%s\" is none of new, never, update", s);
 }
 
-/* --- signatures ---------------------------------------------------------- */
+/* --- local files --------------------------------------------------------- */
 
-static void notice(const struct image_fetcher *f, const char *text)
+static int open_image(const char *path, struct error *err)
 {
-	if (f->notice)
-		f->notice(text);
-}
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
 
-static void warn_insecure(struct image_fetcher *f)
-{
-	if (!f->warned)
-		notice(f, "warning: image signature verification has been "
-			  "disabled");
-	f->warned = true;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_sys(err, errno, "open image %s", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, EINVAL,
+				 "open image %s: it is not a regular file",
+				 path);
+	return TAKE_FD(fd);
 }
 
 static int open_signature(const char *path, const char *signature,
@@ -141,223 +148,20 @@ static int open_signature(const char *path, const char *signature,
 	return fd;
 }
 
-static int verify_with(const struct image_fetcher *f, int fd,
-		       const struct fetch_image *image, int sig_fd,
-		       const struct trusted_keys *keys,
-		       struct fetch_signer *ret, struct error *err)
-{
-	cleanup_free int *fds = xreallocarray(NULL, keys->n, sizeof(*fds));
-
-	for (size_t i = 0; i < keys->n; i++)
-		fds[i] = keys->v[i].fd;
-	return fetch_verify(f->libexec_dir, fd, image, sig_fd, fds, keys->n,
-			    ret, err);
-}
-
-/* A key counts only under its own fingerprint: a file's name is what the
- * operator reviewed. */
-static bool is_named(const struct trusted_keys *keys, const char *fingerprint)
-{
-	for (size_t i = 0; i < keys->n; i++)
-		if (strcmp(keys->v[i].fingerprint, fingerprint) == 0)
-			return true;
-	return false;
-}
-
-static void notice_signer(const struct image_fetcher *f,
-			  const struct fetch_signer *signer)
-{
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-
-	strbuf_addstr(&text, "signature verified:");
-	for (size_t i = 0; i < signer->n_user_ids; i++)
-		strbuf_addf(&text, "\n  %s", signer->user_ids[i]);
-	notice(f, text.buf);
-}
-
-/*
- * The reason and the way out stand in one level: without --debug the
- * innermost is all that is shown.  Trusting a key helps where none that
- * signed is trusted, and nowhere else.
- */
-static int refuse(const struct fetch_image *image, int code, const char *reason,
+/* Parsed, verified, committed. */
+static int import(struct image_fetcher *f, const char *path,
+		  const struct image_files *files, struct image_id *ret,
 		  struct error *err)
 {
-	if (code != ENOKEY)
-		return error_set(err, code, "image %s is refused: %s",
-				 image->name, reason);
-	return error_set(err, EPERM,
-			 "image %s is refused: %s (trust its signer with "
-			 "\"rkt trust --prefix=%s KEYFILE\", or use "
-			 "--insecure-options=image)",
-			 image->name, reason, image->name);
-}
-
-/* Which of KEYS cannot be read: rkt-fetch knows no file names. */
-static int refuse_key(const struct image_fetcher *f,
-		      const struct fetch_image *image,
-		      const struct trusted_keys *keys, struct error *err)
-{
-	cleanup_strbuf struct strbuf reason = STRBUF_INIT;
-
-	for (size_t i = 0; i < keys->n; i++) {
-		struct error why = ERROR_INIT;
-		struct fetch_key key;
-
-		if (fetch_key_info(f->libexec_dir, keys->v[i].fd, &key, &why) <
-		    0) {
-			strbuf_addf(&reason, "trusted key %s: %s",
-				    keys->v[i].path, why.msg);
-			break;
-		}
-	}
-	return refuse(image, EINVAL,
-		      reason.len ? reason.buf : "a trusted key is unreadable",
-		      err);
-}
-
-static int verify(const struct image_fetcher *f, int fd,
-		  const struct fetch_image *image, int sig_fd,
-		  struct fetch_signer *ret, struct error *err)
-{
-	cleanup_trusted_keys struct trusted_keys keys = TRUSTED_KEYS_INIT;
-	struct error why = ERROR_INIT;
-	int r;
-
-	r = keystore_find(f->keystore, image->name, &keys, err);
-	if (r < 0)
-		return r;
-	if (keys.n == 0)
-		return refuse(image, ENOKEY, "no key is trusted for its name",
-			      err);
-	r = verify_with(f, fd, image, sig_fd, &keys, ret, &why);
-	if (r == -EKEYREJECTED)
-		return refuse_key(f, image, &keys, err);
-	if (r < 0)
-		return refuse(image, -r, why.msg, err);
-	if (!is_named(&keys, ret->fingerprint))
-		return refuse(image, EPERM,
-			      "the key that signed it is kept in the key "
-			      "store under another key's fingerprint",
-			      err);
-	notice_signer(f, ret);
-	return 0;
-}
-
-/* --- local files --------------------------------------------------------- */
-
-static int open_image(const char *path, struct error *err)
-{
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_sys(err, errno, "open image %s", path);
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, EINVAL,
-				 "open image %s: it is not a regular file",
-				 path);
-	return TAKE_FD(fd);
-}
-
-int image_check_stored(struct imagestore *store, const char *libexec_dir,
-		       const struct image_id *id, struct error *err)
-{
 	cleanup_fetch_image struct fetch_image image = {0};
-	cleanup_fd int fd = imagestore_open_blob(store, id, err);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = fetch_import(libexec_dir, fd, -1, -1, NULL, &image, err);
-	if (r < 0)
-		return r;
-	if (strcmp(image.id, id->text) != 0)
-		return error_set(err, EBADMSG,
-				 "the stored image %.*s holds other bytes: "
-				 "remove it with \"rkt image rm\" and fetch it "
-				 "again",
-				 IMAGE_ID_FULL_LEN, id->text);
-	return 0;
-}
-
-/*
- * What an unsigned image's bytes made of their parser is not to be vouched
- * for by a signature that comes later: tar and tree are checked by processes
- * that never saw another image.
- */
-static int check_unsigned(struct image_fetcher *f, const struct image_id *id,
-			  struct error *err)
-{
-	const struct treestore ts = {f->store, f->libexec_dir};
-	cleanup_image_row struct image_row row = {0};
-	struct error why = ERROR_INIT;
-	int r;
-
-	r = imagestore_get(f->store, id, &row, err);
-	if ((r < 0 && r != -ENOENT) || (r >= 0 && row.signer[0]))
-		return r;
-	log_debug("checking image %s, stored without signature", id->text);
-	r = image_check_stored(f->store, f->libexec_dir, id, err);
-	if (r < 0 || geteuid() != 0)
-		return r;
-	r = treestore_check(&ts, id, &why);
-	if (r == -ENOENT || r >= 0)
-		return 0;
-	return error_set(err, -r,
-			 "the rendered image %.*s is not what it was made of: "
-			 "%s (mend it with \"rkt image verify\")",
-			 IMAGE_ID_FULL_LEN, id->text, why.msg);
-}
-
-static int commit(struct image_fetcher *f, const char *path, int blob_fd,
-		  const struct fetch_image *image, const char *signer,
-		  struct image_id *ret, struct error *err)
-{
 	cleanup_free char *source = realpath(path, NULL);
-	struct image_import im = {
-		.manifest = image->manifest,
-		.manifest_len = image->manifest_len,
-		.blob_fd = blob_fd,
-		.size = image->tar_size,
-		.unpacked = image->unpacked_size,
-		.source = source ? source : path,
-		.signer = signer,
-	};
-	int r;
+	const struct image_origin origin = {.source = source ? source : path};
+	int r = fetch_import(f->libexec_dir, files->image_fd, files->blob_fd,
+			     -1, NULL, &image, err);
 
-	r = image_id_parse(image->id, &im.id, err);
-	if (r >= 0)
-		r = imagestore_commit(f->store, &im, err);
-	if (r == -ESTALE) {
-		r = check_unsigned(f, &im.id, err);
-		im.is_checked = true;
-		if (r >= 0)
-			r = imagestore_commit(f->store, &im, err);
-	}
-	if (r < 0)
-		return r;
-	*ret = im.id;
-	return 0;
-}
-
-/* Parsed, verified, committed; SIG_FD is negative if nobody asks for it. */
-static int import(struct image_fetcher *f, const char *path, int fd, int sig_fd,
-		  int blob_fd, struct image_id *ret, struct error *err)
-{
-	cleanup_fetch_image struct fetch_image image = {0};
-	struct fetch_signer signer = {0};
-	int r;
-
-	r = fetch_import(f->libexec_dir, fd, blob_fd, -1, NULL, &image, err);
 	if (r < 0)
 		return error_prefix(err, r, "%s", path);
-	if (!f->insecure)
-		r = verify(f, fd, &image, sig_fd, &signer, err);
-	if (r < 0)
-		return r;
-	return commit(f, path, blob_fd, &image,
-		      f->insecure ? NULL : signer.fingerprint, ret, err);
+	return image_settle(f, &image, files, &origin, ret, err);
 }
 
 static int fetch_file(struct image_fetcher *f, const char *path,
@@ -374,13 +178,14 @@ static int fetch_file(struct image_fetcher *f, const char *path,
 	if (fd < 0)
 		return fd;
 	if (f->insecure)
-		warn_insecure(f);
+		image_warn_insecure(f);
 	else if ((sig_fd = open_signature(path, signature, err)) < 0)
 		return sig_fd;
 	blob_fd = imagestore_new_file(f->store, err);
 	if (blob_fd < 0)
 		return blob_fd;
-	r = import(f, path, fd, sig_fd, blob_fd, ret, err);
+	r = import(f, path, &(struct image_files){fd, sig_fd, blob_fd}, ret,
+		   err);
 	if (r < 0)
 		imagestore_drop_file(f->store, blob_fd);
 	return r;
@@ -398,43 +203,129 @@ static int find_id(struct image_fetcher *f, const char *arg,
 	return r;
 }
 
-/* os and arch default to the host's; what no host has is refused. */
-static int parse_name(const char *arg, struct image_ref *ref, struct error *err)
+/* os and arch default to the host's. */
+static void add_host_labels(struct image_ref *ref)
 {
 	const char *arch = labels_host_arch();
-	int r = image_ref_parse(arg, ref, err);
 
-	if (r < 0)
-		return r;
 	if (!name_values_get(&ref->labels, "os"))
 		name_values_set(&ref->labels, "os", labels_host_os());
 	if (arch && !name_values_get(&ref->labels, "arch"))
 		name_values_set(&ref->labels, "arch", arch);
+}
+
+/* What no host has is refused. */
+static int parse_name(const char *arg, struct image_ref *ref, struct error *err)
+{
+	int r = image_ref_parse(arg, ref, err);
+
+	if (r < 0)
+		return r;
+	add_host_labels(ref);
 	return labels_check(&ref->labels, err);
 }
 
+/* --- discovery ----------------------------------------------------------- */
+
+/* No image is downloaded that would be refused whatever it is. */
+static int want_keys(struct image_fetcher *f, const char *name,
+		     struct error *err)
+{
+	cleanup_trusted_keys struct trusted_keys keys = TRUSTED_KEYS_INIT;
+	int r;
+
+	if (f->insecure)
+		return 0;
+	r = keystore_find(f->keystore, name, &keys, err);
+	if (r == 0 && keys.n == 0 && f->find_keys) {
+		r = f->find_keys(f, name, err);
+		if (r >= 0)
+			r = keystore_find(f->keystore, name, &keys, err);
+	}
+	if (r < 0)
+		return r;
+	return keys.n > 0 ? 0 : image_refuse_unknown(name, err);
+}
+
+/* What this rkt can download from, and may. */
+static bool is_usable(const struct image_fetcher *f, const char *url)
+{
+	return starts_with(url, "https://") ||
+	       (f->http_discovery && starts_with(url, "http://"));
+}
+
+/* The first of the URLs that leads to the image; else the first reason. */
+static int download_first(struct image_fetcher *f, const struct strv *urls,
+			  struct image_remote *remote, struct image_id *ret,
+			  struct error *err)
+{
+	struct error first = ERROR_INIT;
+	int r = -ENOENT;
+
+	for (size_t i = 0; i + 1 < urls->n && r < 0; i += 2) {
+		struct error why = ERROR_INIT;
+
+		remote->url = urls->v[i];
+		remote->sig_url = urls->v[i + 1];
+		if (is_usable(f, remote->url))
+			r = image_download(f, remote, ret, &why);
+		else
+			(void)error_set(&why, EPERM,
+					"%s: only https is allowed%s",
+					remote->url,
+					starts_with(remote->url, "http:")
+						? " (see --insecure-options)"
+						: "");
+		if (!first.code)
+			first = why;
+	}
+	if (r < 0) {
+		r = -first.code;
+		if (err)
+			*err = first;
+	}
+	return r;
+}
+
+/* REF says what to look for, REMOTE what it then has to be. */
+static int discover(struct image_fetcher *f, const struct image_ref *ref,
+		    struct image_remote *remote, struct image_id *ret,
+		    struct error *err)
+{
+	const struct discovery d = {
+		.get_tags = discovery_get_tags,
+		.plain_ok = f->http_discovery,
+		.libexec_dir = f->libexec_dir,
+		.config = f->config,
+		.http_flags =
+			f->http_flags | (f->http_discovery ? HTTP_PLAIN_OK : 0),
+	};
+	cleanup_strv struct strv urls = STRV_INIT;
+	int r;
+
+	log_debug("searching for app image %s", ref->name);
+	r = want_keys(f, ref->name, err);
+	if (r == 0)
+		r = discovery_find_images(&d, ref, &urls, err);
+	remote->latest = !name_values_get(&ref->labels, "version");
+	return r < 0 ? r : download_first(f, &urls, remote, ret, err);
+}
+
 static int fetch_name(struct image_fetcher *f, const char *arg,
-		      struct image_id *ret, struct error *err)
+		      const char *signature, struct image_id *ret,
+		      struct error *err)
 {
 	cleanup_image_ref struct image_ref ref = IMAGE_REF_INIT;
+	struct image_remote remote = {.signature = signature, .want = &ref};
 	int r = parse_name(arg, &ref, err);
 
 	if (r < 0)
 		return r;
 	if (f->policy == PULL_UPDATE)
-		return error_set(err, ENOTSUP,
-				 "image \"%s\": discovery is not supported yet "
-				 "by this build (give a file, or take the "
-				 "stored image with --pull-policy=new)",
-				 arg);
-	log_debug("searching for app image %s", ref.name);
+		return discover(f, &ref, &remote, ret, err);
 	r = imagestore_find_name(f->store, &ref, ret, err);
 	if (r == -ENOENT && f->policy == PULL_NEW)
-		return error_set(err, ENOENT,
-				 "image \"%s\" is not in the store, and "
-				 "discovery is not supported yet by this build "
-				 "(give a file, or fetch one first)",
-				 arg);
+		return discover(f, &ref, &remote, ret, err);
 	if (r == -ENOENT)
 		return error_set(err, ENOENT,
 				 "unable to fetch image from image name "
@@ -448,24 +339,85 @@ static int fetch_name(struct image_fetcher *f, const char *arg,
 }
 
 static int fetch_url(struct image_fetcher *f, const char *url,
-		     struct image_id *ret, struct error *err)
+		     const char *signature, struct image_id *ret,
+		     struct error *err)
 {
 	cleanup_image_row struct image_row row = {0};
+	cleanup_free char *sig_url = xasprintf("%s.asc", url);
+	const struct image_remote remote = {
+		.url = url,
+		.sig_url = sig_url,
+		.signature = signature,
+	};
 	int r = -ENOENT;
 
 	if (f->policy != PULL_UPDATE)
 		r = imagestore_find_source(f->store, url, &row, err);
-	if (r == -ENOENT)
-		return error_set(err, ENOTSUP,
-				 "image \"%s\": downloads are not supported "
-				 "yet by this build (download it and give the "
-				 "file)",
+	if (r == -ENOENT && f->policy == PULL_NEVER)
+		return error_set(err, ENOENT,
+				 "image \"%s\" is not in the store and the "
+				 "pull policy is never",
 				 url);
+	if (r == -ENOENT)
+		return image_download(f, &remote, ret, err);
 	if (r < 0)
 		return r;
 	log_debug("using image from local store for url %s", url);
 	return image_id_parse(row.id, ret, err);
 }
+
+/* --- dependencies -------------------------------------------------------- */
+
+/* The stored image that DEP means; -ENOENT without message if none. */
+static int find_dependency(struct image_fetcher *f,
+			   const struct dependency *dep,
+			   const struct image_ref *ref, struct image_id *ret,
+			   struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int r;
+
+	/* An ID means the same whatever happens: it is not asked for again. */
+	if (dep->image_id)
+		r = imagestore_find_id(f->store, dep->image_id, ret, &why);
+	else if (f->policy == PULL_UPDATE)
+		return -ENOENT;
+	else
+		r = imagestore_find_name(f->store, ref, ret, &why);
+	if (r < 0 && r != -ENOENT && err)
+		*err = why;
+	return r;
+}
+
+static int fetch_dependency(struct image_fetcher *f,
+			    const struct dependency *dep, bool ask_store_only,
+			    struct image_id *ret, struct error *err)
+{
+	/* Without a label any image is right; URLs need some. */
+	const struct image_ref want = {dep->image_name, dep->labels};
+	cleanup_image_ref struct image_ref ref = IMAGE_REF_INIT;
+	struct image_remote remote = {
+		.want = &want,
+		.want_id = dep->image_id,
+		.size = dep->size,
+	};
+	int r = find_dependency(f, dep, &want, ret, err);
+
+	if (r != -ENOENT)
+		return r < 0 ? r : 1;
+	if (f->policy == PULL_NEVER)
+		return error_set(err, ENOKEY,
+				 "it is not in the store and the pull policy "
+				 "is never");
+	if (ask_store_only)
+		return -ENOENT;
+	ref.name = xstrdup(dep->image_name);
+	name_values_copy(&ref.labels, &dep->labels);
+	add_host_labels(&ref);
+	return discover(f, &ref, &remote, ret, err);
+}
+
+/* --- what is not ours ---------------------------------------------------- */
 
 static int fetch_docker(const struct image_fetcher *f, const char *arg,
 			struct error *err)
@@ -489,15 +441,15 @@ static int fetch_arg(struct image_fetcher *f, const struct image_arg *arg,
 	case IMAGE_ARG_ID:
 		if (f->with_hash)
 			return find_id(f, arg->value, ret, err);
-		return fetch_name(f, arg->value, ret, err);
+		return fetch_name(f, arg->value, signature, ret, err);
 	case IMAGE_ARG_FILE:
 		return fetch_file(f, arg->value, signature, ret, err);
 	case IMAGE_ARG_URL:
-		return fetch_url(f, arg->value, ret, err);
+		return fetch_url(f, arg->value, signature, ret, err);
 	case IMAGE_ARG_DOCKER:
 		return fetch_docker(f, arg->value, err);
 	case IMAGE_ARG_NAME:
-		return fetch_name(f, arg->value, ret, err);
+		return fetch_name(f, arg->value, signature, ret, err);
 	}
 	return -EINVAL;
 }
@@ -514,6 +466,9 @@ int image_fetch(struct image_fetcher *f, const char *arg, const char *signature,
 			    &parsed, err);
 	if (r >= 0)
 		r = fetch_arg(f, &parsed, signature, ret, err);
+	if (r < 0)
+		return r;
+	r = image_deps_fetch(f, ret, fetch_dependency, err);
 	if (r < 0)
 		return r;
 	imagestore_touch(f->store, ret);

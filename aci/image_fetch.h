@@ -8,18 +8,20 @@
  *
  *   sha512-HEX                      in the store only
  *   /path, ./path, x.aci, file://x  a local file, imported again each time
- *   NAME[:VERSION][,LABEL=VALUE]    in the store
- *   http://x.aci, https://x.aci, docker:x   not yet
+ *   http://x.aci, https://x.aci     downloaded
+ *   NAME[:VERSION][,LABEL=VALUE]    in the store, or found by discovery
+ *   docker:x                        not yet
+ *
+ * What it depends on is fetched with it.
  */
 
 #include <stdbool.h>
-#include <stddef.h>
 
+#include "aci/image_fetcher.h"
 #include "spec/image_id.h"
 
 struct error;
 struct imagestore;
-struct keystore;
 
 enum image_arg_kind {
 	IMAGE_ARG_ID,
@@ -41,25 +43,6 @@ struct image_arg {
 int image_arg_parse(const char *arg, bool is_file, struct image_arg *ret,
 		    struct error *err);
 
-enum pull_policy {
-	PULL_NEW,    /* from the store if there, else fetched */
-	PULL_NEVER,  /* from the store only */
-	PULL_UPDATE, /* always asked for again */
-};
-
-struct image_fetcher {
-	struct imagestore *store;
-	const char *libexec_dir;
-	const struct keystore *keystore;
-	enum pull_policy policy;
-	bool insecure;	/* --insecure-options=image */
-	bool with_hash; /* accept sha512-HEX (fetch does not) */
-	bool render;	/* as root, also make the tree */
-	bool warned;	/* the insecure notice was given */
-	/* Lines for the user ("signature verified:"), may be NULL. */
-	void (*notice)(const char *text);
-};
-
 /*
  * Makes ARG an image of the store, with the detached signature in the file
  * SIGNATURE (NULL: ARG's file name and ".asc").  -EPERM refused: unsigned or
@@ -72,13 +55,6 @@ int image_fetch(struct image_fetcher *f, const char *arg, const char *signature,
  * `image` commands: no host defaults for os and arch, nothing is fetched. */
 int image_find_stored(struct imagestore *store, const char *arg,
 		      struct image_id *ret, struct error *err);
-
-/*
- * Reads the stored tar again, in a process of its own.  -EBADMSG if it has
- * not the digest it is stored under.
- */
-int image_check_stored(struct imagestore *store, const char *libexec_dir,
-		       const struct image_id *id, struct error *err);
 
 /* The values of --pull-policy; anything else is -EINVAL. */
 int pull_policy_parse(const char *s, enum pull_policy *ret, struct error *err);

@@ -29,8 +29,8 @@ struct image_stream {
 	struct digest digest;
 	int blob_fd;
 	uint64_t max_size;
-	uint64_t offset;   /* of the chunk being handed out */
-	uint64_t sent;	   /* to the disk: bytes of the blob */
+	uint64_t offset; /* of the chunk being handed out */
+	uint64_t sent;	 /* to the disk: bytes of the blob */
 	pthread_t producer, hasher;
 	bool has_producer, has_hasher;
 	bool is_lent; /* the caller holds chunk number n_used */

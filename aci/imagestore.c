@@ -132,6 +132,11 @@ int imagestore_dirfd(const struct imagestore *store)
 	return store->dirfd;
 }
 
+const char *imagestore_data_dir(const struct imagestore *store)
+{
+	return store->data_dir;
+}
+
 int imagestore_db(struct imagestore *store, bool create, struct imagedb **ret,
 		  struct error *err)
 {
@@ -601,6 +606,17 @@ int imagestore_commit(struct imagestore *store, const struct image_import *im,
 	if (r >= 0)
 		imagestore_touch(store, &im->id);
 	return r;
+}
+
+int imagestore_refresh(struct imagestore *store, const struct image_row *row,
+		       int64_t expiry, struct error *err)
+{
+	struct image_row fresh = *row; /* borrows */
+	struct imagedb *db;
+	int r = imagestore_db(store, true, &db, err);
+
+	fresh.expiry = expiry;
+	return r < 0 ? r : imagedb_put(db, &fresh, err);
 }
 
 int imagestore_remove(struct imagestore *store, const struct image_id *id,

@@ -52,8 +52,9 @@ void imagestore_free(struct imagestore *store);
 /* Lets others use the store again after IMAGESTORE_EXCLUSIVE. */
 int imagestore_share(struct imagestore *store, struct error *err);
 
-/* Borrowed: cas/ itself. */
+/* Borrowed: cas/ itself, and the directory that imagestore_open() got. */
 int imagestore_dirfd(const struct imagestore *store);
+const char *imagestore_data_dir(const struct imagestore *store);
 
 /* --- finding ------------------------------------------------------------- */
 
@@ -123,6 +124,11 @@ struct image_import {
  */
 int imagestore_commit(struct imagestore *store, const struct image_import *im,
 		      struct error *err);
+
+/* ROW's source was asked again and has nothing newer: fresh until EXPIRY,
+ * seconds since 1970 (0: to be asked each time). */
+int imagestore_refresh(struct imagestore *store, const struct image_row *row,
+		       int64_t expiry, struct error *err);
 
 /*
  * Removes blob, manifest and row.  The rendered tree is the tree store's.

@@ -56,9 +56,7 @@ static int load_dependency(struct imagestore *store, const char *user,
 	if (r == -ENOENT)
 		return error_set(err, ENOENT,
 				 "image %s depends on %s, which is not in the "
-				 "store: fetch it first (finding dependencies "
-				 "by discovery is not supported yet by this "
-				 "build)",
+				 "store: fetch it first",
 				 user, dep->image_name);
 	if (r < 0)
 		return error_prefix(err, r, "dependency %s of %s",

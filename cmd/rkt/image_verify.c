@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "aci/image_settle.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cmd/rkt/cmd.h"

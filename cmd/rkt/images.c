@@ -2,39 +2,33 @@
 #include "cmd/rkt/images.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "aci/http.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "cmd/rkt/cmd.h"
+#include "cmd/rkt/pubkey.h"
+#include "cmd/rkt/say.h"
 
-void images_say(const char *who, const char *fmt, ...)
+static void say_of_image(const char *text)
 {
-	cleanup_free char *text = NULL;
-	cleanup_free char *line = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	text = xvasprintf(fmt, ap);
-	va_end(ap);
-	line = xasprintf("%s: %s\n", who, text);
-	(void)write_full(STDERR_FILENO, line, strlen(line));
+	say_as("image", "%s", text);
 }
 
-static void image_notice(const char *text)
-{
-	images_say("image", "%s", text);
-}
-
-static void images_init(const struct rkt *rkt, struct images *im)
+void images_init(const struct rkt *rkt, struct images *im)
 {
 	im->trees = (struct treestore){im->store, rkt->libexec};
 	im->keystore = (struct keystore){
+		.system_dir = rkt->system_config,
+		.local_dir = rkt->local_config,
+		.user_dir = rkt->user_config,
+	};
+	im->config_dirs = (struct config_dirs){
 		.system_dir = rkt->system_config,
 		.local_dir = rkt->local_config,
 		.user_dir = rkt->user_config,
@@ -43,9 +37,17 @@ static void images_init(const struct rkt *rkt, struct images *im)
 		.store = im->store,
 		.libexec_dir = rkt->libexec,
 		.keystore = &im->keystore,
+		.config_dirs = &im->config_dirs,
 		.policy = PULL_NEW,
 		.insecure = rkt->insecure & INSECURE_IMAGE,
-		.notice = image_notice,
+		.http_discovery = rkt->insecure & INSECURE_HTTP,
+		.http_flags =
+			rkt->insecure & INSECURE_TLS ? HTTP_TLS_UNCHECKED : 0,
+		.notice = say_of_image,
+		.progress = progress_show,
+		.progress_arg = &im->progress,
+		.find_keys = pubkey_find,
+		.keys_arg = rkt,
 	};
 }
 
@@ -70,6 +72,7 @@ int images_open_existing(const struct rkt *rkt, struct images *ret,
 
 void images_close(struct images *im)
 {
+	image_drop_config(&im->fetcher);
 	imagestore_free(im->store);
 	im->store = NULL;
 }

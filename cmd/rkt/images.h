@@ -5,11 +5,13 @@
 /* What the commands that deal with images share: the stores, opened as the
  * global options say. */
 
+#include "aci/config_load.h"
 #include "aci/image_fetch.h"
 #include "aci/imagestore.h"
 #include "aci/keystore.h"
 #include "aci/treestore.h"
 #include "base/option.h"
+#include "cmd/rkt/progress.h"
 
 struct error;
 struct rkt;
@@ -18,9 +20,13 @@ struct images {
 	struct imagestore *store; /* owned */
 	struct treestore trees;
 	struct keystore keystore;
+	struct config_dirs config_dirs;
+	struct progress progress;     /* of the download under way */
 	struct image_fetcher fetcher; /* policy PULL_NEW */
 };
 
+/* All but the store. */
+void images_init(const struct rkt *rkt, struct images *im);
 /* FLAGS: enum imagestore_flags. */
 int images_open(const struct rkt *rkt, unsigned flags, struct images *ret,
 		struct error *err);
@@ -33,11 +39,6 @@ void images_close(struct images *im);
  */
 int images_open_existing(const struct rkt *rkt, struct images *ret,
 			 struct error *err);
-
-/* "WHO: TEXT" on stderr: rkt's lines that carry another name than the
- * command's. */
-void images_say(const char *who, const char *fmt, ...)
-	__attribute__((__format__(__printf__, 2, 3)));
 
 /* --pull-policy and its old forms, for structs with a `struct pull_opts`. */
 struct pull_opts {

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "aci/fetch_client.h"
-#include "base/cleanup.h"
 #include "base/error.h"
-#include "base/io.h"
 #include "base/log.h"
-#include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
+#include "cmd/rkt/pubkey.h"
 #include "spec/acidentifier.h"
 
 struct opts {
@@ -49,174 +40,6 @@ static const struct option_row rows[] = {
 	{.name = NULL},
 };
 
-/* "B346 E31D D778 6C96 8C00  1F2D ...": pairs of bytes, a gap in the
- * middle, as gpg prints it. */
-static void print_fingerprint(const char *label, const char *fingerprint)
-{
-	printf("%s", label);
-	for (size_t i = 0; fingerprint[i]; i++) {
-		if (i > 0 && i % 4 == 0)
-			putchar(' ');
-		if (i == 20)
-			putchar(' ');
-		putchar(toupper((unsigned char)fingerprint[i]));
-	}
-	putchar('\n');
-}
-
-static void show_key(const char *prefix, const char *location,
-		     const struct fetch_key *key)
-{
-	images_say("pubkey", "prefix: \"%s\"\nkey: \"%s\"", prefix, location);
-	print_fingerprint("gpg key fingerprint is: ", key->fingerprint);
-	for (size_t i = 0; i < key->n_subkeys; i++)
-		print_fingerprint("    Subkey fingerprint: ",
-				  key->subkeys[i].fingerprint);
-	for (size_t i = 0; i < key->n_user_ids; i++)
-		printf("\t%s\n", key->user_ids[i]);
-	(void)fflush(stdout);
-	if (key->revoked || key->expired)
-		images_say("pubkey",
-			   "warning: the key %s: images signed with it are "
-			   "refused",
-			   key->revoked ? "was revoked" : "has expired");
-}
-
-/* 1 yes, 0 no. */
-static int ask(struct error *err)
-{
-	char line[64];
-
-	for (;;) {
-		puts("Are you sure you want to trust this key (yes/no)?");
-		(void)fflush(stdout);
-		if (!fgets(line, sizeof(line), stdin))
-			return error_set(err, EIO, "error reading input");
-		if (strcmp(line, "yes\n") == 0)
-			return 1;
-		if (strcmp(line, "no\n") == 0)
-			return 0;
-		puts("Please enter 'yes' or 'no'");
-	}
-}
-
-static int review(const char *prefix, struct error *err)
-{
-	if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
-		return ask(err);
-	images_say("pubkey",
-		   "To trust the key for \"%s\", do one of the following:",
-		   prefix);
-	images_say("pubkey", " - call rkt trust on a terminal");
-	images_say("pubkey", " - compare the fingerprint above, then call rkt "
-			     "trust with --skip-fingerprint-review");
-	return error_set(err, ENOTTY,
-			 "error reviewing key: unable to ask user to review "
-			 "fingerprint due to lack of tty");
-}
-
-static int read_file_following(const char *path, struct strbuf *data,
-			       struct error *err)
-{
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	int r;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_sys(err, errno, "open key %s", path);
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, EINVAL,
-				 "open key %s: it is not a regular file", path);
-	r = strbuf_read_fd(data, fd, KEY_FILE_MAX);
-	return r < 0 ? error_sys(err, -r, "read key %s", path) : 0;
-}
-
-/*
- * The key file's bytes as a memory file: what is reviewed is what is stored,
- * whatever happens to the file meanwhile.
- */
-static int read_key(const char *location, struct strbuf *data,
-		    struct error *err)
-{
-	cleanup_fd int fd = memfd_create("key", MFD_CLOEXEC);
-	int r;
-
-	if (strstr(location, "://"))
-		return error_set(err, ENOTSUP,
-				 "key %s: downloads are not supported yet by "
-				 "this build (download it and give the file)",
-				 location);
-	r = read_file_following(location, data, err);
-	if (r >= 0 && (fd < 0 || write_full(fd, data->buf, data->len) < 0))
-		r = error_sys(err, errno, "copy key %s", location);
-	return r < 0 ? r : TAKE_FD(fd);
-}
-
-/* One file holds one public key: its name in the key store is the
- * fingerprint, and only what has that fingerprint counts. */
-static int check_key(const char *location, const struct fetch_key *key,
-		     struct error *err)
-{
-	if (key->has_secret)
-		return error_set(err, EINVAL,
-				 "%s holds a secret key: give the public key "
-				 "(gpg --armor --export %s)",
-				 location, key->fingerprint);
-	if (key->n_primary != 1)
-		return error_set(err, EINVAL,
-				 "%s holds %zu keys: give one at a time (gpg "
-				 "--armor --export %s)",
-				 location, key->n_primary, key->fingerprint);
-	return 0;
-}
-
-static int store_key(const struct rkt *rkt, const char *prefix,
-		     const struct fetch_key *key, const struct strbuf *data,
-		     struct error *err)
-{
-	const struct keystore ks = {.local_dir = rkt->local_config};
-	cleanup_free char *path = NULL;
-	int r = keystore_add(&ks, prefix[0] ? prefix : NULL, key->fingerprint,
-			     data->buf, data->len, &path, err);
-
-	if (r < 0)
-		return r;
-	if (prefix[0])
-		printf("Added key for prefix \"%s\" at \"%s\"\n", prefix, path);
-	else
-		printf("Added root key at \"%s\"\n", path);
-	return 0;
-}
-
-static int trust_key(const struct rkt *rkt, const struct opts *o,
-		     const char *location, struct error *err)
-{
-	const char *prefix = o->prefix ? o->prefix : "";
-	cleanup_strbuf struct strbuf data = STRBUF_INIT;
-	cleanup_fd int fd = read_key(location, &data, err);
-	struct fetch_key key;
-	int r = fd;
-
-	if (r >= 0) {
-		r = fetch_key_info(rkt->libexec, fd, &key, err);
-		if (r < 0)
-			(void)error_prefix(err, r, "key %s", location);
-	}
-	if (r >= 0)
-		r = check_key(location, &key, err);
-	if (r < 0)
-		return r;
-	show_key(prefix, location, &key);
-	r = o->skip_review ? 1 : review(prefix, err);
-	if (r == 0)
-		images_say("pubkey", "not trusting \"%s\"", location);
-	if (r <= 0)
-		return r;
-	printf("Trusting \"%s\" for prefix \"%s\" %s fingerprint review.\n",
-	       location, prefix, o->skip_review ? "without" : "after");
-	return store_key(rkt, prefix, &key, &data, err);
-}
-
 static int refuse_unbounded(void)
 {
 	log_error("aborting due to implicit unbounded trust (root domain)\n"
@@ -243,16 +66,27 @@ static int check_prefix(const char *prefix, struct error *err)
 static int trust_all(const struct cmd_call *call, struct error *err)
 {
 	const struct opts *o = call->opts;
+	cleanup_images struct images im = {0};
+	const struct pubkeys p = {
+		.rkt = call->rkt,
+		.fetcher = &im.fetcher,
+		.prefix = o->prefix,
+		.skip_review = o->skip_review,
+		.allow_http = o->allow_http,
+		.allow_http_flag = "--insecure-allow-http",
+	};
 	int r = 0;
 
+	images_init(call->rkt, &im);
 	if (o->prefix)
 		r = check_prefix(o->prefix, err);
+	if (r >= 0 && call->argc == 0 && !o->prefix)
+		return error_set(err, EINVAL,
+				 "a root key is not discovered: give its file");
 	if (r >= 0 && call->argc == 0)
-		return error_set(err, ENOTSUP,
-				 "no key file given, and key discovery is not "
-				 "supported yet by this build");
+		return pubkey_add_discovered(&p, err);
 	for (int i = 0; r >= 0 && i < call->argc; i++) {
-		r = trust_key(call->rkt, o, call->argv[i], err);
+		r = pubkey_add(&p, call->argv[i], err);
 		if (r < 0)
 			return error_wrap(err, r, "key %s", call->argv[i]);
 	}
@@ -287,7 +121,9 @@ const struct command cmd_trust = {
 		 "[--skip-fingerprint-review] [--root] [PUBKEY ...]",
 	.description =
 		"Adds keys to the local keystore for use in verifying signed "
-		"images.\n\nPUBKEY is a local file holding one public key. "
+		"images.\n\nPUBKEY is a file or URL holding one public key. "
+		"Without it, "
+		"keys are discovered: the page https://PREFIX names them. "
 		"PREFIX scopes the applicability of PUBKEY to image names "
 		"sharing PREFIX. --root must be specified to add keys with no "
 		"prefix.",

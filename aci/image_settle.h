@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_IMAGE_SETTLE_H
+#define ACI_IMAGE_SETTLE_H
+
+/* What becomes of an image that was parsed: is it the one that was asked
+ * for, is it signed by a trusted key; then it is stored. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct error;
+struct fetch_image;
+struct image_fetcher;
+struct image_id;
+struct image_ref;
+struct imagestore;
+
+struct image_origin {
+	const char *source;	      /* path or URL */
+	const struct image_ref *want; /* name and labels it must have; NULL:
+				       * any */
+	const char *want_id; /* what its ID must begin with; NULL: any */
+	const char *etag;    /* may be NULL */
+	int64_t expiry;	     /* seconds since 1970, 0 = none */
+	bool latest;	     /* no version was asked for */
+};
+
+/* The files of an import; borrowed. */
+struct image_files {
+	int image_fd; /* as transported */
+	int sig_fd;   /* negative if nobody asks for it */
+	int blob_fd;  /* of imagestore_new_file() */
+};
+
+/* -EBADMSG another image than the one wanted; -EPERM not signed by who is
+ * trusted for its name: the message says what to do. */
+int image_settle(struct image_fetcher *f, const struct fetch_image *image,
+		 const struct image_files *files,
+		 const struct image_origin *origin, struct image_id *ret,
+		 struct error *err);
+
+/* Refuses images called NAME for want of a trusted key; -EPERM. */
+int image_refuse_unknown(const char *name, struct error *err);
+
+/*
+ * Reads the stored tar again, in a process of its own.  -EBADMSG if it has
+ * not the digest it is stored under.
+ */
+int image_check_stored(struct imagestore *store, const char *libexec_dir,
+		       const struct image_id *id, struct error *err);
+
+#endif

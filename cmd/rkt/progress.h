@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CMD_RKT_PROGRESS_H
+#define CMD_RKT_PROGRESS_H
+
+/* How far downloads are, on stderr: a bar on a terminal, else a line for
+ * each that is done. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct image_progress;
+struct strbuf;
+
+struct progress {
+	int64_t started_ms; /* of the download that is shown; 0 = none */
+	uint64_t began_at;  /* its bytes then */
+};
+
+/* The progress of struct image_fetcher; ARG is a struct progress. */
+void progress_show(void *arg, const struct image_progress *seen);
+
+/*
+ * "Downloading ACI: [=====>    ] 1.2 MB/4.5 MB 3.4 MB/s 1s" after MS
+ * milliseconds for SINCE_BEGIN bytes, at most COLUMNS wide; 0 COLUMNS: without
+ * a bar, for a download that is done.  Appends.  Pure.
+ */
+void progress_format(const struct image_progress *seen, uint64_t since_begin,
+		     int64_t ms, unsigned int columns, struct strbuf *sb);
+
+#endif
