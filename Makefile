@@ -96,7 +96,7 @@ endif
 
 .PHONY: all deps check check-unit check-vm check-cli check-fuzz-corpus \
 	check-headers check-layers check-format check-san demo bench \
-	bench-update downloads lint fuzz \
+	bench-image bench-update downloads lint fuzz \
 	format install clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -117,6 +117,7 @@ help:
 	'make check-san       unit and CLI tests under ASan and UBSan' \
 	'make fuzz            fuzz every target (FUZZ_TIME=60 seconds each)' \
 	'make bench           ratios against crun, bwrap, podman and a floor' \
+	'make bench-image     what an import, a start and a removal cost (PRIORITY="chrt -f 10")' \
 	'make downloads       fetch the server packages that update tests use' \
 	'make bench-update    updates of real servers under load, as a table and SVGs' \
 	'make lint            format, clang-tidy, cppcheck, shellcheck, layers' \
@@ -211,6 +212,12 @@ $(B)/tests/filter_cost: $(filter_cost_OBJ) $(B)/libspec.a $(B)/libbase.a
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ \
 		$(foreach p,jansson libcap libseccomp,$($(p)_L))
 
+# The stages of an import, with the code of rkt-fetch.
+$(B)/tests/image_stages: $(B)/obj/tests/bench/image_stages.o $(B)/libaci.a $(B)/libspec.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ \
+		$(foreach p,$(libexec/rkt/rkt-fetch_PKGS),$($(p)_L)) $(libexec/rkt/rkt-fetch_LIBS)
+
 check-cli: all $(B)/tests/inside $(B)/tests/load
 	BUILD=$(B) sh tests/run-cli.sh $(BATS)
 
@@ -261,6 +268,12 @@ bench: DEPS += $(DEPS_BENCH)
 bench: deps
 	$(MAKE) all
 	BUILD=$(B) bash tests/bench/run.sh $(BENCH)
+
+# IMAGES="import peers start walk remove xz many", IMAGE=FILE.aci.
+bench-image: DEPS += $(DEPS_BENCH)
+bench-image: deps
+	$(MAKE) all $(B)/tests/image_stages
+	BUILD=$(B) bash tests/bench/image.sh $(IMAGES)
 
 # For tests that may not use the network.  Not having them fails nothing.
 downloads:

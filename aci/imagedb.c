@@ -246,6 +246,8 @@ int imagedb_delete(struct imagedb *db, const char *id, struct error *err)
 	"id, name, labels, version, source, etag, signer, expiry, imported, "  \
 	"size, unpacked, serial, latest"
 
+#define BEST_FIRST " ORDER BY latest DESC, imported DESC, serial DESC"
+
 static char *column_dup(sqlite3_stmt *stmt, int i)
 {
 	const char *s = (const char *)sqlite3_column_text(stmt, i);
@@ -325,13 +327,15 @@ int imagedb_list(struct imagedb *db, const char *name, struct image_rows *ret,
 	cleanup_stmt sqlite3_stmt *stmt = NULL;
 	int r;
 
+	/* Not one query with OR: it would go through the whole table. */
 	r = db_prepare(db,
-		       "SELECT " COLUMNS " FROM image"
-		       " WHERE ?1 = '' OR name = ?1"
-		       " ORDER BY latest DESC, imported DESC, serial DESC",
+		       name ? "SELECT " COLUMNS
+			      " FROM image WHERE name = ?" BEST_FIRST
+			    : "SELECT " COLUMNS " FROM image" BEST_FIRST,
 		       &stmt, err);
 	if (r < 0)
 		return r;
-	bind_text(stmt, 1, name);
+	if (name)
+		bind_text(stmt, 1, name);
 	return rows_read(db, stmt, ret, err);
 }

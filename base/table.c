@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/table.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 
@@ -36,18 +38,15 @@ static size_t text_width(const char *s)
 }
 
 /*
- * The width of column COL around row I.  As in tabwriter a column is a block
- * of consecutive rows that have a cell there which is not their last.
+ * The width of column COL in the block that begins at row I.  As in tabwriter
+ * a block is consecutive rows that have a cell there which is not their last.
  */
-static size_t column_width(const struct table *t, size_t i, size_t col)
+static size_t block_width(const struct table *t, size_t i, size_t col)
 {
 	size_t width = 0;
-	size_t first = i;
 
-	while (first > 0 && col + 1 < t->rows[first - 1].n)
-		first--;
-	for (; first < t->n_rows && col + 1 < t->rows[first].n; first++) {
-		size_t w = text_width(t->rows[first].v[col]) + 1;
+	for (; i < t->n_rows && col + 1 < t->rows[i].n; i++) {
+		size_t w = text_width(t->rows[i].v[col]) + 1;
 
 		if (w > width)
 			width = w;
@@ -55,20 +54,38 @@ static size_t column_width(const struct table *t, size_t i, size_t col)
 	return (width + TAB - 1) / TAB * TAB;
 }
 
+static size_t most_cells(const struct table *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_rows; i++)
+		if (t->rows[i].n > n)
+			n = t->rows[i].n;
+	return n;
+}
+
+static bool begins_block(const struct table *t, size_t i, size_t col)
+{
+	return i == 0 || col + 1 >= t->rows[i - 1].n;
+}
+
 void table_format(const struct table *t, struct strbuf *out)
 {
+	cleanup_free size_t *widths =
+		xcalloc(most_cells(t) + 1, sizeof(*widths));
+
 	for (size_t i = 0; i < t->n_rows; i++) {
 		const struct strv *row = &t->rows[i];
 
 		for (size_t col = 0; col < row->n; col++) {
 			size_t at = text_width(row->v[col]);
-			size_t width;
 
 			strbuf_addstr(out, row->v[col]);
 			if (col + 1 == row->n)
 				break;
-			width = column_width(t, i, col);
-			for (; at < width; at = at / TAB * TAB + TAB)
+			if (begins_block(t, i, col))
+				widths[col] = block_width(t, i, col);
+			for (; at < widths[col]; at = at / TAB * TAB + TAB)
 				strbuf_addch(out, '\t');
 		}
 		strbuf_addch(out, '\n');

@@ -325,8 +325,10 @@ static void mark_rendered(const struct images *im, struct row *list, size_t n)
 	cleanup_strv struct strv trees = STRV_INIT;
 
 	(void)treestore_list(&im->trees, &trees, NULL);
+	strv_sort(&trees);
 	for (size_t i = 0; i < n; i++)
-		list[i].is_rendered = strv_has(&trees, list[i].image->id);
+		list[i].is_rendered =
+			strv_sorted_has(&trees, list[i].image->id);
 }
 
 static int list_images(const struct cmd_call *call, struct strbuf *out,

@@ -55,6 +55,8 @@ mkdir -p "$W/overlay/upper" "$W/overlay/work"
 
 # shellcheck source=tests/bench/podman.bash
 . "$here/podman.bash"
+# shellcheck source=tests/bench/ratio.bash
+. "$here/ratio.bash"
 
 have() {
 	command -v "$1" >/dev/null
@@ -136,24 +138,6 @@ commands_network() {
 }
 
 # --- results ---------------------------------------------------------------------
-
-# column FILE NAME N
-column() {
-	awk -F"$tab" -v name="$2" -v n="$3" '$1 == name { print $n }' "$1"
-}
-
-# ratio TEXT A B TARGET HOW: "TEXT  A / B = R  (target HOW TARGET) met|missed"
-ratio() {
-	if [ -z "$2" ] || [ -z "$3" ]; then
-		echo "$1: not measured"
-		return
-	fi
-	awk -v t="$1" -v a="$2" -v b="$3" -v target="$4" -v how="$5" 'BEGIN {
-		r = a / b
-		met = how == "<=" ? r <= target : r >= target
-		printf "%-42s %8.2f / %8.2f = %5.2f   target %s %s: %s\n",
-			t, a, b, r, how, target, met ? "met" : "missed" }'
-}
 
 table() {
 	echo "name                median ms      p10      p90      min      cpu failed"
