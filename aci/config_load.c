@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/stage1_abi.h"
@@ -26,27 +27,6 @@ static bool has_suffix(const char *s, const char *suffix)
 	size_t n = strlen(s), m = strlen(suffix);
 
 	return n >= m && strcmp(s + n - m, suffix) == 0;
-}
-
-static int list_names(int dirfd_, const char *path, struct strv *ret,
-		      struct error *err)
-{
-	cleanup_dir DIR *dir = NULL;
-	const struct dirent *e;
-	int fd = fcntl(dirfd_, F_DUPFD_CLOEXEC, 3);
-
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		int code = errno;
-
-		fd_close(&fd);
-		return error_sys(err, code, "read %s", path);
-	}
-	while ((e = readdir(dir)))
-		if (has_suffix(e->d_name, ".json"))
-			strv_push(ret, e->d_name);
-	strv_sort(ret);
-	return 0;
 }
 
 /* What is no regular file is no configuration. */
@@ -89,8 +69,12 @@ static int load_subdir(const char *dir, enum config_subdir subdir,
 			       : error_sys(err, errno,
 					   "open configuration directory %s",
 					   path);
-	r = list_names(fd, path, &names, err);
-	for (size_t i = 0; r >= 0 && i < names.n; i++) {
+	r = dir_names(fd, &names);
+	if (r < 0)
+		return error_sys(err, -r, "read %s", path);
+	for (size_t i = 0; i < names.n; i++) {
+		if (!has_suffix(names.v[i], ".json"))
+			continue;
 		r = load_file(fd, names.v[i], subdir, config, err);
 		if (r < 0)
 			return error_prefix(err, r, "configuration file %s/%s",
@@ -100,7 +84,7 @@ static int load_subdir(const char *dir, enum config_subdir subdir,
 				    "may read it (try chmod o-r)",
 				    path, names.v[i]);
 	}
-	return r < 0 ? r : 0;
+	return 0;
 }
 
 static int load_dir(const char *dir, unsigned int subdirs,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/tree_compare.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -38,28 +37,6 @@ static int fails(struct compare *c, int code)
 {
 	return error_sys(c->err, code, "compare %s",
 			 c->path.len ? c->path.buf : "/");
-}
-
-static int read_names(int fd, struct strv *ret)
-{
-	cleanup_dir DIR *dir = NULL;
-	const struct dirent *e;
-	int copy = openat(fd, ".", OPEN_DIR);
-
-	dir = copy < 0 ? NULL : fdopendir(copy);
-	if (!dir) {
-		int code = errno;
-
-		fd_close(&copy);
-		return -code;
-	}
-	for (errno = 0; (e = readdir(dir)); errno = 0)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			strv_push(ret, e->d_name);
-	if (errno)
-		return -errno;
-	strv_sort(ret);
-	return 0;
 }
 
 static int compare_stat(struct compare *c, const struct stat *a,
@@ -197,9 +174,9 @@ static int compare_dir(struct compare *c, int have, int want)
 	size_t len = c->path.len;
 	int r;
 
-	r = read_names(have, &a);
+	r = dir_names(have, &a);
 	if (r >= 0)
-		r = read_names(want, &b);
+		r = dir_names(want, &b);
 	if (r < 0)
 		return fails(c, -r);
 	r = compare_names(c, &a, &b);

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 #include "base/syscalls.h"
 
 #define IN_ROOT_TRIES 1000
@@ -174,6 +175,28 @@ int mkfile_in_root(int rootfd, const char *path, mode_t mode)
 		return -errno;
 	return sys_openat2(dirfd, path_base(clean), O_PATH | O_CLOEXEC, 0,
 			   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+int dir_names(int fd, struct strv *ret)
+{
+	cleanup_dir DIR *dir = NULL;
+	const struct dirent *e;
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	dir = copy < 0 ? NULL : fdopendir(copy);
+	if (!dir) {
+		int code = errno;
+
+		fd_close(&copy);
+		return -code;
+	}
+	for (errno = 0; (e = readdir(dir)); errno = 0)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			strv_push(ret, e->d_name);
+	if (errno)
+		return -errno;
+	strv_sort(ret);
+	return 0;
 }
 
 int mkdir_p_at(int dirfd, const char *path, mode_t mode)

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 struct error;
+struct strv;
 
 /* Lexical clean like Go's path.Clean: malloc'ed; "." for the empty path. */
 char *path_clean(const char *path);
@@ -41,6 +42,10 @@ int mkfile_in_root(int rootfd, const char *path, mode_t mode);
 
 /* mkdir -p below DIRFD, symlinks not followed in the last component. */
 int mkdir_p_at(int dirfd, const char *path, mode_t mode);
+
+/* The names in the directory FD (O_PATH will do), sorted, without "." and
+ * "..".  Returns 0 or -errno. */
+int dir_names(int fd, struct strv *ret);
 
 /*
  * Removes NAME below DIRFD with everything under it, never crossing a mount

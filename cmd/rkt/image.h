@@ -7,6 +7,7 @@
 struct command;
 
 extern const struct command cmd_image_cat_manifest;
+extern const struct command cmd_image_diff;
 extern const struct command cmd_image_export;
 extern const struct command cmd_image_extract;
 extern const struct command cmd_image_fetch;

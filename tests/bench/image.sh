@@ -118,8 +118,8 @@ bench_import() {
 	say "rkt fetch, signed" "$all"
 	slowest=$(printf '%s\n' "$(wall "$inflate")" "$(wall "$sha512")" \
 		"$(wall "$write")" "$(wall "$index")" \
-		"$(calc "($(cpu "$inflate") + $(cpu "$sha512") +
-			$(cpu "$sha256") + $(cpu "$write") +
+		"$(calc "($(cpu "$inflate") + $(cpu "$sha512") + \
+			$(cpu "$sha256") + $(cpu "$write") + \
 			$(cpu "$index")) / $(nproc)")" | sort -n | tail -1)
 	ratio "fetch / max(stage, CPU / cores)" "$(wall "$all")" "$slowest" \
 		1.3 '<='

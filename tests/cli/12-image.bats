@@ -340,3 +340,64 @@ example.com/b:1.0.0" ]
 	[ -d "$(echo "$D"/data/cas/tree/*/rootfs)" ]
 	[ "$(stat -c %a "$D/data/cas/tree")" = 700 ]
 }
+
+@test "diff: files, manifest, text and json" {
+	require_root
+	local i
+	for i in 1 2; do
+		mkdir -p "d$i/rootfs/etc" "d$i/rootfs/same"
+		echo "equal" >"d$i/rootfs/same/file"
+		echo "$i" >"d$i/rootfs/etc/content"
+		touch -d "2020-01-0$i" "d$i/rootfs/etc/content" \
+			"d$i/rootfs/same/file"
+		ln -s "to$i" "d$i/rootfs/link"
+		echo x >"d$i/rootfs/etc/mode"
+		chmod 60$((2 * i)) "d$i/rootfs/etc/mode"
+	done
+	chown 5:6 d2/rootfs/etc/mode
+	printf '%01000d' 0 >d1/rootfs/gone
+	mkdir d2/rootfs/new
+	printf '%02000d' 0 >d2/rootfs/new/file
+	mkdir d1/rootfs/kind
+	echo kind >d2/rootfs/kind
+	touch "d2/rootfs/odd"$'\n'"name"
+	image_tree d1 example.com/d 1.0.0
+	image_tree d2 example.com/d 2.0.0 '.app.environment=[{name: "A",
+		value: "b"}] | .app.user="7"'
+	fetch "$PWD/d1.aci" "$PWD/d2.aci" >ids
+	run --separate-stderr rkt image diff example.com/d:1.0.0 example.com/d:2.0.0
+	expect_status 0
+	diff - <(echo "$output") <<-'END'
+		manifest:
+		~ labels[version]: "1.0.0" -> "2.0.0"
+		~ app.user: "0" -> "7"
+		+ app.environment: [{"name":"A","value":"b"}]
+		files:
+		~ /etc/content (content) 2 B
+		~ /etc/mode (mode, owner) 2 B
+		- /gone 1000 B
+		~ /kind (type) 5 B
+		~ /link (target)
+		+ /new
+		+ /new/file 2.0 KiB
+		+ /odd?name
+		3 added, 1 removed, 4 changed; files 1010 B -> 2.0 KiB
+	END
+	run --separate-stderr rkt image diff --format=json "$(sed -n 1p ids)" \
+		"$(sed -n 2p ids)"
+	expect_status 0
+	jq -e '(.manifest | length) == 3 and
+		.manifest[1] == {path: "app.user", before: "0", after: "7"} and
+		(.files | map(select(.change == "added")) | length) == 3 and
+		(.files[] | select(.path == "/gone")) ==
+			{path: "/gone", change: "removed", size_before: 1000} and
+		(.files[] | select(.path == "/etc/mode")).differs ==
+			["mode", "owner"] and
+		.size_after - .size_before == 1005' <<<"$output"
+	run --separate-stderr rkt image diff example.com/d:1.0.0 example.com/d:1.0.0
+	[ "$output" = "0 added, 0 removed, 0 changed; files 1010 B -> 1010 B" ]
+	run rkt image diff example.com/d
+	expect_status 254
+	run rkt image diff example.com/d example.com/none
+	expect_status 254
+}
