@@ -20,11 +20,13 @@
 #include "stage1/generation.h"
 #include "stage1/held.h"
 #include "stage1/listen_form.h"
+#include "stage1/reuse_group.h"
 #include "stage1/sockets.h"
 #include "stage1/steer.h"
 
-/* Sockets of one generation at one address. */
-#define SOCKETS_MAX 256
+/* How often it is looked whether somebody has closed one. */
+#define TEND_MS 20
+#define PORTS_MAX 256
 
 struct group {
 	/* Of the old one's first socket, which stands for the address. */
@@ -37,9 +39,7 @@ struct group {
 	bool late;	 /* made shareable for this handover only */
 	bool next_asked; /* the new one's own sockets ask for sharing */
 
-	int old[SOCKETS_MAX], next[SOCKETS_MAX]; /* duplicates */
-	size_t n_old, n_next;
-	unsigned int n_listening; /* of next, as the program knows them */
+	struct reuse_group sockets;
 	uint16_t port;
 };
 
@@ -49,9 +49,22 @@ struct handover {
 	struct group *groups;
 	size_t n;
 	uint32_t mark;
-	unsigned int share;
+	uint64_t tended_ns;
 	struct error odd; /* an address that cannot be shared */
 };
+
+static int open_in_pod(void *data, int domain)
+{
+	const struct pod *pod = data;
+	int fd;
+
+	if (setns(pod->init.pidfd, CLONE_NEWNET) < 0)
+		return -errno;
+	fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (setns(pod->own_netns, CLONE_NEWNET) < 0)
+		abort(); /* nothing we do next would be where it belongs */
+	return fd < 0 ? -EMFILE : fd;
+}
 
 /* --- what the old one has --------------------------------------------------
  */
@@ -97,6 +110,15 @@ static struct group *new_group(struct handover *h,
 		.uid = held->uid,
 		.late = !held->reuseport,
 		.port = held->form.port,
+		.sockets =
+			{
+				.mark = h->mark,
+				.old = h->old,
+				.open = open_in_pod,
+				.data = h->app->pod,
+				.domain = held->domain,
+				.addr = held->addr,
+			},
 	};
 	return g;
 }
@@ -117,31 +139,19 @@ static int take_old(struct handover *h, struct held_listener *held,
 	g = find_group(h, held->domain, &held->addr, held->v6only);
 	if (!g)
 		g = new_group(h, held);
-	if (g->n_old >= SOCKETS_MAX || g->uid != held->uid)
+	if (g->sockets.n >= STEER_MAX || g->uid != held->uid)
 		return error_set(err, EOPNOTSUPP,
 				 "its sockets at port %u cannot be shared",
 				 held->form.port);
 	/* It serves on, as it was. */
 	if (held->backlog)
 		(void)listen(held->fd, held->backlog);
-	g->old[g->n_old++] = TAKE_FD(held->fd);
+	reuse_group_add(&g->sockets, TAKE_FD(held->fd), false, true);
 	return 0;
 }
 
 /* --- a group where there is none -------------------------------------------
  */
-
-static int open_in_pod(const struct pod *pod, int domain)
-{
-	int fd;
-
-	if (setns(pod->init.pidfd, CLONE_NEWNET) < 0)
-		return -errno;
-	fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (setns(pod->own_netns, CLONE_NEWNET) < 0)
-		abort(); /* nothing we do next would be where it belongs */
-	return fd < 0 ? -EMFILE : fd;
-}
 
 /*
  * The kernel makes the group of a socket that was bound without SO_REUSEPORT
@@ -151,17 +161,15 @@ static int open_in_pod(const struct pod *pod, int domain)
 static int make_group(struct handover *h, struct group *g, struct error *err)
 {
 	struct held_listener guest = {.fd = -EBADF, .next_fd = -EBADF};
-	const struct steer steer = {.n_old = (unsigned int)g->n_old};
 	cleanup_fd int fd = open_in_pod(h->app->pod, g->domain);
 	int one = 1, v6only = g->v6only;
-	int r;
 
 	if (fd < 0)
 		return error_sys(err, -fd, "open a socket in the pod");
 	guest.fd = fd;
-	for (size_t i = 0; i < g->n_old; i++)
-		if (setsockopt(g->old[i], SOL_SOCKET, SO_REUSEPORT, &one,
-			       sizeof(one)) < 0)
+	for (size_t i = 0; i < g->sockets.n; i++)
+		if (setsockopt(g->sockets.members[i].fd, SOL_SOCKET,
+			       SO_REUSEPORT, &one, sizeof(one)) < 0)
 			return error_sys(err, errno, "share port %u", g->port);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	(void)setsockopt(fd, SOL_IP, IP_FREEBIND, &one, sizeof(one));
@@ -174,12 +182,11 @@ static int make_group(struct handover *h, struct group *g, struct error *err)
 	    bind(fd, (const struct sockaddr *)&g->addr, g->addrlen) < 0 ||
 	    listen(fd, 1) < 0)
 		return error_sys(err, errno, "share port %u", g->port);
-	r = steer_apply(g->old[0], &steer, err);
-	return r;
+	return reuse_group_apply(&g->sockets, err);
 }
 
 /* On the host's network nothing stays shared. */
-static void stop_sharing(const struct group *g, const int *fds, size_t n)
+static void stop_sharing(const struct group *g)
 {
 	const struct held_listener address = {
 		.domain = g->domain,
@@ -189,23 +196,10 @@ static void stop_sharing(const struct group *g, const int *fds, size_t n)
 	};
 	int zero = 0;
 
-	for (size_t i = 0; i < n; i++)
-		(void)setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &zero,
-				 sizeof(zero));
+	for (size_t i = 0; i < g->sockets.n; i++)
+		(void)setsockopt(g->sockets.members[i].fd, SOL_SOCKET,
+				 SO_REUSEPORT, &zero, sizeof(zero));
 	held_forget_sharing(&address);
-}
-
-static int apply(const struct handover *h, const struct group *g,
-		 struct error *err)
-{
-	const struct steer steer = {
-		.n_old = (unsigned int)g->n_old,
-		.n_new = g->n_listening,
-		.mark = h->mark,
-		.share = h->share,
-	};
-
-	return steer_apply(g->old[0], &steer, err);
 }
 
 static int prepare(struct handover *h, struct error *err)
@@ -215,7 +209,10 @@ static int prepare(struct handover *h, struct error *err)
 	for (size_t i = 0; i < h->n && r == 0; i++) {
 		struct group *g = &h->groups[i];
 
-		r = g->late ? make_group(h, g, err) : apply(h, g, err);
+		if (g->late)
+			r = make_group(h, g, err);
+		if (r == 0)
+			r = reuse_group_learn(&g->sockets, err);
 	}
 	return r < 0 ? -EOPNOTSUPP : 0;
 }
@@ -272,63 +269,23 @@ static bool is_host_net(const struct handover *h)
 	return net_list_kind(&h->app->pod->options.nets) == NET_KIND_HOST;
 }
 
-static void close_all(int *fds, size_t *n)
+/* What GOES has waiting migrates. */
+static void leave(const struct handover *h, struct group *g, bool next_goes)
 {
-	/* From the last on: the numbers of the others stay. */
-	while (*n)
-		(void)close(fds[--*n]);
-}
+	bool was_asked = next_goes ? false : g->next_asked;
 
-/*
- * The old one's leave one by one, and each time the last of the new one's gets
- * the number that is free: up to the end the first of the new one's keeps
- * its number, or the program points behind the last and the kernel chooses
- * itself.  Those still there let nobody in.
- */
-static void leave_to_next(struct handover *h, struct group *g)
-{
-	const struct steer steer = {
-		.n_old = (unsigned int)g->n_old,
-		.n_new = 1,
-		.share = STEER_ALL,
-	};
-	struct error err = ERROR_INIT;
-
-	if (g->n_old > 1) {
-		for (size_t i = 0; i < g->n_old; i++) {
-			struct held_listener quiet = {.fd = g->old[i]};
-
-			held_keep_out(&quiet);
-		}
-		if (steer_apply(g->next[0], &steer, &err) < 0)
-			log_failure(&err, h->app->name);
-	}
-	close_all(g->old, &g->n_old);
-	if (g->n_next)
-		steer_remove(g->next[0]);
-	if (g->late && !g->next_asked && is_host_net(h))
-		stop_sharing(g, g->next, g->n_next);
-	close_all(g->next, &g->n_next);
-}
-
-static void leave_to_old(const struct handover *h, struct group *g)
-{
-	close_all(g->next, &g->n_next);
-	if (g->n_old)
-		steer_remove(g->old[0]);
-	if (g->late && is_host_net(h))
-		stop_sharing(g, g->old, g->n_old);
-	close_all(g->old, &g->n_old);
+	reuse_group_leave(&g->sockets, next_goes);
+	if (g->sockets.n)
+		steer_remove(g->sockets.members[0].fd);
+	if (g->late && !was_asked && is_host_net(h))
+		stop_sharing(g);
+	reuse_group_release(&g->sockets);
 }
 
 void handover_free(struct handover *h, const struct generation *survivor)
 {
-	for (size_t i = 0; i < h->n; i++) {
-		if (survivor && survivor == h->next)
-			leave_to_next(h, &h->groups[i]);
-		else
-			leave_to_old(h, &h->groups[i]);
-	}
+	for (size_t i = 0; i < h->n; i++)
+		leave(h, &h->groups[i], !survivor || survivor != h->next);
 	if (h->app->handover == h)
 		h->app->handover = NULL;
 	free(h->groups);
@@ -341,36 +298,28 @@ void handover_free(struct handover *h, const struct generation *survivor)
 void handover_begin(struct handover *h, const struct generation *next)
 {
 	h->next = next;
-}
-
-/* One that only tried its address closes that socket and comes again. */
-static void forget_closed(struct handover *h, struct group *g)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < g->n_next; i++)
-		if (!held_is_listening(g->next[i]) &&
-		    sockets_has(h->next, g->next[i], NULL) == 0)
-			(void)close(g->next[i]);
-		else
-			g->next[n++] = g->next[i];
-	g->n_next = n;
+	for (size_t i = 0; i < h->n; i++)
+		h->groups[i].sockets.next = next;
 }
 
 static int join(struct handover *h, struct group *g, struct bind_call *call)
 {
 	int one = 1, asked = 0;
 	struct stat st;
+	size_t n;
 
 	(void)held_option(call->fd, SOL_SOCKET, SO_REUSEPORT, &asked);
-	forget_closed(h, g);
+	/* One that only tried its address closes that socket and comes again.
+	 */
+	reuse_group_forget_closed(&g->sockets);
+	n = reuse_group_count(&g->sockets, true);
 	/* EADDRINUSE stays true among sockets of its own: those share if
 	 * each asks for it. */
-	if (g->n_next && !asked)
+	if (n && !asked)
 		return 0;
-	if (g->n_next && !g->next_asked)
+	if (n && !g->next_asked)
 		return -EADDRINUSE;
-	if (g->n_next >= SOCKETS_MAX)
+	if (n >= STEER_MAX)
 		return -ENOBUFS;
 	g->next_asked = asked;
 	if (!asked) {
@@ -385,8 +334,31 @@ static int join(struct handover *h, struct group *g, struct bind_call *call)
 		log_warning("app %s: port %u: its user cannot join the old "
 			    "one's sockets",
 			    h->app->name, call->port);
-	g->next[g->n_next++] = TAKE_FD(call->fd);
+	reuse_group_add(&g->sockets, TAKE_FD(call->fd), true, false);
 	return 0;
+}
+
+/* A worker more of the old one, which shares as it always could, or one that
+ * closed its socket and comes again; the kernel says whether it may. */
+static bool join_old(struct handover *h, struct bind_call *call)
+{
+	struct group *g =
+		find_group(h, call->domain, &call->addr, call->v6only);
+	int one = 1, asked = 0;
+
+	if (!g || !held_option(call->fd, SOL_SOCKET, SO_REUSEPORT, &asked) ||
+	    reuse_group_count(&g->sockets, false) >= STEER_MAX)
+		return false;
+	if (!asked && reuse_group_is_open(&g->sockets, false))
+		return false;
+	if (!asked) {
+		(void)setsockopt(call->fd, SOL_SOCKET, SO_REUSEPORT, &one,
+				 sizeof(one));
+		pod_note_bound(h->app->pod, h->old, call->domain, call->port,
+			       true);
+	}
+	reuse_group_add(&g->sockets, TAKE_FD(call->fd), false, false);
+	return true;
 }
 
 bool handover_bind(struct handover *h, const struct generation *g,
@@ -396,6 +368,9 @@ bool handover_bind(struct handover *h, const struct generation *g,
 	char now[LISTEN_FORM_TEXT], before[LISTEN_FORM_TEXT];
 	struct group *group;
 
+	*ret_error = 0;
+	if (g == h->old)
+		return join_old(h, call);
 	if (g != h->next)
 		return false;
 	group = find_group(h, call->domain, &call->addr, call->v6only);
@@ -418,37 +393,50 @@ bool handover_bind(struct handover *h, const struct generation *g,
 	return false;
 }
 
-static unsigned int count_listening(const struct group *g)
+int handover_tend(struct handover *h, struct error *err)
 {
-	unsigned int n = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < g->n_next; i++)
-		n += held_is_listening(g->next[i]);
-	return n;
+	if (monotonic_ns() - h->tended_ns < TEND_MS * UINT64_C(1000000))
+		return 0;
+	for (size_t i = 0; i < h->n && r == 0; i++) {
+		struct reuse_group *g = &h->groups[i].sockets;
+
+		r = reuse_group_look(g, err);
+		if (r == 0)
+			r = reuse_group_tend(g, err);
+	}
+	h->tended_ns = monotonic_ns();
+	return r;
 }
 
 int handover_look(struct handover *h, struct error *err)
 {
 	bool everywhere = true;
+	int r;
 
 	if (h->odd.code) {
 		*err = h->odd;
 		return -EADDRNOTAVAIL;
 	}
 	for (size_t i = 0; i < h->n; i++) {
-		struct group *g = &h->groups[i];
-		unsigned int n = count_listening(g);
-		int r;
-
-		everywhere = everywhere && n > 0;
-		if (n == g->n_listening)
-			continue;
-		g->n_listening = n;
-		r = apply(h, g, err);
+		r = reuse_group_look(&h->groups[i].sockets, err);
 		if (r < 0)
 			return r;
 	}
+	r = handover_tend(h, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < h->n; i++)
+		everywhere &=
+			reuse_group_listening(&h->groups[i].sockets, true) > 0;
 	return everywhere;
+}
+
+void handover_verified(struct handover *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		h->groups[i].sockets.is_verified = true;
 }
 
 size_t handover_listening(const struct handover *h)
@@ -456,7 +444,7 @@ size_t handover_listening(const struct handover *h)
 	size_t n = 0;
 
 	for (size_t i = 0; i < h->n; i++)
-		n += h->groups[i].n_listening;
+		n += reuse_group_listening(&h->groups[i].sockets, true);
 	return n;
 }
 
@@ -466,9 +454,10 @@ int handover_steer(struct handover *h, unsigned int share, uint64_t *ret_us,
 	uint64_t begin = monotonic_ns();
 	int r = 0;
 
-	h->share = share;
-	for (size_t i = 0; i < h->n && r == 0; i++)
-		r = apply(h, &h->groups[i], err);
+	for (size_t i = 0; i < h->n && r == 0; i++) {
+		h->groups[i].sockets.share = share;
+		r = reuse_group_apply(&h->groups[i].sockets, err);
+	}
 	*ret_us = (monotonic_ns() - begin + 999) / 1000;
 	return r;
 }
@@ -511,21 +500,19 @@ size_t handover_waiting(const struct handover *h, const struct generation *g)
 	size_t waiting = 0;
 
 	for (size_t i = 0; i < h->n; i++) {
-		const struct group *group = &h->groups[i];
-		bool is_next = g == h->next;
-		const int *fds = is_next ? group->next : group->old;
-		size_t n_fds = is_next ? group->n_next : group->n_old;
+		const struct reuse_group *s = &h->groups[i].sockets;
 
-		for (size_t j = 0; j < n_fds; j++)
-			waiting += held_queue_length(fds[j]);
+		for (size_t j = 0; j < s->n; j++)
+			if (s->members[j].is_next == (g == h->next))
+				waiting += held_queue_length(s->members[j].fd);
 	}
 	return waiting;
 }
 
 bool handover_has_clients(const struct handover *h, const struct generation *g)
 {
-	uint16_t ports[SOCKETS_MAX];
-	size_t n = handover_ports(h, ports, SOCKETS_MAX);
+	uint16_t ports[PORTS_MAX];
+	size_t n = handover_ports(h, ports, PORTS_MAX);
 	struct error err = ERROR_INIT;
 
 	return handover_waiting(h, g) ||

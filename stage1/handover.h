@@ -13,8 +13,8 @@
  * share for the new one; then the new one alone.  Going forward and going
  * back is one setsockopt a group.
  *
- * Duplicates of all these sockets are kept until handover_free(), so the
- * numbers the program knows do not change when a process closes its own.
+ * Duplicates of all these sockets are kept, so who of them has which number in
+ * the program changes only as we say (stage1/reuse_group.h).
  *
  * Where the old socket is not shareable (the host's network, where nothing is
  * shared outside of updates) it is made so for that time.
@@ -50,7 +50,7 @@ void handover_begin(struct handover *h, const struct generation *next);
 
 /*
  * G binds CALL, a TCP socket with a port.  True if it is the new generation at
- * an address that concerns the old one: then *RET_ERROR is the answer, 0 = let
+ * an address that concerns the old one, or one more of that: then *RET_ERROR is the answer, 0 = let
  * it go on in the kernel.  Takes call->fd if it keeps it.
  */
 bool handover_bind(struct handover *h, const struct generation *g,
@@ -62,6 +62,15 @@ bool handover_bind(struct handover *h, const struct generation *g,
  * the old one's.
  */
 int handover_look(struct handover *h, struct error *err);
+
+/*
+ * Sockets that their processes closed, or ended with, get nothing any more,
+ * and who waits in them is let go to others; handover_look() does that, too.
+ */
+int handover_tend(struct handover *h, struct error *err);
+
+/* The new one is well: it may be given what waited in the old one's. */
+void handover_verified(struct handover *h);
 
 /* How many sockets of the new one listen. */
 size_t handover_listening(const struct handover *h);

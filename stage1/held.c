@@ -62,6 +62,23 @@ void held_add(struct pod_app *app, const struct held_listener *h)
 	app->held[app->n_held++] = *h;
 }
 
+bool held_filter(int fd, const struct sock_fprog *program)
+{
+	socklen_t len = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) == 0 &&
+	       len == 0 &&
+	       setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program,
+			  sizeof(*program)) == 0;
+}
+
+void held_unfilter(int fd)
+{
+	int zero = 0;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &zero, sizeof(zero));
+}
+
 /* Drops every SYN; what was begun goes on. */
 static bool attach_quiet(int fd)
 {
@@ -74,13 +91,8 @@ static bool attach_quiet(int fd)
 	};
 	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]),
 				     .filter = code};
-	socklen_t len = 0;
 
-	/* One of the app's own must not be lost. */
-	return getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) == 0 &&
-	       len == 0 &&
-	       setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
-			  sizeof(program)) == 0;
+	return held_filter(fd, &program);
 }
 
 void held_keep_out(struct held_listener *h)
@@ -92,11 +104,8 @@ void held_keep_out(struct held_listener *h)
 
 static void held_let_in(struct held_listener *h)
 {
-	int zero = 0;
-
 	if (h->is_quiet)
-		(void)setsockopt(h->fd < 0 ? h->next_fd : h->fd, SOL_SOCKET,
-				 SO_DETACH_FILTER, &zero, sizeof(zero));
+		held_unfilter(h->fd < 0 ? h->next_fd : h->fd);
 	h->is_quiet = h->asked_quiet = false;
 }
 

@@ -25,6 +25,7 @@
 
 struct error;
 struct pod_app;
+struct sock_fprog;
 
 struct held_listener {
 	/* The duplicate.  -EBADF of a socket of the new generation beside
@@ -62,6 +63,11 @@ void held_release(struct held_listener *h);
 
 /* From now on every SYN to it is dropped; it comes again after a second. */
 void held_keep_out(struct held_listener *h);
+
+/* Attaches a filter to a socket; false if the app has one of its own there,
+ * which must not be lost. */
+bool held_filter(int fd, const struct sock_fprog *program);
+void held_unfilter(int fd);
 
 /* The kernel remembers that the last bind of a port could be shared, and lets
  * any socket of that user join: makes it forget that, on the host's network. */

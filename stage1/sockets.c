@@ -24,6 +24,7 @@
 struct search {
 	bool (*fn)(void *data, int fd);
 	void *data;
+	struct sockets_place *at; /* what FN looks at; may be NULL */
 };
 
 static bool search_process(const struct search *search, pid_t pid)
@@ -48,23 +49,24 @@ static bool search_process(const struct search *search, pid_t pid)
 		    strncmp(target, "socket:", 7) != 0)
 			continue;
 		fd = pidfd_getfd(pidfd, (int)number, 0);
+		if (search->at)
+			*search->at = (struct sockets_place){pid, (int)number};
 		if (fd >= 0 && search->fn(search->data, fd))
 			return true;
 	}
 	return false;
 }
 
-int sockets_each(const struct generation *g, bool (*fn)(void *data, int fd),
-		 void *data, struct error *err)
+static int search_all(const struct generation *g, const struct search *search,
+		      struct error *err)
 {
-	const struct search search = {.fn = fn, .data = data};
 	cleanup_strbuf struct strbuf procs = STRBUF_INIT;
 	char *next, *line;
 	uint64_t pid;
 	int r;
 
 	if (g->leaf.dirfd < 0)
-		return search_process(&search, g->main.pid);
+		return search_process(search, g->main.pid);
 	r = read_file_at(g->leaf.dirfd, "cgroup.procs", PROCS_MAX, &procs, err);
 	if (r < 0)
 		return error_wrap(err, r, "find the processes of app %s",
@@ -72,9 +74,17 @@ int sockets_each(const struct generation *g, bool (*fn)(void *data, int fd),
 	next = procs.buf;
 	while ((line = strsep(&next, "\n")))
 		if (parse_uint(line, INT32_MAX, &pid) == 0 && pid &&
-		    search_process(&search, (pid_t)pid))
+		    search_process(search, (pid_t)pid))
 			return 1;
 	return 0;
+}
+
+int sockets_each(const struct generation *g, bool (*fn)(void *data, int fd),
+		 void *data, struct error *err)
+{
+	const struct search search = {.fn = fn, .data = data};
+
+	return search_all(g, &search, err);
 }
 
 static bool is_wanted(void *data, int fd)
@@ -87,13 +97,28 @@ static bool is_wanted(void *data, int fd)
 	return found;
 }
 
-int sockets_has(const struct generation *g, int fd, struct error *err)
+int sockets_find(const struct generation *g, int fd, struct sockets_place *ret,
+		 struct error *err)
 {
 	struct stat st;
+	struct search search = {.fn = is_wanted, .data = &st.st_ino, .at = ret};
 
 	if (fstat(fd, &st) < 0)
 		return error_sys(err, errno, "look at a socket");
-	return sockets_each(g, is_wanted, &st.st_ino, err);
+	return search_all(g, &search, err);
+}
+
+int sockets_has(const struct generation *g, int fd, struct error *err)
+{
+	return sockets_find(g, fd, NULL, err);
+}
+
+bool sockets_is_at(const struct sockets_place *at, ino_t inode)
+{
+	cleanup_fd int pidfd = at->pid ? pidfd_open(at->pid, 0) : -EBADF;
+	int fd = pidfd < 0 ? -EBADF : pidfd_getfd(pidfd, at->number, 0);
+
+	return fd >= 0 && is_wanted(&inode, fd);
 }
 
 struct count {

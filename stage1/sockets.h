@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct error;
 struct generation;
@@ -21,6 +22,19 @@ int sockets_each(const struct generation *g, bool (*fn)(void *data, int fd),
 /* The same socket as FD (not a duplicate number: the same inode) is open in
  * G; -errno as above. */
 int sockets_has(const struct generation *g, int fd, struct error *err);
+
+/* Where a process has a socket. */
+struct sockets_place {
+	pid_t pid; /* 0: nowhere */
+	int number;
+};
+
+/* The same, and one place where it is. */
+int sockets_find(const struct generation *g, int fd, struct sockets_place *ret,
+		 struct error *err);
+
+/* The socket INODE is still there: one look at one process. */
+bool sockets_is_at(const struct sockets_place *at, ino_t inode);
 
 /*
  * TCP connections of G that came in at one of N ports (host order), counted

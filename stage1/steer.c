@@ -28,46 +28,90 @@ static void load(struct program *p, uint32_t what)
 	add(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)SKF_AD_OFF + what);
 }
 
-/* Any of N sockets from number FIRST on. */
-static void add_choice(struct program *p, unsigned int first, unsigned int n)
+/* How many of SET are not at their place in a row from FIRST on. */
+static unsigned int count_odd(const struct steer_set *set, int first)
 {
-	if (n == 1) {
-		add(p, BPF_RET | BPF_K, first);
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < set->n; i++)
+		n += set->numbers[i] != first + (int)i;
+	return n;
+}
+
+/* Any of SET.  Where sockets have left, it is a row with exceptions. */
+static void add_choice(struct program *p, const struct steer_set *set)
+{
+	int first = set->numbers[0];
+	int other = set->numbers[set->n - 1] - (int)set->n + 1;
+
+	if (set->n == 1) {
+		add(p, BPF_RET | BPF_K, set->numbers[0]);
 		return;
 	}
+	if (other >= 0 && count_odd(set, other) < count_odd(set, first))
+		first = other;
 	load(p, SKF_AD_RANDOM);
-	add(p, BPF_ALU | BPF_MOD | BPF_K, n);
+	add(p, BPF_ALU | BPF_MOD | BPF_K, set->n);
+	for (unsigned int i = 0; i < set->n; i++) {
+		if (set->numbers[i] == first + (int)i)
+			continue;
+		add_jump(p, BPF_JEQ, i, 0, 1);
+		add(p, BPF_RET | BPF_K, set->numbers[i]);
+	}
 	if (first)
-		add(p, BPF_ALU | BPF_ADD | BPF_K, first);
+		add(p, BPF_ALU | BPF_ADD | BPF_K, (uint32_t)first);
 	add(p, BPF_RET | BPF_A, 0);
+}
+
+static size_t choice_length(const struct steer_set *set)
+{
+	struct sock_filter code[2 * STEER_MAX + 4];
+	struct program p = {.code = code};
+
+	add_choice(&p, set);
+	return p.n;
+}
+
+static void jump_over(struct program *p, size_t n)
+{
+	add(p, BPF_JMP | BPF_JA, (uint32_t)n);
+}
+
+/* Both have sockets, and each gets something. */
+static void add_parts(struct program *p, const struct steer *s)
+{
+	/* The part for the old ones lies between the jumps and the new. */
+	size_t old_len = choice_length(&s->old);
+
+	load(p, SKF_AD_MARK);
+	add_jump(p, BPF_JEQ, s->mark, 0, 1);
+	jump_over(p, old_len + (s->share ? 4 : 0));
+	if (s->share) {
+		load(p, SKF_AD_RANDOM);
+		add(p, BPF_ALU | BPF_MOD | BPF_K, STEER_ALL);
+		add_jump(p, BPF_JGE, s->share, 1, 0);
+		jump_over(p, old_len);
+	}
+	add_choice(p, &s->old);
+	add_choice(p, &s->next);
 }
 
 size_t steer_program_make(const struct steer *s,
 			  struct sock_filter code[STEER_CODE_MAX])
 {
 	struct program p = {.code = code};
-	unsigned int old_len;
 
-	if (s->n_new == 0) {
-		add_choice(&p, 0, s->n_old);
-		return p.n;
+	if (s->ask_mark) {
+		load(&p, SKF_AD_MARK);
+		add_jump(&p, BPF_JEQ, s->ask_mark, 0, 1);
+		add(&p, BPF_RET | BPF_K, s->ask);
 	}
-	if (s->share >= STEER_ALL) {
-		add_choice(&p, s->n_old, s->n_new);
-		return p.n;
-	}
-	/* The part for the old ones lies between the jumps and the new. */
-	old_len = s->n_old == 1 ? 1 : 3;
-	load(&p, SKF_AD_MARK);
-	add_jump(&p, BPF_JEQ, s->mark, (uint8_t)(old_len + (s->share ? 3 : 0)),
-		 0);
-	if (s->share) {
-		load(&p, SKF_AD_RANDOM);
-		add(&p, BPF_ALU | BPF_MOD | BPF_K, STEER_ALL);
-		add_jump(&p, BPF_JGE, s->share, 0, (uint8_t)old_len);
-	}
-	add_choice(&p, 0, s->n_old);
-	add_choice(&p, s->n_old, s->n_new);
+	if (s->next.n == 0)
+		add_choice(&p, &s->old);
+	else if (s->old.n == 0 || s->share >= STEER_ALL)
+		add_choice(&p, &s->next);
+	else
+		add_parts(&p, s);
 	return p.n;
 }
 

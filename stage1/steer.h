@@ -3,12 +3,9 @@
 #define STAGE1_STEER_H
 
 /*
- * Which generation gets a connection: a classic BPF program on a group of
+ * Which socket gets a connection: a classic BPF program on a group of
  * listening sockets that share an address (SO_ATTACH_REUSEPORT_CBPF, Linux
- * 4.5).  It returns the number of a socket in the group: the kernel numbers
- * them as they come to listen, and when one leaves, the last one gets its
- * number (reuseport_core.c).  So the old generation's are the first N_OLD,
- * and those behind them are the new one's, as long as none leaves.
+ * 4.5).  It returns the number of a socket in the group (stage1/reuse_group.h).
  */
 
 #include <linux/filter.h>
@@ -18,17 +15,29 @@
 struct error;
 
 #define STEER_ALL 10000U
+/* Sockets of one generation at one address. */
+#define STEER_MAX 256
 
-struct steer {
-	unsigned int n_old, n_new; /* sockets; n_old > 0 */
-	uint32_t mark;	    /* SO_MARK of what goes to the new one always */
-	unsigned int share; /* of STEER_ALL, that goes to the new one */
+/* Numbers of sockets, ascending. */
+struct steer_set {
+	uint16_t numbers[STEER_MAX];
+	unsigned int n;
 };
 
-#define STEER_CODE_MAX 16
+struct steer {
+	struct steer_set old, next;
+	uint32_t mark;	    /* SO_MARK of what goes to the new one always */
+	unsigned int share; /* of STEER_ALL, that goes to the new one */
+	/* SO_MARK of what goes to one socket, whoever's it is; 0: of nothing */
+	uint32_t ask_mark;
+	uint16_t ask;
+};
 
-/* The program; returns its length.  Without new sockets all goes to the old
- * ones.  Pure. */
+/* Two instructions for a number that is out of its row. */
+#define STEER_CODE_MAX (4 * STEER_MAX + 32)
+
+/* The program; returns its length.  One that has no sockets gets nothing:
+ * then all goes to the other one.  One of both has some.  Pure. */
 size_t steer_program_make(const struct steer *steer,
 			  struct sock_filter code[STEER_CODE_MAX]);
 

@@ -156,7 +156,10 @@ static void on_drain(struct event_timer *timer)
 {
 	struct update *u = timer->data;
 	bool is_over = update_since_ms(u->drain_ns) >= u->stop_ms;
+	struct error err = ERROR_INIT;
 
+	if (handover_tend(u->handover, &err) < 0)
+		log_failure(&err, "update");
 	if (handover_has_clients(u->handover, u->loser))
 		u->waiting_ns = monotonic_ns();
 	if (is_over || update_since_ms(u->waiting_ns) >= EMPTY_MS) {
@@ -209,11 +212,22 @@ static bool is_alive(const struct generation *g)
 	return g && g->state == GENERATION_RUNNING;
 }
 
+static void on_hold(struct event_timer *timer)
+{
+	struct update *u = timer->data;
+	struct error err = ERROR_INIT;
+
+	if (handover_tend(u->handover, &err) < 0)
+		log_failure(&err, "update");
+	event_timer_set(&u->pod->loop, timer, WATCH_MS);
+}
+
 static void hold(struct update *u, const struct error *why)
 {
 	char text[CONTROL_TEXT_MAX];
 
 	cancel_all(u);
+	set_tick(u, on_hold, WATCH_MS);
 	u->is_on_hold = true;
 	(void)snprintf(text, sizeof(text),
 		       "on hold: %.700s (the old one serves; rkt update "
@@ -391,6 +405,7 @@ static void verified(struct update *u)
 		       n, n == 1 ? "" : "s");
 	if (!update_advance(u, UPDATE_VERIFIED, text))
 		return;
+	handover_verified(u->handover);
 	set_tick(u, on_watch, WATCH_MS);
 	update_verified(u);
 }

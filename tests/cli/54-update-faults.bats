@@ -15,6 +15,7 @@ setup() {
 	RUN=()
 	OPTIONS=()
 	PORT=80
+	NEXT=(workers:80:3)
 }
 
 teardown() {
@@ -756,5 +757,85 @@ entered() {
 		all_answered
 		settled 2
 		again
+	done
+}
+
+# --- workers -------------------------------------------------------------------
+
+# workers N: the processes beside the main one.
+workers() {
+	pgrep -P "$(cat "$pod/generations/inside/$1/pid")"
+}
+
+# worker_dies STATE GENERATION: in a handover between workers with sockets of
+# their own, under load.
+worker_dies() {
+	tier=handover
+	serve workers:80:4
+	reshape "${NEXT[@]}"
+	version 2
+	# Who waits for a process that has gone has a time-out before the end.
+	load_begin load --rate=600 --workers=8 127.0.0.1 80 /
+	OPTIONS=(--observe="${OBSERVE:-1500ms}" --drain-timeout=20s)
+	[ "$1" != VERIFIED ] || OPTIONS+=(--canary=50%:1s)
+	in_background
+	wait_for 10 grep -q "$1" "$pod/update.journal"
+	kill -9 "$(workers "$2" | head -1)"
+	sleep 0.3
+	kill -9 "$(workers "$2" | tail -1)"
+	ends_with "${CODE:-0}"
+	sleep 0.2
+	load_end
+	[ "$(load_value load answered)" -gt 300 ] || fail "$(cat "$D/load.load")"
+	# The one answer each was at when it was killed.
+	[ "$(load_value load reset)" -le 2 ] || fail "$1: $(cat "$D/load.load")"
+	for key in refused timeout other; do
+		[ "$(load_value load $key)" = 0 ] ||
+			fail "$1: $(cat "$D/load.load")"
+	done
+	again
+}
+
+@test "an old worker dies while the new version is on its way up" {
+	NEXT=(late:1200 workers:80:3)
+	worker_dies STARTED 1
+}
+
+@test "an old worker dies in the canary, and while the new one is observed" {
+	worker_dies VERIFIED 1
+	worker_dies SWITCHED 1
+}
+
+@test "a new worker dies in the canary" {
+	OBSERVE=6s
+	worker_dies VERIFIED 2
+}
+
+# reopens STATE ARG...: the old one, which serves ARG, closes what it listens
+# on and opens it again.
+reopens() {
+	local state=$1
+	shift
+	tier=handover
+	serve "$@"
+	reshape late:700 "$@"
+	version 2
+	load_begin load --rate=600 --workers=8 127.0.0.1 80 /
+	OPTIONS=(--observe=700ms --drain-timeout=20s)
+	[ "$state" != VERIFIED ] || OPTIONS+=(--canary=50%:700ms)
+	in_background
+	wait_for 10 grep -q "$state" "$pod/update.journal"
+	kill -USR1 "$(cat "$pod/generations/inside/1/pid")"
+	ends_with 0
+	pod_logged "$uuid" inside listeners=1 || fail "$(pod_log "$uuid" inside)"
+	sleep 0.2
+	all_answered
+	again
+}
+
+@test "the old one opens its sockets again meanwhile" {
+	for state in STARTED VERIFIED SWITCHED; do
+		reopens "$state" tcp4:80
+		reopens "$state" workers:80:3
 	done
 }

@@ -2,6 +2,7 @@
 #include "stage1/steer.h"
 
 #include <criterion/criterion.h>
+#include <stdbool.h>
 
 /* Runs CODE as the kernel would, with MARK and RANDOM of a packet. */
 static uint32_t run(const struct sock_filter *code, size_t n, uint32_t mark,
@@ -24,6 +25,9 @@ static uint32_t run(const struct sock_filter *code, size_t n, uint32_t mark,
 		case BPF_ALU | BPF_ADD | BPF_K:
 			a += i->k;
 			break;
+		case BPF_JMP | BPF_JA:
+			pc += i->k;
+			break;
 		case BPF_JMP | BPF_JEQ | BPF_K:
 			pc += a == i->k ? i->jt : i->jf;
 			break;
@@ -42,33 +46,100 @@ static uint32_t run(const struct sock_filter *code, size_t n, uint32_t mark,
 	return 0;
 }
 
+static bool has(const struct steer_set *set, uint32_t number)
+{
+	for (unsigned int i = 0; i < set->n; i++)
+		if (set->numbers[i] == number)
+			return true;
+	return false;
+}
+
+/* Who gets what of STEER_ALL packets; each socket of a side as much. */
+static void check(const struct steer *s, const char *what)
+{
+	static struct sock_filter code[STEER_CODE_MAX];
+	size_t n = steer_program_make(s, code);
+	unsigned int got_new = 0, want = s->share, got[4 * STEER_MAX] = {0};
+	const struct steer_set *marked = s->next.n ? &s->next : &s->old;
+
+	if (!s->next.n || !s->old.n)
+		want = s->next.n ? STEER_ALL : 0;
+	cr_assert_leq(n, STEER_CODE_MAX);
+	for (uint32_t i = 0; i < STEER_ALL; i++) {
+		uint32_t to = run(code, n, 0, i);
+
+		cr_assert(has(&s->old, to) || has(&s->next, to), "%s: %u", what,
+			  to);
+		got_new += has(&s->next, to);
+		got[to]++;
+		cr_assert(has(marked, run(code, n, s->mark, i)), "%s", what);
+	}
+	cr_expect_eq(got_new, want, "%s: %u of %u", what, got_new, want);
+	for (unsigned int i = 0; i < s->next.n && want == STEER_ALL; i++)
+		cr_expect_geq(got[s->next.numbers[i]], STEER_ALL / s->next.n,
+			      "%s: %u", what, i);
+}
+
+static const unsigned int shares[] = {0, 1, 1000, 9999, STEER_ALL};
+
 Test(steer, program)
 {
-	const unsigned int shares[] = {0, 1, 1000, 9999, STEER_ALL};
-
-	for (unsigned int n_old = 1; n_old < 5; n_old++)
+	for (unsigned int n_old = 0; n_old < 5; n_old++)
 		for (unsigned int n_new = 0; n_new < 5; n_new++)
-			for (size_t s = 0; s < 5; s++) {
-				const struct steer steer = {n_old, n_new, 77,
-							    shares[s]};
-				struct sock_filter code[STEER_CODE_MAX];
-				size_t n = steer_program_make(&steer, code);
-				unsigned int got_new = 0;
+			for (size_t i = 0; i < 5; i++) {
+				struct steer s = {.mark = 77,
+						  .share = shares[i]};
 
-				cr_assert_leq(n, STEER_CODE_MAX);
-				for (uint32_t i = 0; i < STEER_ALL; i++) {
-					uint32_t to = run(code, n, 0, i);
-					uint32_t marked = run(code, n, 77, i);
-
-					cr_assert_lt(to, n_old + n_new);
-					got_new += to >= n_old;
-					if (n_new)
-						cr_assert(
-							marked >= n_old &&
-							marked < n_old + n_new);
+				if (n_old + n_new == 0)
+					continue;
+				while (s.old.n < n_old) {
+					s.old.numbers[s.old.n] =
+						(uint16_t)s.old.n;
+					s.old.n++;
 				}
-				cr_expect_eq(got_new, n_new ? shares[s] : 0,
-					     "%u old, %u new: %u of %u", n_old,
-					     n_new, got_new, shares[s]);
+				while (s.next.n < n_new) {
+					s.next.numbers[s.next.n] =
+						(uint16_t)(n_old + s.next.n);
+					s.next.n++;
+				}
+				check(&s, "in a row");
 			}
+}
+
+/* Some have left, others have their numbers. */
+Test(steer, exceptions)
+{
+	static struct steer s;
+
+	for (size_t i = 0; i < 5; i++) {
+		s = (struct steer){
+			.old = {{0, 1, 3, 6}, 4},
+			.next = {{2, 4, 5, 7, 8}, 5},
+			.mark = 77,
+			.share = shares[i],
+		};
+		check(&s, "mixed");
+		s = (struct steer){.mark = 77, .share = shares[i]};
+		for (uint16_t k = 0; k < STEER_MAX; k++) {
+			s.old.numbers[s.old.n++] = 2 * k;
+			s.next.numbers[s.next.n++] = 2 * k + 1;
+		}
+		check(&s, "every other one");
+	}
+}
+
+Test(steer, question)
+{
+	struct sock_filter code[STEER_CODE_MAX];
+	const struct steer s = {
+		.old = {{0, 1}, 2},
+		.mark = 77,
+		.ask_mark = 88,
+		.ask = 9,
+	};
+	size_t n = steer_program_make(&s, code);
+
+	cr_assert_eq(run(code, n, 88, 5), 9);
+	cr_assert_eq(run(code, n, 77, 5), 1);
+	cr_assert_eq(run(code, n, 0, 4), 0);
 }
