@@ -11,6 +11,7 @@
 #                   which `initdb` of the image (/usr/bin/initdb) fills
 #   node            releases from npm, a small web server
 #   python          Debian's python, versions 1.0.0 and 2.0.0 of a server
+#   caddy           Debian's caddy, a server in Go, with two configurations
 #   c               versions 1.0.0 and 2.0.0 of httpd.c, static
 #
 # build-real.sh --download SERVER...: only fetches what is needed, for later
@@ -90,6 +91,10 @@ download() {
 	local package version packages
 	if [ "$1" = node ]; then
 		for version in $NODE_VERSIONS; do node_package "$version"; done
+		return
+	fi
+	if [ "$1" = caddy ]; then
+		deb caddy
 		return
 	fi
 	read -r -a packages <<<"$(packages_of "$1")"
@@ -270,13 +275,26 @@ for m in list(sys.modules.values()):
 	mkdir -p "$R/srv"
 	cat >"$R/srv/server.py" <<-EOF
 		"""Answers its version, a thread a connection; SIGTERM lets what is
-		under way end."""
-		import http.server, signal, threading
+		under way end, and closes what is idle."""
+		import http.server, signal, socket, threading
+
+		idle, stopping = set(), threading.Event()
 
 		class Handler(http.server.BaseHTTPRequestHandler):
 		    protocol_version = "HTTP/1.1"
 		    disable_nagle_algorithm = True
 		    wbufsize = -1
+
+		    def handle_one_request(self):
+		        idle.add(self.connection)
+		        if stopping.is_set():
+		            self.connection.shutdown(socket.SHUT_RD)
+		        super().handle_one_request()
+		        idle.discard(self.connection)
+
+		    def parse_request(self):
+		        idle.discard(self.connection)
+		        return super().parse_request()
 
 		    def do_GET(self):
 		        self.send_response(200)
@@ -291,14 +309,40 @@ for m in list(sys.modules.values()):
 		    request_queue_size = 1024
 		    daemon_threads = False
 
+		def stop():
+		    server.shutdown()
+		    stopping.set()
+		    for c in idle.copy():
+		        try:
+		            c.shutdown(socket.SHUT_RD)
+		        except OSError:
+		            pass
+
 		server = Server(("", 8080), Handler)
-		stop = lambda *_: threading.Thread(target=server.shutdown).start()
-		signal.signal(signal.SIGTERM, stop)
+		signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=stop).start())
 		server.serve_forever()
 		server.server_close()
 	EOF
 	manifest python "$2" '.app.exec = ["'"$python"'", "-I", "/srv/server.py"]
 		| '"$(port 8080)"
+}
+
+build_caddy() {
+	dpkg-deb -x "$(deb caddy)" "$work/caddy"
+	mv "$work/caddy/usr/bin/caddy" "$R/usr/bin/caddy"
+	copy_libraries "$R/usr/bin/caddy"
+	cat >"$R/etc/Caddyfile" <<-EOF
+		{
+			admin off
+			auto_https off
+			grace_period 5s
+		}
+		:8080
+		respond "$2
+		"
+	EOF
+	manifest caddy "$2" '.app.exec = ["/usr/bin/caddy", "run", "--config", "/etc/Caddyfile"]
+		| .app.environment = [{name: "HOME", value: "/root"}] | '"$(port 8080)"
 }
 
 build_c() {
@@ -312,7 +356,7 @@ build_c() {
 versions() {
 	case $1 in
 	node) tr ' ' '\n' <<<"$NODE_VERSIONS" ;;
-	python | c) printf '%s\n' 1.0.0 2.0.0 ;;
+	python | caddy | c) printf '%s\n' 1.0.0 2.0.0 ;;
 	*) versions_of "$(packages_of "$1" | cut -d' ' -f1)" ;;
 	esac
 }
