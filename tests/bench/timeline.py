@@ -4,19 +4,24 @@
 
 Draws what tests/load --timeline wrote: requests answered in each 10 ms, a
 colour a version, failed ones in red.  MARKS has lines "MS KIND STATE": where
-updates started, switched and ended.  ANSWERS and NAMES, comma separated, give
-versions that go by another name theirs.
+updates started, switched and ended.  Each switch is a line through the
+picture; the strip below shows what else went on.  ANSWERS and NAMES, comma
+separated, give versions that go by another name theirs.
 """
 import html
 import sys
 
 COLOURS = ["#4477aa", "#ddaa33", "#228833", "#aa3377", "#66ccee", "#999933"]
 FAILED = "#ee2222"
-# Of what has a name in the picture; a line is drawn for the others, too.
-STATES = {"SWITCHED": "switch", "DRAINED": "drained", "ROLLED_BACK": "rolled back"}
+# In the strip: what goes on after a state until the next one.
+PHASES = {"STARTED": ("the new version starts", "#aaaaaa"),
+          "SWITCHED": ("is observed", "#88ccaa"),
+          "COMMITTED": ("the old one drains", "#cc99bb"),
+          "ROLLED_BACK": ("the new one drains", "#e8a0a0")}
 STEP = 10  # ms a column
 COLUMNS_MAX = 2400
-HEIGHT, TOP, LEFT, BOTTOM = 220, 60, 46, 34
+HEIGHT, TOP, LEFT, STRIP = 220, 60, 46, 9
+BOTTOM = STRIP + 48
 
 
 def read(timeline, marks, names):
@@ -43,11 +48,21 @@ def window(start, cells, events):
     return first, min(last, first + COLUMNS_MAX * STEP)
 
 
+def grid_step(top):
+    """A round number that divides the height into a few."""
+    step = 1
+    for factor in [2, 5, 10] * 9:
+        if top / step <= 5:
+            break
+        step = 10 ** (len(str(step)) - 1) * factor
+    return step
+
+
 class Picture:
     def __init__(self, width, title):
         self.lines = [
             '<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" '
-            'font-family="sans-serif" font-size="11">'
+            'font-family="sans-serif" font-size="11" shape-rendering="crispEdges">'
             % (width + LEFT + 20, HEIGHT + TOP + BOTTOM),
             '<rect width="100%" height="100%" fill="white"/>']
         self.text(LEFT, 16, title + ": requests answered per 10 ms", 'font-size="14"')
@@ -64,11 +79,46 @@ class Picture:
         self.lines.append('<line x1="%g" y1="%g" x2="%g" y2="%g" %s/>'
                           % (x1, y1, x2, y2, more))
 
+    def legend(self, x, y, entries):
+        for name, colour in entries:
+            self.bar(x, y - 9, 10, 10, colour)
+            self.text(x + 14, y, name)
+            x += 34 + 6.5 * len(name)
+        return x
+
+
+def draw_axes(p, width, top, seconds, scale):
+    step = grid_step(top)
+    for n in range(0, int(top) + 1, step):
+        y = TOP + HEIGHT - n * HEIGHT / top
+        p.line(LEFT, y, LEFT + width, y, 'stroke="#ddd"')
+        p.text(LEFT - 6, y + 4, str(n), 'text-anchor="end"')
+    for second in range(seconds + 1):
+        x = LEFT + second * 1000 / STEP * scale
+        p.line(x, TOP + HEIGHT, x, TOP + HEIGHT + 5, 'stroke="black"')
+        p.text(x, TOP + HEIGHT + STRIP + 22, "%d s" % second, 'text-anchor="middle"')
+
+
+def draw_events(p, events, where, last):
+    """The strip from each event to the next, and a line where it switched."""
+    y = TOP + HEIGHT + 5
+    for event, follower in zip(events, events[1:] + [(last, "", "")]):
+        t, kind, state = event
+        if state in PHASES and follower[0] > t:
+            p.bar(where(t), y, where(follower[0]) - where(t), STRIP, PHASES[state][1])
+        if state == "SWITCHED":
+            p.line(where(t), TOP - 8, where(t), y + STRIP, 'stroke="#111"')
+            p.text(where(t), TOP - 12, kind, 'font-size="10" text-anchor="middle"')
+        elif state == "ROLLED_BACK":
+            p.line(where(t), TOP - 2, where(t), y + STRIP,
+                   'stroke="#111" stroke-dasharray="4,3"')
+
 
 def draw(title, timeline, marks, names):
     start, cells, events = read(timeline, marks, names)
     first, last = window(start, cells, events)
     cells = [c for c in cells if first <= c[0] < last]
+    events = [e for e in events if first <= e[0] < last]
     scale = max(1.0, 1400 * STEP / (last - first))  # pixels a column
     width = (last - first) / STEP * scale
     versions = list(dict.fromkeys(v for _, v, _ in sorted(cells) if v != "failed"))
@@ -79,6 +129,7 @@ def draw(title, timeline, marks, names):
     p = Picture(width, title)
     colours = {v: COLOURS[i % len(COLOURS)] for i, v in enumerate(versions)}
     colours["failed"] = FAILED
+    draw_axes(p, width, top, int((last - first) / 1000), scale)
     for x, column in sorted(columns.items()):
         y = TOP + HEIGHT
         for version in versions + ["failed"]:
@@ -87,24 +138,12 @@ def draw(title, timeline, marks, names):
                 y -= h
                 p.bar(LEFT + x * scale, y, scale, h, colours[version])
     p.line(LEFT, TOP + HEIGHT, LEFT + width, TOP + HEIGHT, 'stroke="black"')
-    p.text(8, TOP + 8, str(top))
-    for second in range(0, int((last - first) / 1000) + 1):
-        p.text(LEFT + second * 1000 / STEP * scale, TOP + HEIGHT + 14, "%d s" % second)
-    x = LEFT
-    for version in versions + ["failed"]:
-        p.bar(x, 26, 10, 10, colours[version])
-        p.text(x + 14, 35, version)
-        x += 34 + 7 * len(version)
-    for t, kind, state in events:
-        x = LEFT + (t - first) / STEP * scale
-        if not first <= t < last or state == "STARTED" and kind == "rollback":
-            continue
-        dash = "" if state == "SWITCHED" else ' stroke-dasharray="3,3"'
-        p.line(x, TOP - 12, x, TOP + HEIGHT, 'stroke="#333"' + dash)
-        if state == "SWITCHED":
-            p.text(x + 2, TOP - 4, "%s: switch" % kind, 'font-size="9"')
-        elif state in STATES:
-            p.text(x + 2, TOP + HEIGHT + 28, STATES[state], 'font-size="9"')
+    p.legend(LEFT, 35, [(v, colours[v]) for v in versions + ["failed"]])
+    draw_events(p, events, lambda t: LEFT + (t - first) / STEP * scale, last)
+    y = TOP + HEIGHT + STRIP + 40
+    x = p.legend(LEFT, y, PHASES.values())
+    p.text(x, y, "| switch", 'font-weight="bold"')
+    p.text(x + 60, y, "\u00a6 back", 'font-weight="bold"')
     p.lines.append("</svg>")
     return "\n".join(p.lines) + "\n"
 

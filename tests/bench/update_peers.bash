@@ -183,6 +183,7 @@ peer() { # KIND SERVER
 		"$1_replace" $((i % 2))
 		wait_until answers_now
 		echo "$(ms) $1 SWITCHED" >>"$W/marks"
+		echo "$(ms) $1 ENDED" >>"$W/marks"
 		sleep 0.3
 	done
 	clients_end

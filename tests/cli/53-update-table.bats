@@ -62,7 +62,7 @@ skip_without_packages() {
 	for f in "$D"/out/c-*-fresh.svg; do
 		grep -q '>1.0.0</text>' "$f"
 		grep -q '>2.0.0</text>' "$f"
-		grep -q 'update: switch' "$f"
+		grep -q '>update</text>' "$f"
 		python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$f"
 	done
 }

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/process.h"
+
+/* What its session's nice value is, or WANTED where sessions have none. */
+static int session_nice(int wanted)
+{
+	char text[64] = "";
+	cleanup_fd int fd = open("/proc/self/autogroup", O_RDONLY | O_CLOEXEC);
+	const char *at;
+	int nice;
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return wanted;
+	at = strstr(text, "nice ");
+	return at && sscanf(at, "nice %d", &nice) == 1 ? nice : wanted;
+}
+
+/* A bit for each thing that is not as it should be. */
+static int nice_child(void)
+{
+	pid_t session = getsid(0);
+	int wrong = 0;
+
+	process_be_nice_to_sessions();
+	if (getsid(0) != session)
+		wrong |= 1;
+	process_be_nice();
+	if (getpriority(PRIO_PROCESS, 0) != 10)
+		wrong |= 2;
+	process_be_nice_to_sessions();
+	if (getsid(0) != getpid())
+		wrong |= 4;
+	if (session_nice(10) != 10)
+		wrong |= 8;
+	(void)setpriority(PRIO_PROCESS, 0, 15);
+	process_be_nice();
+	if (getpriority(PRIO_PROCESS, 0) != 15)
+		wrong |= 16;
+	return wrong;
+}
+
+Test(process, is_nice_if_asked_to_and_then_to_all)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	cr_assert(ge(int, pid, 0));
+	if (pid == 0)
+		_exit(nice_child());
+	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "wrong: %#x",
+		  WEXITSTATUS(status));
+}
