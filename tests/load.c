@@ -25,9 +25,11 @@
  * were reset while nothing was asked); drained (those that the server closed
  * then); p50_ms, p99_ms, p999_ms and longest_ms (from connecting to the whole
  * answer, on a kept connection from asking); gap_ms (longest time without an
- * answer, from the first on and up to the last attempt); and body.VERSION for
- * each version that answered: the first word of a page, or what the server
- * says of itself.  Exit 0 whatever the counts, 2 for wrong use.
+ * answer, from the first on and up to the last attempt); late_ms (the longest
+ * that a worker of ours came too late to ask: what the machine did to us);
+ * and body.VERSION for each version that answered: the first word of a page,
+ * or what the server says of itself.  Exit 0 whatever the counts, 2 for wrong
+ *use.
  *
  * FILE has a line "start MS", milliseconds since 1970 as all of them, then
  * "MS VERSION COUNT" for every 10 ms in which a version answered, with
@@ -126,7 +128,7 @@ static struct {
 
 	pthread_mutex_t lock; /* for all that follows */
 	unsigned long counts[N_OUTCOMES], connections, lost, drained, broken;
-	int64_t longest, gap, last, end; /* ns */
+	int64_t longest, gap, last, end, late; /* ns */
 	struct {
 		char line[64];
 		unsigned long n;
@@ -289,6 +291,14 @@ static void count_answer(struct answer *a, int64_t took, int64_t end)
 	count_body(a);
 }
 
+static void note_late(int64_t late)
+{
+	(void)pthread_mutex_lock(&load.lock);
+	if (late > load.late)
+		load.late = late;
+	(void)pthread_mutex_unlock(&load.lock);
+}
+
 static void note(enum outcome what, bool sent, struct answer *a, int64_t start)
 {
 	int64_t end = now();
@@ -423,6 +433,7 @@ static void *worker(void *arg)
 				      NULL);
 		if (is_done())
 			break;
+		note_late(now() - next);
 		atomic_fetch_add(&load.begun, 1);
 		check_idle(c);
 		request_once(c);
@@ -492,8 +503,9 @@ static void report(void)
 		load.gap = silence;
 	printf("p50_ms=%.2f\np99_ms=%.2f\np999_ms=%.2f\n", quantile(0.5),
 	       quantile(0.99), quantile(0.999));
-	printf("longest_ms=%.1f\ngap_ms=%.1f\n", (double)load.longest / 1e6,
-	       (double)load.gap / 1e6);
+	printf("longest_ms=%.1f\ngap_ms=%.1f\nlate_ms=%.1f\n",
+	       (double)load.longest / 1e6, (double)load.gap / 1e6,
+	       (double)load.late / 1e6);
 	for (int i = 0; i < BODIES_MAX && load.bodies[i].n; i++)
 		printf("body.%s=%lu\n", load.bodies[i].line, load.bodies[i].n);
 }
