@@ -10,6 +10,7 @@
 
 #include "aci/sandbox.h"
 #include "base/error.h"
+#include "base/process.h"
 
 static int take_fds(struct msghdr *msg, struct fetch_job *job,
 		    struct error *err)
@@ -138,6 +139,7 @@ void fetch_serve(const char *program, const struct fetch_job_kind *kinds,
 			      program);
 		_exit(254);
 	}
+	process_be_nice_to_sessions();
 	reply.magic = FETCH_MAGIC;
 	reply.version = FETCH_VERSION;
 	r = run(kinds, argv[1], &job, &reply, &err);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/syscalls.h"
+
+#define NICE 10
 
 void process_open_standard_fds(void)
 {
@@ -33,6 +36,25 @@ void process_open_standard_fds(void)
 static int compare_int(const void *a, const void *b)
 {
 	return *(const int *)a - *(const int *)b;
+}
+
+void process_be_nice(void)
+{
+	if (getpriority(PRIO_PROCESS, 0) < NICE)
+		(void)setpriority(PRIO_PROCESS, 0, NICE);
+}
+
+void process_be_nice_to_sessions(void)
+{
+	int nice = getpriority(PRIO_PROCESS, 0);
+	cleanup_fd int fd = -EBADF;
+
+	if (nice <= 0)
+		return;
+	(void)setsid();
+	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)dprintf(fd, "%d", nice);
 }
 
 int close_all_from(int first, const int *keep, size_t n_keep)

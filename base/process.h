@@ -41,6 +41,18 @@ const char *process_status_text(int status, char *buf, size_t size);
  */
 void process_open_standard_fds(void);
 
+/* What this process does, and those it starts, matters less than what runs
+ * besides (nice 10).  It stays as it was where it was so already. */
+void process_be_nice(void);
+
+/*
+ * One that is nice (above) is so to other sessions, too: where the kernel
+ * gives each session the same share (autogroup, sched(7)), nice values count
+ * only within one.  Begins a session then, so a terminal's signals do not
+ * come here any more.
+ */
+void process_be_nice_to_sessions(void);
+
 /* Closes every descriptor from FIRST up, except those listed in KEEP. */
 int close_all_from(int first, const int *keep, size_t n_keep);
 

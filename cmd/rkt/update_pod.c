@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
@@ -382,6 +383,8 @@ static int work(struct job *j, const char *not_updatable, struct error *err)
 		r = pod_manifest_load_committed(j->pod->fd, &j->pm, err);
 	if (r == 0)
 		r = choose_apps(j, err);
+	/* The old one serves while they are read and unpacked. */
+	process_be_nice();
 	if (r == 0)
 		r = load_images(j, &why, &code, err);
 	if (r < 0 || code >= 0)
