@@ -147,8 +147,14 @@ port() {
 	echo ".app.ports = [{name: \"main\", protocol: \"tcp\", port: $1}]"
 }
 
+# Its first answer, which takes longest, is a probe's.
+http_port() {
+	echo "$(port "$1") |
+		.annotations += [{name: \"rkt.io/update/probe\", value: \"http:/version\"}]"
+}
+
 drain() {
-	echo '.annotations = [{name: "rkt.io/update/drain-signal", value: "'"$1"'"}]'
+	echo '.annotations += [{name: "rkt.io/update/drain-signal", value: "'"$1"'"}]'
 }
 
 build_nginx() {
@@ -168,7 +174,7 @@ build_nginx() {
 		}
 	EOF
 	manifest nginx "$2" '.app.exec = ["/usr/sbin/nginx", "-g", "daemon off;"]
-		| '"$(port 8080) | $(drain SIGQUIT)"
+		| '"$(http_port 8080) | $(drain SIGQUIT)"
 }
 
 build_haproxy() {
@@ -186,7 +192,7 @@ build_haproxy() {
 		    http-request return status 200 content-type text/plain string "$2\n"
 	EOF
 	manifest haproxy "$2" '.app.exec = ["/usr/sbin/haproxy", "-db", "-f", "/etc/haproxy.cfg"]
-		| '"$(port 8080) | $(drain SIGUSR1)"
+		| '"$(http_port 8080) | $(drain SIGUSR1)"
 }
 
 # Its version says nothing of Debian's: the size of its memory does, MiB.
@@ -254,7 +260,7 @@ build_node() {
 		server.listen({ port: 8080, host: '0.0.0.0', backlog: 1024 });
 		process.on('SIGTERM', () => server.close(() => process.exit(0)));
 	EOF
-	manifest node "$2" '.app.exec = ["/usr/bin/node", "/srv/server.js"] | '"$(port 8080)"
+	manifest node "$2" '.app.exec = ["/usr/bin/node", "/srv/server.js"] | '"$(http_port 8080)"
 }
 
 build_python() {
@@ -324,7 +330,7 @@ for m in list(sys.modules.values()):
 		server.server_close()
 	EOF
 	manifest python "$2" '.app.exec = ["'"$python"'", "-I", "/srv/server.py"]
-		| '"$(port 8080)"
+		| '"$(http_port 8080)"
 }
 
 build_caddy() {
@@ -342,13 +348,13 @@ build_caddy() {
 		"
 	EOF
 	manifest caddy "$2" '.app.exec = ["/usr/bin/caddy", "run", "--config", "/etc/Caddyfile"]
-		| .app.environment = [{name: "HOME", value: "/root"}] | '"$(port 8080)"
+		| .app.environment = [{name: "HOME", value: "/root"}] | '"$(http_port 8080)"
 }
 
 build_c() {
 	gcc -D_GNU_SOURCE -std=gnu17 -O2 -static -DVERSION="\"$2\"" \
 		-o "$R/httpd" "$here/httpd.c"
-	manifest c "$2" '.app.exec = ["/httpd", "8080", "2"] | '"$(port 8080)"
+	manifest c "$2" '.app.exec = ["/httpd", "8080", "2"] | '"$(http_port 8080)"
 }
 
 # --- all versions of a server ------------------------------------------------------
