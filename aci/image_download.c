@@ -41,7 +41,7 @@ struct getting {
 	const struct image_remote *remote;
 	const struct image_row *stored; /* NULL: nothing came from this URL */
 	struct download file;
-	int blob_fd;
+	int blob_fd, index_fd;
 	int sig_fd; /* negative: not asked for, or not had yet */
 	struct http_job *http;
 	int bell_fd; /* read end; negative once the import has it */
@@ -239,8 +239,9 @@ static int start_import(struct getting *g, struct error *err)
 	g->blob_fd = imagestore_new_file(g->f->store, err);
 	if (g->blob_fd < 0)
 		return g->blob_fd;
-	r = fetch_import_start(g->f->libexec_dir, &source, g->blob_fd, -1, NULL,
-			       &g->import, err);
+	g->index_fd = image_new_index(g->f, err);
+	r = fetch_import_start(g->f->libexec_dir, &source, g->blob_fd,
+			       g->index_fd, NULL, &g->import, err);
 	g->is_importing = r == 0;
 	fd_close(&g->bell_fd);
 	return r;
@@ -342,7 +343,8 @@ static int settle(struct getting *g, const struct fetch_image *image,
 		  const struct http_response *response, struct image_id *ret,
 		  struct error *err)
 {
-	const struct image_files files = {g->file.fd, g->sig_fd, g->blob_fd};
+	const struct image_files files = {g->file.fd, g->sig_fd, g->blob_fd,
+					  g->index_fd};
 	const struct image_origin origin = {
 		.source = g->remote->url,
 		.want = g->remote->want,
@@ -404,6 +406,8 @@ static void getting_release(struct getting *g)
 	if (g->blob_fd >= 0)
 		imagestore_drop_file(g->f->store, g->blob_fd);
 	fd_close(&g->blob_fd);
+	imagestore_drop_file(g->f->store, g->index_fd);
+	fd_close(&g->index_fd);
 }
 #define cleanup_getting cleanup_with(getting_release)
 
@@ -417,6 +421,7 @@ static int get(struct image_fetcher *f, const struct image_remote *remote,
 		.stored = stored,
 		.file = *file,
 		.blob_fd = -EBADF,
+		.index_fd = -EBADF,
 		.sig_fd = -EBADF,
 		.bell_fd = -EBADF,
 	};

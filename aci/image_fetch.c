@@ -157,7 +157,7 @@ static int import(struct image_fetcher *f, const char *path,
 	cleanup_free char *source = realpath(path, NULL);
 	const struct image_origin origin = {.source = source ? source : path};
 	int r = fetch_import(f->libexec_dir, files->image_fd, files->blob_fd,
-			     -1, NULL, &image, err);
+			     files->index_fd, NULL, &image, err);
 
 	if (r < 0)
 		return error_prefix(err, r, "%s", path);
@@ -171,6 +171,7 @@ static int fetch_file(struct image_fetcher *f, const char *path,
 	cleanup_fd int fd = -EBADF;
 	cleanup_fd int sig_fd = -EBADF;
 	cleanup_fd int blob_fd = -EBADF;
+	cleanup_fd int index_fd = -EBADF;
 	int r;
 
 	log_debug("using image from file %s", path);
@@ -184,10 +185,13 @@ static int fetch_file(struct image_fetcher *f, const char *path,
 	blob_fd = imagestore_new_file(f->store, err);
 	if (blob_fd < 0)
 		return blob_fd;
-	r = import(f, path, &(struct image_files){fd, sig_fd, blob_fd}, ret,
+	index_fd = image_new_index(f, err);
+	r = import(f, path,
+		   &(struct image_files){fd, sig_fd, blob_fd, index_fd}, ret,
 		   err);
 	if (r < 0)
 		imagestore_drop_file(f->store, blob_fd);
+	imagestore_drop_file(f->store, index_fd);
 	return r;
 }
 
@@ -457,7 +461,7 @@ static int fetch_arg(struct image_fetcher *f, const struct image_arg *arg,
 int image_fetch(struct image_fetcher *f, const char *arg, const char *signature,
 		struct image_id *ret, struct error *err)
 {
-	const struct treestore ts = {f->store, f->libexec_dir};
+	const struct treestore ts = image_trees(f);
 	struct image_arg parsed;
 	struct stat st;
 	int r;

@@ -39,12 +39,13 @@ struct image_fetcher {
 	const struct config_dirs *config_dirs; /* for credentials */
 	struct config *config; /* image_load_config(); NULL = not yet */
 	enum pull_policy policy;
-	bool insecure;		 /* --insecure-options=image */
-	bool http_discovery;	 /* --insecure-options=http */
-	unsigned int http_flags; /* for what is https: enum http_flags */
-	bool with_hash;		 /* accept sha512-HEX (fetch does not) */
-	bool render;		 /* as root, also make the tree */
-	bool warned;		 /* the insecure notice was given */
+	bool insecure;		  /* --insecure-options=image */
+	bool http_discovery;	  /* --insecure-options=http */
+	unsigned int http_flags;  /* for what is https: enum http_flags */
+	bool with_hash;		  /* accept sha512-HEX (fetch does not) */
+	bool render;		  /* as root, also make the tree */
+	const char *image_driver; /* of struct treestore */
+	bool warned;		  /* the insecure notice was given */
 	/* Lines for the user ("signature verified:"), may be NULL. */
 	void (*notice)(const char *text);
 	bool is_one_of_many; /* others fetch beside */

@@ -151,6 +151,30 @@ int image_check_stored(struct imagestore *store, const char *libexec_dir,
 	return 0;
 }
 
+struct treestore image_trees(const struct image_fetcher *f)
+{
+	return (struct treestore){f->store, f->libexec_dir, f->image_driver};
+}
+
+int image_new_index(const struct image_fetcher *f, struct error *err)
+{
+	const struct treestore ts = image_trees(f);
+
+	return treestore_new_index(&ts, err);
+}
+
+/* The index of the one tar is the image's if nothing is laid under it, and
+ * nothing of it left out. */
+static bool is_whole(const struct fetch_image *image)
+{
+	cleanup_image_manifest struct image_manifest im = IMAGE_MANIFEST_INIT;
+
+	return image->index_size > 0 &&
+	       image_manifest_parse(image->manifest, image->manifest_len, &im,
+				    NULL) == 0 &&
+	       im.n_dependencies == 0 && im.path_whitelist.n == 0;
+}
+
 /*
  * What an unsigned image's bytes made of their parser is not to be vouched
  * for by a signature that comes later: tar and tree are checked by processes
@@ -159,7 +183,7 @@ int image_check_stored(struct imagestore *store, const char *libexec_dir,
 static int check_unsigned(struct image_fetcher *f, const struct image_id *id,
 			  struct error *err)
 {
-	const struct treestore ts = {f->store, f->libexec_dir};
+	const struct treestore ts = image_trees(f);
 	cleanup_image_row struct image_row row = {0};
 	struct error why = ERROR_INIT;
 	int r;
@@ -180,7 +204,7 @@ static int check_unsigned(struct image_fetcher *f, const struct image_id *id,
 			 IMAGE_ID_FULL_LEN, id->text, why.msg);
 }
 
-static int commit(struct image_fetcher *f, int blob_fd,
+static int commit(struct image_fetcher *f, const struct image_files *files,
 		  const struct fetch_image *image,
 		  const struct image_origin *origin, const char *signer,
 		  struct image_id *ret, struct error *err)
@@ -188,7 +212,8 @@ static int commit(struct image_fetcher *f, int blob_fd,
 	struct image_import im = {
 		.manifest = image->manifest,
 		.manifest_len = image->manifest_len,
-		.blob_fd = blob_fd,
+		.blob_fd = files->blob_fd,
+		.index_fd = is_whole(image) ? files->index_fd : -EBADF,
 		.size = image->tar_size,
 		.unpacked = image->unpacked_size,
 		.source = origin->source,
@@ -277,6 +302,6 @@ int image_settle(struct image_fetcher *f, const struct fetch_image *image,
 			   err);
 	if (r < 0)
 		return r;
-	return commit(f, files->blob_fd, image, origin,
+	return commit(f, files, image, origin,
 		      f->insecure ? NULL : signer.fingerprint, ret, err);
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aci/treestore.h"
+
 struct error;
 struct fetch_image;
 struct image_fetcher;
@@ -30,7 +32,14 @@ struct image_files {
 	int image_fd; /* as transported */
 	int sig_fd;   /* negative if nobody asks for it */
 	int blob_fd;  /* of imagestore_new_file() */
+	int index_fd; /* of image_new_index() */
 };
+
+/* The tree store of F's images. */
+struct treestore image_trees(const struct image_fetcher *f);
+/* A file for the index of an import, or a negative number if none is
+ * wanted. */
+int image_new_index(const struct image_fetcher *f, struct error *err);
 
 /* -EBADMSG another image than the one wanted; -EPERM not signed by who is
  * trusted for its name: the message says what to do. */

@@ -39,12 +39,15 @@ static const struct {
 	/* Root file systems with set-user-ID programs of any age: nobody
 	 * but root may reach them by path. */
 	{"tree", 0700},
-	{"tmp", 0770}, /* last: if it is there, so are the others */
+	{"tmp", 0770},
+	/* What the kernel is to mount; last: if it is there, so are the
+	 * others. */
+	{STORE_INDEX, 0700},
 };
 
 static int make_dirs(int dirfd, const char *data_dir, struct error *err)
 {
-	if (faccessat(dirfd, "tmp", F_OK, 0) == 0)
+	if (faccessat(dirfd, STORE_INDEX, F_OK, 0) == 0)
 		return 0;
 	for (size_t i = 0; i < sizeof(store_dirs) / sizeof(*store_dirs); i++) {
 		if (mkdirat(dirfd, store_dirs[i].name, store_dirs[i].mode) <
@@ -391,7 +394,9 @@ int imagestore_new_file(struct imagestore *store, struct error *err)
 void imagestore_drop_file(struct imagestore *store, int fd)
 {
 	char link[PROC_FD_MAX], path[4096], name[300];
-	ssize_t n = readlink(proc_fd_path(fd, link), path, sizeof(path) - 1);
+	ssize_t n = fd < 0 ? -1
+			   : readlink(proc_fd_path(fd, link), path,
+				      sizeof(path) - 1);
 
 	if (n <= 0)
 		return;
@@ -509,6 +514,51 @@ static int store_blob(struct imagestore *store, const struct image_import *im,
 			 blob_name(im->id.text, name), err);
 }
 
+static int link_index(struct imagestore *store, const struct image_id *id,
+		      int fd, struct error *err)
+{
+	char name[STORE_NAME_MAX];
+	int r;
+
+	(void)snprintf(name, sizeof(name), STORE_INDEX "/%s.erofs", id->text);
+	if (fchmod(fd, 0400) < 0)
+		return error_sys(err, errno, "set mode of %s", name);
+	/* A store that an older version made has no such directory. */
+	if (mkdirat(store->dirfd, STORE_INDEX, 0700) < 0 && errno != EEXIST)
+		return error_sys(err, errno, "create %s/cas/" STORE_INDEX,
+				 store->data_dir);
+	r = link_file(store, fd, STORE_INDEX, name, err);
+	if (r == 0)
+		store->fresh_index = *id;
+	return r;
+}
+
+int store_replace_index(struct imagestore *store, const struct image_id *id,
+			int fd, struct error *err)
+{
+	char name[STORE_NAME_MAX];
+
+	(void)snprintf(name, sizeof(name), STORE_INDEX "/%s.erofs", id->text);
+	if (unlinkat(store->dirfd, name, 0) < 0 && errno != ENOENT)
+		return error_sys(err, errno, "remove %s", name);
+	return link_index(store, id, fd, err);
+}
+
+bool store_index_is_fresh(const struct imagestore *store,
+			  const struct image_id *id)
+{
+	return strcmp(store->fresh_index.text, id->text) == 0;
+}
+
+/* What is there already stays. */
+static int store_index(struct imagestore *store, const struct image_import *im,
+		       struct error *err)
+{
+	return im->index_fd <= 0
+		       ? 0
+		       : link_index(store, &im->id, im->index_fd, err);
+}
+
 int image_row_make(const struct image_id *id, const char *manifest, size_t len,
 		   struct image_row *ret, struct error *err)
 {
@@ -592,6 +642,9 @@ int imagestore_commit(struct imagestore *store, const struct image_import *im,
 	int r;
 
 	r = store_manifest(store, im, &manifest, err);
+	if (r < 0)
+		return r;
+	r = store_index(store, im, err);
 	if (r < 0)
 		return r;
 	existed = store_blob(store, im, err);

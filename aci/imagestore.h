@@ -7,12 +7,13 @@
  *
  *   blob/ID.tar    the uncompressed ACI, immutable; its link is the commit
  *   manifest/ID    the canonical image manifest; its mtime = last used
- *   tree/ID/       rendered images (treestore.h)
+ *   index/, tree/  rendered images (treestore.h)
  *   tmp/           work in progress; anything there is garbage after a crash
  *   images.sqlite  the table of images (imagedb.h)
  *
  * Every file is written without a name, synced, linked, and its directory
- * synced: first the manifest, then the blob, then the row, last the tree.
+ * synced: first the manifest, then the index, the blob, the row, and last the
+ * tree.
  * Removal goes the other way, so a blob always has its manifest.  What a kill
  * leaves between two steps is mended by imagestore_reconcile().
  *
@@ -98,8 +99,8 @@ void imagestore_touch(struct imagestore *store, const struct image_id *id);
 /* An empty, nameless file in the store's file system, for a tar. */
 int imagestore_new_file(struct imagestore *store, struct error *err);
 
-/* Gives up FD, which was not committed: on a file system without nameless
- * files it had a name in tmp/.  FD stays open. */
+/* Gives up FD (or nothing, if it is negative), which was not committed: on a
+ * file system without nameless files it had a name in tmp/.  FD stays open. */
 void imagestore_drop_file(struct imagestore *store, int fd);
 
 struct image_import {
@@ -107,6 +108,9 @@ struct image_import {
 	const char *manifest; /* canonical */
 	size_t manifest_len;
 	int blob_fd; /* of imagestore_new_file(); untouched if stored already */
+	/* Of the same kind: an EROFS index of this one tar that shows all
+	 * of the image; 0 or negative: none. */
+	int index_fd;
 	uint64_t size;
 	uint64_t unpacked;
 	const char *source;

@@ -17,13 +17,17 @@ struct imagedb;
 struct imagestore {
 	int dirfd; /* cas/, holds the lock */
 	char *data_dir;
-	struct imagedb *db; /* opened when first needed */
+	struct imagedb *db;	     /* opened when first needed */
+	struct image_id fresh_index; /* the index stored last */
 };
 
 /* What imagestore_sweep() frees: tmp/trash-... */
 #define STORE_TRASH "trash"
 
-/* "manifest/" + ID, "blob/" + ID + ".tar", "tree/" + ID + "/rootfs" */
+#define STORE_INDEX "index"
+
+/* "manifest/" + ID, "blob/" + ID + ".tar", "tree/" + ID + "/rootfs",
+ * "index/" + ID + ".erofs" */
 #define STORE_NAME_MAX (IMAGE_ID_LEN + 16)
 
 const char *blob_name(const char *id, char *buf);
@@ -37,6 +41,13 @@ int store_opendir(const struct imagestore *store, const char *name, DIR **ret,
 		  struct error *err);
 int store_sync_dir(const struct imagestore *store, const char *dir,
 		   struct error *err);
+
+/* FD, an index of ID, in place of what there is. */
+int store_replace_index(struct imagestore *store, const struct image_id *id,
+			int fd, struct error *err);
+/* True if this process has stored ID's index. */
+bool store_index_is_fresh(const struct imagestore *store,
+			  const struct image_id *id);
 
 /* -ENOENT without message if there is no table and CREATE is not set. */
 int imagestore_db(struct imagestore *store, bool create, struct imagedb **ret,

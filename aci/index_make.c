@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "aci/aci_read.h"
 #include "aci/erofs_write.h"
@@ -57,18 +56,6 @@ static int read_layer(struct image_pool *pool, int blob_fd, size_t number,
 	return r;
 }
 
-static int device_make(const struct index_layer *layer, int blob_fd,
-		       struct erofs_device *ret, struct error *err)
-{
-	struct stat st;
-
-	if (fstat(blob_fd, &st) < 0)
-		return error_sys(err, errno, "read the blob");
-	ret->size = (uint64_t)st.st_size;
-	memcpy(ret->digest, layer->digest, sizeof(ret->digest));
-	return 0;
-}
-
 /* One archive as it is needs no second tree. */
 static struct image_tree *merge_all(struct image_pool *pool,
 				    const struct render_plan *passes,
@@ -96,10 +83,10 @@ int index_make(const struct index_plan *plan, const int *blob_fds, int index_fd,
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < plan->n_layers; i++) {
-		r = device_make(&plan->layers[i], blob_fds[i], &devices[i],
-				err);
-		if (r == 0)
-			r = read_layer(pool, blob_fds[i], i, &layers[i], err);
+		memcpy(devices[i].digest, plan->layers[i].digest,
+		       sizeof(devices[i].digest));
+		devices[i].size = plan->layers[i].size;
+		r = read_layer(pool, blob_fds[i], i, &layers[i], err);
 	}
 	if (r < 0)
 		return r;

@@ -34,6 +34,8 @@ void index_plan_write(const struct index_plan *plan, struct strbuf *sb)
 		add_number(sb, plan->layers[i].format);
 		strbuf_add(sb, plan->layers[i].digest,
 			   sizeof(plan->layers[i].digest));
+		strbuf_add(sb, &plan->layers[i].size,
+			   sizeof(plan->layers[i].size));
 	}
 	for (size_t i = 0; i < plan->passes.n; i++) {
 		const struct render_pass *pass = &plan->passes.v[i];
@@ -78,7 +80,8 @@ static bool take_layers(struct cursor *c, struct index_plan *plan)
 
 		if (!take(c, &layer->format, sizeof(layer->format)) ||
 		    layer->format != INDEX_LAYER_ACI ||
-		    !take(c, layer->digest, sizeof(layer->digest)))
+		    !take(c, layer->digest, sizeof(layer->digest)) ||
+		    !take(c, &layer->size, sizeof(layer->size)))
 			return false;
 	}
 	return true;

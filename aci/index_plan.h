@@ -7,7 +7,7 @@
  * other.  As bytes, for rkt-fetch, which is told and need not guess:
  *
  *	plan  = n-layers n-passes layer... pass...	numbers are 32 bit
- *	layer = format SHA-512
+ *	layer = format SHA-512 size		size is 64 bit
  *	pass  = layer-number is-filtered n-paths *( path NUL )
  */
 
@@ -24,8 +24,9 @@ enum index_layer_format {
 };
 
 struct index_layer {
-	uint32_t format; /* enum index_layer_format */
-	uint8_t digest[64];
+	uint32_t format;    /* enum index_layer_format */
+	uint8_t digest[64]; /* SHA-512 of the tar */
+	uint64_t size;	    /* bytes of the tar */
 };
 
 struct index_plan {

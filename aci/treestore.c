@@ -3,33 +3,37 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "aci/imagestore.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/strv.h"
 
 /* In order of preference; what is rendered by any of them is used. */
 static const struct tree_driver *const drivers[] = {
+	&tree_driver_erofs,
+	&tree_driver_loop,
 	&tree_driver_extract,
 };
 
 #define N_DRIVERS (sizeof(drivers) / sizeof(*drivers))
 
-/* The first driver that can work here. */
-static int driver_find(const struct treestore *ts,
-		       const struct tree_driver **ret, struct error *err)
+int treestore_driver_check(const char *name, struct error *err)
 {
-	int r = -ENOTSUP;
+	for (size_t i = 0; i < N_DRIVERS; i++)
+		if (strcmp(drivers[i]->name, name) == 0)
+			return 0;
+	return error_set(err, EINVAL,
+			 "image driver \"%s\" is none of erofs, loop, tree",
+			 name);
+}
 
-	for (size_t i = 0; i < N_DRIVERS; i++) {
-		r = drivers[i]->probe(ts, err);
-		if (r < 0)
-			continue;
-		*ret = drivers[i];
-		return 0;
-	}
-	return r;
+static bool is_asked_for(const struct treestore *ts,
+			 const struct tree_driver *driver)
+{
+	return !ts->driver || strcmp(ts->driver, driver->name) == 0;
 }
 
 static int open_rendered(const struct treestore *ts, const struct image_id *id,
@@ -37,9 +41,37 @@ static int open_rendered(const struct treestore *ts, const struct image_id *id,
 {
 	int fd = -ENOENT;
 
-	for (size_t i = 0; fd == -ENOENT && i < N_DRIVERS; i++)
-		fd = drivers[i]->open(ts, id, err);
+	for (size_t i = 0; fd == -ENOENT && i < N_DRIVERS; i++) {
+		/* Both drivers of an index find the same mount. */
+		if (drivers[i] == &tree_driver_loop && !ts->driver)
+			continue;
+		if (is_asked_for(ts, drivers[i]))
+			fd = drivers[i]->open(ts, id, err);
+	}
 	return fd;
+}
+
+/* By the first driver that can: whether it does is found by trying. */
+static int render(const struct treestore *ts, const struct image_id *id,
+		  bool now, struct error *err)
+{
+	int r = -ENOTSUP;
+
+	for (size_t i = 0; i < N_DRIVERS; i++) {
+		struct error why = ERROR_INIT;
+
+		if (!is_asked_for(ts, drivers[i]))
+			continue;
+		r = drivers[i]->probe(ts, &why);
+		if (r == 0)
+			r = drivers[i]->prepare(ts, id, now, &why);
+		if (r == 0)
+			return 0;
+		log_debug("image driver %s: %s", drivers[i]->name, why.msg);
+		if (err)
+			*err = why;
+	}
+	return error_wrap(err, r, "render image %s", id->text);
 }
 
 int treestore_open(const struct treestore *ts, const struct image_id *id,
@@ -49,7 +81,7 @@ int treestore_open(const struct treestore *ts, const struct image_id *id,
 	int r;
 
 	if (fd == -ENOENT) {
-		r = treestore_prepare(ts, id, err);
+		r = render(ts, id, true, err);
 		if (r < 0)
 			return r;
 		fd = open_rendered(ts, id, err);
@@ -63,15 +95,6 @@ int treestore_open(const struct treestore *ts, const struct image_id *id,
 	return 0;
 }
 
-static int render(const struct treestore *ts, const struct image_id *id,
-		  struct error *err)
-{
-	const struct tree_driver *driver = NULL;
-	int r = driver_find(ts, &driver, err);
-
-	return driver ? driver->prepare(ts, id, err) : r;
-}
-
 int treestore_prepare(const struct treestore *ts, const struct image_id *id,
 		      struct error *err)
 {
@@ -82,8 +105,8 @@ int treestore_prepare(const struct treestore *ts, const struct image_id *id,
 		return 0;
 	}
 	if (r == -ENOENT)
-		r = render(ts, id, err);
-	return r < 0 ? error_wrap(err, r, "render image %s", id->text) : 0;
+		return render(ts, id, false, err);
+	return error_wrap(err, r, "render image %s", id->text);
 }
 
 int treestore_remove(const struct treestore *ts, const struct image_id *id,
@@ -96,22 +119,45 @@ int treestore_remove(const struct treestore *ts, const struct image_id *id,
 	return r;
 }
 
+/* What there is of it, by whatever driver. */
 int treestore_check(const struct treestore *ts, const struct image_id *id,
 		    struct error *err)
 {
-	int r = -ENOENT;
+	int ret = -ENOENT;
 
-	for (size_t i = 0; r == -ENOENT && i < N_DRIVERS; i++)
+	for (size_t i = 0; i < N_DRIVERS; i++) {
+		int r;
+
+		if (drivers[i] == &tree_driver_loop)
+			continue; /* the same index */
 		r = drivers[i]->check(ts, id, err);
-	return r;
+		if (r < 0 && r != -ENOENT)
+			return r;
+		if (r == 0)
+			ret = 0;
+	}
+	return ret;
 }
 
 int treestore_list(const struct treestore *ts, struct strv *ret,
 		   struct error *err)
 {
+	cleanup_strv struct strv all = STRV_INIT;
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < N_DRIVERS; i++)
-		r = drivers[i]->list(ts, ret, err);
+		r = drivers[i]->list(ts, &all, err);
+	strv_sort(&all);
+	for (size_t i = 0; i < all.n; i++)
+		if (i == 0 || strcmp(all.v[i - 1], all.v[i]) != 0)
+			strv_push(ret, all.v[i]);
 	return r;
+}
+
+int treestore_new_index(const struct treestore *ts, struct error *err)
+{
+	if (geteuid() != 0 ||
+	    (ts->driver && strcmp(ts->driver, tree_driver_extract.name) == 0))
+		return -EBADF;
+	return imagestore_new_file(ts->images, err);
 }

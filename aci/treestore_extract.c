@@ -212,13 +212,15 @@ static int render_locked(const struct treestore *ts, const struct image_id *id,
 }
 
 static int extract_prepare(const struct treestore *ts,
-			   const struct image_id *id, struct error *err)
+			   const struct image_id *id, bool now,
+			   struct error *err)
 {
 	/* Its lock: one process renders, the others wait for the result. */
 	cleanup_fd int blob = imagestore_open_blob(ts->images, id, err);
 	cleanup_fd int tree = -EBADF;
 	int r;
 
+	(void)now; /* what is rendered is there */
 	if (blob < 0)
 		return blob;
 	r = lock_wait(blob, LOCK_EX);

@@ -41,6 +41,11 @@ if [ "${1-}" = --inside ]; then
 		bats --tap --timing ${BATS_FILTER:+--filter "$BATS_FILTER"} \
 			"$3" </dev/null || r=$?
 	[ $r -lt 124 ] || echo "not ok 0 $3: no end after ${CLI_TIMEOUT:-900} s"
+	# Images stay mounted for the pods that come: one mount an image, until
+	# it is removed.
+	find /run/rkt/img -mindepth 2 -maxdepth 2 \
+		-exec umount -l {} \; 2>/dev/null || true
+	find /run/rkt/img -depth -type d -empty -delete 2>/dev/null || true
 	if ! left=$(sh "$root/tests/leaks.sh" compare "$2/before" 5); then
 		echo "not ok 0 $3: leaves something behind"
 		echo "$left" | sed 's/^/# /'

@@ -48,8 +48,9 @@ struct rkt {
 	const char *system_config; /* absolute */
 	const char *local_config;  /* absolute */
 	const char *user_config;   /* absolute, or NULL */
-	const char *libexec;   /* absolute: stage1 and rkt-fetch are there */
-	unsigned int insecure; /* enum insecure bits */
+	const char *libexec;	  /* absolute: stage1 and rkt-fetch are there */
+	const char *image_driver; /* of struct treestore */
+	unsigned int insecure;	  /* enum insecure bits */
 	bool trust_keys_from_https;
 	bool debug;
 };

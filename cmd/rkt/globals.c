@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "aci/config_load.h"
+#include "aci/treestore.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -82,6 +83,22 @@ static int dir_parse(const struct option_row *row, void *target,
 	return 0;
 }
 
+static int driver_parse(const struct option_row *row, void *target,
+			const char *value, struct error *err)
+{
+	const char **driver = target;
+	int r = 0;
+
+	(void)row;
+	*driver = NULL;
+	if (strcmp(value, "auto") == 0)
+		return 0;
+	r = treestore_driver_check(value, err);
+	if (r == 0)
+		*driver = value;
+	return r;
+}
+
 #define DIR_ROW(row_name, field, row_shown, row_help)                          \
 	{                                                                      \
 		.name = (row_name), .kind = OPTION_CALL, .parse = dir_parse,   \
@@ -102,6 +119,15 @@ const struct option_row globals_rows[] = {
 	DIR_ROW("local-config", local_config, "/etc/rkt",
 		"local configuration directory"),
 	DIR_ROW("user-config", user_config, "", "user configuration directory"),
+	{.name = "image-driver",
+	 .kind = OPTION_CALL,
+	 .parse = driver_parse,
+	 .offset = offsetof(struct globals, image_driver),
+	 .shown = "auto",
+	 .help = "how images become root file systems: \"erofs\" (an index "
+		 "over the tar, mounted), \"loop\" (the same, through loop "
+		 "devices), \"tree\" (unpacked), or \"auto\": the first of "
+		 "these that works"},
 	{.name = "insecure-options",
 	 .kind = OPTION_CALL,
 	 .parse = insecure_parse,
@@ -189,6 +215,7 @@ int globals_resolve(const struct globals *g, struct rkt *ret, struct error *err)
 		.insecure = g->insecure,
 		.trust_keys_from_https = g->trust_keys_from_https,
 		.debug = g->debug,
+		.image_driver = g->image_driver,
 	};
 	r = absolute(g->system_config, &ret->system_config, err);
 	if (r == 0)

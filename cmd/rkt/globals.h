@@ -19,6 +19,7 @@ struct globals {
 	const char *system_config;
 	const char *local_config;
 	const char *user_config;
+	const char *image_driver;   /* NULL: the first that works */
 	unsigned int insecure;	    /* enum insecure */
 	unsigned int insecure_seen; /* which names were given */
 	bool trust_keys_from_https;

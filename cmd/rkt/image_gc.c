@@ -108,6 +108,8 @@ static int collect(const struct cmd_call *call, struct error *err)
 		r = imagestore_list(im.store, &images, err);
 	if (r >= 0)
 		r = remove_lone_trees(&im, &images, &used, err);
+	if (r >= 0)
+		r = treestore_unmount(&im.trees, &used, err);
 	if (r < 0)
 		return r;
 	find_unused(&images, &used, o->grace_period, &unused);
@@ -133,8 +135,9 @@ const struct command cmd_image_gc = {
 	.usage = "",
 	.description =
 		"Removes images (and what was unpacked of them) that were not "
-		"used for the grace period and that no pod needs, and mends "
-		"what interrupted commands left behind.",
+		"used for the grace period and that no pod needs, unmounts "
+		"those that no pod uses, and mends what interrupted commands "
+		"left behind.",
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.init = init,

@@ -20,6 +20,8 @@ static int remove_one(struct images *im, const char *text,
 	if (r >= 0 && !strv_sorted_has(used, text))
 		r = treestore_remove(&im->trees, &id, err);
 	if (r >= 0)
+		r = treestore_keep(&im->trees, &id, err);
+	if (r >= 0)
 		r = imagestore_remove(im->store, &id, err);
 	return r;
 }
@@ -44,7 +46,9 @@ int images_remove(struct images *im, const struct strv *ids,
 	}
 	if (done > 0)
 		log_info("%zu image(s) successfully removed", done);
-	r = imagestore_share(im->store, err);
+	r = treestore_trim(&im->trees, err);
+	if (r >= 0)
+		r = imagestore_share(im->store, err);
 	if (r >= 0)
 		r = imagestore_sweep(im->store, err);
 	if (done == ids->n)

@@ -22,7 +22,8 @@ static void say_of_image(const char *text)
 
 void images_init(const struct rkt *rkt, struct images *im)
 {
-	im->trees = (struct treestore){im->store, rkt->libexec};
+	im->trees =
+		(struct treestore){im->store, rkt->libexec, rkt->image_driver};
 	im->keystore = (struct keystore){
 		.system_dir = rkt->system_config,
 		.local_dir = rkt->local_config,
@@ -40,6 +41,7 @@ void images_init(const struct rkt *rkt, struct images *im)
 		.config_dirs = &im->config_dirs,
 		.policy = PULL_NEW,
 		.insecure = rkt->insecure & INSECURE_IMAGE,
+		.image_driver = rkt->image_driver,
 		.http_discovery = rkt->insecure & INSECURE_HTTP,
 		.http_flags =
 			rkt->insecure & INSECURE_TLS ? HTTP_TLS_UNCHECKED : 0,

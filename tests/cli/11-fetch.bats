@@ -4,6 +4,7 @@
 # rkt fetch: local files, signatures, pull policies.
 
 load lib
+use_driver tree
 
 gpg_key() {
 	gpg --batch --quiet --passphrase '' --quick-gen-key \

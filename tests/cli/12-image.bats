@@ -4,6 +4,7 @@
 # rkt image: list, rm, cat-manifest, gc, verify.
 
 load lib
+use_driver tree
 
 setup_file() {
 	load lib

@@ -7,6 +7,7 @@
 # `rkt image gc` leaves nothing half done.
 
 load lib
+use_driver tree
 
 CHANGES=renameat2,renameat,linkat,mkdirat,mkdir,unlinkat,openat,write,pwrite64
 CHANGES=$CHANGES,fsync,fdatasync,syncfs,ftruncate,fchmod,utimensat,flock,sendmsg

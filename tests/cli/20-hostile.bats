@@ -85,6 +85,7 @@ fail() {
 }
 
 @test "a disk that fills up while an image is unpacked is said to be full" {
+	use_driver tree
 	t=$(mktemp -d "$TMPDIR/image.XXXXXX")
 	mkdir -p "$t/i/rootfs" "$D/small"
 	mount -t tmpfs -o size=16m tmpfs "$D/small"

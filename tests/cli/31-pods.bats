@@ -202,6 +202,7 @@ times() {
 }
 
 @test "--no-overlay copies the tree with all that is in it" {
+	use_driver tree
 	uuid=$(prepare --no-overlay "$F/inside.aci")
 	p=$D/data/pods/prepared/$uuid/generations/inside/1/rootfs
 	t=$(echo "$D"/data/cas/tree/*/rootfs)
@@ -233,6 +234,8 @@ times() {
 	run "$RKT" --dir="$D/over/data" --insecure-options=image run --net=none \
 		"$F/inside.aci" -- exit-code 3
 	"$RKT" --dir="$D/over/data" gc --grace-period=0s
+	# Its image is mounted from there.
+	"$RKT" --dir="$D/over/data" image gc
 	umount "$D/over"
 	expect_status 3
 	expect_output 'disabling overlay support: "unsupported filesystem: overlayfs"'

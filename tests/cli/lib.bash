@@ -8,6 +8,8 @@
 #   $F           the file's directory, for images made once in setup_file
 #   rkt ARGS     rkt with $D's data, local and system configuration
 #   run_rkt      bats `run` of that, signatures not asked for
+#   use_driver X rkt with --image-driver=X from here on, for tests that look
+#                at what a driver leaves in the store
 #   image_inside, image_busybox, image_tree: make an ACI with actool
 
 : "${BUILD:?run me through make check-cli}"
@@ -23,6 +25,16 @@ D=$RKT_TEST_DIR/${BATS_TEST_NUMBER:-0}
 export RKT ACTOOL INSIDE TESTS F D
 
 bats_require_minimum_version 1.5.0
+
+use_driver() {
+	local wrapper=$RKT_TEST_DIR/rkt-$1
+	if [ ! -e "$wrapper" ]; then
+		printf '#!/bin/sh\nexec "%s" --image-driver=%s "$@"\n' \
+			"$BUILD/bin/rkt" "$1" >"$wrapper"
+		chmod +x "$wrapper"
+	fi
+	RKT=$wrapper
+}
 
 setup_test() {
 	mkdir -p "$F" "$D/data" "$D/local" "$D/system" "$D/tmp"
