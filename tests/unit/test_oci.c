@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/strbuf.h"
+#include "spec/docker_ref.h"
+#include "spec/image_manifest.h"
+#include "spec/oci.h"
+
+#define ROWS(a) (sizeof(a) / sizeof((a)[0]))
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define DIGEST "sha256:" HEX
+#define DIGEST2                                                                \
+	"sha256:"                                                              \
+	"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+
+Test(oci, references)
+{
+	static const struct {
+		const char *in;
+		const char *out; /* NULL = invalid */
+	} rows[] = {
+		{"docker://nginx",
+		 "docker://registry-1.docker.io/library/nginx:latest"},
+		{"docker:nginx:1.2",
+		 "docker://registry-1.docker.io/library/nginx:1.2"},
+		{"docker://foo/bar",
+		 "docker://registry-1.docker.io/foo/bar:latest"},
+		{"docker://docker.io/foo",
+		 "docker://registry-1.docker.io/library/foo:latest"},
+		{"docker://localhost/foo", "docker://localhost/foo:latest"},
+		{"docker://h:5000/a/b__c/d.e-f:T.1",
+		 "docker://h:5000/a/b__c/d.e-f:T.1"},
+		{"docker://[::1]:5000/a", "docker://[::1]:5000/a:latest"},
+		{"docker://q.io/a@" DIGEST, "docker://q.io/a@" DIGEST},
+		{"docker://q.io/a:1@" DIGEST, "docker://q.io/a@" DIGEST},
+		{"docker://a,arch=aarch64,os=linux",
+		 "docker://registry-1.docker.io/library/"
+		 "a:latest,arch=aarch64,os=linux"},
+		{"docker://", NULL},
+		{"docker:///a", NULL},
+		{"docker://A", NULL},
+		{"docker://q.io/", NULL},
+		{"docker://q.io/a//b", NULL},
+		{"docker://q.io/a:", NULL},
+		{"docker://q.io/a:-b", NULL},
+		{"docker://q.io/../a", NULL},
+		{"docker://q.io/a@sha256:12", NULL},
+		{"docker://q.io/a@sha512:" HEX HEX, NULL},
+		{"docker://a,arch=vax", "docker://registry-1.docker.io/library/"
+					"a:latest,arch=vax"},
+		{"docker://a,os=linux,arch=vax", NULL},
+		{"docker://a,color=red", NULL},
+		{"docker://a@b.c/d", NULL},
+		{"docker://a.b\r\nX: y/c", NULL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_docker_ref struct docker_ref ref = DOCKER_REF_INIT;
+		cleanup_strbuf struct strbuf text = STRBUF_INIT;
+		struct error err = ERROR_INIT;
+		int r = docker_ref_parse(rows[i].in, &ref, &err);
+
+		cr_expect_eq(r, rows[i].out ? 0 : -EINVAL, "%s: %d", rows[i].in,
+			     r);
+		if (r < 0) {
+			cr_expect(strstr(err.msg, "invalid image string"));
+			continue;
+		}
+		docker_ref_format(&ref, &text);
+		cr_expect_str_eq(text.buf, rows[i].out);
+	}
+}
+
+Test(oci, layout_references)
+{
+	static const struct {
+		const char *in, *dir, *tag;
+	} rows[] = {
+		{"oci:/a/b", "/a/b", NULL},
+		{"oci:/a:x/b:1", "/a:x/b", "1"},
+		{"oci:b:v1", "b", "v1"},
+		{"oci:./b:v1,arch=aarch64", "./b", "v1"},
+		{"oci:", NULL, NULL},
+		{"oci::1", NULL, NULL},
+		{"oci:a:", NULL, NULL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_oci_layout_ref struct oci_layout_ref ref =
+			OCI_LAYOUT_REF_INIT;
+		int r = oci_layout_ref_parse(rows[i].in, &ref, NULL);
+
+		cr_expect_eq(r, rows[i].dir ? 0 : -EINVAL, "%s", rows[i].in);
+		if (r < 0)
+			continue;
+		cr_expect_str_eq(ref.dir, rows[i].dir);
+		cr_expect_eq(!ref.tag, !rows[i].tag, "%s", rows[i].in);
+		if (ref.tag)
+			cr_expect_str_eq(ref.tag, rows[i].tag);
+	}
+}
+
+/* --- indexes and manifests ------------------------------------------------ */
+
+#define ENTRY(digest, os, arch, variant)                                       \
+	"{\"digest\":\"" digest "\",\"size\":7,\"platform\":{\"os\":\"" os     \
+	"\",\"architecture\":\"" arch "\"" variant "}}"
+#define VARIANT(v) ",\"variant\":\"" v "\""
+#define INDEX(entries) "{\"schemaVersion\":2,\"manifests\":[" entries "]}"
+
+Test(oci, the_platform_chooses)
+{
+	static const struct {
+		const char *arch, *json;
+		const char *digest; /* NULL = none */
+	} rows[] = {
+		{"amd64",
+		 INDEX(ENTRY(DIGEST2, "linux", "arm64",
+			     "") "," ENTRY(DIGEST, "linux", "amd64", "")),
+		 DIGEST},
+		{"amd64", INDEX(ENTRY(DIGEST, "windows", "amd64", "")), NULL},
+		{"amd64", INDEX(ENTRY(DIGEST, "linux", "amd64", VARIANT("v3"))),
+		 NULL},
+		{"amd64", INDEX(""), NULL},
+		{"aarch64",
+		 INDEX(ENTRY(DIGEST, "linux", "arm64", VARIANT("v8"))), DIGEST},
+		{"aarch64", INDEX(ENTRY(DIGEST, "linux", "arm64", "")), DIGEST},
+		{"armv7l",
+		 INDEX(ENTRY(DIGEST2, "linux", "arm", VARIANT("v5")) "," ENTRY(
+			 DIGEST, "linux", "arm", VARIANT("v6"))),
+		 DIGEST},
+		{"armv6l", INDEX(ENTRY(DIGEST, "linux", "arm", VARIANT("v7"))),
+		 NULL},
+		/* A layout's, without a platform. */
+		{"s390x", INDEX("{\"digest\":\"" DIGEST "\",\"size\":1}"),
+		 DIGEST},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_oci_manifest struct oci_manifest m = OCI_MANIFEST_INIT;
+		struct error err = ERROR_INIT;
+		struct oci_want want;
+		int r;
+
+		cr_assert(oci_want_make("linux", rows[i].arch, &want));
+		r = oci_manifest_parse(rows[i].json, strlen(rows[i].json),
+				       &want, &m, &err);
+		cr_expect_eq(r, rows[i].digest ? 0 : -ENOENT, "%zu: %d %s", i,
+			     r, err.msg);
+		if (r < 0)
+			continue;
+		cr_expect(m.is_index);
+		cr_expect_str_eq(m.config.digest, rows[i].digest);
+	}
+}
+
+#define BLOB "{\"digest\":\"" DIGEST "\",\"size\":7"
+#define OCI_TAR "application/vnd.oci.image.layer.v1.tar"
+
+Test(oci, manifests)
+{
+	static const struct {
+		const char *json;
+		int r;
+	} rows[] = {
+		{"{\"config\":" BLOB "},\"layers\":[" BLOB
+		 ",\"mediaType\":\"" OCI_TAR "+gzip\"}]}",
+		 0},
+		{"{\"config\":" BLOB "},\"layers\":[" BLOB
+		 ",\"mediaType\":\"" OCI_TAR "+encrypted\"}]}",
+		 -EINVAL},
+		{"{\"config\":" BLOB "},\"layers\":[{}]}", -EINVAL},
+		{"{\"config\":" BLOB "},\"layers\":[7]}", -EINVAL},
+		{"{\"config\":" BLOB "},\"layers\":{}}", -EINVAL},
+		{"{\"config\":{\"digest\":\"sha256:..\",\"size\":1}}", -EINVAL},
+		{"{\"config\":{\"digest\":\"" DIGEST "\",\"size\":-1}}",
+		 -EINVAL},
+		{"{\"schemaVersion\":1,\"fsLayers\":[]}", -ENOTSUP},
+		{"{}", -EINVAL},
+		{"[]", -EINVAL},
+		{"<html>", -EINVAL},
+	};
+	struct oci_want want;
+
+	cr_assert(oci_want_make("linux", "amd64", &want));
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_oci_manifest struct oci_manifest m = OCI_MANIFEST_INIT;
+		struct error err = ERROR_INIT;
+		int r = oci_manifest_parse(rows[i].json, strlen(rows[i].json),
+					   &want, &m, &err);
+
+		cr_expect_eq(r, rows[i].r, "%zu: %d %s", i, r, err.msg);
+		cr_expect_eq(r < 0, *err.msg != '\0');
+		cr_expect(r < 0 || (!m.is_index && m.n_layers == 1));
+	}
+}
+
+/* --- what appc makes of it ------------------------------------------------ */
+
+#define CONFIG                                                                 \
+	"{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v6\","       \
+	"\"created\":\"2020-01-02T03:04:05Z\",\"author\":\"me\","              \
+	"\"config\":{\"User\":\"www:2\",\"WorkingDir\":\"/w\","                \
+	"\"StopSignal\":\"SIGQUIT\",\"Entrypoint\":[\"/e\"],\"Cmd\":\"c d\","  \
+	"\"Env\":[\"A=b=c\",\"no\",\"1x=2\"],"                                 \
+	"\"ExposedPorts\":{\"80/tcp\":{},\"53/udp\":{},\"81\":{},"             \
+	"\"1-9/tcp\":{},\"80/sctp\":{}},"                                      \
+	"\"Volumes\":{\"/var/lib/x\":{},\"/var/lib_x\":{},\"/\":{}},"          \
+	"\"Labels\":{\"org.x/y\":\"z\",\"Not Legal\":\"z\","                   \
+	"\"created\":\"never\"}},"                                             \
+	"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" DIGEST "\"]}}"
+
+#define PORT_REST ",\"count\":1,\"socketActivated\":false"
+#define EXPECTED                                                               \
+	"{\"acKind\":\"ImageManifest\",\"acVersion\":\"0.8.11\","              \
+	"\"name\":\"h_5000/a\",\"labels\":["                                   \
+	"{\"name\":\"version\",\"value\":\"V_1\"},"                            \
+	"{\"name\":\"os\",\"value\":\"linux\"},"                               \
+	"{\"name\":\"arch\",\"value\":\"armv6l\"}],"                           \
+	"\"app\":{\"exec\":[\"/e\",\"c d\"],\"user\":\"www\",\"group\":\"2\"," \
+	"\"workingDirectory\":\"/w\","                                         \
+	"\"environment\":[{\"name\":\"A\",\"value\":\"b=c\"}],"                \
+	"\"mountPoints\":["                                                    \
+	"{\"name\":\"volume-var-lib-x\",\"path\":\"/var/lib/x\"},"             \
+	"{\"name\":\"volume-var-lib-x-2\",\"path\":\"/var/lib_x\"}],"          \
+	"\"ports\":[{\"name\":\"80-tcp\",\"protocol\":\"tcp\",\"port\":"       \
+	"80" PORT_REST "},"                                                    \
+	"{\"name\":\"53-udp\",\"protocol\":\"udp\",\"port\":53" PORT_REST "}," \
+	"{\"name\":\"81-tcp\",\"protocol\":\"tcp\",\"port\":81" PORT_REST      \
+	"}]},"                                                                 \
+	"\"dependencies\":[{\"imageName\":\"oci-layer/sha256-" HEX "\","       \
+	"\"imageID\":\"sha512-ab\",\"size\":9}],"                              \
+	"\"annotations\":["                                                    \
+	"{\"name\":\"created\",\"value\":\"2020-01-02T03:04:05Z\"},"           \
+	"{\"name\":\"authors\",\"value\":\"me\"},"                             \
+	"{\"name\":\"appc.io/docker/registryurl\",\"value\":\"h:5000\"},"      \
+	"{\"name\":\"appc.io/docker/repository\",\"value\":\"a\"},"            \
+	"{\"name\":\"appc.io/docker/tag\",\"value\":\"V_1\"},"                 \
+	"{\"name\":\"appc.io/docker/imageid\",\"value\":\"" DIGEST "\"},"      \
+	"{\"name\":\"appc.io/docker/manifesthash\",\"value\":\"" DIGEST2       \
+	"\"},"                                                                 \
+	"{\"name\":\"appc.io/docker/entrypoint\","                             \
+	"\"value\":\"[\\\"/e\\\"]\"},"                                         \
+	"{\"name\":\"appc.io/docker/cmd\",\"value\":\"[\\\"c d\\\"]\"},"       \
+	"{\"name\":\"appc.io/docker/stopsignal\",\"value\":\"SIGQUIT\"},"      \
+	"{\"name\":\"org.x/y\",\"value\":\"z\"}]}"
+
+Test(oci, configuration_becomes_a_manifest)
+{
+	cleanup_oci_config struct oci_config config = OCI_CONFIG_INIT;
+	cleanup_image_manifest struct image_manifest im = IMAGE_MANIFEST_INIT;
+	cleanup_image_manifest struct image_manifest back = IMAGE_MANIFEST_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_strv struct strv layers = STRV_INIT;
+	const struct oci_origin origin = {
+		.registry = "h:5000",
+		.repository = "a",
+		.name = "h:5000/a",
+		.tag = "V_1",
+		.manifest_digest = DIGEST2,
+		.config_digest = DIGEST,
+		.layers = &layers,
+	};
+	struct error err = ERROR_INIT;
+
+	strv_push(&layers, DIGEST);
+	strv_push(&layers, "sha512-ab");
+	strv_push(&layers, "9");
+	cr_assert(oci_config_parse(CONFIG, strlen(CONFIG), &config, &err) == 0,
+		  "%s", err.msg);
+	cr_assert(oci_image_make(&config, &origin, &im, &err) == 0);
+	image_manifest_write(&im, JSON_COMPACT_STYLE, &text);
+	cr_expect_str_eq(text.buf, EXPECTED);
+	cr_expect(image_manifest_parse(text.buf, text.len, &back, &err) == 0,
+		  "%s", err.msg);
+}
+
+Test(oci, users)
+{
+	static const struct {
+		const char *in, *user, *group;
+	} rows[] = {{"", "0", "0"},	  {"7", "7", "0"},
+		    {"7:8", "7", "8"},	  {"nginx", "nginx", "nginx"},
+		    {"a:", "a", "a"},	  {":5", "0", "5"},
+		    {"a:b:c", "a", "b:c"}};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_image_manifest struct image_manifest im =
+			IMAGE_MANIFEST_INIT;
+		const struct strv none = STRV_INIT;
+		const struct oci_config config = {.user = (char *)rows[i].in};
+		const struct oci_origin origin = {
+			.name = "a", .tag = "", .layers = &none};
+
+		cr_assert(oci_image_make(&config, &origin, &im, NULL) == 0);
+		cr_expect_str_eq(im.app.user, rows[i].user);
+		cr_expect_str_eq(im.app.group, rows[i].group);
+	}
+}
+
+/* --- credentials ---------------------------------------------------------- */
+
+Test(oci, challenges)
+{
+	static const struct {
+		const char *in;
+		const char *out; /* NULL = refused */
+	} rows[] = {
+		{"Bearer realm=\"https://a/b?c,d\",service=\"s t\",scope=x",
+		 "1 https://a/b?c,d s t x"},
+		{"bearer  realm=\"a\\\"b\" , error=\"e\"", "1 a\"b - -"},
+		{"Basic realm=\"r\"", "0 r - -"},
+		{"BASIC", "0 - - -"},
+		{"Bearer realm=\"a\", Basic realm2", "1 a - -"},
+		{"Bearer service=\"a\"", NULL},
+		{"Bearer realm=\"a", NULL},
+		{"Bearer =\"a\"", NULL},
+		{"Digest realm=\"a\"", NULL},
+		{"", NULL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_oci_challenge struct oci_challenge c = {0};
+		cleanup_strbuf struct strbuf text = STRBUF_INIT;
+		int r = oci_challenge_parse(rows[i].in, &c, NULL);
+
+		cr_expect_eq(r == 0, rows[i].out != NULL, "%s", rows[i].in);
+		if (r < 0)
+			continue;
+		strbuf_addf(&text, "%d %s %s %s", c.is_bearer,
+			    c.realm ? c.realm : "-",
+			    c.service ? c.service : "-",
+			    c.scope ? c.scope : "-");
+		cr_expect_str_eq(text.buf, rows[i].out);
+	}
+}
+
+Test(oci, tokens)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{"{\"token\":\"a.b-c=\"}", "a.b-c="},
+		{"{\"access_token\":\"x\",\"expires_in\":60}", "x"},
+		{"{\"token\":\"a\\r\\nX: y\"}", NULL},
+		{"{\"token\":\"\"}", NULL},
+		{"{\"token\":7}", NULL},
+		{"[]", NULL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_free char *token = NULL;
+		int r = oci_token_parse(rows[i].in, strlen(rows[i].in), &token,
+					NULL);
+
+		cr_expect_eq(r == 0, rows[i].out != NULL, "%s", rows[i].in);
+		if (r == 0)
+			cr_expect_str_eq(token, rows[i].out);
+	}
+}
