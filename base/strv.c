@@ -110,3 +110,15 @@ void strv_env_set(struct strv *env, const char *name, const char *value)
 	free(*slot);
 	*slot = entry;
 }
+
+void strv_env_unset(struct strv *env, const char *name)
+{
+	char **slot = env_find(env, name);
+
+	if (!slot)
+		return;
+	free(*slot);
+	env->n--;
+	memmove(slot, slot + 1,
+		(size_t)(env->v + env->n - slot + 1) * sizeof(*slot));
+}

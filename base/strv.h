@@ -39,5 +39,6 @@ void strv_split(struct strv *ret, const char *s, char sep);
 /* Environment vectors of NAME=VALUE.  _get borrows, NULL when unset. */
 const char *strv_env_get(const struct strv *env, const char *name);
 void strv_env_set(struct strv *env, const char *name, const char *value);
+void strv_env_unset(struct strv *env, const char *name);
 
 #endif

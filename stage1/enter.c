@@ -234,6 +234,9 @@ static int make_plan(struct enter *e, struct error *err)
 		return r;
 	free(e->plan.working_directory);
 	e->plan.working_directory = xstrdup("/");
+	/* It does not speak for the app, and a program that tells when it is
+	 * ready would. */
+	strv_env_unset(&e->plan.env, "NOTIFY_SOCKET");
 	strv_env_set(&e->plan.env, "TERM", term && *term ? term : "vt100");
 	request = e->plan.seccomp;
 	request.notify_bind = false;

@@ -148,11 +148,11 @@ chapter "4. Update to version 2 and back, with $RATE new connections a second"
 "$BUILD/tests/load" --rate="$RATE" "$address" 80 /version >load &
 load_pid=$!
 sleep 1
-show rkt update --image=images/nginx-2.aci "$NAME"
+show rkt update --observe=2s --image=images/nginx-2.aci "$NAME"
 [ "$(page)" = 2.0.0 ] || fail "not version 2 after the update"
 show curl -sS "http://$address/version"
 sleep 1
-show rkt rollback "$NAME"
+show rkt rollback --observe=2s "$NAME"
 [ "$(page)" = 1.0.0 ] || fail "not version 1 after the rollback"
 show curl -sS "http://$address/version"
 sleep 1

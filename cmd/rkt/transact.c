@@ -117,12 +117,14 @@ const struct option_row transact_rows[] = {
 	{.name = "observe",
 	 .kind = OPTION_DURATION,
 	 .offset = offsetof(struct transact_opts, observe),
-	 .shown = "1s",
-	 .help = "how long it must stay up before the update is committed"},
+	 .shown = "10s",
+	 .help = "how long it must stay up, with all connections, before the "
+		 "update is committed; up to then the old one is there to go "
+		 "back to at once"},
 	{.name = "drain-timeout",
 	 .kind = OPTION_DURATION,
 	 .offset = offsetof(struct transact_opts, drain_timeout),
-	 .shown = "10s",
+	 .shown = "30s",
 	 .help = "how long clients of the old generation may stay, and it may "
 		 "take to end"},
 	{.name = "strategy",
@@ -170,8 +172,12 @@ void transact_init(struct transact_opts *o)
 {
 	*o = (struct transact_opts){
 		.ready_timeout = 30000LL * NS_PER_MS,
-		.observe = 1000LL * NS_PER_MS,
-		.drain_timeout = 10000LL * NS_PER_MS,
+		/* As long as a service has to run for systemd to forget that
+		 * it was started before. */
+		.observe = 10000LL * NS_PER_MS,
+		/* Kubernetes' grace period, to which servers and balancers
+		 * are set. */
+		.drain_timeout = 30000LL * NS_PER_MS,
 	};
 }
 

@@ -35,6 +35,7 @@ commands() {
 	[ "$(wc -l <script)" -gt 30 ]
 	# A person types slower than a server starts, and answers questions.
 	sed -i 's/^rkt trust/& --skip-fingerprint-review/
+		s/^rkt \(update\|rollback\)/& --observe=1s/
 		s/^curl /&-sS --retry 50 --retry-delay 0 --retry-connrefused /' script
 	run timeout 120 bash -ex script
 	expect_status 0

@@ -256,7 +256,7 @@ dies_at() {
 	sleep 0.3
 	(wait_for 10 grep -q "$2" "$pod/update.journal" && sleep 0.3 &&
 		kill -9 "$(cat "$pod/generations/inside/2/pid")") &
-	run_rkt update --strategy=handover "$1" --image="$D/2.aci" web
+	run_rkt update --strategy=handover --observe=1s "$1" --image="$D/2.aci" web
 	expect_status 10
 	expect_output 'exit code 137'
 	sleep 0.5

@@ -106,6 +106,15 @@ print("sent")' "/proc/$app/root/dev/notify"
 	[ ! -e "$pod/supervisor-status" ]
 }
 
+@test "what enters is not asked to tell, the app is" {
+	version 1
+	begin 1 -- env=NOTIFY_SOCKET sleep=60
+	wait_for 5 logged NOTIFY_SOCKET=/dev/notify
+	run rkt enter web /usr/bin/python3 -I /srv/notify.py \
+		env=NOTIFY_SOCKET env=VERSION
+	expect_output NOTIFY_SOCKET=unset VERSION=1
+}
+
 @test "a pod is ready when its app says so" {
 	version 1 "$(annotated "${TELLS[@]}")"
 	begin 1 -- print=up sleep=1 'say=READY=1' sleep=60
@@ -395,7 +404,7 @@ ask_for_long() {
 	version 2 "$(annotated "${TELLS[@]}") | .app.exec += [\"say=STATUS=not yet\", \"sleep=60\"]"
 	begin 1 -- say=READY=1 sleep=60
 	rkt status --wait-ready=5s web
-	run_rkt update --ready-timeout=1s --image="$D/2.aci" web
+	run_rkt update --observe=100ms --ready-timeout=1s --image="$D/2.aci" web
 	expect_status 10
 	expect_output "READY=1"
 	wait_for 5 status_has ready-notify=true

@@ -1,5 +1,6 @@
 """An app that speaks sd_notify(3): does what its arguments say, in order.
 
+	env=NAME	print a variable of the environment
 	say=TEXT	a datagram; \\n in it is a line feed
 	announce	say READY=1 and STATUS=version $VERSION
 	fds		print names and numbers of what was inherited
@@ -15,6 +16,8 @@
 	child-ping=N	a child of its own pings N times, 50 ms apart, and ends
 	sleep=SECONDS, exit=CODE, print=TEXT
 	serve		answer $VERSION to whoever connects to fd 3; "crash": exit 7
+	serve-stored=NAME:PORT  the same on the listening socket of that name, which
+			is made and stored (FDSTORE=1) if it was not inherited
 	listen=PORT	the same on a socket of its own
 """
 import os
@@ -30,7 +33,7 @@ kept = []
 
 def say(text, fds=()):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    s.connect(os.environ["NOTIFY_SOCKET"])
+    s.connect(os.environ.get("NOTIFY_SOCKET", "/dev/notify"))
     socket.send_fds(s, [text.encode()], list(fds))
     s.close()
 
@@ -125,6 +128,17 @@ def listen(port):
     answer(s)
 
 
+def serve_stored(arg):
+    name, port = arg.split(":")
+    for fd, given in inherited():
+        if given == name:
+            print("inherited=" + name)
+            answer(socket.socket(fileno=fd))
+    s = socket.create_server(("", int(port)))
+    say("FDSTORE=1\nFDNAME=" + name, [s.fileno()])
+    answer(s)
+
+
 def keep(name):
     def end(*_):
         store(name)
@@ -151,6 +165,8 @@ actions = {
     "print": print,
     "serve": lambda: answer(socket.socket(fileno=3)),
     "listen": listen,
+    "serve-stored": serve_stored,
+    "env": lambda n: print(n + "=" + os.environ.get(n, "unset")),
 }
 
 sys.stdout.reconfigure(line_buffering=True)

@@ -21,3 +21,19 @@ Test(strv, sorted)
 	cr_expect_not(strv_sorted_has(&sv, "a/"));
 	cr_expect_null(sv.v[sv.n]);
 }
+
+Test(strv, env_unset)
+{
+	cleanup_strv struct strv env = STRV_INIT;
+
+	strv_env_unset(&env, "A");
+	strv_env_set(&env, "A", "1");
+	strv_env_set(&env, "AB", "2");
+	strv_env_set(&env, "B", "3");
+	strv_env_unset(&env, "A");
+	strv_env_unset(&env, "C");
+	cr_expect_eq(env.n, 2);
+	cr_expect_null(strv_env_get(&env, "A"));
+	cr_expect_str_eq(env.v[1], "B=3");
+	cr_expect_null(env.v[2]);
+}
