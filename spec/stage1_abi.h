@@ -126,7 +126,7 @@ struct control_request {
 	uint64_t observe_ms;
 	uint64_t stop_timeout_ms;	/* SIGTERM to SIGKILL of the old one */
 	uint32_t flags;			/* enum control_flags */
-	uint32_t reserved;		/* 0 */
+	uint32_t keep;			/* CONTROL_KEEP: POD_KEEP_FILE */
 	char app[CONTROL_APP_NAME_MAX]; /* NUL-terminated AC Name */
 	char who[CONTROL_WHO_MAX];	/* who asks, for the history; "" */
 	uint64_t canary_ms;		/* how long, */
@@ -145,7 +145,10 @@ enum control_flags {
 	/* Another CONTROL_UPDATE of the same transaction follows on this
 	 * connection. */
 	CONTROL_MORE = 1 << 2,
-	CONTROL_FLAGS_KNOWN = CONTROL_ROLLBACK | CONTROL_HOLD | CONTROL_MORE,
+	/* If it is committed, `keep` is what POD_KEEP_FILE says from then. */
+	CONTROL_KEEP = 1 << 3,
+	CONTROL_FLAGS_KNOWN =
+		CONTROL_ROLLBACK | CONTROL_HOLD | CONTROL_MORE | CONTROL_KEEP,
 };
 
 enum update_strategy {

@@ -117,6 +117,17 @@ int generation_write(int poddir_fd, unsigned int n,
 	return write_files(dirfd, ra, image, tree_fd, err);
 }
 
+int generation_app_load(int poddir_fd, const char *app, unsigned int n,
+			struct runtime_app *ret, struct error *err)
+{
+	cleanup_free char *dir = generation_path(app, n);
+	cleanup_free char *path = xasprintf("%s/" GENERATION_APP_FILE, dir);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	int r = read_file_at(poddir_fd, path, MANIFEST_MAX, &text, err);
+
+	return r < 0 ? r : runtime_app_parse(text.buf, text.len, ret, err);
+}
+
 int generation_remove(int poddir_fd, const char *app, unsigned int n,
 		      struct error *err)
 {

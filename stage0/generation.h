@@ -41,6 +41,10 @@ void pod_image_release(struct pod_image *image);
 int generation_image_load(int poddir_fd, const char *app, unsigned int n,
 			  struct pod_image *ret, struct error *err);
 
+/* The app as generation N runs it.  RET must be RUNTIME_APP_INIT. */
+int generation_app_load(int poddir_fd, const char *app, unsigned int n,
+			struct runtime_app *ret, struct error *err);
+
 /*
  * Writes generation N of RA's app; it must not exist.  TREE_FD (O_PATH) is
  * copied into it when >= 0 (--no-overlay), else stage1 will stack an overlay

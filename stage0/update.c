@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -263,14 +262,6 @@ unsigned int update_keep(int poddir_fd)
 	(void)read_file_at(poddir_fd, POD_KEEP_FILE, KEEP_FILE_MAX, &text,
 			   NULL);
 	return history_keep_parse(text.buf);
-}
-
-int update_set_keep(int poddir_fd, unsigned int n, struct error *err)
-{
-	char text[KEEP_FILE_MAX];
-
-	(void)snprintf(text, sizeof(text), "%u\n", n);
-	return write_string_at(poddir_fd, POD_KEEP_FILE, 0644, text, err);
 }
 
 int update_collect(int poddir_fd, const char *app, struct error *err)

@@ -68,8 +68,6 @@ int update_remove_stale(int poddir_fd, const char *app, struct error *err);
  * stage1 removes the others when it commits an update.
  */
 unsigned int update_keep(int poddir_fd);
-/* From now on N, whoever commits. */
-int update_set_keep(int poddir_fd, unsigned int n, struct error *err);
 
 /*
  * Removes the generations of APP that are neither the committed one nor among

@@ -371,15 +371,16 @@ static char *why_no_handover(const struct update_facts *f,
 			       "(CAP_SYS_PTRACE)");
 	if (overlap && strcmp(overlap, "forbidden") == 0)
 		return xstrdup("the image says " UPDATE_OVERLAP "=forbidden");
-	if (overlap && strcmp(overlap, "allowed") == 0)
-		return NULL;
-	path = writable_mount(f->pod, &plan->next);
+	path = overlap && strcmp(overlap, "allowed") == 0
+		       ? NULL
+		       : writable_mount(f->pod, &plan->next);
 	if (path)
 		return xasprintf("it can write to the volume at %s and the "
 				 "image does not say " UPDATE_OVERLAP
 				 "=allowed",
 				 path);
-	return NULL;
+	return f->running_tier == UPDATE_RESTART ? xstrdup(f->running_why)
+						 : NULL;
 }
 
 static char *why_no_restart(const struct update_facts *f,
@@ -403,7 +404,7 @@ static const struct {
 	 "connections and memory go to the new generation"},
 	{UPDATE_HANDOVER, why_no_handover,
 	 "both generations run, new connections go to the new one; restart if "
-	 "the sockets turn out not to allow that"},
+	 "the new one comes to listen at another form of an address"},
 	{UPDATE_RESTART, why_no_restart,
 	 "the old one stops, its listening sockets are held, then the new one "
 	 "starts"},
@@ -445,10 +446,11 @@ void update_plan_make(const struct update_facts *f, struct update_plan *plan)
 
 	plan->app = xstrdup(f->app);
 	plan->from = f->from;
+	plan->to = f->to;
 	set_image(&plan->old_image, f->old_image, f->old_signer);
 	set_image(&plan->new_image, f->new_image, f->new_signer);
-	plan->is_same =
-		strcmp(f->old_image->id.text, f->new_image->id.text) == 0;
+	plan->is_same = !f->to && strcmp(f->old_image->id.text,
+					 f->new_image->id.text) == 0;
 	if (f->new_app)
 		runtime_app_copy(&plan->next, f->new_app);
 	check(f, old_app, plan);

@@ -33,6 +33,7 @@ struct update_facts {
 	const struct pod_manifest *pod; /* as committed */
 	const char *app;
 	unsigned int from; /* the committed generation */
+	unsigned int to;   /* one that ran before; 0 = a new one */
 	const struct pod_image *old_image;
 	const struct pod_image *new_image;
 	const char *old_signer; /* fingerprint; NULL = unchecked, unknown */
@@ -46,6 +47,10 @@ struct update_facts {
 	struct update_rules rules;
 	enum update_strategy strategy; /* asked for; UPDATE_AUTO */
 	unsigned int tiers; /* 1 << enum update_strategy: what stage1 can */
+	/* The highest tier that what runs allows, as the pod's stage1 says,
+	 * and why no higher one; UPDATE_AUTO = it was not asked. */
+	enum update_strategy running_tier;
+	const char *running_why;
 };
 
 struct plan_image {
@@ -72,7 +77,7 @@ struct plan_tier {
 
 struct update_plan {
 	char *app;
-	unsigned int from;
+	unsigned int from, to;
 	struct plan_image old_image, new_image;
 	struct plan_change *changes;
 	size_t n_changes;

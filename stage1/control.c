@@ -128,6 +128,26 @@ static void serve_resume(struct pod *pod, const struct control_request *rec,
 		send_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
 }
 
+static void serve_plan(struct pod *pod, const struct control_request *rec,
+		       int *fd, int *passed)
+{
+	struct control_reply reply = {
+		.version = STAGE1_ABI_VERSION,
+		.kind = CONTROL_DONE,
+		.counts = UPDATE_COUNTS_UNKNOWN,
+	};
+	enum update_strategy tier = UPDATE_AUTO;
+	struct error why = ERROR_INIT;
+
+	(void)passed;
+	if (update_plan(pod, rec->app, &tier, &why) < 0)
+		reply.code = RKT_EXIT_REFUSED;
+	reply.strategy = tier;
+	(void)snprintf(reply.text, sizeof(reply.text), "%s", why.msg);
+	(void)snprintf(reply.app, sizeof(reply.app), "%s", rec->app);
+	(void)send(*fd, &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* The permit table: what may be asked, when, and with how many descriptors. */
 static const struct {
 	void (*serve)(struct pod *, const struct control_request *, int *fd,
@@ -139,6 +159,7 @@ static const struct {
 	[CONTROL_UPDATE] = {serve_update, true},
 	[CONTROL_ABORT] = {serve_abort, true},
 	[CONTROL_RESUME] = {serve_resume, true},
+	[CONTROL_PLAN] = {serve_plan, true},
 };
 
 static void serve(struct control *control, const struct control_request *rec,

@@ -26,7 +26,8 @@ int control_record_check(const void *buf, size_t len, size_t n_fds,
 	if (rec.version != STAGE1_ABI_VERSION || rec.op < CONTROL_STATUS ||
 	    rec.op >= CONTROL_OP_MAX || n_fds != fds_wanted[rec.op])
 		return -EPROTO;
-	if (rec.reserved || rec.reserved2 || rec.canary_share > 10000 ||
+	if (rec.keep > (rec.flags & CONTROL_KEEP ? UPDATE_KEEP_MAX : 0) ||
+	    rec.reserved2 || rec.canary_share > 10000 ||
 	    rec.flags & ~(uint32_t)CONTROL_FLAGS_KNOWN)
 		return -EPROTO;
 	if (!memchr(rec.app, '\0', sizeof(rec.app)) ||

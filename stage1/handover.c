@@ -123,12 +123,8 @@ static struct group *new_group(struct handover *h,
 	return g;
 }
 
-/* Takes the descriptor of HELD if it can be shared. */
-static int take_old(struct handover *h, struct held_listener *held,
-		    struct error *err)
+static int check_held(const struct held_listener *held, struct error *err)
 {
-	struct group *g;
-
 	if (held->domain == AF_UNIX)
 		return error_set(err, EOPNOTSUPP,
 				 "it listens on a unix socket, which only one "
@@ -136,6 +132,18 @@ static int take_old(struct handover *h, struct held_listener *held,
 	if (!held->form.port)
 		return error_set(err, EOPNOTSUPP,
 				 "it listens on a socket that is not TCP");
+	return 0;
+}
+
+/* Takes the descriptor of HELD if it can be shared. */
+static int take_old(struct handover *h, struct held_listener *held,
+		    struct error *err)
+{
+	struct group *g;
+	int r = check_held(held, err);
+
+	if (r < 0)
+		return r;
 	g = find_group(h, held->domain, &held->addr, held->v6only);
 	if (!g)
 		g = new_group(h, held);
@@ -230,6 +238,24 @@ static int check_old(const struct generation *old, struct error *err)
 	return 0;
 }
 
+static int listens_nowhere(struct error *err)
+{
+	return error_set(err, EOPNOTSUPP,
+			 "it listens nowhere: there is nothing to hand over");
+}
+
+int handover_check(const struct generation *old, struct error *err)
+{
+	const struct pod_app *app = old->app;
+	int r = check_old(old, err);
+
+	if (r == 0 && app->n_held == 0)
+		r = listens_nowhere(err);
+	for (size_t i = 0; r == 0 && i < app->n_held; i++)
+		r = check_held(&app->held[i], err);
+	return r;
+}
+
 int handover_new(struct generation *old, struct handover **ret,
 		 struct error *err)
 {
@@ -247,9 +273,7 @@ int handover_new(struct generation *old, struct handover **ret,
 		r = take_old(h, &app->held[i], err);
 	held_drop(app);
 	if (r >= 0 && h->n == 0)
-		r = error_set(err, EOPNOTSUPP,
-			      "it listens nowhere: there is nothing to hand "
-			      "over");
+		r = listens_nowhere(err);
 	if (r >= 0)
 		r = prepare(h, err);
 	if (r < 0) {

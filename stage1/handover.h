@@ -38,6 +38,10 @@ struct handover;
 int handover_new(struct generation *old, struct handover **ret,
 		 struct error *err);
 
+/* Whether what OLD listens on, and listeners_hold() has just found, can be
+ * handed over: 0, or -EOPNOTSUPP with the reason. */
+int handover_check(const struct generation *old, struct error *err);
+
 /*
  * Closes all duplicates; SURVIVOR gets all connections, NULL if it has died,
  * too.  What waits in the other one's sockets migrates

@@ -217,6 +217,14 @@ static unsigned int load_keep(int pod_dirfd)
 	return history_keep_parse(text.buf);
 }
 
+int journal_set_keep(int pod_dirfd, unsigned int n, struct error *err)
+{
+	char text[KEEP_FILE_MAX];
+
+	(void)snprintf(text, sizeof(text), "%u\n", n);
+	return write_string_at(pod_dirfd, POD_KEEP_FILE, 0644, text, err);
+}
+
 int journal_collect(int pod_dirfd, const char *app, struct error *err)
 {
 	cleanup_free char *path = xasprintf(POD_GENERATIONS_DIR "/%s", app);

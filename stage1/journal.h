@@ -53,6 +53,7 @@ int journal_discard(int pod_dirfd, const char *app, unsigned int number,
  * those that the pod keeps (POD_KEEP_FILE) and that came before it; with them
  * goes what holds their images in the store.
  */
+int journal_set_keep(int pod_dirfd, unsigned int n, struct error *err);
 int journal_collect(int pod_dirfd, const char *app, struct error *err);
 
 /*

@@ -360,6 +360,17 @@ bool restart_lost(struct pod_app *app, int tree_fd, int exit_code)
 	return true;
 }
 
+bool restart_is_paused(const struct pod_app *app)
+{
+	return !app->current && app->restart && app->restart->tree_fd >= 0;
+}
+
+int restart_take_tree(struct pod_app *app)
+{
+	event_timer_cancel(&app->pod->loop, &app->restart->timer);
+	return TAKE_FD(app->restart->tree_fd);
+}
+
 bool restart_failed(struct generation *g, const struct error *err)
 {
 	struct restart *r = g->app->restart;

@@ -62,6 +62,12 @@ bool restart_failed(struct generation *g, const struct error *err);
  */
 bool restart_lost(struct pod_app *app, int tree_fd, int exit_code);
 
+/* It waits to be started again. */
+bool restart_is_paused(const struct pod_app *app);
+/* The root of what it waits to start, for who does that instead: its pause is
+ * over.  The caller closes it. */
+int restart_take_tree(struct pod_app *app);
+
 /* The app is over, or stopped for good. */
 void restart_forget(struct pod_app *app);
 

@@ -31,9 +31,7 @@
 #include "stage1/update_impl.h"
 
 #define DEFAULT_READY_MS 30000
-/* Annotation of an image: may two generations of it run at once? */
-#define OVERLAP "rkt.io/update/overlap"
-/* Of an image, too. */
+/* Annotation of an image. */
 #define DRAIN_SIGNAL "rkt.io/update/drain-signal"
 
 const char *update_state_name(const struct pod *pod)
@@ -48,6 +46,11 @@ const char *update_state_name(const struct pod *pod)
 /* What is too old to go back to.  What stays too long is no failure. */
 static void collect(const struct update_group *g)
 {
+	struct error failed = ERROR_INIT;
+
+	if (g->keep >= 0 &&
+	    journal_set_keep(g->pod->dirfd, (unsigned int)g->keep, &failed) < 0)
+		log_failure(&failed, "update");
 	for (const struct update *m = g->first; m; m = m->sibling) {
 		struct error err = ERROR_INIT;
 
@@ -118,7 +121,11 @@ void update_finish(struct update *u, int exit_code, const char *text)
 	event_timer_cancel(&pod->loop, &u->abort);
 	update_stop_asking(u);
 	update_end_requests(u);
-	held_drop(u->app);
+	/* Clients of one that waits to be started again wait with it. */
+	if (u->was_paused && !u->app->current)
+		held_rewind(u->app);
+	else
+		held_drop(u->app);
 	if (u->app->current)
 		serves_now(u->app->current);
 	probe_release(&u->probe);
@@ -289,45 +296,6 @@ const struct generation_ops update_next_ops = {
 	.ended = on_next_ended,
 };
 
-bool update_writes_volume(const struct generation *g)
-{
-	for (size_t i = 0; i < g->plan.n_mounts; i++)
-		if (!g->plan.mounts[i].read_only)
-			return true;
-	return false;
-}
-
-/* The highest that applies; WHY not a higher one.  Whether the old one's
- * sockets can be handed over is seen later. */
-static enum update_strategy choose_tier(const struct update *u,
-					struct error *why)
-{
-	const char *overlap =
-		name_values_get(&u->next->image.annotations, OVERLAP);
-
-	if (u->asked != UPDATE_AUTO)
-		return u->asked;
-	if (generation_can_trace(u->old))
-		(void)error_set(why, EPERM,
-				"the old one could take over the new one "
-				"(CAP_SYS_PTRACE)");
-	else if (u->app->store && fd_store_count(u->app->store))
-		(void)error_set(why, EBUSY,
-				"what it stores when it ends is for the one "
-				"that comes after it");
-	else if (overlap && strcmp(overlap, "forbidden") == 0)
-		(void)error_set(why, EPERM,
-				"the image says " OVERLAP "=forbidden");
-	else if ((!overlap || strcmp(overlap, "allowed") != 0) &&
-		 update_writes_volume(u->next))
-		(void)error_set(why, EPERM,
-				"it can write to a volume and the image does "
-				"not say " OVERLAP "=allowed");
-	else
-		return UPDATE_HANDOVER;
-	return UPDATE_RESTART;
-}
-
 void update_prepare_next(struct update *u)
 {
 	int tree = fcntl(u->new_tree, F_DUPFD_CLOEXEC, 0);
@@ -344,7 +312,7 @@ void update_prepare_next(struct update *u)
 	if (u->probe.kind == PROBE_NONE)
 		probe_copy(&u->probe, &u->next->service.update);
 	if (u->tier == UPDATE_AUTO)
-		u->tier = choose_tier(u, &u->note);
+		u->tier = update_choose_tier(u, &u->note);
 	(void)snprintf(text, sizeof(text), "the new root is ready: %s%s%.700s",
 		       update_strategy_text(u->tier),
 		       u->note.msg[0] ? ", because " : "", u->note.msg);
@@ -504,7 +472,10 @@ static struct update *new_member(struct update_group *g,
 		.observe_ms = request->observe_ms,
 		.stop_ms = request->stop_timeout_ms ? request->stop_timeout_ms
 						    : STOP_TIMEOUT_MS,
-		.old_tree = fcntl(app->current->tree_fd, F_DUPFD_CLOEXEC, 0),
+		.was_paused = !app->current,
+		.old_tree = app->current ? fcntl(app->current->tree_fd,
+						 F_DUPFD_CLOEXEC, 0)
+					 : restart_take_tree(app),
 		.new_tree = fcntl(part->tree_fd, F_DUPFD_CLOEXEC, 0),
 		.counts = UPDATE_COUNTS_UNKNOWN,
 		.asked = request->strategy,
@@ -514,8 +485,10 @@ static struct update *new_member(struct update_group *g,
 	};
 	if (request->probe[0])
 		(void)probe_parse(request->probe, &u->probe, NULL);
-	u->old->ops = &update_old_ops;
-	u->old->data = u;
+	if (u->old) {
+		u->old->ops = &update_old_ops;
+		u->old->data = u;
+	}
 	restart_suspend(app);
 	return u;
 }
@@ -546,6 +519,9 @@ int update_start(struct pod *pod, const struct update_part *parts, size_t n,
 		.pins = 1,
 		.conn = TAKE_FD(reply_to),
 		.begun_ns = monotonic_ns(),
+		.keep = parts[0].request->flags & CONTROL_KEEP
+				? (int)parts[0].request->keep
+				: -1,
 	};
 	memcpy(g->who, parts[0].request->who, sizeof(g->who));
 	end = &g->first;

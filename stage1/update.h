@@ -23,7 +23,8 @@
 
 #include <stddef.h>
 
-struct control_request;
+#include "spec/stage1_abi.h"
+
 struct error;
 struct pod;
 
@@ -39,6 +40,14 @@ struct update_part {
  */
 int update_start(struct pod *pod, const struct update_part *parts, size_t n,
 		 int conn, int *ret_exit, struct error *err);
+
+/*
+ * What an update of the app NAME would meet if it began now: *RET is the
+ * highest tier that what runs allows, whatever the new image says, and WHY no
+ * higher one.  Negative, with the reason there: it would be refused.
+ */
+int update_plan(struct pod *pod, const char *name, enum update_strategy *ret,
+		struct error *why);
 
 /* Ends the running transaction by rolling back; -ENOENT if there is none. */
 int update_abort(struct pod *pod, struct error *err);

@@ -36,6 +36,7 @@ struct update_group {
 	uint64_t begun_ns;
 	char who[CONTROL_WHO_MAX];
 	bool is_failing, is_committed; /* for all of them */
+	int keep; /* how many earlier generations from now on; -1 = as it is */
 };
 
 struct update {
@@ -50,6 +51,7 @@ struct update {
 	struct generation *next;
 	unsigned int from, to;
 	char *from_image; /* NAME:VERSION of what served; NULL */
+	bool was_paused;  /* nothing served: it waited to be started again */
 	int old_tree;	  /* to start the old one again */
 	int new_tree;	  /* and the new one */
 	enum update_state state;
@@ -144,9 +146,10 @@ void update_on_old_left(struct update *u);
 /* The signal a generation wants to hear when it is to finish what it has
  * begun, as its image says; SIGTERM if it does not. */
 int update_drain_signal(const struct generation *g);
-bool update_writes_volume(const struct generation *g);
 uint64_t update_since_ms(uint64_t ns);
 uint64_t update_since_us(uint64_t ns);
+
+extern const struct generation_ops update_old_ops, update_next_ops;
 
 /* --- stage1/update_request.c -----------------------------------------------
  */
@@ -154,8 +157,11 @@ uint64_t update_since_us(uint64_t ns);
 /* Nothing of the N parts forbids an update now. */
 int update_check(struct pod *pod, const struct update_part *parts, size_t n,
 		 struct error *err);
-
-extern const struct generation_ops update_old_ops, update_next_ops;
+/* The highest that applies; WHY not a higher one.  Whether the old one's
+ * sockets can be handed over is seen later. */
+enum update_strategy update_choose_tier(const struct update *u,
+					struct error *why);
+bool update_writes_volume(const struct generation *g);
 
 /* --- stage1/update_probe.c -------------------------------------------------
  */

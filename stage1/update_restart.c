@@ -63,6 +63,20 @@ static void end_degraded(struct update *u, const struct error *err)
 		pod_app_ended(app, RKT_EXIT_FAILURE);
 }
 
+/* What it was before: not well, and to be started again. */
+static void wait_again(struct update *u)
+{
+	struct pod_app *app = u->app;
+	int tree = TAKE_FD(u->old_tree);
+	const struct error why = u->why;
+
+	(void)error_set(&u->why, why.code,
+			"%.800s; generation %u waits to be started again",
+			why.msg, u->from);
+	update_end_rolled_back(u, RKT_EXIT_DEGRADED);
+	(void)restart_lost(app, tree, app->exit_code);
+}
+
 static void start_old_again(struct update *u)
 {
 	struct error err = ERROR_INIT;
@@ -106,6 +120,8 @@ void update_restart_fail(struct update *u, const struct error *why)
 	if (!u->old_stopped) {
 		u->old->ops = pod_generation_ops();
 		update_end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
+	} else if (u->was_paused) {
+		wait_again(u);
 	} else if (!u->old) {
 		start_old_again(u);
 	}
@@ -391,7 +407,10 @@ static bool must_stop_first(const struct update *u)
 
 void update_restart_run(struct update *u)
 {
-	if (must_stop_first(u))
+	if (!u->old) {
+		u->old_stopped = true;
+		start_next(u);
+	} else if (must_stop_first(u))
 		stop_old(u);
 	else
 		start_next(u);

@@ -68,6 +68,7 @@ enum command_flags {
 };
 
 struct command;
+struct error;
 
 struct cmd_call {
 	const struct rkt *rkt;
@@ -100,12 +101,20 @@ struct command {
 	int (*parse)(struct cmd_call *call, struct error *err);
 	/* Returns rkt's exit code. */
 	int (*run)(struct cmd_call *call);
+	/* Prints why it failed (TEXT) on stdout, if the output was asked for
+	 * in a form that has a place for that: true if so.  May be NULL. */
+	bool (*failed)(const struct cmd_call *call, const char *text);
 	const struct command *const *subcommands; /* NULL-terminated */
 };
 
-/* Misuse: MESSAGE (may be NULL) on stderr, the command's usage on stdout;
- * returns RKT_EXIT_FAILURE. */
+/* Misuse: MESSAGE (may be NULL) on stderr, the command's usage on stdout (or
+ * what its `failed` prints); returns RKT_EXIT_FAILURE. */
 int cmd_usage(const struct cmd_call *call, const char *message);
+
+/* Failure: ERR on stderr as log_failure() does it, and what `failed` prints;
+ * returns RKT_EXIT_FAILURE. */
+int cmd_failure(const struct cmd_call *call, const struct error *err,
+		const char *what);
 
 /* Appends the help of the command PATH leads to (NULL-terminated from the
  * root; the root alone for `rkt help`). */

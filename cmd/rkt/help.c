@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/format.h"
 #include "base/log.h"
 #include "base/strbuf.h"
@@ -134,8 +135,23 @@ int cmd_usage(const struct cmd_call *call, const char *message)
 
 	if (message)
 		log_error("%s", message);
+	if (message && call->command->failed &&
+	    call->command->failed(call, message))
+		return RKT_EXIT_FAILURE;
 	print_usage(call->command, &sb);
 	(void)fwrite(sb.buf, 1, sb.len, stdout);
+	return RKT_EXIT_FAILURE;
+}
+
+int cmd_failure(const struct cmd_call *call, const struct error *err,
+		const char *what)
+{
+	struct error copy = *err;
+
+	log_failure(err, what);
+	error_sanitize(&copy);
+	if (call->command->failed)
+		(void)call->command->failed(call, error_innermost(&copy));
 	return RKT_EXIT_FAILURE;
 }
 

@@ -88,11 +88,13 @@ static void format_tiers(const struct update_plan *plan, struct strbuf *out)
 	}
 }
 
-void plan_format(const struct update_plan *plan, struct strbuf *out)
+static void plan_format(const struct update_plan *plan, struct strbuf *out)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 
 	strbuf_addf(&text, "%s, generation %u runs", plan->app, plan->from);
+	if (plan->to)
+		strbuf_addf(&text, ", back to generation %u", plan->to);
 	add_line(out, "app", text.buf);
 	format_image("from", &plan->old_image, out);
 	if (plan->is_same) {
@@ -161,8 +163,8 @@ static void write_tiers(const struct update_plan *plan, struct json_writer *w)
 	json_close_array(w);
 }
 
-void plan_write(const struct update_plan *plan, const char *pod,
-		enum json_style style, struct strbuf *out)
+static void plan_write(const struct update_plan *plan, const char *pod,
+		       enum json_style style, struct strbuf *out)
 {
 	struct json_writer w;
 
@@ -171,6 +173,8 @@ void plan_write(const struct update_plan *plan, const char *pod,
 	json_add_string(&w, "pod", pod);
 	json_add_string(&w, "app", plan->app);
 	json_add_uint(&w, "generation", plan->from);
+	if (plan->to)
+		json_add_uint(&w, "to_generation", plan->to);
 	json_add_string(&w, "result",
 			plan->is_same	   ? "nothing to do"
 			: plan->refusals.n ? "refused"
@@ -185,4 +189,31 @@ void plan_write(const struct update_plan *plan, const char *pod,
 	json_close_array(&w);
 	json_close_object(&w);
 	strbuf_addch(out, '\n');
+}
+
+/* --- for commands ----------------------------------------------------------
+ */
+
+bool plan_show(const struct update_plan *plan, const char *pod,
+	       enum output_format format)
+{
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+
+	if (format == FORMAT_TABLE)
+		plan_format(plan, &out);
+	else
+		plan_write(plan, pod, format_style(format), &out);
+	(void)print_all(&out);
+	return plan->refusals.n && !plan->is_same;
+}
+
+void plan_add_refusals(const struct update_plan *plan, bool one_of_several,
+		       struct strbuf *out)
+{
+	for (size_t i = 0; i < plan->refusals.n; i++) {
+		strbuf_addstr(out, out->len ? "; " : "");
+		if (one_of_several)
+			strbuf_addf(out, "app %s: ", plan->app);
+		strbuf_addstr(out, plan->refusals.v[i]);
+	}
 }

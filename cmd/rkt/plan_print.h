@@ -4,15 +4,23 @@
 
 /* How `rkt update --plan` shows a plan. */
 
-#include "spec/json_write.h"
+#include <stdbool.h>
+
+#include "cmd/rkt/format.h"
 
 struct strbuf;
 struct update_plan;
 
-/* For terminals of 80 columns. */
-void plan_format(const struct update_plan *plan, struct strbuf *out);
-/* One object with a newline behind it; POD is a UUID. */
-void plan_write(const struct update_plan *plan, const char *pod,
-		enum json_style style, struct strbuf *out);
+/*
+ * Prints PLAN: lines for terminals of 80 columns, or one object with a newline
+ * behind it; POD is a UUID.  True if it is refused.
+ */
+bool plan_show(const struct update_plan *plan, const char *pod,
+	       enum output_format format);
+
+/* Every reason of a refusal, behind what is in OUT; with the app's name if it
+ * is one of several. */
+void plan_add_refusals(const struct update_plan *plan, bool one_of_several,
+		       struct strbuf *out);
 
 #endif

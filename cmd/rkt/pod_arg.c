@@ -20,15 +20,10 @@ static int work_on(struct cmd_call *call, const struct pods *pods,
 	struct error err = ERROR_INIT;
 	int r = pod_open(pods, word, &pod, &err);
 
-	if (r < 0) {
-		log_failure(&err, "problem retrieving pod");
-		return RKT_EXIT_FAILURE;
-	}
+	if (r < 0)
+		return cmd_failure(call, &err, "problem retrieving pod");
 	r = work(call, &pod, &err);
-	if (r >= 0)
-		return r;
-	log_failure(&err, NULL);
-	return RKT_EXIT_FAILURE;
+	return r >= 0 ? r : cmd_failure(call, &err, NULL);
 }
 
 static int open_pods(const struct cmd_call *call, struct pods *ret)
@@ -37,8 +32,7 @@ static int open_pods(const struct cmd_call *call, struct pods *ret)
 
 	if (pods_open(ret, call->rkt->dir, &err) == 0)
 		return 0;
-	log_failure(&err, NULL);
-	return RKT_EXIT_FAILURE;
+	return cmd_failure(call, &err, NULL);
 }
 
 /* 0, or the exit code. */

@@ -295,6 +295,8 @@ static int send_part(int conn, const struct transact_call *call, size_t i,
 			 (i + 1 < call->n_parts ? CONTROL_MORE : 0),
 	};
 
+	if (call->flags & CONTROL_KEEP)
+		request.keep = (uint32_t)call->keep;
 	(void)snprintf(request.app, sizeof(request.app), "%s", part->app);
 	if (o->probe)
 		(void)snprintf(request.probe, sizeof(request.probe), "%s",

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "cmd/rkt/cmd.h"
 #include "cmd/rkt/format.h"
 #include "cmd/rkt/transact_call.h"
 #include "spec/history.h"
@@ -55,7 +56,8 @@ static void json_begin(const struct transact_call *call, struct json_writer *w,
 {
 	json_writer_init(w, out, format_style(call->opts->format));
 	json_open_object(w, NULL);
-	json_add_string(w, "pod", call->pod->uuid);
+	if (call->pod)
+		json_add_string(w, "pod", call->pod->uuid);
 	if (call->n_parts == 1)
 		json_add_string(w, "app", call->parts[0].app);
 }
@@ -274,4 +276,14 @@ int show_switched(const struct transact_call *call,
 	strbuf_addf(&out, " gets new connections; %s\n", text);
 	print_now(&out);
 	return 0;
+}
+
+bool show_failed(const struct cmd_call *call, const char *text)
+{
+	const struct transact_call none = {.opts = call->opts};
+
+	if (!show_is_json(&none))
+		return false;
+	show_end(&none, result_text(RKT_EXIT_FAILURE), RKT_EXIT_FAILURE, text);
+	return true;
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+struct cmd_call;
 struct control_reply;
 struct transact_call;
 
@@ -24,6 +25,10 @@ int show_done(const struct transact_call *call,
 /* The transaction goes on without us; returns 0. */
 int show_switched(const struct transact_call *call,
 		  const struct control_reply *reply);
+
+/* For struct command: an object, if that is what CALL asks for.  Its opts
+ * begin with a struct transact_opts. */
+bool show_failed(const struct cmd_call *call, const char *text);
 
 /* The object at the end of what was no transaction. */
 void show_end(const struct transact_call *call, const char *result, int code,

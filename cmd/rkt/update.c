@@ -9,6 +9,7 @@
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/pod_arg.h"
 #include "cmd/rkt/transact.h"
+#include "cmd/rkt/transact_show.h"
 #include "cmd/rkt/update_many.h"
 #include "cmd/rkt/update_pod.h"
 #include "spec/history.h"
@@ -215,4 +216,5 @@ const struct command cmd_update = {
 	.opts_size = sizeof(struct update_opts),
 	.init = init,
 	.run = run,
+	.failed = show_failed,
 };

@@ -214,10 +214,8 @@ int update_many(struct cmd_call *call)
 
 	if (message)
 		return cmd_usage(call, message);
-	if (pods_open(&pods, call->rkt->dir, &err) < 0) {
-		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
-	}
+	if (pods_open(&pods, call->rkt->dir, &err) < 0)
+		return cmd_failure(call, &err, NULL);
 	if (!o->all && is_pod(&pods, call->argv[0])) {
 		if (o->labels.n)
 			return cmd_usage(call, "--label is for --all and image "
@@ -225,14 +223,14 @@ int update_many(struct cmd_call *call)
 		return pod_arg_word(call, call->argv[0], update_pod);
 	}
 	o->image_name = o->all ? NULL : call->argv[0];
-	if (select_pods(&pods, o, &uuids, &err) < 0) {
-		log_failure(&err, NULL);
-		return RKT_EXIT_FAILURE;
-	}
+	if (select_pods(&pods, o, &uuids, &err) < 0)
+		return cmd_failure(call, &err, NULL);
 	if (uuids.n == 0 && !o->all) {
-		log_error("no pod is, and no running pod runs an image, \"%s\"",
-			  o->image_name);
-		return RKT_EXIT_FAILURE;
+		(void)error_set(&err, ENOENT,
+				"no pod is, and no running pod runs an image, "
+				"\"%s\"",
+				o->image_name);
+		return cmd_failure(call, &err, NULL);
 	}
 	return update_each(call, &uuids);
 }

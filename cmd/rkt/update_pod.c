@@ -14,6 +14,7 @@
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
+#include "cmd/rkt/plan_make.h"
 #include "cmd/rkt/plan_print.h"
 #include "cmd/rkt/transact_show.h"
 #include "stage0/generation.h"
@@ -249,10 +250,11 @@ static int load_images(struct job *j, struct error *why, int *ret,
 
 static void make_plan(struct job *j, struct part *p, const char *not_updatable)
 {
-	cleanup_image_row struct image_row old_row = {0}, new_row = {0};
 	struct error err = ERROR_INIT;
-	struct update_facts facts = {
-		.pod = &j->pm,
+	struct plan_request request = {
+		.store = j->im.store,
+		.pod = j->pod,
+		.pm = &j->pm,
 		.app = p->app,
 		.from = p->from,
 		.old_image = &p->old_image,
@@ -260,60 +262,31 @@ static void make_plan(struct job *j, struct part *p, const char *not_updatable)
 		.not_updatable = not_updatable,
 		.rules = j->o->rules,
 		.strategy = j->o->transact.strategy,
-		.tiers = STAGE1_UPDATE_TIERS,
 	};
 
-	if (imagestore_get(j->im.store, &p->old_image.id, &old_row, NULL) == 0)
-		facts.old_signer = old_row.signer;
-	if (imagestore_get(j->im.store, &p->new_image.id, &new_row, NULL) == 0)
-		facts.new_signer = new_row.signer;
 	if (update_make_app(j->pod->fd, &j->pm, p->app, &p->new_image, &p->next,
 			    &err) == 0)
-		facts.new_app = &p->next;
+		request.new_app = &p->next;
 	else
-		facts.cannot = error_innermost(&err);
-	if (!not_updatable &&
-	    update_was_started_with(j->pod->fd, "--interactive"))
-		facts.not_updatable = "an interactive pod cannot be updated";
-	facts.has_all_caps = update_was_started_with(
-		j->pod->fd, "--disable-capabilities-restriction");
-	update_plan_make(&facts, &p->plan);
+		request.cannot = error_innermost(&err);
+	plan_make(&request, &p->plan);
 }
 
 static int show_plans(const struct job *j)
 {
-	enum output_format format = j->o->transact.format;
-	cleanup_strbuf struct strbuf out = STRBUF_INIT;
 	int code = 0;
 
-	for (size_t i = 0; i < j->n_parts; i++) {
-		const struct update_plan *plan = &j->parts[i].plan;
-
-		if (format == FORMAT_TABLE)
-			plan_format(plan, &out);
-		else
-			plan_write(plan, j->pod->uuid, format_style(format),
-				   &out);
-		if (plan->refusals.n && !plan->is_same)
+	for (size_t i = 0; i < j->n_parts; i++)
+		if (plan_show(&j->parts[i].plan, j->pod->uuid,
+			      j->o->transact.format))
 			code = RKT_EXIT_REFUSED;
-	}
-	(void)print_all(&out);
 	return code;
 }
 
-/* Every reason, of every app. */
 static void add_refusals(const struct job *j, struct strbuf *out)
 {
-	for (size_t i = 0; i < j->n_parts; i++) {
-		const struct strv *refusals = &j->parts[i].plan.refusals;
-
-		for (size_t k = 0; k < refusals->n; k++) {
-			strbuf_addstr(out, out->len ? "; " : "");
-			if (j->n_parts > 1)
-				strbuf_addf(out, "app %s: ", j->parts[i].app);
-			strbuf_addstr(out, refusals->v[k]);
-		}
-	}
+	for (size_t i = 0; i < j->n_parts; i++)
+		plan_add_refusals(&j->parts[i].plan, j->n_parts > 1, out);
 }
 
 /* --- doing -----------------------------------------------------------------
@@ -355,7 +328,7 @@ static int carry_out(struct job *j, struct error *err)
 	int r = 0;
 
 	if (j->o->keep >= 0)
-		r = update_set_keep(j->pod->fd, (unsigned int)j->o->keep, err);
+		j->call.flags |= CONTROL_KEEP;
 	if (j->n_parts > 1 && j->o->transact.hold)
 		return error_set(err, EINVAL,
 				 "--on-fail=hold is for one app: say which "
@@ -439,9 +412,6 @@ int update_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 	};
 	int r = o->plan ? work_planned(&j, err) : work_locked(&j, err);
 
-	if (r < 0 && o->transact.format != FORMAT_TABLE)
-		(void)transact_end(&j.call, RKT_EXIT_FAILURE,
-				   error_innermost(err));
 	job_release(&j);
 	return r;
 }

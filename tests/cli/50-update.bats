@@ -1126,7 +1126,7 @@ manifest_is_committed() {
 		    s.connect("control")
 		    s.settimeout(5)
 		    return s
-		def record(op, version=2, app=b"inside", generation=2, flags=0,
+		def record(op, version=3, app=b"inside", generation=2, flags=0,
 		        reserved=0, who=b"test"):
 		    return struct.pack("<IIIIQQQII", version, op, generation, 1,
 		        1000, 100, 1000, flags, reserved) + \

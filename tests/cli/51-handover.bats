@@ -327,7 +327,7 @@ dies_at() {
 		# shellcheck disable=SC2086 # words
 		serve $forms
 		update --image="$D/2.aci"
-		expect_status 10
+		expect_status 11
 		run_rkt update --observe=100ms --image="$D/2.aci" web
 		expect_status 0
 		case $forms in
@@ -335,7 +335,7 @@ dies_at() {
 		abstract*) expect_output 'restart, because it listens on a unix' ;;
 		*) expect_output 'restart, because it listens nowhere' ;;
 		esac
-		serves 3 2 || serves 2 2
+		serves 2 2
 		run rkt stop --force web
 		wait_for 10 pod_is web exited
 		rkt rm web
@@ -592,8 +592,10 @@ time.sleep(20)" &
 	nsenter --net="/proc/$pid/ns/net" python3 -c "
 import socket, time
 s = socket.create_connection(('127.0.0.1', 80))
+open('$D/connected', 'w').close()
 time.sleep(20)" &
 	client=$!
+	wait_for 10 test -e "$D/connected"
 	sleep 0.3
 	kill -STOP "$(cat "$pod/generations/inside/1/pid")"
 	begin=$(date +%s%N)

@@ -292,21 +292,61 @@ crash_under_load() {
 	wait_for 10 restarted 1
 }
 
-@test "an app that waits to be started is not updated" {
+@test "an app that waits to be started is replaced" {
 	run_app --annotation=rkt.io/restart=always \
 		--annotation=rkt.io/restart/delay=20s \
 		--annotation=rkt.io/restart/max-delay=20s -- exit-code 1
 	image_inside "$D/2.aci" . example.com/inside 2.0.0
+	image_inside "$D/3.aci" . example.com/inside 3.0.0
+	pod=$D/data/pods/run/$uuid
+	wait_for 10 test ! -e "/proc/$(cat "$pod/generations/inside/1/pid")"
 	sleep 0.3
-	run_rkt update --image="$D/2.aci" web
-	expect_status 11
-	expect_output 'not running'
 	run rkt enter web /inside echo hi
 	expect_status 254
+	run_rkt update --plan --image="$D/2.aci" web
+	expect_status 0
+	expect_output 'restart   taken' 'it waits to be started again'
+	run_rkt update --strategy=handover --image="$D/2.aci" web
+	expect_status 11
+	# What is no better: it waits again.
+	run_rkt update --observe=100ms --image="$D/2.aci" web
+	expect_status 12
+	expect_output 'generation 1 waits to be started again'
+	status_has generation-inside=1 state=running
+	jq -cn '["--","sleep","60"]' >"$pod/args/inside"
+	run_rkt update --observe=100ms --image="$D/3.aci" web
+	expect_status 0
+	expect_output 'serves by restart (it does not run'
+	status_has version-inside=3.0.0 state=running
+	run rkt enter web /inside echo hi
+	expect_status 0
 	run rkt stop web
 	expect_status 0
 	wait_for 5 pod_is web exited
-	status_has app-inside=1
+}
+
+@test "clients of one that crashes wait for the version that does not" {
+	run_app --annotation=rkt.io/restart=always \
+		--annotation=rkt.io/restart/delay=20s \
+		--annotation=rkt.io/restart/max-delay=20s -- serve tcp4:80
+	image_inside "$D/2.aci" '.app.environment=[{name:"VERSION",value:"2"}]' \
+		example.com/inside 2.0.0
+	pod=$D/data/pods/run/$uuid
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	sleep 0.3
+	kill -9 "$(cat "$pod/generations/inside/1/pid")"
+	nsenter --net="/proc/$(cat "$pod/pid")/ns/net" timeout 30 python3 -c "
+import socket
+s = socket.create_connection(('127.0.0.1', 80))
+s.send(b'GET / HTTP/1.0\r\n\r\n')
+print(s.recv(1000))" >"$D/said" &
+	client=$!
+	sleep 0.5
+	run_rkt update --observe=100ms --image="$D/2.aci" web
+	expect_status 0
+	expect_output ' 1 moved'
+	wait "$client"
+	grep -q '200 OK' "$D/said"
 }
 
 @test "an update that can neither go on nor back leaves it to the policy" {

@@ -223,3 +223,97 @@ BOTH=(--app=inside --app=b)
 	update --keep=-1 --image="$D/4.aci"
 	expect_status 254
 }
+
+# --- plans -----------------------------------------------------------------------
+
+# planned JQ COMMAND [OPTION...]: of the plan.
+planned() {
+	local jq=$1 command=$2
+	shift 2
+	run --separate-stderr "$RKT" --dir="$D/data" --local-config="$D/local" \
+		--system-config="$D/system" --insecure-options=image "$command" \
+		--plan --format=json "$@" web
+	jq -se ".[-1] | $jq" <<<"$output" || fail "$output $stderr"
+}
+
+@test "rollback --plan shows what would run again, and changes nothing" {
+	serve tcp4:80
+	version 2
+	planned '.result == "refused" and .code == 11' rollback
+	update --image="$D/2.aci"
+	expect_status 0
+	run_rkt rollback --plan web
+	expect_status 0
+	expect_output 'generation 2 runs, back to generation 1' \
+		'label version: 2.0.0 -> 1.0.0' 'handover  taken' 'it may go'
+	[ -z "$(expand <<<"$output" | grep -v '^image: ' | grep '.\{81\}')" ]
+	planned '.result == "may go" and .generation == 2 and .to_generation == 1
+		and .from.version == "2.0.0" and .to.version == "1.0.0"
+		and .tier == "handover"' rollback
+	is_at 2
+	run_rkt rollback --plan --strategy=patch web
+	expect_status 11
+	run_rkt rollback --strategy=patch web
+	expect_status 11
+	expect_output '--strategy=patch does not apply'
+	is_at 2
+	run_rkt rollback --observe=100ms web
+	expect_status 0
+	is_at 1
+	run rkt stop web
+	wait_for 10 pod_is web exited
+	planned '.refusals | any(test("only a running pod"))' rollback --generation=2
+	expect_status 11
+}
+
+@test "the plan knows what the running app allows" {
+	version 2
+	for forms in "tcp4:80 udp:5353" "abstract:web tcp4:80" "ephemeral"; do
+		# shellcheck disable=SC2086 # words
+		serve $forms
+		case $forms in
+		*udp*) why='it has a UDP port' ;;
+		abstract*) why='it listens on a unix socket' ;;
+		*) why='it listens nowhere' ;;
+		esac
+		planned '.tier == "restart" and (.tiers[] | select(.tier == "handover")
+			| .applies == false and (.reason | startswith("'"$why"'")))' \
+			update --image="$D/2.aci"
+		expect_status 0
+		update --strategy=handover --image="$D/2.aci"
+		expect_status 11
+		expect_output "--strategy=handover does not apply: $why"
+		# What was looked at is as it was.
+		planned '.tier == "restart"' update --image="$D/2.aci"
+		said '.tier == "restart" and (.note | startswith("'"$why"'"))' \
+			--image="$D/2.aci"
+		is_at 2
+		rkt stop --force web
+		wait_for 10 pod_is web exited
+		rkt rm web
+	done
+}
+
+@test "what fails is an object, too, wherever it fails" {
+	run --separate-stderr rkt update --format=json nobody
+	expect_status 254
+	jq -e '.result == "failed" and .code == 254 and (.text | length > 0)' <<<"$output"
+	for command in "update --abort" "update --resume" rollback; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr rkt $command --format=json nobody
+		expect_status 254
+		jq -e '.result == "failed" and .code == 254' <<<"$output"
+	done
+	run --separate-stderr rkt update --format=json --all web
+	expect_status 254
+	jq -e '.text | test("--all")' <<<"$output"
+	version 1
+	detach_inside --net=none --pod-name=web "$D/1.aci" -- serve tcp4:80 --- \
+		"$D/1.aci" --name=b -- serve tcp4:81
+	run --separate-stderr rkt rollback --format=json web
+	expect_status 254
+	jq -e '.text | test("say which with --app")' <<<"$output"
+	run rkt rollback web
+	expect_status 254
+	expect_no_output '"result"'
+}

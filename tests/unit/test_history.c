@@ -434,7 +434,7 @@ Test(journal, collect)
 				    LINE("web", 4, 6, "COMMITTED"));
 	cr_assert_eq(journal_commit(dir, "web", 6, NULL), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		cr_assert_eq(update_set_keep(dir, rows[i].keep, NULL), 0);
+		cr_assert_eq(journal_set_keep(dir, rows[i].keep, NULL), 0);
 		cr_expect_eq(update_keep(dir), rows[i].keep);
 		if (i % 2)
 			cr_assert_eq(update_collect(dir, "web", NULL), 0);

@@ -178,6 +178,13 @@ Test(update, control_record_check)
 	r.canary_share = 10001;
 	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
 	r = good(CONTROL_UPDATE);
+	r.keep = 1;
+	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
+	r.flags = CONTROL_KEEP;
+	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), 0);
+	r.keep = UPDATE_KEEP_MAX + 1;
+	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
+	r = good(CONTROL_UPDATE);
 	r.generation = 0;
 	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
 	r = good(CONTROL_UPDATE);
