@@ -155,7 +155,10 @@ static int import(struct image_fetcher *f, const char *path,
 {
 	cleanup_fetch_image struct fetch_image image = {0};
 	cleanup_free char *source = realpath(path, NULL);
-	const struct image_origin origin = {.source = source ? source : path};
+	const struct image_origin origin = {.source = f->file_source
+							      ? f->file_source
+						      : source ? source
+							       : path};
 	int r = fetch_import(f->libexec_dir, files->image_fd, files->blob_fd,
 			     files->index_fd, NULL, &image, err);
 

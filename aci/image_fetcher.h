@@ -46,6 +46,9 @@ struct image_fetcher {
 	bool render;		  /* as root, also make the tree */
 	const char *image_driver; /* of struct treestore */
 	bool warned;		  /* the insecure notice was given */
+	/* Noted as the origin of a local file instead of its path; may be
+	 * NULL. */
+	const char *file_source;
 	/* Lines for the user ("signature verified:"), may be NULL. */
 	void (*notice)(const char *text);
 	bool is_one_of_many; /* others fetch beside */

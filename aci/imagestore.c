@@ -695,6 +695,20 @@ int imagestore_remove(struct imagestore *store, const struct image_id *id,
 	return r < 0 ? r : imagedb_delete(db, id->text, err);
 }
 
+int imagestore_condemn(struct imagestore *store, const struct image_id *id,
+		       struct error *err)
+{
+	char from[STORE_NAME_MAX], to[STORE_NAME_MAX];
+
+	(void)blob_name(id->text, from);
+	(void)snprintf(to, sizeof(to), "tmp/%s.bad", id->text);
+	if (renameat(store->dirfd, from, store->dirfd, to) < 0 &&
+	    errno != ENOENT)
+		return error_sys(err, errno, "take stored image %s away",
+				 id->text);
+	return store_sync_dir(store, "blob", err);
+}
+
 /* --- pure helpers -------------------------------------------------------- */
 
 static void add_escaped(struct strbuf *sb, const char *s)

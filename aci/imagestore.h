@@ -140,6 +140,13 @@ int imagestore_refresh(struct imagestore *store, const struct image_row *row,
 int imagestore_remove(struct imagestore *store, const struct image_id *id,
 		      struct error *err);
 
+/*
+ * Takes ID's blob out of use because it holds other bytes: nobody finds the
+ * image any more, fetching it again mends it, and gc frees the space.
+ */
+int imagestore_condemn(struct imagestore *store, const struct image_id *id,
+		       struct error *err);
+
 /* --- the whole store ----------------------------------------------------- */
 
 /* Every stored image, newest import first, with last_used filled in. */

@@ -6,17 +6,10 @@
 #include "cmd/rkt/cmd.h"
 
 static const struct command *const subcommands[] = {
-	&cmd_image_cat_manifest,
-	&cmd_image_diff,
-	&cmd_image_export,
-	&cmd_image_extract,
-	&cmd_image_fetch,
-	&cmd_image_gc,
-	&cmd_image_list,
-	&cmd_image_render,
-	&cmd_image_rm,
-	&cmd_image_verify,
-	NULL,
+	&cmd_image_cat_manifest, &cmd_image_diff,   &cmd_image_export,
+	&cmd_image_extract,	 &cmd_image_fetch,  &cmd_image_gc,
+	&cmd_image_import,	 &cmd_image_list,   &cmd_image_render,
+	&cmd_image_rm,		 &cmd_image_verify, NULL,
 };
 
 const struct command cmd_image = {

@@ -12,6 +12,7 @@ extern const struct command cmd_image_export;
 extern const struct command cmd_image_extract;
 extern const struct command cmd_image_fetch;
 extern const struct command cmd_image_gc;
+extern const struct command cmd_image_import;
 extern const struct command cmd_image_list;
 extern const struct command cmd_image_render;
 extern const struct command cmd_image_rm;

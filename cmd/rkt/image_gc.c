@@ -1,21 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/image_remove.h"
 #include "cmd/rkt/images.h"
+#include "spec/quantity.h"
 
 #define NS_PER_S 1000000000LL
 
 struct opts {
 	int64_t grace_period; /* ns */
+	int64_t keep_newest;
+	uint64_t max_size; /* bytes, 0 = as many as there are */
 };
+
+static int size_parse(const struct option_row *row, void *target,
+		      const char *value, struct error *err)
+{
+	struct quantity q;
+	int64_t bytes;
+	int r = quantity_parse(value, &q, err);
+
+	(void)row;
+	if (r < 0)
+		return r;
+	if (quantity_value_ceil(&q, &bytes) < 0 || bytes <= 0)
+		return error_set(err, EINVAL,
+				 "must be a size, as 512Mi or 20G");
+	*(uint64_t *)target = (uint64_t)bytes;
+	return 0;
+}
 
 static const struct option_row rows[] = {
 	{.name = "grace-period",
@@ -24,6 +47,19 @@ static const struct option_row rows[] = {
 	 .offset = offsetof(struct opts, grace_period),
 	 .help = "duration to wait since an image was last used before "
 		 "removing it"},
+	{.name = "keep-newest",
+	 .kind = OPTION_INT,
+	 .shown = "0",
+	 .offset = offsetof(struct opts, keep_newest),
+	 .help = "keep so many images of each name, those imported last, "
+		 "however long they were not used"},
+	{.name = "max-size",
+	 .kind = OPTION_CALL,
+	 .parse = size_parse,
+	 .shown = "",
+	 .offset = offsetof(struct opts, max_size),
+	 .help = "when the images left are more than this (as 20G), remove "
+		 "those used longest ago within the grace period, too"},
 	{.name = NULL},
 };
 
@@ -32,21 +68,99 @@ static void init(void *opts)
 	((struct opts *)opts)->grace_period = 24 * 3600 * NS_PER_S;
 }
 
-/* Last used longer ago than the grace period, and no pod needs it. */
-static void find_unused(const struct image_rows *images,
-			const struct strv *used, int64_t grace_period,
-			struct strv *ret)
+/* --- what goes ----------------------------------------------------------- */
+
+struct candidate {
+	const struct image_row *image;
+	bool is_kept; /* by a pod, or as one of the newest of its name */
+	bool goes;
+};
+
+/* The newest import first, within each name. */
+static int by_name(const void *a, const void *b)
+{
+	const struct image_row *x = ((const struct candidate *)a)->image;
+	const struct image_row *y = ((const struct candidate *)b)->image;
+	int r = strcmp(x->name, y->name);
+
+	if (r == 0)
+		r = (x->imported < y->imported) - (x->imported > y->imported);
+	return r ? r : (x->serial < y->serial) - (x->serial > y->serial);
+}
+
+static int by_last_use(const void *a, const void *b)
+{
+	const struct image_row *x = ((const struct candidate *)a)->image;
+	const struct image_row *y = ((const struct candidate *)b)->image;
+
+	return (x->last_used > y->last_used) - (x->last_used < y->last_used);
+}
+
+/* Sorts LIST by name. */
+static void mark_kept(struct candidate *list, size_t n, const struct strv *used,
+		      int64_t keep_newest)
+{
+	int64_t rank = 0;
+
+	qsort(list, n, sizeof(*list), by_name);
+	for (size_t i = 0; i < n; i++) {
+		bool is_same = i > 0 && strcmp(list[i].image->name,
+					       list[i - 1].image->name) == 0;
+
+		rank = is_same ? rank + 1 : 0;
+		list[i].is_kept = rank < keep_newest ||
+				  strv_sorted_has(used, list[i].image->id);
+	}
+}
+
+/* Last used longer ago than the grace period. */
+static void mark_old(struct candidate *list, size_t n, int64_t grace_period)
 {
 	struct timespec now;
 	int64_t limit;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	limit = now.tv_sec * NS_PER_S + now.tv_nsec - grace_period;
-	for (size_t i = 0; i < images->n; i++)
-		if (images->v[i].last_used <= limit &&
-		    !strv_sorted_has(used, images->v[i].id))
-			strv_push(ret, images->v[i].id);
+	for (size_t i = 0; i < n; i++)
+		list[i].goes =
+			!list[i].is_kept && list[i].image->last_used <= limit;
 }
+
+/* Sorts LIST by use. */
+static void mark_too_many(struct candidate *list, size_t n, uint64_t max_size)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < n; i++)
+		size += list[i].goes ? 0 : list[i].image->size;
+	qsort(list, n, sizeof(*list), by_last_use);
+	for (size_t i = 0; i < n && size > max_size; i++) {
+		if (list[i].goes || list[i].is_kept)
+			continue;
+		list[i].goes = true;
+		size -= list[i].image->size;
+	}
+}
+
+static void find_unused(const struct image_rows *images,
+			const struct strv *used, const struct opts *o,
+			struct strv *ret)
+{
+	cleanup_free struct candidate *list =
+		xcalloc(images->n + 1, sizeof(*list));
+
+	for (size_t i = 0; i < images->n; i++)
+		list[i].image = &images->v[i];
+	mark_kept(list, images->n, used, o->keep_newest);
+	mark_old(list, images->n, o->grace_period);
+	if (o->max_size)
+		mark_too_many(list, images->n, o->max_size);
+	for (size_t i = 0; i < images->n; i++)
+		if (list[i].goes)
+			strv_push(ret, list[i].image->id);
+}
+
+/* --- the rest ------------------------------------------------------------ */
 
 static bool is_stored(const struct image_rows *images, const char *id)
 {
@@ -112,7 +226,7 @@ static int collect(const struct cmd_call *call, struct error *err)
 		r = treestore_unmount(&im.trees, &used, err);
 	if (r < 0)
 		return r;
-	find_unused(&images, &used, o->grace_period, &unused);
+	find_unused(&images, &used, o, &unused);
 	return images_remove(&im, &unused, &used, err);
 }
 

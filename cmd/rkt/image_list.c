@@ -19,7 +19,7 @@
 #include "spec/json_write.h"
 
 #define SHORT_ID_LEN (IMAGE_ID_PREFIX_LEN + 12)
-#define FIELDS_MAX 5
+#define FIELDS_MAX 7
 
 struct field;
 
@@ -88,6 +88,27 @@ static void show_size(const struct row *row, const struct opts *o,
 		format_size(sb, row_size(row));
 }
 
+static void show_signer(const struct row *row, const struct opts *o,
+			struct strbuf *sb)
+{
+	const char *signer = row->image->signer;
+
+	/* The end is what people compare, as gpg's short form. */
+	if (!*signer)
+		strbuf_addch(sb, '-');
+	else if (o->full || strlen(signer) <= 16)
+		strbuf_addstr(sb, signer);
+	else
+		strbuf_addstr(sb, signer + strlen(signer) - 16);
+}
+
+static void show_source(const struct row *row, const struct opts *o,
+			struct strbuf *sb)
+{
+	(void)o;
+	strbuf_addstr(sb, row->image->source[0] ? row->image->source : "-");
+}
+
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 static int compare_name(const struct row *a, const struct row *b)
@@ -118,6 +139,8 @@ static const struct field fields[FIELDS_MAX] = {
 	{"size", "SIZE", show_size, compare_size},
 	{"importtime", "IMPORT TIME", show_import_time, compare_import_time},
 	{"lastused", "LAST USED", show_last_used, compare_last_used},
+	{"signer", "SIGNER", show_signer, NULL},
+	{"source", "SOURCE", show_source, NULL},
 };
 
 /* --- options ------------------------------------------------------------- */
@@ -180,7 +203,9 @@ static const struct option_row rows[] = {
 	 .shown = "id,name,size,importtime,lastused",
 	 .offset = offsetof(struct opts, fields),
 	 .help = "comma-separated list of fields to display. Accepted values: "
-		 "\"id\", \"name\", \"size\", \"importtime\", \"lastused\""},
+		 "\"id\", \"name\", \"size\", \"importtime\", \"lastused\", "
+		 "\"signer\" (key that signed it, - if none was asked for), "
+		 "\"source\""},
 	{.name = "sort",
 	 .kind = OPTION_CALL,
 	 .parse = fields_parse,
@@ -281,6 +306,8 @@ static void add_json(const struct row *row, const struct opts *o,
 	json_add_int(w, "import_time", row->image->imported);
 	json_add_int(w, "last_used_time", row->image->last_used);
 	json_add_uint(w, "size", row_size(row));
+	json_add_string_if(w, "signer", row->image->signer);
+	json_add_string_if(w, "source", row->image->source);
 	json_close_object(w);
 }
 

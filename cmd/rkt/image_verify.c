@@ -25,6 +25,22 @@ static int rebuild(struct images *im, const char *arg,
 	return r < 0 ? r : imagestore_sweep(im->store, err);
 }
 
+/* What the tar lost nothing here can make anew: nobody is to run it. */
+static int condemn(struct images *im, const struct image_id *id, int r,
+		   struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	if (r != -EBADMSG && r != -EINVAL && r != -EFBIG)
+		return r;
+	if (imagestore_condemn(im->store, id, &why) < 0)
+		return error_wrap(err, r, "%s", why.msg);
+	return error_set(err, -r,
+			 "the stored image is damaged and will not be run: "
+			 "fetch %.*s again",
+			 IMAGE_ID_FULL_LEN, id->text);
+}
+
 static int verify(struct images *im, const char *arg, struct error *err)
 {
 	struct error why = ERROR_INIT;
@@ -32,11 +48,11 @@ static int verify(struct images *im, const char *arg, struct error *err)
 	int r;
 
 	r = image_find_stored(im->store, arg, &id, err);
-	if (r >= 0)
-		r = image_check_stored(im->store, im->trees.libexec_dir, &id,
-				       err);
 	if (r < 0)
 		return r;
+	r = image_check_stored(im->store, im->trees.libexec_dir, &id, err);
+	if (r < 0)
+		return condemn(im, &id, r, err);
 	r = treestore_check(&im->trees, &id, &why);
 	if (r == -EBADMSG)
 		return rebuild(im, arg, &id, &why, err);
@@ -82,8 +98,11 @@ const struct command cmd_image_verify = {
 	.name = "verify",
 	.summary = "Verify one or more rendered images in the local store",
 	.usage = "IMAGE...",
-	.description = "Reads each image again, and compares what was "
-		       "unpacked of it with what it holds.",
+	.description =
+		"Reads each image again, and compares what was made of it "
+		"with what it holds. What can be made again is; an image "
+		"that is damaged itself is taken out of use until it is "
+		"fetched again.",
 	.flags = CMD_ROOT,
 	.run = run,
 };

@@ -179,11 +179,21 @@ example.com/b:1.0.0" ]
 	rm -r "$tree"
 	run rkt image verify "$a"
 	expect_output "not rendered; no verification needed"
-	chmod u+w "$D"/data/cas/blob/*
+	# What cannot be made again is not run.
 	printf X | dd of="$(ls "$D"/data/cas/blob/*)" bs=1 seek=900 conv=notrunc \
 		2>/dev/null
 	run rkt image verify "$a"
 	expect_status 254
+	expect_output "image $a: the stored image is damaged and will not be run: fetch $a again"
+	run_rkt run --net=none "$a"
+	expect_status 254
+	expect_output "no image IDs found"
+	[ "$(fetch "$F/a1.aci")" = "$a" ]
+	run rkt image verify "$a"
+	expect_status 0
+	run rkt image gc
+	expect_status 0
+	[ -z "$(ls -A "$D/data/cas/tmp")" ]
 }
 
 @test "dependencies and path whitelists are rendered" {
@@ -400,5 +410,93 @@ example.com/b:1.0.0" ]
 	run rkt image diff example.com/d
 	expect_status 254
 	run rkt image diff example.com/d example.com/none
+	expect_status 254
+}
+
+# last_use FILE AGE ID...: the image was last used that long ago
+last_use() {
+	touch -d "$1" "$D"/data/cas/manifest/"$2"*
+}
+
+@test "gc: the newest of each name, and no more than a size" {
+	local a1 a2 a3 b size
+	a1=$(fetch "$F/a1.aci")
+	a2=$(fetch "$F/a2.aci")
+	image_inside "$D/a3.aci" '.' example.com/a 3.0.0
+	a3=$(fetch "$D/a3.aci")
+	b=$(fetch "$F/b.aci")
+	last_use '-3 hours' "$a1"
+	last_use '-2 hours' "$a2"
+	last_use '-1 hours' "$a3"
+	last_use '-4 hours' "$b"
+	run rkt image gc --grace-period=0s --keep-newest=2
+	expect_status 0
+	expect_output "removed aci for image: \"$a1\""
+	run rkt image list --no-legend --fields=name --sort=name,importtime
+	[ "$output" = "example.com/a:2.0.0
+example.com/a:3.0.0
+example.com/b:1.0.0" ]
+	# Room for two: the one used longest ago goes, within the grace period.
+	size=$(stat -c %s "$D"/data/cas/blob/"$a2"*)
+	run rkt image gc --max-size=$((size * 5 / 2))
+	expect_status 0
+	expect_output "removed aci for image: \"$b\""
+	run rkt image gc --max-size=1k --keep-newest=1
+	expect_status 0
+	run rkt image list --no-legend --fields=name
+	[ "$output" = "example.com/a:3.0.0" ]
+	run rkt image gc --max-size=1k
+	run rkt image list --no-legend
+	[ -z "$output" ]
+	for bad in --max-size=x --max-size=-1 --max-size=0 --keep-newest=x; do
+		run rkt image gc "$bad"
+		expect_status 254
+	done
+}
+
+@test "list: who signed, and where it came from" {
+	fetch "$F/a1.aci" >/dev/null
+	run rkt image list --no-legend --fields=name,signer,source
+	[[ $output =~ ^example.com/a:1.0.0$'\t'+-$'\t'+$F/a1.aci$ ]]
+	run rkt image list --format=json
+	jq -e --arg s "$F/a1.aci" '.[0].source == $s and
+		(.[0] | has("signer") | not)' <<<"$output"
+	run rkt image list --sort=signer
+	expect_status 254
+}
+
+@test "import: a file, stdin, what it refuses" {
+	"$ACTOOL" genkey --name=Tester --output="$D/key" >/dev/null
+	rkt trust --root --skip-fingerprint-review "$D/key.pub" >/dev/null 2>&1
+	cp "$F/a1.aci" a.aci
+	run rkt image import a.aci
+	expect_status 254
+	run rkt image import - <a.aci
+	expect_status 254
+	expect_output "an image from stdin needs --signature"
+	"$ACTOOL" sign --key="$D/key" a.aci >/dev/null
+	run --separate-stderr rkt image import a.aci
+	expect_status 0
+	[[ $output =~ ^sha512-[0-9a-f]{32}$ ]]
+	[[ $stderr == *"signature verified:"* ]]
+	run rkt image list --no-legend --fields=signer --full
+	[ "$output" = "$(gpg --show-keys --with-colons "$D/key.pub" 2>/dev/null |
+		awk -F: '/^fpr/ { print tolower($10); exit }')" ]
+	rkt image rm example.com/a >/dev/null
+	# shellcheck disable=SC2094
+	cat a.aci | { run rkt image import --full --signature=a.aci.asc -
+		echo "$status $output" >"$D/result"; }
+	grep -qx 'sha512-[0-9a-f]\{64\}' "$D/result"
+	run rkt image list --no-legend --fields=source
+	[ "$output" = stdin ]
+	[ -z "$(ls -A "$D/data/cas/tmp")" ]
+	echo nonsense | { run_rkt image import -
+		echo "$status $output" >"$D/result"; }
+	grep -q '^254 ' "$D/result"
+	[ -z "$(ls -A "$D/data/cas/tmp")" ]
+	run rkt image import example.com/a
+	expect_status 254
+	expect_output "is no file"
+	run rkt image import a.aci a.aci
 	expect_status 254
 }

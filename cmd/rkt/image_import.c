@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "cmd/rkt/cmd.h"
+#include "cmd/rkt/image.h"
+#include "cmd/rkt/images.h"
+
+struct opts {
+	const char *signature;
+	bool full;
+};
+
+static const struct option_row rows[] = {
+	{.name = "signature",
+	 .kind = OPTION_STRING,
+	 .shown = "",
+	 .offset = offsetof(struct opts, signature),
+	 .help = "detached signature; default FILE.asc"},
+	{.name = "full",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct opts, full),
+	 .help = "print the full image hash"},
+	{.name = NULL},
+};
+
+/* Reading and verifying an image are two passes: a pipe has only one. */
+static int copy_stdin(struct imagestore *store, int *ret, struct error *err)
+{
+	cleanup_fd int fd = imagestore_new_file(store, err);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = copy_fd(STDIN_FILENO, fd);
+	if (r < 0) {
+		imagestore_drop_file(store, fd);
+		return error_sys(err, -r, "copy the image from stdin");
+	}
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+static int import_stdin(struct images *im, const struct opts *o,
+			struct image_id *ret, struct error *err)
+{
+	cleanup_fd int fd = -EBADF;
+	char path[PROC_FD_MAX];
+	int r;
+
+	if (!o->signature && !im->fetcher.insecure)
+		return error_set(err, EINVAL,
+				 "an image from stdin needs --signature (or "
+				 "--insecure-options=image)");
+	r = copy_stdin(im->store, &fd, err);
+	if (r < 0)
+		return r;
+	im->fetcher.file_source = "stdin";
+	r = image_fetch(&im->fetcher, proc_fd_path(fd, path), o->signature, ret,
+			err);
+	imagestore_drop_file(im->store, fd);
+	return r;
+}
+
+static int import(struct cmd_call *call, struct image_id *ret,
+		  struct error *err)
+{
+	const struct opts *o = call->opts;
+	const char *file = call->argv[0];
+	cleanup_images struct images im = {0};
+	struct image_arg arg;
+	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
+
+	if (r < 0)
+		return r;
+	im.fetcher.render = true;
+	im.fetcher.policy = PULL_NEVER; /* for dependencies */
+	if (strcmp(file, "-") == 0)
+		return import_stdin(&im, o, ret, err);
+	r = image_arg_parse(file, access(file, F_OK) == 0, &arg, err);
+	if (r >= 0 && arg.kind != IMAGE_ARG_FILE)
+		r = error_set(err, EINVAL,
+			      "%s is no file (\"rkt fetch\" takes names and "
+			      "URLs)",
+			      file);
+	return r < 0 ? r
+		     : image_fetch(&im.fetcher, file, o->signature, ret, err);
+}
+
+static int run(struct cmd_call *call)
+{
+	const struct opts *o = call->opts;
+	struct error err = ERROR_INIT;
+	struct image_id id;
+
+	if (call->argc != 1)
+		return cmd_usage(call, NULL);
+	if (import(call, &id, &err) < 0) {
+		log_failure(&err, NULL);
+		return RKT_EXIT_FAILURE;
+	}
+	printf("%.*s\n", o->full ? IMAGE_ID_FULL_LEN : IMAGE_ID_SHORT_LEN,
+	       id.text);
+	return 0;
+}
+
+const struct command cmd_image_import = {
+	.name = "import",
+	.summary = "Put an image file into the local store",
+	.usage = "FILE|-",
+	.description =
+		"Nothing is looked for elsewhere: FILE is a path, - is stdin. "
+		"The image must be signed by a key that is trusted for its "
+		"name, as for fetch.",
+	.options = rows,
+	.opts_size = sizeof(struct opts),
+	.run = run,
+};
