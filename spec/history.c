@@ -117,6 +117,8 @@ static void write_line(const struct history_event *event, const char *time,
 	json_add_string(&w, "text", event->text);
 	if (event->rollback)
 		json_add_bool(&w, "rollback", true);
+	if (event->interrupted)
+		json_add_bool(&w, "interrupted", true);
 	json_add_string_if(&w, "who", event->who);
 	json_add_string_if(&w, "from_image", event->from_image);
 	json_add_string_if(&w, "to_image", event->to_image);
@@ -226,6 +228,7 @@ bool history_line_parse(const char *line, size_t len, struct history_entry *ret)
 	json_get_int(&root, "from", 0, UINT32_MAX, &from);
 	json_get_int(&root, "to", 0, UINT32_MAX, &to);
 	json_get_bool(&root, "rollback", &ret->rollback);
+	json_get_bool(&root, "interrupted", &ret->interrupted);
 	ret->from = (unsigned int)from;
 	ret->to = (unsigned int)to;
 	read_more(&root, ret);
@@ -278,6 +281,7 @@ static void merge(struct history_entry *all, struct history_entry *line)
 	all->to = line->to;
 	all->state = line->state;
 	all->rollback = line->rollback;
+	all->interrupted = line->interrupted;
 	all->us = line->us;
 	if (line->tier != UPDATE_AUTO)
 		all->tier = line->tier;
@@ -303,6 +307,7 @@ static void write_entry(const struct history_entry *e, struct strbuf *out)
 		.to = e->to,
 		.state = e->state,
 		.rollback = e->rollback,
+		.interrupted = e->interrupted,
 		.who = e->who,
 		.from_image = e->from_image,
 		.to_image = e->to_image,
@@ -387,6 +392,37 @@ unsigned int history_previous(const char *text, const char *app,
 		history_entry_release(&e);
 	}
 	return previous;
+}
+
+static bool is(const char *a, const char *b)
+{
+	return a && strcmp(a, b) == 0;
+}
+
+bool history_is_held(const char *text, const char *app, const char *image,
+		     char **ret_time)
+{
+	cleanup_free char *copy = xstrdup(text);
+	struct history_entry e;
+	char *since = NULL;
+	char *next = copy;
+
+	while (history_next(&next, &e)) {
+		bool is_back =
+			e.state == UPDATE_COMMITTED
+				? e.rollback && is(e.from_image, image)
+				: !e.interrupted && is(e.to_image, image);
+
+		if (strcmp(e.app, app) == 0 &&
+		    (is_back ||
+		     (e.state == UPDATE_COMMITTED && is(e.to_image, image)))) {
+			free(since);
+			since = is_back ? TAKE_PTR(e.time) : NULL;
+		}
+		history_entry_release(&e);
+	}
+	*ret_time = since;
+	return since;
 }
 
 bool history_keeps(const char *text, const char *app, unsigned int current,

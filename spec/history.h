@@ -33,8 +33,10 @@ struct history_entry {
 	char *text;
 	unsigned int from, to; /* generations */
 	enum update_state state;
-	bool rollback;		     /* asked for: `to` had served before */
-	char *who;		     /* NULL = not noted, here and below */
+	bool rollback;	  /* asked for: `to` had served before */
+	bool interrupted; /* rolled back because the pod ended: nobody's fault
+			   */
+	char *who;	  /* NULL = not noted, here and below */
 	char *from_image, *to_image; /* NAME:VERSION */
 	enum update_strategy tier;   /* UPDATE_AUTO = not noted */
 	uint64_t us;		     /* since the request */
@@ -61,7 +63,7 @@ struct history_event {
 	const char *app, *text;
 	unsigned int from, to;
 	enum update_state state;
-	bool rollback;
+	bool rollback, interrupted;
 	const char *who;		    /* NULL = nothing, here and below */
 	const char *from_image, *to_image;  /* NAME:VERSION */
 	enum update_strategy tier;	    /* UPDATE_AUTO = nothing */
@@ -99,6 +101,14 @@ bool history_has_run(const char *text, const char *app, unsigned int number);
  * to it and forth does not change that. */
 unsigned int history_previous(const char *text, const char *app,
 			      unsigned int current);
+
+/*
+ * True if APP has gone back from IMAGE (NAME:VERSION) and not gone there again
+ * since: an update to it failed, or somebody rolled it back.  *RET_TIME is when
+ * that was, as in a line, malloc'ed.
+ */
+bool history_is_held(const char *text, const char *app, const char *image,
+		     char **ret_time);
 
 /* True if generation N of APP is CURRENT, or one of the KEEP before it, each
  * the one the next came after. */

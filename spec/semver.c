@@ -124,3 +124,39 @@ int semver_compare(const char *a, const char *b)
 	}
 	return compare_pre(a, b);
 }
+
+static const char *build(const char *s)
+{
+	s += strcspn(s, "+");
+	return *s ? s + 1 : s;
+}
+
+/* Leading zeros may be there. */
+static size_t skip_zeros(const char **s)
+{
+	while (**s == '0' && strchr(DIGITS, (*s)[1]) && (*s)[1])
+		(*s)++;
+	return strspn(*s, DIGITS);
+}
+
+bool semver_compare_builds(const char *a, const char *b, int *ret)
+{
+	a = build(a);
+	b = build(b);
+	for (;;) {
+		size_t a_len = skip_zeros(&a), b_len = skip_zeros(&b);
+
+		if (a_len && b_len) {
+			*ret = compare_numbers(a, a_len, b, b_len);
+			if (*ret)
+				return true;
+			a += a_len;
+			b += b_len;
+		} else if (!*a || !*b) {
+			*ret = (*a != '\0') - (*b != '\0');
+			return true;
+		} else if (*a++ != *b++) {
+			return false;
+		}
+	}
+}

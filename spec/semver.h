@@ -16,4 +16,13 @@ bool semver_check(const char *s);
  * must have passed semver_check(). */
 int semver_compare(const char *a, const char *b);
 
+/*
+ * Of two versions of one precedence, what their build metadata says, which has
+ * no order by the specification.  Two that first differ in a number are ordered
+ * by it (deb12u9, deb12u10), and what goes on is higher than what ends there
+ * (none, deb12u1).  False where they differ in anything else, as hashes do:
+ * that is no order.
+ */
+bool semver_compare_builds(const char *a, const char *b, int *ret);
+
 #endif

@@ -481,16 +481,70 @@ static bool fits_host(const struct image_row *row,
 	return image_labels_match(row->labels, &want);
 }
 
-/* Rows come newest import first: the first of several alike counts. */
-static bool is_better(const struct image_row *row, const struct image_row *best,
+/* By precedence, then by build; 0 where there is no order. */
+static int compare(const char *a, const char *b)
+{
+	int r = semver_compare(a, b), builds = 0;
+
+	if (r == 0 && semver_compare_builds(a, b, &builds))
+		r = builds;
+	return r;
+}
+
+/* What runs comes later in ROWS, or is not there any more. */
+static bool is_imported_later(const struct image_rows *rows, size_t i,
+			      const struct update_wanted *wanted)
+{
+	for (size_t j = 0; j < i; j++)
+		if (wanted->id && strcmp(rows->v[j].id, wanted->id) == 0)
+			return false;
+	return true;
+}
+
+static bool is_higher(const struct image_rows *rows, size_t i,
 		      const struct update_wanted *wanted)
 {
-	if (wanted->to)
-		return strcmp(row->version, wanted->to) == 0 && !best;
-	if (!semver_check(row->version) ||
-	    semver_compare(row->version, wanted->version) <= 0)
+	const char *version = rows->v[i].version;
+	int builds;
+
+	if (!semver_check(version) || strcmp(version, wanted->version) == 0)
 		return false;
-	return !best || semver_compare(row->version, best->version) > 0;
+	if (semver_compare(version, wanted->version) == 0 &&
+	    !semver_compare_builds(version, wanted->version, &builds))
+		return is_imported_later(rows, i, wanted);
+	return compare(version, wanted->version) > 0;
+}
+
+/* The first of several alike counts. */
+static bool is_better(const struct image_rows *rows, size_t i,
+		      const struct image_row *best,
+		      const struct update_wanted *wanted)
+{
+	const char *version = rows->v[i].version;
+
+	if (wanted->to)
+		return strcmp(version, wanted->to) == 0 && !best;
+	return is_higher(rows, i, wanted) &&
+	       (!best || compare(version, best->version) > 0);
+}
+
+/* What the app has gone back from: who wants it all the same says so. */
+static bool is_held(const struct image_row *row,
+		    const struct update_wanted *wanted, struct error *why)
+{
+	cleanup_free char *image = xasprintf("%s:%s", row->name, row->version);
+	cleanup_free char *since = NULL;
+
+	if (wanted->to || !wanted->history ||
+	    !history_is_held(wanted->history, wanted->app, image, &since))
+		return false;
+	if (!why->code)
+		(void)error_set(why, EALREADY,
+				"%s %s runs; %s is held since it was rolled "
+				"back at %.19sZ (--to=%s tries it again)",
+				wanted->name, wanted->version, row->version,
+				since, row->version);
+	return true;
 }
 
 static int none_found(const struct update_wanted *wanted, bool has_unsigned,
@@ -516,6 +570,7 @@ int update_choose(const struct image_rows *rows,
 		  const struct update_wanted *wanted, struct error *err)
 {
 	const struct image_row *best = NULL;
+	struct error held = ERROR_INIT;
 	bool has_unsigned = false;
 
 	if (!wanted->to && (!wanted->version || !semver_check(wanted->version)))
@@ -529,13 +584,18 @@ int update_choose(const struct image_rows *rows,
 		const struct image_row *row = &rows->v[i];
 
 		if (strcmp(row->name, wanted->name) != 0 ||
-		    !fits_host(row, wanted) || !is_better(row, best, wanted))
+		    !fits_host(row, wanted) ||
+		    !is_better(rows, i, best, wanted))
 			continue;
 		if (!*row->signer && !wanted->may_be_unsigned)
 			has_unsigned = true;
-		else
+		else if (!is_held(row, wanted, &held))
 			best = row;
 	}
-	return best ? (int)(best - rows->v)
-		    : none_found(wanted, has_unsigned, err);
+	if (best)
+		return (int)(best - rows->v);
+	if (!held.code)
+		return none_found(wanted, has_unsigned, err);
+	*err = held;
+	return -held.code;
 }

@@ -102,6 +102,9 @@ void update_plan_release(struct update_plan *plan);
 
 /* What is looked for in the store. */
 struct update_wanted {
+	const char *app;
+	const char *history; /* of the pod */
+	const char *id;	     /* of the image that runs */
 	const char *name;
 	const struct name_values *labels; /* of the image that runs: os, arch */
 	const char *version;		  /* that runs; NULL = none */
@@ -110,9 +113,11 @@ struct update_wanted {
 };
 
 /*
- * Chooses among ROWS, best first as imagedb_list() gives them.  The highest:
- * of those higher than what runs, by SemVer.  Returns the index, -EALREADY
- * if nothing is higher, -ENOENT or -EPERM (unsigned, no order) with reason.
+ * Chooses among ROWS, newest import first as imagedb_list() gives them.  The
+ * highest of those higher than what runs: by SemVer, then by what can be told
+ * of the build (spec/semver.h), then by when it was imported; but none that the
+ * app has gone back from.  Returns the index, -EALREADY if nothing is higher,
+ * -ENOENT or -EPERM (unsigned, no order) with reason.
  */
 int update_choose(const struct image_rows *rows,
 		  const struct update_wanted *wanted, struct error *err);

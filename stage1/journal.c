@@ -265,6 +265,7 @@ static int settle(int pod_dirfd, const struct history_entry *last, bool killed,
 		.to = last->to,
 		.state = committed ? UPDATE_COMMITTED : UPDATE_ROLLED_BACK,
 		.rollback = last->rollback,
+		.interrupted = !committed,
 		.text = killed ? "the pod ended during the update"
 			       : "its end could not be noted when it came",
 	};

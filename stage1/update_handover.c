@@ -569,6 +569,7 @@ void handover_on_stopping(struct update *u)
 	if (!u->winner) {
 		u->winner = u->old;
 		u->exit_code = RKT_EXIT_ROLLED_BACK;
+		u->is_interrupted = true;
 		(void)error_set(&u->why, ECANCELED, "the pod was stopped");
 		if (goes)
 			generation_free(goes);

@@ -50,10 +50,11 @@ struct update {
 	struct generation *old; /* until it is over */
 	struct generation *next;
 	unsigned int from, to;
-	char *from_image; /* NAME:VERSION of what served; NULL */
-	bool was_paused;  /* nothing served: it waited to be started again */
-	int old_tree;	  /* to start the old one again */
-	int new_tree;	  /* and the new one */
+	char *from_image;    /* NAME:VERSION of what served; NULL */
+	bool is_interrupted; /* the pod went down meanwhile */
+	bool was_paused;     /* nothing served: it waited to be started again */
+	int old_tree;	     /* to start the old one again */
+	int new_tree;	     /* and the new one */
 	enum update_state state;
 	enum update_strategy asked, tier; /* tier: AUTO = undecided */
 	bool is_rollback; /* asked for: next has served before */

@@ -439,6 +439,7 @@ void update_restart_on_stopping(struct update *u)
 		update_drop_next(u);
 	if (u->app->current)
 		u->app->current->ops = pod_generation_ops();
+	u->is_interrupted = true;
 	(void)error_set(&u->why, ECANCELED, "the pod was stopped");
 	update_end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
 }

@@ -139,6 +139,7 @@ int update_note(struct update *u, const char *text, struct error *err)
 		.to = u->to,
 		.state = u->state,
 		.rollback = u->is_rollback,
+		.interrupted = u->is_interrupted,
 		.text = text,
 		.who = u->group->who,
 		.from_image = u->from_image,

@@ -37,8 +37,8 @@ static const struct option_row rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct update_opts, latest),
 	 .help = "the highest signed version in the store, if it is higher "
-		 "than the one that runs: what happens without --image and "
-		 "--to"},
+		 "than the one that runs and was not rolled back before: what "
+		 "happens without --image and --to"},
 	{.name = "plan",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/strbuf.h"
@@ -21,6 +22,8 @@
 #include "stage0/pod.h"
 #include "stage0/prepare.h"
 #include "stage0/update.h"
+
+#define HISTORY_MAX (16UL * 1024 * 1024)
 
 /* One app of the pod. */
 struct part {
@@ -156,7 +159,10 @@ static int choose_stored(struct job *j, const struct part *p,
 			 char ret[IMAGE_ID_LEN + 1], struct error *err)
 {
 	const struct image_manifest *im = &p->old_image.manifest;
-	const struct update_wanted wanted = {
+	cleanup_strbuf struct strbuf history = STRBUF_INIT;
+	struct update_wanted wanted = {
+		.app = p->app,
+		.id = p->old_image.id.text,
 		.name = im->name,
 		.labels = &im->labels,
 		.version = name_values_get(&im->labels, "version"),
@@ -166,6 +172,9 @@ static int choose_stored(struct job *j, const struct part *p,
 	cleanup_image_rows struct image_rows images = IMAGE_ROWS_INIT;
 	int r = imagestore_list(j->im.store, &images, err);
 
+	if (read_file_at(j->pod->fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
+			 NULL) == 0)
+		wanted.history = history.buf;
 	if (r == 0)
 		r = update_choose(&images, &wanted, err);
 	if (r < 0)

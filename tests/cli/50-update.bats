@@ -1158,7 +1158,7 @@ manifest_is_committed() {
 		    assert ask(record(1), [null] * n) == b"", n
 		    if n > 1:
 		        assert ask(record(3), [null] * n) == b"", n
-		assert ask(record(3, flags=8), [null]) == b""
+		assert ask(record(3, flags=16), [null]) == b""
 		assert ask(record(1, reserved=1)) == b""
 		# Back to what never served.
 		assert b"never served" in ask(record(3, flags=1), [null])

@@ -317,3 +317,88 @@ planned() {
 	expect_status 254
 	expect_no_output '"result"'
 }
+
+# --- which version ---------------------------------------------------------------
+
+# build N: version N of tests/inside, a build of 1.2.3, in the store.
+build() {
+	VERSION_LABEL=1.2.3+deb12u$1 version "$1"
+	run_rkt fetch "$D/$1.aci"
+	expect_status 0
+}
+
+@test "builds of one version: the newer one, and none is older" {
+	JQ='.labels |= map(if .name == "version" then .value = "1.2.3+deb12u9" else . end)' \
+		serve tcp4:80
+	build 8
+	update
+	expect_status 0
+	expect_output 'no higher version is in the store'
+	build 10
+	# The first import of 8 is older than that of 10, and so is its build.
+	update
+	expect_status 0
+	run rkt status web
+	expect_output version-inside=1.2.3+deb12u10
+	update
+	expect_output 'no higher version'
+	# By precedence they are one version: to say which is enough.
+	update --to=1.2.3+deb12u8
+	expect_status 0
+}
+
+@test "what was rolled back is not tried again, but by name" {
+	serve tcp4:80
+	version 2 '.app.exec=["/inside","exit-code","7"] | .app.eventHandlers=[]'
+	jq -cn '["--","exit-code","7"]' >"$pod/args/inside"
+	run_rkt fetch "$D/2.aci"
+	update
+	expect_status 10
+	update
+	expect_status 0
+	expect_output 'example.com/inside 1.0.0 runs; 2.0.0 is held since it was rolled back at 20' \
+		--to=2.0.0
+	said '.result == "nothing to do" and (.text | test("2.0.0 is held since"))'
+	update --latest
+	expect_status 0
+	expect_output 'is held since'
+	update --to=2.0.0
+	expect_status 10
+	# A higher one is no such thing; but it is when somebody goes back.
+	jq -cn '["--","serve","tcp4:80"]' >"$pod/args/inside"
+	version 3
+	run_rkt fetch "$D/3.aci"
+	update
+	expect_status 0
+	run rkt status web
+	expect_output version-inside=3.0.0
+	run_rkt rollback --observe=100ms web
+	expect_status 0
+	update
+	expect_status 0
+	expect_output '3.0.0 is held since'
+	update --image=example.com/inside:3.0.0
+	expect_status 0
+	run rkt status web
+	expect_output version-inside=3.0.0
+}
+
+@test "a version is not to blame for a pod that was stopped" {
+	serve tcp4:80
+	version 2
+	run_rkt fetch "$D/2.aci"
+	(
+		wait_for 10 grep -q SWITCHED "$pod/update.journal"
+		rkt stop web
+	) &
+	loads+=($!)
+	run_rkt update --observe=20s web
+	expect_status 10
+	wait_for 10 pod_is web exited
+	run rkt start --detach web
+	expect_status 0
+	update
+	expect_status 0
+	run rkt status web
+	expect_output version-inside=2.0.0
+}

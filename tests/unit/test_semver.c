@@ -110,3 +110,42 @@ Test(semver, metadata_does_not_count)
 	cr_expect_lt(semver_compare("1.0.0-a+z", "1.0.0+a"), 0);
 	cr_expect_gt(semver_compare("1.0.0+z", "1.0.0-a"), 0);
 }
+
+Test(semver, compare_builds)
+{
+	static const struct {
+		const char *a, *b;
+		bool has_order;
+		int sign;
+	} rows[] = {
+		{"1.2.3+deb12u3", "1.2.3+deb12u4", true, -1},
+		{"1.2.3+deb12u9", "1.2.3+deb12u10", true, -1},
+		{"1.2.3+deb12u1", "1.2.3+deb12u1", true, 0},
+		{"1.2.3", "1.2.3+deb12u1", true, -1},
+		{"1.2.3", "1.2.3", true, 0},
+		{"1.2.3+a", "1.2.3+a.1", true, -1},
+		{"1.2.3+20240131.g1", "1.2.3+20231231.g9", true, 1},
+		{"1.2.3+007", "1.2.3+7", true, 0},
+		{"1.2.3+0", "1.2.3+00", true, 0},
+		{"1.2.3+gabc", "1.2.3+gdef", false, 0},
+		{"1.2.3+g1a", "1.2.3+g1b", false, 0},
+		{"1.2.3+1", "1.2.3+a", false, 0},
+		{"1.2.3-rc+99999999999999999999", "1.2.3-rc+9999999999", true,
+		 1},
+	};
+
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		int there = 0, back = 0;
+
+		cr_expect_eq(
+			semver_compare_builds(rows[i].a, rows[i].b, &there),
+			rows[i].has_order, "%s %s", rows[i].a, rows[i].b);
+		cr_expect_eq(semver_compare_builds(rows[i].b, rows[i].a, &back),
+			     rows[i].has_order);
+		if (!rows[i].has_order)
+			continue;
+		cr_expect_eq(sign(there), rows[i].sign, "%s %s", rows[i].a,
+			     rows[i].b);
+		cr_expect_eq(sign(back), -rows[i].sign);
+	}
+}

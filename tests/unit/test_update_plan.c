@@ -385,11 +385,13 @@ Test(update_plan, choose)
 		bool may_be_unsigned;
 		int result;
 	} rows[] = {
-		{"1.0.0", NULL, false, 1},
+		{"1.0.0", NULL, false, 2},
 		{"1.0.0", NULL, true, 3},
-		{"1.9.0", NULL, false, 1},
-		{"1.10.0", NULL, false, -EALREADY},
-		{"1.10.0+c", NULL, false, -EALREADY},
+		{"1.9.0", NULL, false, 2},
+		{"1.10.0", NULL, false, 2},
+		{"1.10.0+b", NULL, false, -EALREADY},
+		{"1.10.0+b.1", NULL, false, -EALREADY},
+		{"1.10.0+c", NULL, false, 2}, /* which is imported no more */
 		{"1.10.0", NULL, true, 3},
 		{"3.0.0", NULL, true, -EALREADY},
 		{"latest", NULL, false, -EPERM},
@@ -422,5 +424,111 @@ Test(update_plan, choose)
 		cr_expect_eq(r, rows[i].result, "row %zu: %d %s", i, r,
 			     err.msg);
 		cr_expect_eq(r < 0, err.msg[0] != '\0', "row %zu", i);
+	}
+}
+
+#define BUILD(id_, version_)                                                   \
+	{                                                                      \
+		.id = (char *)id_, .name = (char *)"a/x",                      \
+		.version = (char *)version_, .signer = (char *)"K",            \
+		.labels = (char *)AMD                                          \
+	}
+
+/* What the build says counts where precedence says nothing; where that has no
+ * order, the later import does. */
+Test(update_plan, choose_build)
+{
+	static struct image_row stored[] = {
+		BUILD("4", "1.0.0+gfff"),    BUILD("3", "1.0.0+gaaa"),
+		BUILD("2", "1.2.3+deb12u9"), BUILD("1", "1.2.3+deb12u10"),
+		BUILD("0", "1.0.0+gccc"),
+	};
+	static const struct {
+		const char *id, *version;
+		size_t first;
+		int result;
+	} rows[] = {
+		{"2", "1.2.3+deb12u9", 0, 3},
+		{"1", "1.2.3+deb12u10", 0, -EALREADY},
+		{"3", "1.0.0+gaaa", 0, 3},
+	};
+	const struct image_rows images = {stored, N_OF(stored)};
+	struct image_row hashes[] = {stored[0], stored[1], stored[4]};
+	const struct image_rows unordered = {hashes, N_OF(hashes)};
+	cleanup_name_values struct name_values labels = NAME_VALUES_INIT;
+	struct update_wanted wanted = {.name = "a/x", .labels = &labels};
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		wanted.id = rows[i].id;
+		wanted.version = rows[i].version;
+		cr_expect_eq(update_choose(&images, &wanted, &err),
+			     rows[i].result, "row %zu", i);
+	}
+	wanted.id = "3";
+	wanted.version = "1.0.0+gaaa";
+	cr_expect_eq(update_choose(&unordered, &wanted, &err), 0);
+	wanted.id = "4";
+	wanted.version = "1.0.0+gfff";
+	cr_expect_eq(update_choose(&unordered, &wanted, &err), -EALREADY);
+}
+
+#define WENT(from_, to_, more)                                                 \
+	"{\"time\":\"2026-01-02T03:04:05.000000Z\",\"app\":\"web\","           \
+	"\"from\":1,\"to\":2,\"text\":\"\",\"from_image\":\"a/x:" from_ "\","  \
+	"\"to_image\":\"a/x:" to_ "\"," more "}\n"
+#define IS(state) "\"state\":\"" state "\""
+
+Test(update_plan, choose_none_that_was_rolled_back)
+{
+	static struct image_row stored[] = {
+		BUILD("3", "3.0.0"),
+		BUILD("2", "2.0.0"),
+		BUILD("1", "1.0.0"),
+	};
+	static const struct {
+		const char *history, *to;
+		int result;
+	} rows[] = {
+		{"", NULL, 0},
+		{WENT("1.0.0", "3.0.0", IS("ROLLED_BACK")), NULL, 1},
+		{WENT("1.0.0", "3.0.0", IS("ROLLED_BACK")), "3.0.0", 0},
+		{WENT("1.0.0", "3.0.0",
+		      IS("ROLLED_BACK") ",\"interrupted\":true"),
+		 NULL, 0},
+		{WENT("1.0.0", "3.0.0", IS("COMMITTED"))
+			 WENT("3.0.0", "1.0.0",
+			      IS("COMMITTED") ",\"rollback\":true"),
+		 NULL, 1},
+		{WENT("1.0.0", "3.0.0", IS("ROLLED_BACK"))
+			 WENT("1.0.0", "3.0.0", IS("COMMITTED")),
+		 NULL, 0},
+		{WENT("1.0.0", "3.0.0", IS("ROLLED_BACK"))
+			 WENT("1.0.0", "2.0.0", IS("ROLLED_BACK")),
+		 NULL, -EALREADY},
+	};
+	const struct image_rows images = {stored, N_OF(stored)};
+	cleanup_name_values struct name_values labels = NAME_VALUES_INIT;
+
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		const struct update_wanted wanted = {
+			.app = "web",
+			.history = rows[i].history,
+			.id = "1",
+			.name = "a/x",
+			.labels = &labels,
+			.version = "1.0.0",
+			.to = rows[i].to,
+		};
+		struct error err = ERROR_INIT;
+		int r = update_choose(&images, &wanted, &err);
+
+		cr_expect_eq(r, rows[i].result, "row %zu: %d %s", i, r,
+			     err.msg);
+		if (r == -EALREADY)
+			cr_expect(strstr(err.msg,
+					 "held since it was rolled "
+					 "back at 2026-01-02T03:04:05Z"),
+				  "%s", err.msg);
 	}
 }
