@@ -6,7 +6,7 @@
 # kept unpacked in build/vm/kernel.
 #
 # VM_FILES     run these files of tests/cli in there, "A.bats,B.bats"
-# VM_TIMEOUT   seconds the machine may take (default 300)
+# VM_TIMEOUT   seconds the machine may take (default 900)
 set -eu
 cd "$(dirname "$0")/../.."
 repo=$PWD
@@ -80,7 +80,7 @@ mkdir -p "$vm"
 modules=$(echo "$vm"/kernel/lib/modules/*)
 make_initramfs
 
-timeout -k 5 "${VM_TIMEOUT:-300}" qemu-system-x86_64 \
+timeout -k 5 "${VM_TIMEOUT:-900}" qemu-system-x86_64 \
 	-accel tcg,thread=multi -cpu max -smp 2 -m 1536 -nodefaults \
 	-no-reboot -display none -serial stdio -monitor none \
 	-kernel "$vm"/kernel/boot/vmlinuz* -initrd "$vm/initramfs.cpio" \
