@@ -103,7 +103,8 @@ struct generation {
 	bool stop_sent;
 	bool has_closed_devices; /* the policy of its leaf is in force */
 	bool has_udp;		 /* it asked for a UDP port */
-	int exit_code;		 /* valid in POST_STOP and ENDED */
+	bool may_uring; /* it may bind without our seeing it: unseen.h */
+	int exit_code;	/* valid in POST_STOP and ENDED */
 };
 
 /*

@@ -136,6 +136,7 @@ int generation_make_filter(struct generation *g, bool notify,
 					err);
 	if (r < 0)
 		return r;
+	g->may_uring = plan.allows_uring;
 	for (size_t i = 0; notes && i < plan.notes.n; i++)
 		strv_pushf(notes, "seccomp: %s", plan.notes.v[i]);
 	return 0;

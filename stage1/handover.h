@@ -54,8 +54,8 @@ void handover_begin(struct handover *h, const struct generation *next);
 
 /*
  * G binds CALL, a TCP socket with a port.  True if it is the new generation at
- * an address that concerns the old one, or one more of that: then *RET_ERROR is the answer, 0 = let
- * it go on in the kernel.  Takes call->fd if it keeps it.
+ * an address that concerns the old one, or one more of that: then *RET_ERROR is
+ * the answer, 0 = let it go on in the kernel.  Takes call->fd if it keeps it.
  */
 bool handover_bind(struct handover *h, const struct generation *g,
 		   struct bind_call *call, int *ret_error);

@@ -113,10 +113,11 @@ static bool will_come_back(struct held_listener *h, struct generation *g)
 		return ((const struct sockaddr_un *)&h->addr)->sun_path[0] ==
 			       '\0' ||
 		       keep_unix_path(h, g);
-	/* Port 0: every other bind of TCP has passed through our hands. */
+	/* Port 0: every other bind of TCP has passed through our hands; but
+	 * for stage1/unseen.h. */
 	if ((h->domain == AF_INET || h->domain == AF_INET6) &&
 	    h->protocol == IPPROTO_TCP)
-		return h->reuseport ||
+		return (h->reuseport && !g->may_uring) ||
 		       pod_has_bound(pod, g, address_port(&h->addr));
 	return true;
 }

@@ -192,6 +192,14 @@ static void apply_minimal(struct builder *b)
 		    SECCOMP_MATCH_ALWAYS);
 }
 
+static bool allows(struct builder *b, const char *name)
+{
+	uint32_t action = cell_of(b, name)->action;
+
+	return (action == UNSET ? b->plan->default_action : action) ==
+	       SECCOMP_RET_ALLOW;
+}
+
 static void apply_retain(struct builder *b)
 {
 	if (set_has(b, "@appc.io/all")) {
@@ -201,8 +209,7 @@ static void apply_retain(struct builder *b)
 		apply_set(b, SECCOMP_RET_ALLOW);
 		apply_minimal(b);
 	}
-	if (b->plan->default_action == SECCOMP_RET_ALLOW ||
-	    cell_of(b, "io_uring_setup")->action == SECCOMP_RET_ALLOW)
+	if (allows(b, "io_uring_setup"))
 		strv_push(&b->plan->notes,
 			  "io_uring_setup is retained: a socket bound through "
 			  "io_uring is not seen by live updates");
@@ -325,6 +332,7 @@ int seccomp_plan_make(const struct seccomp_request *req,
 		b.cells[i].action = UNSET;
 	}
 	apply_policy(&b);
+	plan.allows_uring = allows(&b, "io_uring_setup");
 	collect_rules(&b);
 	free(b.cells);
 

@@ -87,6 +87,7 @@ struct seccomp_plan {
 	 * than this program falls back. */
 	bool newer_enosys;
 	bool notify_bind;
+	bool allows_uring;	    /* io_uring_setup */
 	struct seccomp_rule *rules; /* owned */
 	size_t n_rules;
 	struct strv names; /* names no table has */

@@ -14,6 +14,7 @@
 #include "stage1/requests.h"
 #include "stage1/restart.h"
 #include "stage1/supervise.h"
+#include "stage1/unseen.h"
 #include "stage1/update_impl.h"
 
 /* How often it is looked whether the new generation listens. */
@@ -158,7 +159,7 @@ void update_restart_go(struct update *u)
 
 static void ready(struct update *u)
 {
-	char text[300];
+	char what[64] = "it stays alive", text[300];
 	size_t n;
 
 	if (u->begins_again) {
@@ -175,10 +176,13 @@ static void ready(struct update *u)
 		return;
 	u->counts.switch_us = update_since_us(u->released_ns);
 	n = held_taken(u->app);
-	(void)snprintf(
-		text, sizeof(text), "%zu listening socket%s taken over%s%.200s",
-		n, n == 1 ? "" : "s", u->note.msg[0] ? "; " : "", u->note.msg);
-	if (update_advance(u, UPDATE_VERIFIED, n ? text : "it stays alive"))
+	if (n)
+		(void)snprintf(what, sizeof(what),
+			       "%zu listening socket%s taken over", n,
+			       n == 1 ? "" : "s");
+	(void)snprintf(text, sizeof(text), "%s%s%.200s", what,
+		       u->note.msg[0] ? "; " : "", u->note.msg);
+	if (update_advance(u, UPDATE_VERIFIED, text))
 		update_verified(u);
 }
 
@@ -367,6 +371,8 @@ static void stop_old(struct update *u)
 	int r;
 
 	restart_drop_kept(u->app);
+	if (!u->note.code)
+		(void)unseen_port(u->old, &u->note);
 	r = listeners_hold(u->old, &err);
 	if (r < 0) {
 		update_roll_back(u, &err);

@@ -89,7 +89,7 @@ settled() {
 		fail "$tier: generations: $(ls "$pod/generations/inside")"
 	[ ! -e "$pod/update.journal" ] || fail "$tier: $(cat "$pod/update.journal")"
 	[ "$(who_serves)" = "${3:-$1}" ] ||
-		fail "$tier: another one serves"
+		fail "$tier: another one serves: $(pod_log "$uuid" inside | tail -3)"
 	wait_for 5 has_as_before || fail "$tier: $(cat "$D/diff")"
 }
 
@@ -838,4 +838,74 @@ reopens() {
 		reopens "$state" tcp4:80
 		reopens "$state" workers:80:3
 	done
+}
+
+# --- bound by io_uring -----------------------------------------------------------
+
+# Both ways to be allowed what the default filter denies.
+uring_pod() {
+	tier=$1
+	if [ "$2" = isolator ]; then
+		JQ='.app.isolators=[{name:"os/linux/seccomp-retain-set",
+			value:{set:["@appc.io/all"]}}]'
+		serve "$3"
+		version 2 "$JQ"
+	else
+		version 1
+		uuid=$("$RKT" --dir="$D/data" --insecure-options=image,seccomp \
+			run --detach --net=none --pod-name=web "$D/1.aci" \
+			-- serve "$3")
+		pod=$D/data/pods/run/$uuid
+		wait_for 10 pod_logged "$uuid" inside serving=1
+		pid=$(cat "$pod/pid")
+		version 2
+	fi
+	supervisor=$(supervisor)
+	what_it_has >"$D/has"
+}
+
+@test "io_uring's bind is noticed: it is restarted, and that is said" {
+	skip_without uring-bind
+	for how in isolator option; do
+		for kind in uring: uring-shared: uring-hidden:; do
+			uring_pod auto "$how" "${kind}80"
+			update
+			expect_status 0
+			expect_output 'the new root is ready: restart, because it may use io_uring' \
+				'no bind(2) was seen of its port 80'
+			wait_for 5 who_serves
+			settled 2
+			tier=restart
+			run_rkt rollback --strategy=restart --observe=200ms web
+			expect_status 0
+			expect_output 'its port 80'
+			wait_for 5 who_serves
+			settled 1 2
+			again
+		done
+	done
+}
+
+@test "io_uring's bind: handover refuses, and the old one serves on" {
+	skip_without uring-bind
+	uring_pod handover isolator uring:80
+	load_begin load 127.0.0.1 80 /
+	update
+	expect_status 10
+	expect_output 'no bind(2) was seen of its port 80'
+	sleep 0.2
+	all_answered
+	settled 1
+}
+
+@test "what may use io_uring and does not is handed over" {
+	skip_without uring-bind
+	uring_pod auto isolator tcp4:80
+	load_begin load 127.0.0.1 80 /
+	update
+	expect_status 0
+	expect_output 'the new root is ready: handover'
+	sleep 0.2
+	all_answered
+	settled 2
 }

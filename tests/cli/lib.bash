@@ -160,6 +160,9 @@ host_has() {
 	iptables) iptables -t nat -L -n >/dev/null 2>&1 ;;
 	ipv6) [ -e /proc/net/if_inet6 ] ;;
 	loop) [ -e /dev/loop-control ] ;;
+	# IORING_OP_BIND, Linux 6.11.
+	uring-bind) [ "$(printf '%s\n' 6.11 "$(uname -r)" | sort -V | head -1)" = 6.11 ] &&
+		[ "$(cat /proc/sys/kernel/io_uring_disabled)" = 0 ] ;;
 	tun) [ -c /dev/net/tun ] ;;
 	mknod) (cd "$D" && mknod probe c 1 3 && rm probe) 2>/dev/null ;;
 	sys-resource) capsh_has 24 ;;

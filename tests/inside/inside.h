@@ -43,4 +43,13 @@ void print_link(const char *key, const char *path);
 void print_lines(const char *key, const char *path);
 void cmd_print_tty(char **args);
 
+/* --- tests/inside/uring.c ---------------------------------------------------
+ */
+
+/* bind and listen. */
+int uring_listen(int fd, const void *addr, unsigned int len);
+/* FD is closed and the ring alone has it; the next connection to it. */
+int uring_hide(int fd);
+int uring_accept_hidden(void);
+
 #endif

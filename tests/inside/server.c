@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -247,6 +248,52 @@ static void serve_floods(const char *arg)
 	_exit(0);
 }
 
+static void answer(int c);
+
+static int uring_inet(const char *port, bool shares)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_port = htons((uint16_t)number(port))};
+	int fd = new_inet(AF_INET);
+
+	if (shares && set_one(fd, SOL_SOCKET, SO_REUSEPORT) < 0)
+		die("reuseport");
+	/* The kernel puts away the ring of a process that ended in its own
+	 * time. */
+	for (int i = 0; uring_listen(fd, &addr, sizeof(addr)) < 0; i++) {
+		if (i == 20)
+			die("uring");
+		usleep(100000);
+	}
+	return fd;
+}
+
+/* Bound by io_uring. */
+static void serve_uring(const char *port)
+{
+	add(uring_inet(port, false));
+}
+
+static void serve_uring_shared(const char *port)
+{
+	add(uring_inet(port, true));
+}
+
+/* And in no table of descriptors. */
+static void serve_uring_hidden(const char *port)
+{
+	int fd, c;
+
+	if (fork() > 0)
+		return;
+	fd = uring_inet(port, false);
+	if (fcntl(fd, F_SETFL, 0) < 0 || uring_hide(fd) < 0)
+		die("hide");
+	while ((c = uring_accept_hidden()) >= 0)
+		answer(c);
+	die("accept");
+}
+
 static void answer(int c)
 {
 	const char *text = getenv("VERSION");
@@ -277,14 +324,24 @@ static void open_all(char **args)
 		const char *kind;
 		void (*open)(const char *arg);
 	} kinds[] = {
-		{"at4:", serve_at4},	       {"tcp4:", serve_tcp4},
-		{"tcp6:", serve_tcp6},	       {"dual:", serve_dual},
-		{"probe:", serve_probe},       {"twice:", serve_twice},
-		{"workers:", serve_workers},   {"ephemeral", serve_ephemeral},
-		{"udp:", serve_udp},	       {"unix:", serve_unix},
-		{"abstract:", serve_abstract}, {"late:", serve_late},
-		{"dies:", serve_dies},	       {"forks", serve_forks},
+		{"at4:", serve_at4},
+		{"tcp4:", serve_tcp4},
+		{"tcp6:", serve_tcp6},
+		{"dual:", serve_dual},
+		{"probe:", serve_probe},
+		{"twice:", serve_twice},
+		{"workers:", serve_workers},
+		{"ephemeral", serve_ephemeral},
+		{"udp:", serve_udp},
+		{"unix:", serve_unix},
+		{"abstract:", serve_abstract},
+		{"late:", serve_late},
+		{"dies:", serve_dies},
+		{"forks", serve_forks},
 		{"floods", serve_floods},
+		{"uring:", serve_uring},
+		{"uring-shared:", serve_uring_shared},
+		{"uring-hidden:", serve_uring_hidden},
 	};
 
 	for (; *args; args++)

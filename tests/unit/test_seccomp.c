@@ -684,3 +684,37 @@ Test(seccomp, errno_names)
 	cr_expect_eq(seccomp_errno_find("E"), 0);
 	cr_expect_eq(seccomp_errno_find(""), 0);
 }
+
+/* What stage1/unseen.h has to look for. */
+Test(seccomp, who_may_use_io_uring)
+{
+	static const struct {
+		enum seccomp_policy policy;
+		const char *name;
+		bool allows;
+	} rows[] = {
+		{SECCOMP_POLICY_DEFAULT, NULL, false},
+		{SECCOMP_POLICY_OFF, NULL, true},
+		{SECCOMP_POLICY_RETAIN, "@appc.io/all", true},
+		{SECCOMP_POLICY_RETAIN, "io_uring_setup", true},
+		{SECCOMP_POLICY_RETAIN, "@docker/default-whitelist", false},
+		{SECCOMP_POLICY_REMOVE, "chmod", false},
+		{SECCOMP_POLICY_REMOVE, "@appc.io/empty", false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cleanup_seccomp_plan struct seccomp_plan plan =
+			SECCOMP_PLAN_INIT;
+		cleanup_strv struct strv set = STRV_INIT;
+		const struct seccomp_request req = {
+			.policy = rows[i].policy,
+			.set = rows[i].name ? &set : NULL,
+			.errno_name = "EPERM",
+		};
+
+		if (rows[i].name)
+			strv_push(&set, rows[i].name);
+		cr_assert_eq(seccomp_plan_make(&req, &plan, NULL), 0);
+		cr_expect_eq(plan.allows_uring, rows[i].allows, "row %zu", i);
+	}
+}
