@@ -12,6 +12,7 @@
 
 #include "aci/aci_check.h"
 #include "aci/aci_read.h"
+#include "aci/oci_layer.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -109,16 +110,25 @@ static int copy_data(struct archive *tar, struct archive *disk,
 	}
 }
 
-static int extract_entry(struct archive *tar, struct archive *disk,
-			 struct archive_entry *entry, struct aci_check *check,
-			 struct error *err)
-{
-	struct aci_entry e;
-	int r;
+struct extraction {
+	struct archive *tar, *disk;
+	struct aci_check *check;
+	struct oci_layer *layer; /* NULL: an image */
+};
 
-	r = aci_entry_make(entry, &e, err);
+static int extract_entry(const struct extraction *x,
+			 struct archive_entry *entry, struct error *err)
+{
+	struct archive *disk = x->disk;
+	struct aci_entry e;
+	int r = 0;
+
+	if (x->layer)
+		r = oci_layer_entry(x->layer, entry, err);
 	if (r == 0)
-		r = aci_check_entry(check, &e, err);
+		r = aci_entry_make(entry, &e, err);
+	if (r == 0)
+		r = aci_check_entry(x->check, &e, err);
 	if (r < 0 || r == ACI_ROLE_TOP)
 		return r;
 	r = set_clean_names(entry, &e, err);
@@ -128,7 +138,7 @@ static int extract_entry(struct archive *tar, struct archive *disk,
 	if (archive_write_header(disk, entry) != ARCHIVE_OK)
 		return disk_error(disk, archive_entry_pathname(entry), err);
 	if (e.type == ACI_FILE && e.size > 0) {
-		r = copy_data(tar, disk, entry, err);
+		r = copy_data(x->tar, disk, entry, err);
 		if (r < 0)
 			return r;
 	}
@@ -137,19 +147,18 @@ static int extract_entry(struct archive *tar, struct archive *disk,
 	return 0;
 }
 
-static int extract_all(struct archive *tar, struct archive *disk,
-		       struct aci_check *check, struct error *err)
+static int extract_all(const struct extraction *x, struct error *err)
 {
 	for (;;) {
 		struct archive_entry *entry = NULL;
-		int r = archive_read_next_header(tar, &entry);
+		int r = archive_read_next_header(x->tar, &entry);
 
-		r = aci_tar_result(tar, entry, r, err);
-		if (r < 0)
-			return r;
+		r = aci_tar_result(x->tar, entry, r, err);
 		if (r > 0)
-			return aci_check_end(check, err);
-		r = extract_entry(tar, disk, entry, check, err);
+			return x->layer ? oci_layer_end(x->layer, err)
+					: aci_check_end(x->check, err);
+		if (r == 0)
+			r = extract_entry(x, entry, err);
 		if (r < 0)
 			return r;
 	}
@@ -171,16 +180,21 @@ static int mark_all_implied(const struct aci_check *check, struct error *err)
 {
 	int r = aci_check_each_implied(check, mark_implied);
 
+	if (r == 0 && !check->has_rootfs)
+		r = mark_implied("rootfs");
 	return r < 0 ? error_sys(err, -r, "set times of directories") : 0;
 }
 
-int aci_extract(int blob_fd, struct error *err)
+int aci_extract(int blob_fd, bool is_layer, struct error *err)
 {
 	static const struct aci_check_limits limits = {INT64_MAX, INT64_MAX};
 	cleanup_aci_check struct aci_check check;
 	cleanup_tar struct archive *tar = aci_tar_new();
 	cleanup_tar struct archive *disk = archive_write_disk_new();
 	cleanup_free struct blob_reader *blob = xcalloc(1, sizeof(*blob));
+	struct oci_layer layer = {0};
+	const struct extraction x = {tar, disk, &check,
+				     is_layer ? &layer : NULL};
 	mode_t mask = umask(022); /* directories without an entry: 0755 */
 	int r;
 
@@ -194,8 +208,10 @@ int aci_extract(int blob_fd, struct error *err)
 			tar, NULL,
 			archive_read_open(tar, blob, NULL, blob_read, NULL),
 			err);
+	if (r == 0 && is_layer && mkdir("rootfs", 0755) < 0)
+		r = error_sys(err, errno, "create directory rootfs");
 	if (r == 0)
-		r = extract_all(tar, disk, &check, err);
+		r = extract_all(&x, err);
 	/* Sets the times and modes of directories. */
 	if (r == 0 && archive_write_close(disk) != ARCHIVE_OK)
 		r = disk_error(disk, "its directories", err);

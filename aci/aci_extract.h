@@ -10,9 +10,14 @@
  * aci_xattr_is_kept() goes.
  */
 
+#include <stdbool.h>
+
 struct error;
 
-/* Reads BLOB_FD with pread(2) from 0.  Checks every entry once more. */
-int aci_extract(int blob_fd, struct error *err);
+/*
+ * Reads BLOB_FD with pread(2) from 0.  Checks every entry once more.  An OCI
+ * layer (oci_layer.h) is unpacked with its whiteouts as files.
+ */
+int aci_extract(int blob_fd, bool is_layer, struct error *err);
 
 #endif

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "aci/digest.h"
+#include "aci/oci_layer.h"
 #include "aci/tar_index.h"
 #include "aci/tar_walk.h"
 #include "base/alloc.h"
@@ -30,6 +32,7 @@ struct puller {
 	int blob_fd;
 	off_t offset;
 	uint8_t *buf;
+	struct digest *diff_id; /* NULL: not wanted */
 	struct tar_walk walk;
 	struct error error;
 };
@@ -41,6 +44,7 @@ struct reader {
 	struct aci_check *check;
 	struct tar_index *index; /* may be NULL */
 	struct aci_contents *contents;
+	struct oci_layer *layer; /* NULL: an image */
 };
 
 static ssize_t read_blob(struct puller *p, const uint8_t **ret)
@@ -64,6 +68,8 @@ static ssize_t next_chunk(struct puller *p, const uint8_t **ret)
 
 	if (n <= 0)
 		return n;
+	if (p->diff_id)
+		digest_update(p->diff_id, *ret, (size_t)n);
 	r = tar_walk_feed(&p->walk, *ret, (size_t)n, &p->error);
 	return r < 0 ? r : n;
 }
@@ -321,9 +327,12 @@ static int read_entry(const struct reader *rd, struct archive_entry *entry,
 {
 	struct tar_place place;
 	struct aci_entry e = {0};
-	int r, role;
+	int r = 0, role;
 
-	r = aci_entry_make(entry, &e, err);
+	if (rd->layer)
+		r = oci_layer_entry(rd->layer, entry, err);
+	if (r == 0)
+		r = aci_entry_make(entry, &e, err);
 	if (r < 0)
 		return r;
 	role = aci_check_entry(rd->check, &e, err);
@@ -381,12 +390,14 @@ static int read_rest(struct puller *p)
 	return (int)n;
 }
 
-static int read_tar(struct puller *p, struct aci_check *check,
+static int read_tar(struct puller *p, struct aci_check *check, bool is_layer,
 		    struct tar_index *index, struct aci_contents *contents,
 		    struct error *err)
 {
 	cleanup_tar struct archive *a = aci_tar_new();
-	const struct reader rd = {a, p, check, index, contents};
+	struct oci_layer layer = {0};
+	const struct reader rd = {a,	 p,	   check,
+				  index, contents, is_layer ? &layer : NULL};
 	uint64_t count = 0;
 	int r;
 
@@ -404,7 +415,8 @@ static int read_tar(struct puller *p, struct aci_check *check,
 	if (r == 0)
 		r = tar_walk_end(&p->walk, err);
 	if (r == 0)
-		r = aci_check_end(check, err);
+		r = is_layer ? oci_layer_end(&layer, err)
+			     : aci_check_end(check, err);
 	if (r == 0 && count != p->walk.n_entries)
 		r = error_set(err, EINVAL,
 			      "the archive is ambiguous: it has %llu entries "
@@ -425,6 +437,7 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
 	cleanup_stream struct image_stream *stream = NULL;
 	cleanup_aci_contents struct aci_contents contents = ACI_CONTENTS_INIT;
 	cleanup_aci_check struct aci_check check;
+	cleanup_digest struct digest diff_id = DIGEST_INIT;
 	struct puller puller = {0};
 	int r;
 
@@ -432,17 +445,22 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
 	r = image_stream_open(image_fd,
 			      limits->bell_fd > 0 ? limits->bell_fd : -EBADF,
 			      blob_fd, limits->max_tar_size, &stream, err);
+	if (r == 0 && limits->is_layer)
+		r = digest_init(&diff_id, DIGEST_SHA256, err);
 	if (r < 0)
 		return r;
 	puller.stream = stream;
+	puller.diff_id = limits->is_layer ? &diff_id : NULL;
 	tar_walk_init(&puller.walk);
 	puller.walk.keeps_places = true;
-	r = read_tar(&puller, &check, index, &contents, err);
+	r = read_tar(&puller, &check, limits->is_layer, index, &contents, err);
 	tar_walk_release(&puller.walk);
 	if (r == 0)
 		r = image_stream_finish(stream, &contents.totals, err);
 	if (r < 0)
 		return r;
+	if (limits->is_layer)
+		digest_final(&diff_id, contents.diff_id);
 	contents.n_files = check.n_files;
 	contents.unpacked_size = check.unpacked_size;
 	*ret = contents;
@@ -450,7 +468,8 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
 	return 0;
 }
 
-int aci_read_blob(int blob_fd, struct tar_index *index, struct error *err)
+int aci_read_blob(int blob_fd, bool is_layer, struct tar_index *index,
+		  struct error *err)
 {
 	static const struct aci_check_limits limits = {INT64_MAX, INT64_MAX};
 	cleanup_free uint8_t *buf = xmalloc(STREAM_CHUNK_SIZE);
@@ -462,7 +481,7 @@ int aci_read_blob(int blob_fd, struct tar_index *index, struct error *err)
 	aci_check_init(&check, &limits);
 	tar_walk_init(&puller.walk);
 	puller.walk.keeps_places = true;
-	r = read_tar(&puller, &check, index, &contents, err);
+	r = read_tar(&puller, &check, is_layer, index, &contents, err);
 	tar_walk_release(&puller.walk);
 	return r;
 }

@@ -9,6 +9,7 @@
  * inside the sandbox, in tests and in fuzzers.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "aci/aci_check.h"
@@ -24,16 +25,19 @@ struct tar_index;
 struct aci_limits {
 	uint64_t max_tar_size; /* bytes */
 	uint64_t max_files;
-	int bell_fd; /* of image_stream_open(); 0 = none */
+	int bell_fd;   /* of image_stream_open(); 0 = none */
+	bool is_layer; /* of an OCI image: oci_layer.h */
 };
 
 struct aci_contents {
 	struct image_totals totals;
 	uint64_t n_files;	/* rootfs and below */
 	uint64_t unpacked_size; /* bytes, in whole 4 KiB blocks */
-	struct strbuf manifest; /* as in the archive, not yet parsed */
+	struct strbuf manifest; /* as in the archive, not yet parsed; a
+				 * layer's is empty */
 	/* The manifest's entry in the tar, its headers and padding included. */
 	uint64_t manifest_start, manifest_end;
+	uint8_t diff_id[32]; /* SHA-256 of a layer's tar */
 };
 
 #define ACI_CONTENTS_INIT                                                      \
@@ -53,7 +57,8 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
  * The entries of the tar BLOB_FD, read with pread(2), for INDEX alone: checked
  * as above, not hashed.
  */
-int aci_read_blob(int blob_fd, struct tar_index *index, struct error *err);
+int aci_read_blob(int blob_fd, bool is_layer, struct tar_index *index,
+		  struct error *err);
 
 void aci_contents_release(struct aci_contents *contents);
 #define cleanup_aci_contents __attribute__((__cleanup__(aci_contents_release)))

@@ -24,6 +24,7 @@
 #include "base/strv.h"
 #include "spec/image_id.h"
 #include "spec/image_manifest.h"
+#include "spec/oci.h"
 
 #define PROGRAM "rkt-fetch"
 #define RATIO_MAX                                                              \
@@ -127,6 +128,24 @@ static int take_manifest(int fd, uint32_t len, struct fetch_image *ret,
 	return 0;
 }
 
+static bool is_manifest_placed(const struct fetch_import_reply *reply)
+{
+	return reply->manifest_end <= reply->tar_size &&
+	       reply->manifest_start < reply->manifest_end &&
+	       (reply->manifest_start | reply->manifest_end) % 512 == 0;
+}
+
+/* What no App Container Image may say. */
+static int refuse_layer_name(const struct fetch_image *image, struct error *err)
+{
+	if (!oci_is_layer_name(image->name))
+		return 0;
+	return error_set(err, EINVAL,
+			 "image %s: names that begin with " OCI_LAYER_PREFIX
+			 " belong to layers of OCI images",
+			 image->name);
+}
+
 static int take_image(const struct fetch_import_reply *reply,
 		      const struct fetch_importing *job,
 		      struct fetch_image *ret, struct error *err)
@@ -159,9 +178,7 @@ static int take_image(const struct fetch_import_reply *reply,
 	ret->compression = compression_name(reply->compression);
 	if (!ret->compression || reply->tar_size > job->max_tar_size ||
 	    reply->n_files > job->max_files ||
-	    reply->manifest_end > reply->tar_size ||
-	    reply->manifest_start >= reply->manifest_end ||
-	    (reply->manifest_start | reply->manifest_end) % 512)
+	    (!job->is_layer && !is_manifest_placed(reply)))
 		return lied("numbers are out of range", err);
 	image_id_from_digest(reply->tar_digest, &id);
 	memcpy(ret->id, id.text, sizeof(ret->id));
@@ -173,7 +190,15 @@ static int take_image(const struct fetch_import_reply *reply,
 	ret->manifest_end = reply->manifest_end;
 	memcpy(ret->image_digest, reply->image_digest,
 	       sizeof(ret->image_digest));
-	return take_manifest(job->manifest_fd, reply->manifest_len, ret, err);
+	memcpy(ret->diff_id, reply->diff_id, sizeof(ret->diff_id));
+	if (job->is_layer) {
+		oci_layer_manifest_make(ret->diff_id, &ret->name,
+					&ret->manifest);
+		ret->manifest_len = strlen(ret->manifest);
+		return 0;
+	}
+	r = take_manifest(job->manifest_fd, reply->manifest_len, ret, err);
+	return r < 0 ? r : refuse_layer_name(ret, err);
 }
 
 /* What comes along with the request, in the protocol's order. */
@@ -227,6 +252,8 @@ int fetch_import_start(const char *libexec_dir, const struct fetch_source *src,
 			       blob_fd, &ret->is_space);
 	ret->max_files =
 		limits->max_files ? limits->max_files : FETCH_FILES_MAX;
+	ret->is_layer = limits->is_layer;
+	req.is_layer = limits->is_layer;
 	req.max_tar_size = ret->max_tar_size;
 	req.max_files = ret->max_files;
 	req.n_fds = import_fds(ret, src->bell_fd, fds);
@@ -394,11 +421,12 @@ int fetch_key_info(const char *libexec_dir, int key_fd, struct fetch_key *ret,
 	return 0;
 }
 
-int fetch_extract(const char *libexec_dir, int blob_fd, int dirfd,
-		  struct error *err)
+int fetch_extract(const char *libexec_dir, int blob_fd, bool is_layer,
+		  int dirfd, struct error *err)
 {
 	struct fetch_request req = {
 		.job = FETCH_JOB_EXTRACT,
+		.is_layer = is_layer,
 		.n_fds = 2,
 		.max_tar_size = FETCH_TAR_SIZE_MAX,
 	};

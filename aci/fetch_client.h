@@ -35,6 +35,8 @@ struct fetch_limits {
 	 * (the most deflate can do). */
 	uint64_t max_tar_size;
 	uint64_t max_files; /* tar entries; default FETCH_FILES_MAX */
+	/* Not an image, but a layer of an OCI image (oci_layer.h). */
+	bool is_layer;
 };
 
 /* What an image was found to be. */
@@ -53,6 +55,9 @@ struct fetch_image {
 	/* The manifest's entry in the tar, its headers and padding included:
 	 * whole blocks of 512 bytes. */
 	uint64_t manifest_start, manifest_end;
+	/* Of a layer: the SHA-256 of the tar.  Its name and manifest are made
+	 * of that (spec/oci.h). */
+	uint8_t diff_id[32];
 };
 
 void fetch_image_release(struct fetch_image *image);
@@ -90,6 +95,7 @@ struct fetch_importing {
 	int manifest_fd; /* owned */
 	uint64_t max_tar_size, max_files;
 	bool is_space; /* max_tar_size is what the file system has free */
+	bool is_layer;
 };
 
 #define FETCH_IMPORTING_INIT                                                   \
@@ -136,10 +142,11 @@ int fetch_key_info(const char *libexec_dir, int key_fd, struct fetch_key *ret,
  * Unpacks the validated tar BLOB_FD into the empty directory DIRFD: manifest
  * and rootfs/ as in the archive, with owners, modes, times and extended
  * attributes (not trusted.*).  Needs root.  Nothing is synced.  After a
- * failure the directory holds a part and is to be removed.
+ * failure the directory holds a part and is to be removed.  Of a layer of an
+ * OCI image the whiteouts are there as files.
  */
-int fetch_extract(const char *libexec_dir, int blob_fd, int dirfd,
-		  struct error *err);
+int fetch_extract(const char *libexec_dir, int blob_fd, bool is_layer,
+		  int dirfd, struct error *err);
 
 /* Appends the discovery tags of the HTML page PAGE_FD, as
  * discovery_html_parse() does; printable. */

@@ -35,7 +35,7 @@
 
 #define FETCH_SOCKET_FD 3
 #define FETCH_MAGIC 0x46544b52 /* "RKTF" */
-#define FETCH_VERSION 3
+#define FETCH_VERSION 4
 #define FETCH_FDS_MAX (FETCH_BLOBS_MAX + 2) /* the kernel takes 253 */
 
 #define FETCH_MODE_PARSE "parse"
@@ -61,6 +61,7 @@ struct fetch_request {
 	uint8_t image_digest[32];
 	uint8_t has_bell;     /* IMPORT: the last descriptor is one */
 	uint8_t has_index;    /* IMPORT: the one behind the blob */
+	uint8_t is_layer;     /* IMPORT, EXTRACT: oci_layer.h */
 	uint64_t digest_size; /* DIGEST: of the first so many bytes */
 	/* HTTP: max_tar_size bounds the body. */
 	uint8_t has_body, has_partial, has_http_bell, has_upload;
@@ -89,6 +90,7 @@ struct fetch_import_reply {
 	uint64_t manifest_start, manifest_end; /* of its entry in the tar */
 	uint64_t index_size; /* 0: an index cannot say what is in it */
 	uint8_t image_digest[32], tar_digest[64];
+	uint8_t diff_id[32]; /* of a layer, which has no manifest */
 };
 
 struct fetch_reply {

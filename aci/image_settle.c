@@ -9,6 +9,7 @@
 #include "aci/image_fetcher.h"
 #include "aci/imagestore.h"
 #include "aci/keystore.h"
+#include "aci/stored_layer.h"
 #include "aci/treestore.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -135,11 +136,16 @@ int image_check_stored(struct imagestore *store, const char *libexec_dir,
 {
 	cleanup_fetch_image struct fetch_image image = {0};
 	cleanup_fd int fd = imagestore_open_blob(store, id, err);
+	struct fetch_limits limits = {0};
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = fetch_import(libexec_dir, fd, -1, -1, NULL, &image, err);
+	r = stored_layer_is(store, id, err);
+	if (r < 0)
+		return r;
+	limits.is_layer = r;
+	r = fetch_import(libexec_dir, fd, -1, -1, &limits, &image, err);
 	if (r < 0)
 		return r;
 	if (strcmp(image.id, id->text) != 0)

@@ -2,6 +2,7 @@
 #include "aci/index_make.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "aci/aci_read.h"
@@ -40,15 +41,19 @@ int index_import(int image_fd, int blob_fd, int index_fd,
 	return r == -EFBIG ? 0 : r;
 }
 
-static int read_layer(struct image_pool *pool, int blob_fd, size_t number,
-		      struct image_tree **ret, struct error *err)
+static int read_layer(struct image_pool *pool, const struct index_plan *plan,
+		      size_t number, int blob_fd, struct image_tree **ret,
+		      struct error *err)
 {
+	bool is_oci = plan->layers[number].format == INDEX_LAYER_OCI;
 	cleanup_index struct tar_index *index = NULL;
 	int r;
 
 	*ret = image_tree_new(pool);
 	index = tar_index_new(*ret, (uint32_t)number);
-	r = aci_read_blob(blob_fd, index, err);
+	if (is_oci)
+		tar_index_take_whiteouts(index);
+	r = aci_read_blob(blob_fd, is_oci, index, err);
 	if (r == 0 && tar_index_unfit(index))
 		r = error_set(err, EFBIG,
 			      "make an EROFS index: it cannot hold %s",
@@ -56,14 +61,16 @@ static int read_layer(struct image_pool *pool, int blob_fd, size_t number,
 	return r;
 }
 
-/* One archive as it is needs no second tree. */
+/* One image as it is needs no second tree; a layer may hold whiteouts. */
 static struct image_tree *merge_all(struct image_pool *pool,
-				    const struct render_plan *passes,
+				    const struct index_plan *plan,
 				    struct image_tree **layers)
 {
+	const struct render_plan *passes = &plan->passes;
 	struct image_tree *tree;
 
-	if (passes->n == 1 && !passes->v[0].is_filtered)
+	if (passes->n == 1 && !passes->v[0].is_filtered &&
+	    plan->layers[passes->v[0].image].format == INDEX_LAYER_ACI)
 		return layers[passes->v[0].image];
 	tree = image_tree_new(pool);
 	for (size_t i = 0; i < passes->n; i++)
@@ -86,10 +93,10 @@ int index_make(const struct index_plan *plan, const int *blob_fds, int index_fd,
 		memcpy(devices[i].digest, plan->layers[i].digest,
 		       sizeof(devices[i].digest));
 		devices[i].size = plan->layers[i].size;
-		r = read_layer(pool, blob_fds[i], i, &layers[i], err);
+		r = read_layer(pool, plan, i, blob_fds[i], &layers[i], err);
 	}
 	if (r < 0)
 		return r;
-	return erofs_write(merge_all(pool, &plan->passes, layers), devices,
+	return erofs_write(merge_all(pool, plan, layers), devices,
 			   plan->n_layers, index_fd, ret_size, err);
 }

@@ -79,7 +79,7 @@ static bool take_layers(struct cursor *c, struct index_plan *plan)
 		struct index_layer *layer = &plan->layers[i];
 
 		if (!take(c, &layer->format, sizeof(layer->format)) ||
-		    layer->format != INDEX_LAYER_ACI ||
+		    layer->format > INDEX_LAYER_OCI ||
 		    !take(c, layer->digest, sizeof(layer->digest)) ||
 		    !take(c, &layer->size, sizeof(layer->size)))
 			return false;

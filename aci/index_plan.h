@@ -21,6 +21,7 @@ struct strbuf;
 
 enum index_layer_format {
 	INDEX_LAYER_ACI, /* manifest and rootfs/ */
+	INDEX_LAYER_OCI, /* oci_layer.h */
 };
 
 struct index_layer {

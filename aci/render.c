@@ -63,7 +63,7 @@ static int check_loop(const struct render_image *images,
 	return 0;
 }
 
-static int add_pass(struct render_plan *plan, struct chain *link,
+static int add_pass(struct render_plan *plan, struct chain *link, bool is_layer,
 		    struct error *err)
 {
 	struct render_pass *pass;
@@ -75,6 +75,7 @@ static int add_pass(struct render_plan *plan, struct chain *link,
 	plan->v = xreallocarray(plan->v, plan->n + 1, sizeof(*plan->v));
 	pass = &plan->v[plan->n++];
 	pass->image = link->image;
+	pass->is_layer = is_layer;
 	pass->is_filtered = link->is_filtered;
 	pass->keep = link->keep;
 	link->keep = (struct strv)STRV_INIT;
@@ -96,7 +97,7 @@ static int add_image(const struct render_image *images, size_t image,
 	for (size_t i = 0; r >= 0 && i < im->n_dependencies; i++)
 		r = add_image(images, im->dependencies[i], &link, plan, err);
 	if (r >= 0)
-		r = add_pass(plan, &link, err);
+		r = add_pass(plan, &link, im->is_layer, err);
 	strv_release(&link.keep);
 	return r;
 }

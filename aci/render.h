@@ -25,11 +25,13 @@ struct render_image {
 	const struct strv *path_whitelist;
 	const size_t *dependencies; /* indices of images */
 	size_t n_dependencies;
+	bool is_layer; /* of an OCI image: it may hold whiteouts */
 };
 
 /* One image laid over what the passes before it made. */
 struct render_pass {
 	size_t image;
+	bool is_layer;	  /* as the image */
 	bool is_filtered; /* only the paths in `keep` */
 	struct strv keep; /* cleaned, absolute, sorted */
 };

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "spec/image_ref.h"
+#include "spec/oci.h"
 
 void render_set_release(struct render_set *set)
 {
@@ -79,6 +80,7 @@ static int load_member(struct imagestore *store, struct render_set *set,
 	if (r < 0)
 		return error_prefix(err, r, "stored manifest of %.*s",
 				    IMAGE_ID_FULL_LEN, set->v[at].id.text);
+	set->v[at].is_layer = oci_is_layer_name(set->v[at].manifest.name);
 	n = set->v[at].manifest.n_dependencies;
 	set->v[at].dependencies = xcalloc(n + 1, sizeof(size_t));
 	for (size_t i = 0; i < n; i++) {
@@ -134,6 +136,7 @@ int render_set_plan(const struct render_set *set, struct render_plan *ret,
 			.path_whitelist = &im->path_whitelist,
 			.dependencies = set->v[i].dependencies,
 			.n_dependencies = im->n_dependencies,
+			.is_layer = set->v[i].is_layer,
 		};
 	}
 	return render_make(images, 0, ret, err);

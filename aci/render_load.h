@@ -4,6 +4,7 @@
 
 /* The stored images that take part in rendering one image. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "aci/render.h"
@@ -17,6 +18,7 @@ struct render_member {
 	struct image_id id;
 	struct image_manifest manifest;
 	size_t *dependencies; /* indices of members, as in the manifest */
+	bool is_layer;	      /* of an OCI image (spec/oci.h) */
 };
 
 /* The image itself is v[0]. */

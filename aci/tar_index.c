@@ -11,6 +11,7 @@
 
 #include "aci/aci_check.h"
 #include "aci/image_tree.h"
+#include "aci/whiteout.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -34,6 +35,7 @@ struct tar_index {
 	struct image_tree *tree;
 	uint32_t device;
 	const char *unfit;
+	bool is_layer;
 	struct image_inode *file; /* of the calls to _data */
 	struct block block;
 	struct image_extent *extents;
@@ -47,6 +49,11 @@ struct tar_index *tar_index_new(struct image_tree *tree, uint32_t device)
 	ti->tree = tree;
 	ti->device = device;
 	return ti;
+}
+
+void tar_index_take_whiteouts(struct tar_index *ti)
+{
+	ti->is_layer = true;
 }
 
 void tar_index_free(struct tar_index *ti)
@@ -360,11 +367,47 @@ static int link_inode(struct tar_index *ti, const struct aci_entry *e,
 	return 0;
 }
 
+/* 1 if PATH was a whiteout, which is no file. */
+static int take_whiteout(struct tar_index *ti, char *path, struct error *err)
+{
+	char *slash = strrchr(path, '/');
+	enum whiteout kind = slash ? whiteout_of(slash + 1) : WHITEOUT_NONE;
+	cleanup_free char *target = NULL;
+	struct image_entry *dir;
+	bool done = true;
+
+	if (!ti->is_layer || kind == WHITEOUT_NONE)
+		return 0;
+	*slash = '\0';
+	if (kind == WHITEOUT_ALL) {
+		dir = image_tree_put(ti->tree, path, NULL);
+		done = dir != NULL;
+		if (dir)
+			dir->is_opaque = true;
+	} else if (kind == WHITEOUT_NAME) {
+		target = xasprintf("%s/%s", path,
+				   slash + 1 + strlen(WHITEOUT_PREFIX));
+		done = image_tree_whiteout(ti->tree, target);
+	}
+	return done ? 1
+		    : error_set(err, EINVAL,
+				"layer entry: it lies below something that is "
+				"not a directory");
+}
+
+/* As the times of an unpacked directory say it (aci_check.h). */
+static bool is_implied(const struct image_inode *inode)
+{
+	return S_ISDIR(inode->mode) && inode->mtime == 0 &&
+	       inode->mtime_nsec == ACI_IMPLIED_MTIME_NSEC;
+}
+
 int tar_index_entry(struct tar_index *ti, struct archive_entry *entry,
 		    const struct aci_entry *e, int role, struct error *err)
 {
 	cleanup_free char *path = NULL;
 	struct image_inode *inode = NULL;
+	struct image_entry *at;
 	int r;
 
 	ti->file = NULL;
@@ -373,16 +416,22 @@ int tar_index_entry(struct tar_index *ti, struct archive_entry *entry,
 	if (role != ACI_ROLE_ROOTFS)
 		return 0;
 	r = aci_path_clean(e->path, &path, err);
-	if (r == 0 && e->type == ACI_HARDLINK)
+	if (r == 0)
+		r = take_whiteout(ti, path, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (e->type == ACI_HARDLINK)
 		r = link_inode(ti, e, &inode, err);
-	else if (r == 0)
+	else
 		inode = inode_make(ti, entry, e);
 	if (r < 0)
 		return r;
-	if (!image_tree_put(ti->tree, path, inode))
+	at = image_tree_put(ti->tree, path, inode);
+	if (!at)
 		return error_set(err, EINVAL,
 				 "archive entry: it lies below something that "
 				 "is not a directory");
+	at->is_implied |= is_implied(inode);
 	if (e->type == ACI_FILE)
 		ti->file = inode;
 	return 0;

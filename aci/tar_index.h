@@ -29,6 +29,8 @@ struct tar_index;
  * in its extents. */
 struct tar_index *tar_index_new(struct image_tree *tree, uint32_t device);
 void tar_index_free(struct tar_index *ti);
+/* The entries are an OCI layer's: oci_layer.h. */
+void tar_index_take_whiteouts(struct tar_index *ti);
 
 /* ENTRY and what aci_entry_make() and aci_check_entry() (ROLE) made of it. */
 int tar_index_entry(struct tar_index *ti, struct archive_entry *entry,

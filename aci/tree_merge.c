@@ -13,6 +13,7 @@
 
 #include "aci/aci_check.h"
 #include "aci/render.h"
+#include "aci/whiteout.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -212,6 +213,83 @@ static int merge_subdir(struct merge *m, int src, int dst, const char *name)
 	return r;
 }
 
+/* --- whiteouts ------------------------------------------------------------ */
+
+static int remove_all(struct merge *m, int dirfd)
+{
+	cleanup_strv struct strv names = STRV_INIT;
+	int r = read_names(dirfd, &names);
+
+	if (r < 0)
+		return fail(m, -r, "read directory", "");
+	for (size_t i = 0; r >= 0 && i < names.n; i++)
+		r = remove_tree_at(dirfd, names.v[i], m->err);
+	return r;
+}
+
+/* What NAME, in the layer's directory SRC, says of DST; then it goes. */
+static int apply_whiteout(struct merge *m, int src, int dst, const char *name)
+{
+	const char *target = name + strlen(WHITEOUT_PREFIX);
+	enum whiteout kind = whiteout_of(name);
+	int r = 0;
+
+	if (kind == WHITEOUT_ALL)
+		r = remove_all(m, dst);
+	else if (kind == WHITEOUT_NAME &&
+		 faccessat(dst, target, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		r = remove_tree_at(dst, target, m->err);
+	if (r >= 0 && unlinkat(src, name, 0) < 0)
+		r = fail(m, errno, "remove whiteout", name);
+	return r;
+}
+
+/* Before anything of the layer is there; NAMES are what then remains. */
+static int apply_whiteouts(struct merge *m, int src, int dst,
+			   const struct strv *all, struct strv *names)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < all->n; i++) {
+		if (whiteout_of(all->v[i]) == WHITEOUT_NONE)
+			strv_push(names, all->v[i]);
+		else
+			r = apply_whiteout(m, src, dst, all->v[i]);
+	}
+	return r;
+}
+
+/* Whiteouts in the directory NAME, which has nothing below it. */
+static int strip_dir(struct merge *m, int dirfd, const char *name)
+{
+	cleanup_strv struct strv names = STRV_INIT;
+	cleanup_fd int fd = openat(dirfd, name, OPEN_DIR);
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fail(m, errno, "open directory", name);
+	r = read_names(fd, &names);
+	if (r < 0)
+		return fail(m, -r, "read directory", name);
+	for (size_t i = 0; r >= 0 && i < names.n; i++) {
+		struct stat entry;
+
+		if (whiteout_of(names.v[i]) != WHITEOUT_NONE) {
+			if (unlinkat(fd, names.v[i], 0) < 0)
+				r = fail(m, errno, "remove whiteout", name);
+		} else if (fstatat(fd, names.v[i], &entry,
+				   AT_SYMLINK_NOFOLLOW) < 0) {
+			r = fail(m, errno, "stat", names.v[i]);
+		} else if (S_ISDIR(entry.st_mode)) {
+			r = strip_dir(m, fd, names.v[i]);
+		}
+	}
+	if (r >= 0 && set_times(fd, &st) < 0)
+		r = fail(m, errno, "set times of", name);
+	return r;
+}
+
 static int merge_entry(struct merge *m, int src, int dst, const char *name)
 {
 	struct stat from, to;
@@ -222,8 +300,11 @@ static int merge_entry(struct merge *m, int src, int dst, const char *name)
 
 	if (fstatat(src, name, &from, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(m, errno, "stat", name);
-	if (S_ISDIR(from.st_mode) && !exists && !m->pass->is_filtered)
-		return move(m, src, dst, name);
+	if (S_ISDIR(from.st_mode) && !exists && !m->pass->is_filtered) {
+		r = move(m, src, dst, name);
+		return r < 0 || !m->pass->is_layer ? r
+						   : strip_dir(m, dst, name);
+	}
 	if (S_ISDIR(from.st_mode))
 		return merge_subdir(m, src, dst, name);
 	strbuf_addf(&m->path, "/%s", name);
@@ -238,13 +319,17 @@ static int merge_entry(struct merge *m, int src, int dst, const char *name)
 
 static int merge_dir(struct merge *m, int src, int dst)
 {
-	cleanup_strv struct strv names = STRV_INIT;
-	int r = read_names(src, &names);
+	cleanup_strv struct strv all = STRV_INIT;
+	cleanup_strv struct strv visible = STRV_INIT;
+	const struct strv *names = m->pass->is_layer ? &visible : &all;
+	int r = read_names(src, &all);
 
 	if (r < 0)
 		return fail(m, -r, "read directory", "");
-	for (size_t i = 0; r >= 0 && i < names.n; i++)
-		r = merge_entry(m, src, dst, names.v[i]);
+	if (m->pass->is_layer)
+		r = apply_whiteouts(m, src, dst, &all, &visible);
+	for (size_t i = 0; r >= 0 && i < names->n; i++)
+		r = merge_entry(m, src, dst, names->v[i]);
 	return r;
 }
 

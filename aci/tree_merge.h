@@ -6,7 +6,8 @@
  * Lays one extracted root file system over another by renaming: the files
  * stay the same inodes, so hard links inside a layer survive.  No symlink is
  * followed; a directory that meets anything else replaces it and the other
- * way round (ace.md: "removed and replaced").
+ * way round (ace.md: "removed and replaced").  Whiteouts of an OCI layer, as
+ * aci_extract() leaves them, remove what lies in DST and are then gone.
  */
 
 struct error;

@@ -213,8 +213,11 @@ static int plan_make(const struct render_set *set, struct index_plan *ret,
 		return r;
 	ret->n_layers = set->n;
 	ret->layers = xcalloc(set->n, sizeof(*ret->layers));
-	for (size_t i = 0; i < set->n; i++)
+	for (size_t i = 0; i < set->n; i++) {
 		digest_from_id(&set->v[i].id, ret->layers[i].digest);
+		ret->layers[i].format =
+			set->v[i].is_layer ? INDEX_LAYER_OCI : INDEX_LAYER_ACI;
+	}
 	return 0;
 }
 

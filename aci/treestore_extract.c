@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "aci/aci_check.h"
 #include "aci/fetch_client.h"
 #include "aci/imagestore.h"
 #include "aci/imagestore_internal.h"
@@ -72,20 +73,23 @@ static int make_dir(int dirfd, const char *name, struct error *err)
 	return fd;
 }
 
-static int extract_blob(const struct treestore *ts, const struct image_id *id,
-			int dirfd, struct error *err)
+static int extract_blob(const struct treestore *ts,
+			const struct render_member *image, int dirfd,
+			struct error *err)
 {
-	cleanup_fd int blob = imagestore_open_blob(ts->images, id, err);
+	cleanup_fd int blob = imagestore_open_blob(ts->images, &image->id, err);
 
 	if (blob < 0)
 		return blob;
-	return fetch_extract(ts->libexec_dir, blob, dirfd, err);
+	return fetch_extract(ts->libexec_dir, blob, image->is_layer, dirfd,
+			     err);
 }
 
 /* Unpacks an image beside WORK/rootfs and moves it over. */
 static int apply_pass(const struct treestore *ts,
-		      const struct render_pass *pass, const struct image_id *id,
-		      int work, int rootfs, struct error *err)
+		      const struct render_pass *pass,
+		      const struct render_member *image, int work, int rootfs,
+		      struct error *err)
 {
 	cleanup_fd int layer = make_dir(work, "layer", err);
 	cleanup_fd int src = -EBADF;
@@ -93,22 +97,38 @@ static int apply_pass(const struct treestore *ts,
 
 	if (layer < 0)
 		return layer;
-	r = extract_blob(ts, id, layer, err);
+	r = extract_blob(ts, image, layer, err);
 	if (r < 0)
 		return r;
 	src = openat(layer, "rootfs", OPEN_DIR);
 	if (src < 0)
 		return error_sys(err, errno, "open rootfs of image %s",
-				 id->text);
+				 image->id.text);
 	r = tree_merge(src, rootfs, pass, err);
 	return r < 0 ? r : remove_tree_at(work, "layer", err);
+}
+
+/* As if no image said anything of it. */
+static int make_rootfs(int work, struct error *err)
+{
+	const struct timespec times[2] = {
+		{.tv_nsec = ACI_IMPLIED_MTIME_NSEC},
+		{.tv_nsec = ACI_IMPLIED_MTIME_NSEC},
+	};
+	cleanup_fd int fd = make_dir(work, "rootfs", err);
+
+	if (fd < 0)
+		return fd;
+	if (fchmod(fd, 0755) < 0 || futimens(fd, times) < 0)
+		return error_sys(err, errno, "set attributes of rootfs");
+	return TAKE_FD(fd);
 }
 
 static int apply_plan(const struct treestore *ts, const struct render_set *set,
 		      const struct render_plan *plan, int work,
 		      struct error *err)
 {
-	cleanup_fd int rootfs = make_dir(work, "rootfs", err);
+	cleanup_fd int rootfs = make_rootfs(work, err);
 	int r = rootfs;
 
 	for (size_t i = 0; r >= 0 && i < plan->n; i++) {
@@ -116,7 +136,7 @@ static int apply_plan(const struct treestore *ts, const struct render_set *set,
 
 		log_debug("rendering image %s (%zu of %zu)",
 			  set->v[pass->image].id.text, i + 1, plan->n);
-		r = apply_pass(ts, pass, &set->v[pass->image].id, work, rootfs,
+		r = apply_pass(ts, pass, &set->v[pass->image], work, rootfs,
 			       err);
 	}
 	return r;
@@ -134,8 +154,8 @@ int tree_render(const struct treestore *ts, const struct image_id *id, int work,
 		r = render_set_plan(&set, &plan, err);
 	if (r < 0)
 		return r;
-	if (plan.n == 1 && !plan.v[0].is_filtered)
-		return extract_blob(ts, id, work, err);
+	if (plan.n == 1 && !plan.v[0].is_filtered && !set.v[0].is_layer)
+		return extract_blob(ts, &set.v[0], work, err);
 	return apply_plan(ts, &set, &plan, work, err);
 }
 

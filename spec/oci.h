@@ -28,6 +28,9 @@ struct image_manifest;
  */
 #define OCI_LAYER_PREFIX "oci-layer/sha256-"
 bool oci_is_layer_name(const char *name);
+/* The name and the canonical manifest of the layer; both malloc'ed. */
+void oci_layer_manifest_make(const uint8_t diff_id[32], char **ret_name,
+			     char **ret_manifest);
 
 struct oci_descriptor {
 	char *digest;

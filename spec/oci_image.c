@@ -23,6 +23,21 @@ bool oci_is_layer_name(const char *name)
 	return strncmp(name, OCI_LAYER_PREFIX, strlen(OCI_LAYER_PREFIX)) == 0;
 }
 
+void oci_layer_manifest_make(const uint8_t diff_id[32], char **ret_name,
+			     char **ret_manifest)
+{
+	cleanup_image_manifest struct image_manifest im = IMAGE_MANIFEST_INIT;
+	struct strbuf text = STRBUF_INIT;
+	char hex[2 * 32 + 1];
+
+	format_hex(diff_id, 32, hex);
+	im.ac_version = xstrdup(AC_VERSION);
+	im.name = xasprintf(OCI_LAYER_PREFIX "%s", hex);
+	image_manifest_write(&im, JSON_COMPACT_STYLE, &text);
+	*ret_name = TAKE_PTR(im.name);
+	*ret_manifest = strbuf_detach(&text);
+}
+
 /* --- the app ------------------------------------------------------------- */
 
 /*

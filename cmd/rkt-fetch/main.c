@@ -88,6 +88,7 @@ static int run_import(struct fetch_job *job, struct fetch_reply *reply,
 	const struct aci_limits limits = {
 		.max_tar_size = job->request.max_tar_size,
 		.max_files = job->request.max_files,
+		.is_layer = job->request.is_layer,
 		.bell_fd = job->request.has_bell
 				   ? job->fds[job->request.n_fds - 1]
 				   : 0,
@@ -104,7 +105,7 @@ static int run_import(struct fetch_job *job, struct fetch_reply *reply,
 	else
 		r = aci_read(job->fds[0], blob_fd, &limits, NULL, &contents,
 			     err);
-	if (r == 0)
+	if (r == 0 && !limits.is_layer)
 		r = rewrite_manifest(&contents.manifest, job->fds[1],
 				     &ret->manifest_len, err);
 	if (r < 0)
@@ -120,6 +121,7 @@ static int run_import(struct fetch_job *job, struct fetch_reply *reply,
 	       sizeof(ret->image_digest));
 	memcpy(ret->tar_digest, contents.totals.tar_digest,
 	       sizeof(ret->tar_digest));
+	memcpy(ret->diff_id, contents.diff_id, sizeof(ret->diff_id));
 	return 0;
 }
 
@@ -143,7 +145,7 @@ static int run_extract(struct fetch_job *job, struct fetch_reply *reply,
 		       struct error *err)
 {
 	(void)reply;
-	return aci_extract(job->fds[0], err);
+	return aci_extract(job->fds[0], job->request.is_layer, err);
 }
 
 static int run_discover(struct fetch_job *job, struct fetch_reply *reply,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "aci/fetch_client.h"
+#include "aci/stored_layer.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -46,10 +47,14 @@ static int unpack_image(const struct images *im, const struct image_id *id,
 			int dirfd, struct error *err)
 {
 	cleanup_fd int blob = imagestore_open_blob(im->store, id, err);
+	int r;
 
 	if (blob < 0)
 		return blob;
-	return fetch_extract(im->trees.libexec_dir, blob, dirfd, err);
+	r = stored_layer_is(im->store, id, err);
+	return r < 0 ? r
+		     : fetch_extract(im->trees.libexec_dir, blob, r, dirfd,
+				     err);
 }
 
 static int unpack_rendered(const struct images *im, const struct image_id *id,

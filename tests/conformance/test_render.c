@@ -323,10 +323,10 @@ Test(render, order_and_whitelists)
 	struct strv wa = STRV_INIT, wb = STRV_INIT, wd = STRV_INIT;
 	static const size_t a_deps[] = {1, 2}, b_deps[] = {3}, c_deps[] = {3};
 	struct render_image images[] = {
-		{"A", &none, a_deps, 2},
-		{"B", &none, b_deps, 1},
-		{"C", &none, c_deps, 1},
-		{"D", &none, NULL, 0},
+		{"A", &none, a_deps, 2, false},
+		{"B", &none, b_deps, 1, false},
+		{"C", &none, c_deps, 1, false},
+		{"D", &none, NULL, 0, false},
 	};
 
 	expect_passes(images, "D B D C A");
@@ -350,8 +350,8 @@ Test(render, loops_and_limits)
 {
 	static const struct strv none = STRV_INIT;
 	static const size_t to_b[] = {1}, to_a[] = {0};
-	const struct render_image loop[] = {{"A", &none, to_b, 1},
-					    {"B", &none, to_a, 1}};
+	const struct render_image loop[] = {{"A", &none, to_b, 1, false},
+					    {"B", &none, to_a, 1, false}};
 	struct render_image deep[12];
 	size_t next[12][2];
 	cleanup_render_plan struct render_plan plan = RENDER_PLAN_INIT;
@@ -363,7 +363,7 @@ Test(render, loops_and_limits)
 	for (size_t i = 0; i < 12; i++) {
 		next[i][0] = next[i][1] = i + 1;
 		deep[i] = (struct render_image){"x", &none, next[i],
-						i < 11 ? 2 : 0};
+						i < 11 ? 2 : 0, false};
 	}
 	cr_expect_eq(render_make(deep, 0, &plan, &err), -E2BIG);
 	cr_expect_eq(plan.n, 0);

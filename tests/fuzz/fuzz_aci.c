@@ -36,7 +36,7 @@ static void set_checksums(uint8_t *data, size_t size)
 static int read_image(const uint8_t *data, size_t size,
 		      struct aci_contents *ret, struct error *err)
 {
-	static const struct aci_limits limits = {16UL << 20, 1000, 0};
+	static const struct aci_limits limits = {16UL << 20, 1000, 0, false};
 	cleanup_fd int fd = memfd_create("image", MFD_CLOEXEC);
 
 	fuzz_expect(fd >= 0 && write_full(fd, data, size) == 0);

@@ -30,7 +30,7 @@ static int extract(const struct strbuf *sb, struct error *err)
 	cr_assert(pipe(pipefd) == 0);
 	pid = fork();
 	if (pid == 0) {
-		int r = chdir(dir) < 0 ? -errno : aci_extract(fd, err);
+		int r = chdir(dir) < 0 ? -errno : aci_extract(fd, false, err);
 
 		(void)!write(pipefd[1], err, sizeof(*err));
 		_exit(r < 0);

@@ -21,7 +21,7 @@
 
 #define MiB (1UL << 20)
 
-static const struct aci_limits limits = {256 * MiB, 100000, 0};
+static const struct aci_limits limits = {256 * MiB, 100000, 0, false};
 
 static int read_bytes(const struct strbuf *sb, int blob_fd,
 		      struct aci_contents *ret, struct error *err)
@@ -233,7 +233,7 @@ Test(aci_read, byte_names)
 
 Test(aci_read, limits)
 {
-	const struct aci_limits small = {4096, 3, 0};
+	const struct aci_limits small = {4096, 3, 0, false};
 	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
 	cleanup_aci_contents struct aci_contents c = ACI_CONTENTS_INIT;
 	cleanup_fd int fd = -EBADF;

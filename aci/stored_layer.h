@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_STORED_LAYER_H
+#define ACI_STORED_LAYER_H
+
+/* Layers of OCI images in the image store (spec/image-store.md). */
+
+struct error;
+struct image_id;
+struct imagestore;
+
+/* 1 if the stored tar ID is one, 0 if it is an image, or -errno. */
+int stored_layer_is(struct imagestore *store, const struct image_id *id,
+		    struct error *err);
+
+#endif
