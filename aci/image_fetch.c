@@ -414,8 +414,9 @@ static int fetch_dependency(struct image_fetcher *f,
 		return r < 0 ? r : 1;
 	if (f->policy == PULL_NEVER)
 		return error_set(err, ENOKEY,
-				 "it is not in the store and the pull policy "
-				 "is never");
+				 "dependency %s is not in the store and the "
+				 "pull policy is never",
+				 dep->image_name);
 	if (ask_store_only)
 		return -ENOENT;
 	ref.name = xstrdup(dep->image_name);

@@ -379,6 +379,8 @@ static const struct curl_meaning {
 	bool is_passing;  /* worth another attempt */
 } meanings[] = {
 	{CURLE_COULDNT_RESOLVE_HOST, EHOSTUNREACH, NULL, false},
+	{CURLE_COULDNT_RESOLVE_PROXY, EHOSTUNREACH, NULL, false},
+	{CURLE_UNSUPPORTED_PROTOCOL, EPROTO, NULL, false},
 	{CURLE_COULDNT_CONNECT, ECONNREFUSED, NULL, true},
 	{CURLE_OPERATION_TIMEDOUT, ETIMEDOUT, NULL, true},
 	{CURLE_GOT_NOTHING, ECONNRESET, NULL, true},
@@ -430,7 +432,9 @@ static bool judge(struct transfer *t, CURLcode curl)
 
 	if (t->error.code)
 		return false;
-	if (curl == CURLE_UNSUPPORTED_PROTOCOL) {
+	/* What is no HTTP is this code's other meaning. */
+	if (curl == CURLE_UNSUPPORTED_PROTOCOL &&
+	    !strstr(t->reason, "HTTP/0.9")) {
 		(void)refuse_scheme(t);
 		return false;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "aci/download.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -203,6 +204,23 @@ static int reconcile(struct images *im, struct error *err)
 	return r;
 }
 
+/* Interrupted downloads that nobody took up. */
+static int remove_downloads(struct images *im, int64_t grace_period,
+			    struct error *err)
+{
+	struct timespec now;
+	size_t n = 0;
+	int r;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	r = downloads_collect(
+		im->store, now.tv_sec * NS_PER_S + now.tv_nsec - grace_period,
+		&n, err);
+	if (n > 0)
+		log_info("removed %zu interrupted downloads", n);
+	return r;
+}
+
 static int collect(const struct cmd_call *call, struct error *err)
 {
 	const struct opts *o = call->opts;
@@ -224,6 +242,8 @@ static int collect(const struct cmd_call *call, struct error *err)
 		r = remove_lone_trees(&im, &images, &used, err);
 	if (r >= 0)
 		r = treestore_unmount(&im.trees, &used, err);
+	if (r >= 0)
+		r = remove_downloads(&im, o->grace_period, err);
 	if (r < 0)
 		return r;
 	find_unused(&images, &used, o, &unused);
