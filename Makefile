@@ -118,7 +118,7 @@ help:
 	'make fuzz            fuzz every target (FUZZ_TIME=60 seconds each)' \
 	'make bench           ratios against crun, bwrap, podman and a floor' \
 	'make bench-image     what an import, a start and a removal cost (PRIORITY="chrt -f 10")' \
-	'make downloads       fetch the server packages that update tests use' \
+	'make downloads       fetch the packages update tests use (or of SERVERS)' \
 	'make bench-update    updates of real servers under load, as a table and SVGs' \
 	'make lint            format, clang-tidy, cppcheck, shellcheck, layers' \
 	'make format          clang-format the whole tree' \
@@ -277,7 +277,7 @@ bench-image: deps
 
 # For tests that may not use the network.  Not having them fails nothing.
 downloads:
-	-bash tests/images/build-real.sh --download nginx redis
+	-bash tests/images/build-real.sh --download $(or $(SERVERS),nginx haproxy redis)
 
 # HANDOVER="table peers cost", FULL=1 for a million connections.
 bench-update: DEPS += $(DEPS_BENCH)

@@ -197,9 +197,10 @@ const struct command cmd_update = {
 		 "POD | IMAGE-NAME | --all | --abort POD | --resume POD",
 	.description =
 		"The new image is verified and prepared while the old one "
-		"serves. The pod, its network, volumes and logs stay. If the "
-		"new generation does not become ready, the old one runs "
-		"again. --abort ends an update that waits or observes in the "
+		"serves, with less priority (nice 10). The pod, its network, "
+		"volumes and logs stay. If the new generation does not become "
+		"ready, the old one runs again. --abort ends an update that "
+		"waits or observes in the "
 		"same way.\n\n"
 		"Of a pod with several apps those of --app are updated, or, "
 		"where the new images are looked for in the store, all: they "

@@ -12,7 +12,7 @@ all_answered() {
 	for name in "${@:-load}"; do
 		[ "$(load_value "$name" answered)" -gt 50 ] ||
 			fail "$name: $(cat "$D/$name.load")" || return 1
-		for key in refused reset timeout other; do
+		for key in refused reset broken timeout other; do
 			[ "$(load_value "$name" "$key")" = 0 ] ||
 				fail "$name: $(cat "$D/$name.load")" || return 1
 		done
