@@ -18,7 +18,7 @@
 #include "base/io.h"
 #include "base/syscalls.h"
 
-#define NICE 10
+#define NICE 5
 
 void process_open_standard_fds(void)
 {

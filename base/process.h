@@ -42,7 +42,7 @@ const char *process_status_text(int status, char *buf, size_t size);
 void process_open_standard_fds(void);
 
 /* What this process does, and those it starts, matters less than what runs
- * besides (nice 10).  It stays as it was where it was so already. */
+ * besides (nice 5).  It stays as it was where it was so already. */
 void process_be_nice(void);
 
 /*

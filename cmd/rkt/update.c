@@ -197,7 +197,7 @@ const struct command cmd_update = {
 		 "POD | IMAGE-NAME | --all | --abort POD | --resume POD",
 	.description =
 		"The new image is verified and prepared while the old one "
-		"serves, with less priority (nice 10). The pod, its network, "
+		"serves, with less priority (nice 5). The pod, its network, "
 		"volumes and logs stay. If the new generation does not become "
 		"ready, the old one runs again. --abort ends an update that "
 		"waits or observes in the "

@@ -35,12 +35,12 @@ static int nice_child(void)
 	if (getsid(0) != session)
 		wrong |= 1;
 	process_be_nice();
-	if (getpriority(PRIO_PROCESS, 0) != 10)
+	if (getpriority(PRIO_PROCESS, 0) != 5)
 		wrong |= 2;
 	process_be_nice_to_sessions();
 	if (getsid(0) != getpid())
 		wrong |= 4;
-	if (session_nice(10) != 10)
+	if (session_nice(5) != 5)
 		wrong |= 8;
 	(void)setpriority(PRIO_PROCESS, 0, 15);
 	process_be_nice();
