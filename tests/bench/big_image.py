@@ -61,6 +61,9 @@ class Image:
 
     def add(self, path):
         """PATH of the host with its parents; what a list repeats, once."""
+        # Lists still have the names from before /usr was merged.
+        if path.startswith(("/bin/", "/sbin/", "/lib/", "/lib64/")):
+            path = "/usr" + path
         if path in self.seen or not path.startswith("/usr"):
             return
         parent = os.path.dirname(path)

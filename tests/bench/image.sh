@@ -161,7 +161,8 @@ bench_peers() {
 	ratio "tar -xzf / rkt fetch" "$(wall "$tar")" "$fetch_seconds" 3 '>='
 	if have podman && podman_configure && docker_archive archive.tar; then
 		before=drop_podman
-		load=$(measure "$STAGE" run in_v1_command $PODMAN load -q -i archive.tar)
+		load=$(measure "$STAGE" run in_v1_command $PODMAN load -q \
+			-i "$W/archive.tar")
 		say "podman load" "$load"
 		ratio "podman load / rkt fetch" "$(wall "$load")" \
 			"$fetch_seconds" 7 '>='
