@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "aci/imagestore_internal.h"
+#include "aci/seal.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -502,6 +503,7 @@ static int store_blob(struct imagestore *store, const struct image_import *im,
 		      struct error *err)
 {
 	char name[STORE_NAME_MAX];
+	int r;
 
 	if (blob_exists(store, im->id.text)) {
 		imagestore_drop_file(store, im->blob_fd);
@@ -510,8 +512,12 @@ static int store_blob(struct imagestore *store, const struct image_import *im,
 	if (fchmod(im->blob_fd, 0440) < 0)
 		return error_sys(err, errno, "set mode of image %s",
 				 im->id.text);
-	return link_file(store, im->blob_fd, "blob",
-			 blob_name(im->id.text, name), err);
+	seal_verity(im->blob_fd);
+	r = link_file(store, im->blob_fd, "blob", blob_name(im->id.text, name),
+		      err);
+	if (r == 0)
+		seal_immutable(im->blob_fd);
+	return r;
 }
 
 static int link_index(struct imagestore *store, const struct image_id *id,
@@ -679,8 +685,8 @@ int imagestore_remove(struct imagestore *store, const struct image_id *id,
 	struct imagedb *db;
 	int r;
 
-	if (unlinkat(store->dirfd, blob_name(id->text, name), 0) < 0 &&
-	    errno != ENOENT)
+	seal_lift(store->dirfd, blob_name(id->text, name));
+	if (unlinkat(store->dirfd, name, 0) < 0 && errno != ENOENT)
 		return error_sys(err, errno, "remove stored image %s",
 				 id->text);
 	r = store_sync_dir(store, "blob", err);
@@ -702,6 +708,7 @@ int imagestore_condemn(struct imagestore *store, const struct image_id *id,
 
 	(void)blob_name(id->text, from);
 	(void)snprintf(to, sizeof(to), "tmp/%s.bad", id->text);
+	seal_lift(store->dirfd, from);
 	if (renameat(store->dirfd, from, store->dirfd, to) < 0 &&
 	    errno != ENOENT)
 		return error_sys(err, errno, "take stored image %s away",

@@ -6,6 +6,7 @@
  * Images by content, below DATA_DIR/cas:
  *
  *   blob/ID.tar    the uncompressed ACI, immutable; its link is the commit
+ *                  (mode 0440, chattr +i and fs-verity where they are: seal.h)
  *   manifest/ID    the canonical image manifest; its mtime = last used
  *   index/, tree/  rendered images (treestore.h)
  *   tmp/           work in progress; anything there is garbage after a crash

@@ -50,6 +50,7 @@ cleanup() {
 		echo "demo: pods could not be removed: see $work" >&2
 		code=1
 	else
+		chattr -f -i "$work"/data/cas/blob/*.tar 2>/dev/null
 		rm -rf "$work"
 	fi
 	[ "$code" = 0 ] || echo "demo: failed" >&2

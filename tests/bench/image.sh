@@ -98,7 +98,11 @@ image_make() {
 
 # --- benchmarks -----------------------------------------------------------------
 
-drop_data() { rm -rf "$W/data" "$W/copy" "$W/index" "$W/tree"; }
+drop_data() {
+	chattr -f -i "$W"/data/cas/blob/*.tar 2>/dev/null || true
+	umount -l /run/rkt/img/*/* 2>/dev/null || true
+	rm -rf "$W/data" "$W/copy" "$W/index" "$W/tree"
+}
 
 bench_import() {
 	echo "== fetch, verify and store a gzip image, best of $ROUNDS"

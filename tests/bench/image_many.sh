@@ -12,7 +12,7 @@ RKT="$BUILD/bin/rkt --insecure-options=image --local-config=$W/local --system-co
 # shellcheck source=tests/bench/ratio.bash
 . "$here/ratio.bash"
 mkdir -p "$W/many" && cd "$W/many"
-trap 'cd /; rm -rf "$W/many"' EXIT
+trap 'cd /; chattr -f -i "$W"/many/*/cas/blob/*.tar || true; rm -rf "$W/many"' EXIT
 
 mkdir -p image/rootfs/bin
 cp /bin/busybox image/rootfs/bin/busybox

@@ -229,6 +229,7 @@ nothing_stored() {
 	rkt image rm example.com/a
 	run_rkt fetch "$F/a.aci" "$F/b.aci"
 	gzip -dc "$F/b.aci" >"$D/b.tar"
+	unseal "$D/data"
 	chmod u+w "$D"/data/cas/blob/*
 	cp "$D/b.tar" "$D/data/cas/blob/sha512-$(gzip -dc "$F/a.aci" |
 		sha512sum | cut -d' ' -f1).tar"

@@ -180,6 +180,7 @@ example.com/b:1.0.0" ]
 	run rkt image verify "$a"
 	expect_output "not rendered; no verification needed"
 	# What cannot be made again is not run.
+	unseal "$D/data"
 	printf X | dd of="$(ls "$D"/data/cas/blob/*)" bs=1 seek=900 conv=notrunc \
 		2>/dev/null
 	run rkt image verify "$a"
@@ -499,4 +500,48 @@ example.com/b:1.0.0" ]
 	expect_output "is no file"
 	run rkt image import a.aci a.aci
 	expect_status 254
+}
+
+# sealed FILE: nobody may write it, and not even root may remove it
+sealed() {
+	[ "$(stat -c %a "$1")" = 440 ]
+	[[ $(lsattr "$1") == ????i* ]]
+	! command rm -f "$1" 2>/dev/null
+	! printf X 2>/dev/null >>"$1"
+}
+
+@test "a stored tar cannot be changed; rm and gc remove it" {
+	require_root
+	skip_without immutable
+	local a b blob
+	a=$(fetch "$F/a1.aci")
+	b=$(fetch "$F/b.aci")
+	sealed "$D"/data/cas/blob/"$a"*
+	sealed "$D"/data/cas/blob/"$b"*
+	run rkt image rm "$a"
+	expect_status 0
+	run rkt image gc --grace-period=0s
+	expect_status 0
+	expect_output "removed aci for image: \"$b\""
+	[ -z "$(ls -A "$D/data/cas/blob")" ]
+	# Fetching it again finds nothing in its way.
+	[ "$(fetch "$F/a1.aci")" = "$a" ]
+	blob=$(echo "$D"/data/cas/blob/*)
+	[ "$(fetch "$F/a1.aci")" = "$a" ]
+	sealed "$blob"
+}
+
+@test "fs-verity where the file system has it" {
+	require_root
+	skip_without fsverity
+	truncate -s 64M fs.img
+	mkfs.ext4 -q -O verity fs.img
+	mkdir fs
+	mount -o loop fs.img fs
+	"$RKT" --dir="$D/tmp/fs/data" --insecure-options=image fetch \
+		"$F/a1.aci" >/dev/null 2>&1
+	lsattr fs/data/cas/blob/*.tar | grep -q '^[^ ]*V'
+	"$RKT" --dir="$D/tmp/fs/data" image rm example.com/a
+	[ -z "$(ls -A fs/data/cas/blob)" ]
+	umount fs
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "aci/imagestore.h"
+#include "aci/seal.h"
 #include "aci/treestore.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -28,8 +29,25 @@ static void setup(void)
 	cr_assert(mkdtemp(root));
 }
 
+/* Stored tars are immutable where that is possible. */
+static void unseal(void)
+{
+	cleanup_strv struct strv names = STRV_INIT;
+	cleanup_fd int fd = -EBADF;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/cas/blob", root);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)dir_names(fd, &names);
+	for (size_t i = 0; i < names.n; i++)
+		seal_lift(fd, names.v[i]);
+}
+
 static void teardown(void)
 {
+	unseal();
 	cr_expect_eq(remove_tree_at(AT_FDCWD, root, NULL), 0);
 }
 
@@ -238,6 +256,7 @@ Test(imagestore, reconcile)
 	cas = imagestore_dirfd(store);
 	import(store, 'c', "example.com/c", "1.0", false);
 	import(store, 'd', "example.com/d", "1.0", false);
+	unseal();
 	(void)snprintf(name, sizeof(name), "blob/%s.tar", id_of('b').text);
 	cr_assert_eq(unlinkat(cas, name, 0), 0);
 	(void)snprintf(name, sizeof(name), "blob/%s.tar", id_of('d').text);
