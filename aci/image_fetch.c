@@ -476,7 +476,9 @@ int image_fetch(struct image_fetcher *f, const char *arg, const char *signature,
 		r = fetch_arg(f, &parsed, signature, ret, err);
 	if (r < 0)
 		return r;
-	r = image_deps_fetch(f, ret, fetch_dependency, err);
+	/* What was rendered keeps the dependencies it was made of. */
+	if (f->policy == PULL_UPDATE || !treestore_has(&ts, ret))
+		r = image_deps_fetch(f, ret, fetch_dependency, err);
 	if (r < 0)
 		return r;
 	imagestore_touch(f->store, ret);

@@ -51,6 +51,18 @@ static int open_rendered(const struct treestore *ts, const struct image_id *id,
 	return fd;
 }
 
+bool treestore_has(const struct treestore *ts, const struct image_id *id)
+{
+	int fd = open_rendered(ts, id, NULL);
+	bool has = fd >= 0;
+
+	if (has)
+		(void)close(fd);
+	for (size_t i = 0; !has && i < N_DRIVERS; i++)
+		has = is_asked_for(ts, drivers[i]) && drivers[i]->has(ts, id);
+	return has;
+}
+
 /* By the first driver that can: whether it does is found by trying. */
 static int render(const struct treestore *ts, const struct image_id *id,
 		  bool now, struct error *err)

@@ -50,6 +50,8 @@ struct tree_driver {
 	 * message if it is not rendered, or not mounted. */
 	int (*open)(const struct treestore *ts, const struct image_id *id,
 		    struct error *err);
+	/* True if prepare() needs nothing but what is rendered. */
+	bool (*has)(const struct treestore *ts, const struct image_id *id);
 	/* Takes it out of the way, for imagestore_sweep() to free; missing
 	 * is success. */
 	int (*remove)(const struct treestore *ts, const struct image_id *id,
@@ -84,6 +86,9 @@ int tree_render(const struct treestore *ts, const struct image_id *id, int work,
  */
 int treestore_open(const struct treestore *ts, const struct image_id *id,
 		   int *ret_fd, struct error *err);
+/* True if ID can be opened as things are, whatever became of its
+ * dependencies. */
+bool treestore_has(const struct treestore *ts, const struct image_id *id);
 /* Renders without opening. */
 int treestore_prepare(const struct treestore *ts, const struct image_id *id,
 		      struct error *err);

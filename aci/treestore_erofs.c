@@ -299,7 +299,7 @@ static int open_index(const struct treestore *ts, const struct image_id *id,
 	return TAKE_FD(fd);
 }
 
-/* The tars of the index, which must be as long as it says. */
+/* The tars of the index; -EUCLEAN if one is not as long as it says. */
 static int open_devices(const struct treestore *ts,
 			const struct index_info *info, struct fds *ret,
 			struct error *err)
@@ -315,7 +315,7 @@ static int open_devices(const struct treestore *ts,
 		ret->v[ret->n++] = fd;
 		if (fstat(fd, &st) < 0 ||
 		    ((uint64_t)st.st_size + 511) / 512 != d->n_blocks)
-			return error_set(err, EBADMSG,
+			return error_set(err, EUCLEAN,
 					 "the stored image %.*s holds other "
 					 "bytes: remove it with \"rkt image "
 					 "rm\" and fetch it again",
@@ -348,21 +348,29 @@ static void opened_release(struct opened *o)
 }
 #define cleanup_opened cleanup_with(opened_release)
 
+/*
+ * -EBADMSG the index is damaged; -EUCLEAN it is not, but a tar is.  What this
+ * process has stored itself needs no second look.
+ */
 static int open_stored(const struct treestore *ts, const struct image_id *id,
 		       bool check, struct opened *ret, struct error *err)
 {
 	cleanup_index_info struct index_info info = INDEX_INFO_INIT;
+	bool is_checked = check && !store_index_is_fresh(ts->images, id);
 	int r;
 
 	ret->index = open_index(ts, id, err);
 	if (ret->index < 0)
 		return ret->index;
 	r = index_info_read(ret->index, &info, err);
-	if (r == 0)
-		r = open_devices(ts, &info, &ret->tars, err);
-	/* What this process has stored needs no second look. */
-	if (r == 0 && check && !store_index_is_fresh(ts->images, id))
+	if (r == 0 && is_checked)
 		r = check_digest(ts, ret->index, &info, err);
+	if (r < 0)
+		return r;
+	r = open_devices(ts, &info, &ret->tars, err);
+	if (r == -EUCLEAN && !is_checked &&
+	    check_digest(ts, ret->index, &info, NULL) < 0)
+		r = -EBADMSG; /* it was the index that lied */
 	return r;
 }
 
@@ -374,9 +382,11 @@ static int open_good(const struct treestore *ts, const struct image_id *id,
 	struct error why = ERROR_INIT;
 	int r = open_stored(ts, id, check, ret, &why);
 
-	if (r == 0)
-		return 0;
-	if (r != -ENOENT || why.msg[0])
+	if (r == -EUCLEAN && err)
+		*err = why;
+	if (r == 0 || r == -EUCLEAN)
+		return r;
+	if (why.msg[0])
 		log_debug("index of image %s: %s", id->text, why.msg);
 	opened_release(ret);
 	fd = build(ts, id, err);
@@ -384,6 +394,14 @@ static int open_good(const struct treestore *ts, const struct image_id *id,
 		return fd;
 	r = store_replace_index(ts->images, id, fd, err);
 	return r < 0 ? r : open_stored(ts, id, false, ret, err);
+}
+
+/* The tars it needs are stored, or kept. */
+static bool erofs_has(const struct treestore *ts, const struct image_id *id)
+{
+	cleanup_opened struct opened o = {.index = -EBADF};
+
+	return open_stored(ts, id, false, &o, NULL) == 0;
 }
 
 static int prepare(const struct treestore *ts, const struct image_id *id,
@@ -598,6 +616,7 @@ const struct tree_driver tree_driver_erofs = {
 	.probe = erofs_probe,
 	.prepare = files_prepare,
 	.open = erofs_open,
+	.has = erofs_has,
 	.remove = erofs_remove,
 	.check = erofs_check,
 	.list = erofs_list,
@@ -608,6 +627,7 @@ const struct tree_driver tree_driver_loop = {
 	.probe = erofs_probe,
 	.prepare = loops_prepare,
 	.open = erofs_open,
+	.has = erofs_has,
 	.remove = erofs_remove,
 	.check = erofs_check,
 	.list = erofs_list,

@@ -61,6 +61,14 @@ static int extract_open(const struct treestore *ts, const struct image_id *id,
 	return fd;
 }
 
+/* What is rendered can be opened. */
+static bool extract_has(const struct treestore *ts, const struct image_id *id)
+{
+	(void)ts;
+	(void)id;
+	return false;
+}
+
 static int make_dir(int dirfd, const char *name, struct error *err)
 {
 	int fd;
@@ -307,6 +315,7 @@ const struct tree_driver tree_driver_extract = {
 	.probe = extract_probe,
 	.prepare = extract_prepare,
 	.open = extract_open,
+	.has = extract_has,
 	.remove = extract_remove,
 	.check = extract_check,
 	.list = extract_list,

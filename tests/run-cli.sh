@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # run-cli.sh [FILE|DIR]...: the black-box tests, each file in a world of its
 # own: new mount, pid, network and ipc namespaces, an empty tmpfs on /run,
-# /var/lib/rkt, /var/lib/cni and the test directory.  Nothing of the host's
+# /var/lib/rkt, /var/lib/cni and the test directory, and in that an ext4 where
+# there are loop devices, because images can be mounted from it.  Nothing of the host's
 # pods, firewall or leases is seen or touched, whatever fails; what a file
 # leaves behind inside is reported as a failed test.
 #
@@ -31,6 +32,11 @@ if [ "${1-}" = --inside ]; then
 	mkdir "$2/tmp" /run/lock
 	export RKT_TEST_DIR="$2/tests" TMPDIR="$2/tmp"
 	mkdir "$RKT_TEST_DIR"
+	truncate -s 8G "$2/disk"
+	mkfs.ext4 -q -m 0 -E lazy_itable_init=1,lazy_journal_init=1 "$2/disk"
+	mount -o loop "$2/disk" "$RKT_TEST_DIR" ||
+		echo "# no loop devices: all tests on tmpfs"
+	rm -rf "$RKT_TEST_DIR/lost+found"
 	# Sanitizers report into files: pods close or redirect stderr.
 	mkdir -m 1777 "$2/san"
 	export ASAN_OPTIONS="log_path=$2/san/asan:detect_leaks=1"

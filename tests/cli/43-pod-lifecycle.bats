@@ -118,6 +118,7 @@ no_app_runs() {
 	rkt --dir="$D/small/data" logs \
 		"$(ls "$D/small/data/pods/run")" >"$D/logged" || true
 	"$RKT" --dir="$D/small/data" gc --grace-period=0s || true
+	"$RKT" --dir="$D/small/data" image gc
 	umount "$D/small"
 	[ "$code" = 3 ]
 	[ "$(grep -c ': number ' <<<"$output")" = 150000 ]

@@ -175,6 +175,8 @@ host_has() {
 	cni) [ -x /usr/lib/cni/ptp ] ;;
 	iptables) iptables -t nat -L -n >/dev/null 2>&1 ;;
 	ipv6) [ -e /proc/net/if_inet6 ] ;;
+	# Files on it can be mounted; run-cli.sh makes such a place if it can.
+	mountable) [ "$(stat -f -c %T "$RKT_TEST_DIR")" = ext2/ext3 ] ;;
 	loop) [ -e /dev/loop-control ] ;;
 	# IORING_OP_BIND, Linux 6.11.
 	uring-bind) [ "$(printf '%s\n' 6.11 "$(uname -r)" | sort -V | head -1)" = 6.11 ] &&
