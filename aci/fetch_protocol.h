@@ -21,6 +21,7 @@
  *	INDEX		parse	 index, plan (index_plan.h), blob...
  *	DIGEST		parse	 file
  *	DISCOVER	parse	 page, tags (memfd to write)
+ *	OCI		parse	 text, arguments, answer (oci_job.h)
  *	HTTP		http	 request, answer (memfds, http_wire.h), [body],
  *				 [partial], [bell], [upload]
  *
@@ -51,6 +52,7 @@ enum fetch_job_id {
 	FETCH_JOB_HTTP,
 	FETCH_JOB_INDEX,
 	FETCH_JOB_DIGEST,
+	FETCH_JOB_OCI,
 };
 
 struct fetch_request {
@@ -63,6 +65,7 @@ struct fetch_request {
 	uint8_t has_index;    /* IMPORT: the one behind the blob */
 	uint8_t is_layer;     /* IMPORT, EXTRACT: oci_layer.h */
 	uint64_t digest_size; /* DIGEST: of the first so many bytes */
+	uint32_t oci_step;    /* OCI: enum oci_step */
 	/* HTTP: max_tar_size bounds the body. */
 	uint8_t has_body, has_partial, has_http_bell, has_upload;
 	uint32_t http_flags;		     /* enum http_flags */
@@ -105,6 +108,7 @@ struct fetch_reply {
 		uint64_t index_size; /* INDEX */
 		uint8_t digest[64];  /* DIGEST: SHA-512 */
 		uint32_t tags_len;   /* DISCOVER: bytes in the memfd */
+		uint32_t answer_len; /* OCI: the same */
 	};
 };
 

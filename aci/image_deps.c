@@ -2,26 +2,20 @@
 #include "aci/image_deps.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "aci/image_fetcher.h"
 #include "aci/imagestore.h"
+#include "aci/parallel.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/io.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/image_id.h"
 #include "spec/image_manifest.h"
 
 #define DEPTH_MAX 32
-#define PARALLEL_MAX 4
 
 struct deps {
 	struct image_fetcher *f;
@@ -59,95 +53,25 @@ static int fetch_with_deps(struct deps *d, const struct dependency *dep,
 
 /* --- several at a time --------------------------------------------------- */
 
-/* What a process that fetches one says at its end. */
-struct outcome {
+struct missing {
+	struct deps *deps;
+	const struct dependency *const *v;
+};
+
+/* In a process of its own, with a store of its own, as databases want it. */
+static int fetch_one_of_many(void *arg, size_t i, void *result,
+			     struct error *err)
+{
+	const struct missing *m = arg;
+	struct image_fetcher f = *m->deps->f;
+	struct deps own = {&f, m->deps->fetch, STRV_INIT, m->deps->depth};
 	int r;
-	struct error err;
-};
 
-struct worker {
-	pid_t pid;
-	int pipe_fd;
-};
-
-/* The child's whole life: a store of its own, as databases want it. */
-static void __attribute__((__noreturn__))
-work(const struct deps *d, const struct dependency *dep, int pipe_fd)
-{
-	struct outcome outcome = {0};
-	struct image_fetcher f = *d->f;
-	struct deps own = {&f, d->fetch, STRV_INIT, d->depth};
-
+	(void)result;
 	f.is_one_of_many = true;
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	outcome.r = imagestore_open(imagestore_data_dir(d->f->store),
-				    IMAGESTORE_CREATE, &f.store, &outcome.err);
-	if (outcome.r == 0)
-		outcome.r = fetch_with_deps(&own, dep, &outcome.err);
-	(void)write_full(pipe_fd, &outcome, sizeof(outcome));
-	_exit(0);
-}
-
-static int start(const struct deps *d, const struct dependency *dep,
-		 struct worker *ret, struct error *err)
-{
-	int ends[2];
-	pid_t pid;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_sys(err, errno, "make a pipe");
-	pid = fork();
-	if (pid == 0)
-		work(d, dep, ends[1]);
-	fd_close(&ends[1]);
-	if (pid < 0) {
-		fd_close(&ends[0]);
-		return error_sys(err, errno, "make a process");
-	}
-	*ret = (struct worker){pid, ends[0]};
-	return 0;
-}
-
-static int finish(struct worker *w, struct error *err)
-{
-	struct outcome outcome = {0};
-	ssize_t n = read_full(w->pipe_fd, &outcome, sizeof(outcome));
-
-	fd_close(&w->pipe_fd);
-	(void)waitpid(w->pid, NULL, 0);
-	if (n != (ssize_t)sizeof(outcome))
-		return error_set(err, EIO,
-				 "a process that fetched a dependency died");
-	if (outcome.r < 0 && err)
-		*err = outcome.err;
-	return outcome.r < 0 ? outcome.r : 0;
-}
-
-/* The first error counts; the others' processes end by themselves. */
-static int fetch_parallel(struct deps *d, const struct dependency *const *deps,
-			  size_t n, struct error *err)
-{
-	struct worker workers[PARALLEL_MAX];
-	size_t started = 0, finished = 0;
-	int ret = 0;
-
-	while (finished < started || (ret == 0 && started < n)) {
-		int r;
-
-		if (ret == 0 && started < n &&
-		    started - finished < PARALLEL_MAX) {
-			ret = start(d, deps[started],
-				    &workers[started % PARALLEL_MAX], err);
-			started += ret == 0;
-			continue;
-		}
-		r = finish(&workers[finished % PARALLEL_MAX],
-			   ret == 0 ? err : NULL);
-		finished++;
-		if (ret == 0)
-			ret = r;
-	}
-	return ret;
+	r = imagestore_open(imagestore_data_dir(f.store), IMAGESTORE_CREATE,
+			    &f.store, err);
+	return r < 0 ? r : fetch_with_deps(&own, m->v[i], err);
 }
 
 /* --- all of them --------------------------------------------------------- */
@@ -155,8 +79,10 @@ static int fetch_parallel(struct deps *d, const struct dependency *const *deps,
 static int fetch_missing(struct deps *d, const struct dependency *const *deps,
 			 size_t n, struct error *err)
 {
+	struct missing m = {d, deps};
+
 	if (n > 1)
-		return fetch_parallel(d, deps, n, err);
+		return parallel_run(n, fetch_one_of_many, &m, NULL, 0, err);
 	return n == 1 ? fetch_with_deps(d, deps[0], err) : 0;
 }
 

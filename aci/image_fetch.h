@@ -10,7 +10,7 @@
  *   /path, ./path, x.aci, file://x  a local file, imported again each time
  *   http://x.aci, https://x.aci     downloaded
  *   NAME[:VERSION][,LABEL=VALUE]    in the store, or found by discovery
- *   docker:x                        not yet
+ *   docker:x, oci:DIR               spec/docker_ref.h
  *
  * What it depends on is fetched with it.
  */
@@ -28,6 +28,7 @@ enum image_arg_kind {
 	IMAGE_ARG_FILE,
 	IMAGE_ARG_URL,
 	IMAGE_ARG_DOCKER,
+	IMAGE_ARG_LAYOUT,
 	IMAGE_ARG_NAME,
 };
 

@@ -18,6 +18,7 @@
 #include "aci/http_wire.h"
 #include "aci/index_make.h"
 #include "aci/index_plan.h"
+#include "aci/oci_job.h"
 #include "aci/sandbox.h"
 #include "aci/signature.h"
 #include "base/cleanup.h"
@@ -167,6 +168,24 @@ static int run_discover(struct fetch_job *job, struct fetch_reply *reply,
 	return r;
 }
 
+static int run_oci(struct fetch_job *job, struct fetch_reply *reply,
+		   struct error *err)
+{
+	cleanup_strv struct strv args = STRV_INIT;
+	off_t end = lseek(job->fds[1], 0, SEEK_END);
+	size_t len = 0;
+	int r;
+
+	if (end < 0)
+		return error_sys(err, errno, "read the arguments");
+	r = http_wire_read(job->fds[1], (size_t)end, &args, err);
+	if (r == 0)
+		r = oci_job_run(job->request.oci_step, job->fds[0], &args,
+				job->fds[2], &len, err);
+	reply->answer_len = (uint32_t)len;
+	return r;
+}
+
 static int run_index(struct fetch_job *job, struct fetch_reply *reply,
 		     struct error *err)
 {
@@ -267,6 +286,8 @@ static const struct fetch_job_kind kinds[] = {
 	 prepare_archives, fetch_lock_in_parse, run_discover},
 	{FETCH_JOB_INDEX, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200,
 	 prepare_archives, fetch_lock_in_parse, run_index},
+	{FETCH_JOB_OCI, FETCH_MODE_PARSE, 3, 512 * MiB, 30, prepare_archives,
+	 fetch_lock_in_parse, run_oci},
 	{FETCH_JOB_DIGEST, FETCH_MODE_PARSE, 1, 1024 * MiB, 1800,
 	 digest_prepare, fetch_lock_in_parse, run_digest},
 	{0},

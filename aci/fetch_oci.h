@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_FETCH_OCI_H
+#define ACI_FETCH_OCI_H
+
+/* The trusted side of oci_job.h: each call is one run of rkt-fetch, and what
+ * it answers is checked before anybody sees it. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/strv.h"
+#include "spec/docker_ref.h"
+
+struct error;
+struct oci_want;
+
+struct oci_blob {
+	char digest[DOCKER_DIGEST_LEN + 1];
+	uint64_t size; /* bytes */
+};
+
+/* A manifest, or what to go on with if it is an index. */
+struct oci_plan {
+	char digest[DOCKER_DIGEST_LEN + 1]; /* of the manifest itself */
+	bool is_index;
+	struct oci_blob config; /* an index: the manifest that was chosen */
+	struct oci_blob *layers;
+	size_t n_layers;
+};
+
+#define OCI_PLAN_INIT                                                          \
+	{                                                                      \
+		0                                                              \
+	}
+
+void oci_plan_release(struct oci_plan *plan);
+#define cleanup_oci_plan __attribute__((__cleanup__(oci_plan_release)))
+
+/* DIGEST: what the file must have, or NULL.  Errors as oci_manifest_parse()
+ * has them; -EBADMSG another digest. */
+int fetch_oci_manifest(const char *libexec_dir, int fd, const char *digest,
+		       const struct oci_want *want, struct oci_plan *ret,
+		       struct error *err);
+
+/* Appends the digests of the uncompressed layers. */
+int fetch_oci_config(const char *libexec_dir, int fd, const char *digest,
+		     struct strv *ret, struct error *err);
+
+/* ARGS: those of the step IMAGE.  Writes an App Container Image to OUT_FD, an
+ * empty file. */
+int fetch_oci_image(const char *libexec_dir, int config_fd,
+		    const struct strv *args, int out_fd, struct error *err);
+
+/* Four strings: "bearer" or "basic", realm, service, scope; printable. */
+int fetch_oci_challenge(const char *libexec_dir, const char *header,
+			struct strv *ret, struct error *err);
+/* A token fit for an HTTP header; malloc'ed. */
+int fetch_oci_token(const char *libexec_dir, int fd, char **ret,
+		    struct error *err);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_OCI_JOB_H
+#define ACI_OCI_JOB_H
+
+/*
+ * What registries and layouts say, made into lists of strings (http_wire.h)
+ * and images.  Parses hostile bytes: only inside the sandbox.
+ *
+ *	step		arguments			answer
+ *	CHALLENGE	-				"bearer"|"basic", realm,
+ *							service, scope
+ *	TOKEN		-				token
+ *	MANIFEST	digest|"", tag|"", os, arch,	digest, "index"|
+ *			variant				"manifest", then digest
+ *							and size of each blob
+ *	CONFIG		digest				diff_id...
+ *	IMAGE		digest, name, registry,		(an App Container Image)
+ *			repository, tag, manifest
+ *			digest, then diff_id, image ID,
+ *			size of each layer
+ *
+ * A digest among the arguments is what the input must have.
+ */
+
+#include <stddef.h>
+
+struct error;
+struct strv;
+
+enum oci_step {
+	OCI_CHALLENGE,
+	OCI_TOKEN,
+	OCI_MANIFEST,
+	OCI_CONFIG,
+	OCI_IMAGE,
+};
+
+enum {
+	OCI_ARG_DIGEST,
+	OCI_ARG_TAG,
+	OCI_ARG_OS,
+	OCI_ARG_ARCH,
+	OCI_ARG_VARIANT,
+	OCI_MANIFEST_ARGS
+};
+
+enum {
+	OCI_ARG_NAME = 1,
+	OCI_ARG_REGISTRY,
+	OCI_ARG_REPOSITORY,
+	OCI_ARG_IMAGE_TAG,
+	OCI_ARG_MANIFEST,
+	OCI_IMAGE_ARGS
+};
+
+/* Longest input. */
+#define OCI_TEXT_MAX (4UL << 20)
+
+/* -EBADMSG: IN_FD has not the digest. */
+int oci_job_run(enum oci_step step, int in_fd, const struct strv *args,
+		int out_fd, size_t *ret_len, struct error *err);
+
+#endif

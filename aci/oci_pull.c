@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aci/oci_pull.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aci/fetch_client.h"
+#include "aci/fetch_oci.h"
+#include "aci/http.h"
+#include "aci/image_fetcher.h"
+#include "aci/image_settle.h"
+#include "aci/imagestore.h"
+#include "aci/oci_job.h"
+#include "aci/parallel.h"
+#include "aci/registry.h"
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/format.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/strbuf.h"
+#include "base/strv.h"
+#include "spec/image_manifest.h"
+#include "spec/image_ref.h"
+#include "spec/oci.h"
+
+#define INDEX_DEPTH_MAX 4
+#define HEX_AT (sizeof("sha256:") - 1)
+#define DIGEST_SHOWN (HEX_AT + 12)
+
+/* One image on its way. */
+struct pull {
+	struct image_fetcher *f;
+	struct registry registry; /* of a registry, or */
+	int layout_fd;		  /* negative: of a registry */
+	struct oci_want want;
+	const char *reference; /* tag or digest; NULL: index.json */
+	const char *digest;    /* that was asked for, or NULL */
+	const char *name;      /* before it is made an identifier */
+	const char *repository, *tag;
+	const char *source; /* as in the table */
+	struct oci_plan plan;
+	int config_fd;
+	struct strv diff_ids;
+};
+
+static void pull_release(struct pull *p)
+{
+	registry_release(&p->registry);
+	oci_plan_release(&p->plan);
+	strv_release(&p->diff_ids);
+	fd_close(&p->config_fd);
+	fd_close(&p->layout_fd);
+}
+#define cleanup_pull cleanup_with(pull_release)
+
+/* --- texts --------------------------------------------------------------- */
+
+static int open_layout_file(const struct pull *p, const char *name,
+			    uint64_t max, struct error *err)
+{
+	cleanup_fd int fd =
+		openat(p->layout_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_sys(err, errno, "open %s of the layout", name);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, EINVAL,
+				 "open %s of the layout: it is not a regular "
+				 "file",
+				 name);
+	if ((uint64_t)st.st_size > max)
+		return error_set(err, EFBIG,
+				 "open %s of the layout: it is longer than "
+				 "%llu bytes",
+				 name, (unsigned long long)max);
+	return TAKE_FD(fd);
+}
+
+static int open_layout_blob(const struct pull *p, const char *digest,
+			    uint64_t max, struct error *err)
+{
+	cleanup_free char *name = xasprintf("blobs/sha256/%s", digest + HEX_AT);
+
+	return open_layout_file(p, name, max, err);
+}
+
+/* A manifest by its REFERENCE (a layout: NULL for its index), or a blob. */
+static int get_text(struct pull *p, bool is_manifest, const char *reference,
+		    struct error *err)
+{
+	cleanup_fd int fd = -EBADF;
+	int r;
+
+	if (p->layout_fd >= 0 && !reference)
+		return open_layout_file(p, "index.json", OCI_TEXT_MAX, err);
+	if (p->layout_fd >= 0)
+		return open_layout_blob(p, reference, OCI_TEXT_MAX, err);
+	fd = memfd_create("text", MFD_CLOEXEC);
+	if (fd < 0)
+		return error_sys(err, errno, "make a memory file");
+	if (is_manifest)
+		r = registry_get_manifest(&p->registry, reference, fd,
+					  OCI_TEXT_MAX, err);
+	else
+		r = registry_get_blob(&p->registry, reference, fd, -1,
+				      OCI_TEXT_MAX, err);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+/* From the reference through indexes to the manifest. */
+static int get_manifest(struct pull *p, struct error *err)
+{
+	struct oci_want want = p->want;
+	char digest[DOCKER_DIGEST_LEN + 1];
+	const char *reference = p->reference, *expected = p->digest;
+
+	for (int depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
+		cleanup_fd int fd = get_text(p, true, reference, err);
+		int r;
+
+		if (fd < 0)
+			return fd;
+		oci_plan_release(&p->plan);
+		r = fetch_oci_manifest(p->f->libexec_dir, fd, expected, &want,
+				       &p->plan, err);
+		if (r < 0 || !p->plan.is_index)
+			return r;
+		log_debug("index %s: going on with %s", p->plan.digest,
+			  p->plan.config.digest);
+		memcpy(digest, p->plan.config.digest, sizeof(digest));
+		reference = expected = digest;
+		/* A tag names an entry of a layout's index, and no more. */
+		want.tag = NULL;
+	}
+	return error_set(err, ELOOP, "indexes are nested more than %d deep",
+			 INDEX_DEPTH_MAX);
+}
+
+static int get_config(struct pull *p, struct error *err)
+{
+	int r;
+
+	p->config_fd = get_text(p, false, p->plan.config.digest, err);
+	if (p->config_fd < 0)
+		return p->config_fd;
+	r = fetch_oci_config(p->f->libexec_dir, p->config_fd,
+			     p->plan.config.digest, &p->diff_ids, err);
+	if (r < 0)
+		return r;
+	if (p->diff_ids.n == p->plan.n_layers)
+		return 0;
+	return error_set(err, EINVAL,
+			 "the manifest has %zu layers, the configuration %zu",
+			 p->plan.n_layers, p->diff_ids.n);
+}
+
+/* --- layers -------------------------------------------------------------- */
+
+/* What a process that imported one says. */
+struct layer_result {
+	char id[FETCH_ID_LEN + 1];
+	uint64_t tar_size, unpacked_size;
+};
+
+/* One that is to be fetched. */
+struct layer {
+	const struct oci_blob *blob;
+	const char *diff_id;
+	int download_fd; /* negative: of a layout */
+	int blob_fd;
+};
+
+struct layers {
+	struct pull *pull;
+	struct layer *v;
+	size_t n;
+	struct layer_result *results;
+};
+
+static void layers_release(struct layers *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->v[i].download_fd >= 0)
+			imagestore_drop_file(l->pull->f->store,
+					     l->v[i].download_fd);
+		if (l->v[i].blob_fd >= 0)
+			imagestore_drop_file(l->pull->f->store,
+					     l->v[i].blob_fd);
+		fd_close(&l->v[i].download_fd);
+		fd_close(&l->v[i].blob_fd);
+	}
+	free(l->v);
+	free(l->results);
+}
+#define cleanup_layers cleanup_with(layers_release)
+
+static int check_layer(const struct layer *layer,
+		       const struct fetch_image *image, struct error *err)
+{
+	char digest[DOCKER_DIGEST_LEN + 1] = "sha256:";
+
+	format_hex(image->image_digest, 32, digest + HEX_AT);
+	if (image->image_size != layer->blob->size)
+		return error_set(err, EBADMSG,
+				 "it has %llu bytes, the manifest says %llu",
+				 (unsigned long long)image->image_size,
+				 (unsigned long long)layer->blob->size);
+	if (strcmp(digest, layer->blob->digest) != 0)
+		return error_set(err, EBADMSG,
+				 "it has the digest %s: the registry or what "
+				 "lies before it is broken or lies",
+				 digest);
+	format_hex(image->diff_id, 32, digest + HEX_AT);
+	if (strcmp(digest, layer->diff_id) != 0)
+		return error_set(err, EBADMSG,
+				 "unpacked it has the digest %s, the "
+				 "configuration says %s",
+				 digest, layer->diff_id);
+	return 0;
+}
+
+static int finish_layer(struct fetch_importing *job, const struct layer *layer,
+			struct layer_result *ret, struct error *err)
+{
+	cleanup_fetch_image struct fetch_image image = {0};
+	int r = fetch_import_finish(job, &image, err);
+
+	if (r == 0)
+		r = check_layer(layer, &image, err);
+	if (r < 0)
+		return r;
+	memcpy(ret->id, image.id, sizeof(ret->id));
+	ret->tar_size = image.tar_size;
+	ret->unpacked_size = image.unpacked_size;
+	return 0;
+}
+
+/* Read along while it is downloaded. */
+static int download_layer(const struct pull *p, const struct layer *layer,
+			  struct layer_result *ret, struct error *err)
+{
+	static const struct fetch_limits limits = {.is_layer = true};
+	cleanup_fetch_importing struct fetch_importing job =
+		FETCH_IMPORTING_INIT;
+	cleanup_fd int read_fd = -EBADF;
+	cleanup_fd int write_fd = -EBADF;
+	struct registry registry = p->registry;
+	struct error why = ERROR_INIT;
+	int bell[2], r;
+
+	if (pipe2(bell, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "make a pipe");
+	read_fd = bell[0];
+	write_fd = bell[1];
+	r = set_nonblock(write_fd);
+	if (r < 0)
+		return error_sys(err, -r, "make a pipe");
+	r = fetch_import_start(p->f->libexec_dir,
+			       &(struct fetch_source){layer->download_fd,
+						      read_fd,
+						      layer->blob->size},
+			       layer->blob_fd, -1, &limits, &job, err);
+	if (r < 0)
+		return r;
+	fd_close(&read_fd);
+	r = registry_get_blob(&registry, layer->blob->digest,
+			      layer->download_fd, write_fd, layer->blob->size,
+			      err);
+	fd_close(&write_fd);
+	if (r < 0)
+		return r;
+	r = finish_layer(&job, layer, ret, &why);
+	if (r < 0 && err)
+		*err = why;
+	return r;
+}
+
+static int copy_layer(const struct pull *p, const struct layer *layer,
+		      struct layer_result *ret, struct error *err)
+{
+	static const struct fetch_limits limits = {.is_layer = true};
+	cleanup_fetch_importing struct fetch_importing job =
+		FETCH_IMPORTING_INIT;
+	cleanup_fd int fd =
+		open_layout_blob(p, layer->blob->digest, UINT64_MAX, err);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = fetch_import_start(p->f->libexec_dir,
+			       &(struct fetch_source){fd, -1, 0},
+			       layer->blob_fd, -1, &limits, &job, err);
+	return r < 0 ? r : finish_layer(&job, layer, ret, err);
+}
+
+/* In a process of its own, which touches neither table nor directories. */
+static int fetch_layer(void *arg, size_t i, void *result, struct error *err)
+{
+	const struct layers *l = arg;
+	const struct layer *layer = &l->v[i];
+	int r;
+
+	if (l->pull->layout_fd >= 0)
+		r = copy_layer(l->pull, layer, result, err);
+	else
+		r = download_layer(l->pull, layer, result, err);
+	return r < 0 ? error_prefix(err, r, "layer %s", layer->blob->digest)
+		     : 0;
+}
+
+/* The stored layer DIFF_ID; -ENOENT, without message, if there is none. */
+static int find_layer(const struct pull *p, const char *diff_id,
+		      struct image_id *ret, struct error *err)
+{
+	cleanup_free char *name =
+		xasprintf(OCI_LAYER_PREFIX "%s", diff_id + HEX_AT);
+	const struct image_ref ref = {.name = name};
+	struct error why = ERROR_INIT;
+	int r = imagestore_find_name(p->f->store, &ref, ret, &why);
+
+	if (r < 0 && r != -ENOENT && err)
+		*err = why;
+	return r;
+}
+
+static bool is_listed(const struct layers *l, const char *diff_id)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->v[i].diff_id, diff_id) == 0)
+			return true;
+	return false;
+}
+
+static int add_layer(struct layers *l, const struct oci_blob *blob,
+		     const char *diff_id, struct error *err)
+{
+	struct imagestore *store = l->pull->f->store;
+	cleanup_strbuf struct strbuf size = STRBUF_INIT;
+	struct layer *layer = &l->v[l->n++];
+
+	*layer = (struct layer){blob, diff_id, -EBADF, -EBADF};
+	layer->blob_fd = imagestore_new_file(store, err);
+	if (layer->blob_fd < 0)
+		return layer->blob_fd;
+	if (l->pull->layout_fd >= 0)
+		return 0;
+	layer->download_fd = imagestore_new_file(store, err);
+	if (layer->download_fd < 0)
+		return layer->download_fd;
+	format_size(&size, blob->size);
+	image_notice(l->pull->f, "fetching layer %.*s (%s)", (int)DIGEST_SHOWN,
+		     blob->digest, size.buf);
+	return 0;
+}
+
+static int find_missing(struct pull *p, struct layers *ret, struct error *err)
+{
+	ret->v = xcalloc(p->plan.n_layers + 1, sizeof(*ret->v));
+	for (size_t i = 0; i < p->plan.n_layers; i++) {
+		const char *diff_id = p->diff_ids.v[i];
+		struct image_id id;
+		int r = find_layer(p, diff_id, &id, err);
+
+		if (r == -ENOENT && !is_listed(ret, diff_id))
+			r = add_layer(ret, &p->plan.layers[i], diff_id, err);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	return 0;
+}
+
+static int store_layer(struct pull *p, const struct layer *layer,
+		       const struct layer_result *result, struct error *err)
+{
+	cleanup_free char *source =
+		xasprintf("%s@%s", p->name, layer->blob->digest);
+	const struct image_origin origin = {.source = source};
+	const struct image_files files = {
+		.image_fd = -EBADF,
+		.sig_fd = -EBADF,
+		.blob_fd = layer->blob_fd,
+		.index_fd = -EBADF,
+	};
+	cleanup_fetch_image struct fetch_image image = {
+		.tar_size = result->tar_size,
+		.unpacked_size = result->unpacked_size,
+	};
+	struct image_id id;
+	uint8_t diff_id[32];
+
+	/* It was checked that the tar has this one. */
+	if (parse_hex(layer->diff_id + HEX_AT, diff_id, sizeof(diff_id)) < 0)
+		return -EINVAL;
+	memcpy(image.id, result->id, sizeof(image.id));
+	oci_layer_manifest_make(diff_id, &image.name, &image.manifest);
+	image.manifest_len = strlen(image.manifest);
+	return image_settle(p->f, &image, &files, &origin, &id, err);
+}
+
+/* What came whole stays, also if another one does not come. */
+static int get_layers(struct pull *p, struct error *err)
+{
+	cleanup_layers struct layers l = {.pull = p};
+	int r = find_missing(p, &l, err);
+	int ret;
+
+	if (r < 0 || l.n == 0)
+		return r;
+	l.results = xcalloc(l.n, sizeof(*l.results));
+	ret = parallel_run(l.n, fetch_layer, &l, l.results, sizeof(*l.results),
+			   err);
+	for (size_t i = 0; i < l.n; i++) {
+		if (!l.results[i].id[0])
+			continue;
+		r = store_layer(p, &l.v[i], &l.results[i],
+				ret == 0 ? err : NULL);
+		if (ret == 0)
+			ret = r;
+	}
+	return ret < 0 ? ret : 0;
+}
+
+/* --- the image ----------------------------------------------------------- */
+
+/* The arguments of OCI_IMAGE. */
+static int image_args(struct pull *p, struct strv *ret, struct error *err)
+{
+	strv_push(ret, p->plan.config.digest);
+	strv_push(ret, p->name);
+	strv_push(ret, p->layout_fd < 0 ? p->registry.ref->registry : "");
+	strv_push(ret, p->repository);
+	strv_push(ret, p->tag ? p->tag : "");
+	strv_push(ret, p->plan.digest);
+	for (size_t i = 0; i < p->diff_ids.n; i++) {
+		cleanup_image_row struct image_row row = {0};
+		struct image_id id;
+		int r = find_layer(p, p->diff_ids.v[i], &id, err);
+
+		if (r == 0)
+			r = imagestore_get(p->f->store, &id, &row, err);
+		if (r == -ENOENT)
+			return error_set(err, ESTALE,
+					 "layer %s was removed meanwhile: "
+					 "fetch the image again",
+					 p->diff_ids.v[i]);
+		if (r < 0)
+			return r;
+		strv_push(ret, p->diff_ids.v[i]);
+		strv_push(ret, id.text);
+		strv_pushf(ret, "%llu", (unsigned long long)row.size);
+	}
+	return 0;
+}
+
+static int store_image(struct pull *p, int image_fd, struct image_id *ret,
+		       struct error *err)
+{
+	cleanup_fetch_image struct fetch_image image = {0};
+	cleanup_fd int blob_fd = imagestore_new_file(p->f->store, err);
+	const struct image_files files = {image_fd, -EBADF, blob_fd, -EBADF};
+	const struct image_origin origin = {
+		.source = p->source,
+		.etag = p->plan.digest,
+		.latest = p->tag && strcmp(p->tag, "latest") == 0,
+	};
+	int r;
+
+	if (blob_fd < 0)
+		return blob_fd;
+	r = fetch_import(p->f->libexec_dir, image_fd, blob_fd, -1, NULL, &image,
+			 err);
+	if (r == 0)
+		r = image_settle(p->f, &image, &files, &origin, ret, err);
+	if (r < 0)
+		imagestore_drop_file(p->f->store, blob_fd);
+	return r;
+}
+
+static int make_image(struct pull *p, struct image_id *ret, struct error *err)
+{
+	cleanup_fd int fd = memfd_create("image", MFD_CLOEXEC);
+	cleanup_strv struct strv args = STRV_INIT;
+	int r;
+
+	if (fd < 0)
+		return error_sys(err, errno, "make a memory file");
+	r = image_args(p, &args, err);
+	if (r == 0)
+		r = fetch_oci_image(p->f->libexec_dir, p->config_fd, &args, fd,
+				    err);
+	return r < 0 ? r : store_image(p, fd, ret, err);
+}
+
+/* --- what is there already ----------------------------------------------- */
+
+/* 0 if ID's layers are all stored, -ENOENT without message if not. */
+static int check_layers(const struct pull *p, const struct image_id *id,
+			struct error *err)
+{
+	cleanup_image_manifest struct image_manifest im = IMAGE_MANIFEST_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	int r = imagestore_read_manifest(p->f->store, id, &text, err);
+
+	if (r >= 0)
+		r = image_manifest_parse(text.buf, text.len, &im, err);
+	for (size_t i = 0; r >= 0 && i < im.n_dependencies; i++) {
+		struct image_id layer;
+
+		if (imagestore_find_id(p->f->store, im.dependencies[i].image_id,
+				       &layer, NULL) < 0)
+			r = -ENOENT;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* The image that came from the same source, of the manifest ETAG if that is
+ * not NULL; -ENOENT, without message, if it is not stored with all layers. */
+static int find_stored(const struct pull *p, const char *etag,
+		       struct image_id *ret, struct error *err)
+{
+	cleanup_image_row struct image_row row = {0};
+	int r = imagestore_find_source(p->f->store, p->source, &row, err);
+
+	if (r == 0 && etag && strcmp(row.etag, etag) != 0)
+		return -ENOENT;
+	if (r == 0)
+		r = image_id_parse(row.id, ret, err);
+	return r < 0 ? r : check_layers(p, ret, err);
+}
+
+static int pull(struct pull *p, struct image_id *ret, struct error *err)
+{
+	int r = get_manifest(p, err);
+
+	if (r == 0)
+		r = find_stored(p, p->plan.digest, ret, err);
+	if (r == 0)
+		log_debug("%s has not changed", p->source);
+	if (r != -ENOENT)
+		return r;
+	r = get_config(p, err);
+	if (r == 0)
+		r = get_layers(p, err);
+	return r < 0 ? r : make_image(p, ret, err);
+}
+
+/* --- from a registry ----------------------------------------------------- */
+
+/* Whose image is wanted: what the reference says, else this host's. */
+static int want_make(const struct name_values *labels, struct oci_want *ret,
+		     struct error *err)
+{
+	const char *os = name_values_get(labels, "os");
+	const char *arch = name_values_get(labels, "arch");
+
+	if (oci_want_make(os ? os : labels_host_os(),
+			  arch ? arch : labels_host_arch(), ret))
+		return 0;
+	return error_set(err, EINVAL,
+			 "there are no images for the architecture %s",
+			 arch ? arch : "of this machine");
+}
+
+static int never(const char *source, struct error *err)
+{
+	return error_set(err, ENOENT,
+			 "image \"%s\" is not in the store and the pull policy "
+			 "is never",
+			 source);
+}
+
+int oci_pull_docker(struct image_fetcher *f, const struct docker_ref *ref,
+		    struct image_id *ret, struct error *err)
+{
+	cleanup_strbuf struct strbuf source = STRBUF_INIT;
+	cleanup_free char *name =
+		xasprintf("%s/%s", ref->registry, ref->repository);
+	cleanup_pull struct pull p = {
+		.f = f,
+		.registry = {.libexec_dir = f->libexec_dir,
+			     .ref = ref,
+			     .http_flags = f->http_flags,
+			     .plain_ok = f->http_discovery},
+		.layout_fd = -EBADF,
+		.config_fd = -EBADF,
+		.reference = ref->digest ? ref->digest : ref->tag,
+		.digest = ref->digest,
+		.name = name,
+		.repository = ref->repository,
+		.tag = ref->tag,
+	};
+	int r = want_make(&ref->labels, &p.want, err);
+
+	docker_ref_format(ref, &source);
+	p.source = source.buf;
+	if (r == 0 && f->policy != PULL_UPDATE) {
+		r = find_stored(&p, NULL, ret, err);
+		if (r == 0)
+			log_debug("using image from local store for %s",
+				  p.source);
+		if (r != -ENOENT)
+			return r;
+		r = f->policy == PULL_NEVER ? never(p.source, err) : 0;
+	}
+	if (r == 0)
+		r = image_load_config(f, err);
+	if (r < 0)
+		return r;
+	p.registry.config = f->config;
+	image_warn_insecure(f);
+	log_debug("fetching image from %s", p.source);
+	return pull(&p, ret, err);
+}
+
+/* --- from a directory ---------------------------------------------------- */
+
+static int check_layout(const struct pull *p, const char *dir,
+			struct error *err)
+{
+	cleanup_fd int fd = openat(p->layout_fd, "oci-layout",
+				   O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		return 0;
+	return error_set(err, EINVAL,
+			 "%s is no OCI image layout: it has no file "
+			 "oci-layout",
+			 dir);
+}
+
+int oci_pull_layout(struct image_fetcher *f, const struct oci_layout_ref *ref,
+		    struct image_id *ret, struct error *err)
+{
+	cleanup_free char *dir = realpath(ref->dir, NULL);
+	cleanup_free char *source =
+		xasprintf("oci:%s%s%s", dir ? dir : ref->dir,
+			  ref->tag ? ":" : "", ref->tag ? ref->tag : "");
+	const char *slash = dir ? strrchr(dir, '/') : NULL;
+	cleanup_pull struct pull p = {
+		.f = f,
+		.layout_fd = open(ref->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		.config_fd = -EBADF,
+		.name = slash && slash[1] ? slash + 1 : "oci",
+		.repository = "",
+		.tag = ref->tag,
+		.source = source,
+	};
+	int r;
+
+	if (p.layout_fd < 0)
+		return error_sys(err, errno, "open %s", ref->dir);
+	r = check_layout(&p, ref->dir, err);
+	if (r == 0)
+		r = want_make(&ref->labels, &p.want, err);
+	if (r < 0)
+		return r;
+	p.want.tag = ref->tag;
+	image_warn_insecure(f);
+	return pull(&p, ret, err);
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aci/registry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "aci/fetch_oci.h"
+#include "aci/http.h"
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "base/strv.h"
+#include "spec/config.h"
+
+#define TOKEN_ANSWER_MAX (1UL << 20)
+
+enum challenge { SCHEME, REALM, SERVICE, SCOPE };
+
+void registry_release(struct registry *registry)
+{
+	free(registry->token);
+	registry->token = NULL;
+}
+
+/* --- who we are ---------------------------------------------------------- */
+
+/* dockerAuth for the registry; docker's own goes by several names. */
+static const struct config_auth *find_password(const struct registry *g)
+{
+	static const char *const hub[] = {DOCKER_REGISTRY, "index.docker.io",
+					  "docker.io"};
+	const struct config_auth *auth = NULL;
+
+	if (!g->config)
+		return NULL;
+	if (strcmp(g->ref->registry, DOCKER_REGISTRY) != 0)
+		return config_auth_for_registry(g->config, g->ref->registry);
+	for (size_t i = 0; !auth && i < sizeof(hub) / sizeof(*hub); i++)
+		auth = config_auth_for_registry(g->config, hub[i]);
+	return auth;
+}
+
+static void add_escaped(struct strbuf *sb, const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-._~:/,";
+
+	for (; *s; s++) {
+		if (strchr(plain, *s))
+			strbuf_addch(sb, *s);
+		else
+			strbuf_addf(sb, "%%%02X", (unsigned char)*s);
+	}
+}
+
+static void token_url(const struct registry *g, char *const *challenge,
+		      struct strbuf *url)
+{
+	strbuf_addstr(url, challenge[REALM]);
+	strbuf_addch(url, strchr(url->buf, '?') ? '&' : '?');
+	if (*challenge[SERVICE]) {
+		strbuf_addstr(url, "service=");
+		add_escaped(url, challenge[SERVICE]);
+		strbuf_addch(url, '&');
+	}
+	/* No more than what we need, whatever is asked for. */
+	strbuf_addstr(url, "scope=repository:");
+	add_escaped(url, g->ref->repository);
+	strbuf_addstr(url, ":pull");
+}
+
+static int ask_for_token(struct registry *g, char *const *challenge,
+			 struct error *err)
+{
+	cleanup_http_response struct http_response response = {0};
+	cleanup_strbuf struct strbuf url = STRBUF_INIT;
+	cleanup_fd int fd = memfd_create("token", MFD_CLOEXEC);
+	struct http_request req = HTTP_REQUEST_INIT;
+	int r;
+
+	if (fd < 0)
+		return error_sys(err, errno, "make a memory file");
+	if (strncasecmp(challenge[REALM], "https://", 8) != 0 && !g->plain_ok)
+		return error_set(err, EPERM,
+				 "the registry's token server %s is none of "
+				 "https",
+				 challenge[REALM]);
+	token_url(g, challenge, &url);
+	log_debug("asking for a token: %s", url.buf);
+	req.url = url.buf;
+	req.auth = find_password(g);
+	req.flags =
+		g->http_flags | HTTP_SMALL | (g->plain_ok ? HTTP_PLAIN_OK : 0);
+	req.max_body = TOKEN_ANSWER_MAX;
+	req.body_fd = fd;
+	r = http_do(g->libexec_dir, &req, &response, err);
+	if (r == 0)
+		r = http_response_check(&response, url.buf, err);
+	if (r < 0)
+		return error_wrap(err, r, "get a token for %s",
+				  g->ref->registry);
+	free(g->token);
+	g->token = NULL;
+	return fetch_oci_token(g->libexec_dir, fd, &g->token, err);
+}
+
+static int no_password(const struct registry *g, struct error *err)
+{
+	return error_set(err, EACCES,
+			 "%s asks for a user and a password: put them into a "
+			 "file of kind dockerAuth below auth.d",
+			 g->ref->registry);
+}
+
+/* After a 401: 0 if it is worth another try. */
+static int log_in(struct registry *g, const struct http_response *response,
+		  struct error *err)
+{
+	cleanup_strv struct strv challenge = STRV_INIT;
+	const char *header = http_response_header(response, "www-authenticate");
+	int r;
+
+	if (!header)
+		return error_set(err, EACCES,
+				 "%s refuses access (401) without saying what "
+				 "it wants",
+				 g->ref->registry);
+	r = fetch_oci_challenge(g->libexec_dir, header, &challenge, err);
+	if (r < 0)
+		return r;
+	if (strcmp(challenge.v[SCHEME], "bearer") == 0)
+		return ask_for_token(g, challenge.v, err);
+	if (!find_password(g))
+		return no_password(g, err);
+	g->send_password = true;
+	return 0;
+}
+
+/* --- requests ------------------------------------------------------------ */
+
+static void url_make(const struct registry *g, const char *kind,
+		     const char *what, struct strbuf *sb)
+{
+	strbuf_reset(sb);
+	strbuf_addf(sb, "%s://%s/v2/%s/%s/%s", g->is_plain ? "http" : "https",
+		    g->ref->registry, g->ref->repository, kind, what);
+}
+
+static int ask_once(const struct registry *g, struct http_request *req,
+		    struct http_response *ret, struct error *err)
+{
+	const struct config_auth bearer = {
+		.host = g->ref->registry,
+		.type = CONFIG_AUTH_OAUTH,
+		.secret = g->token,
+	};
+
+	req->auth = NULL;
+	if (g->token)
+		req->auth = &bearer;
+	else if (g->send_password)
+		req->auth = find_password(g);
+	http_response_release(ret);
+	*ret = (struct http_response){0};
+	return http_do(g->libexec_dir, req, ret, err);
+}
+
+/* With credentials once the registry asks for some. */
+static int ask(struct registry *g, struct http_request *req,
+	       struct http_response *ret, struct error *err)
+{
+	bool had_token = g->token || g->send_password;
+	int r = ask_once(g, req, ret, err);
+
+	if (r < 0 || ret->status != 401)
+		return r;
+	/* A password that is refused will be again, a token may be old. */
+	if (had_token && !g->token)
+		return 0;
+	r = log_in(g, ret, err);
+	return r < 0 ? r : ask_once(g, req, ret, err);
+}
+
+/* Credentials were had, or not needed: what counts is the answer. */
+static int check(const struct registry *g, const char *url,
+		 const struct http_response *response, struct error *err)
+{
+	if ((response->status == 401 || response->status == 403) &&
+	    !find_password(g))
+		return no_password(g, err);
+	return http_response_check(response, url, err);
+}
+
+static int get(struct registry *g, const char *kind, const char *what,
+	       struct http_request *req, struct error *err)
+{
+	cleanup_http_response struct http_response response = {0};
+	cleanup_strbuf struct strbuf url = STRBUF_INIT;
+	int r;
+
+	url_make(g, kind, what, &url);
+	req->url = url.buf;
+	req->flags |= g->http_flags | (g->plain_ok ? HTTP_PLAIN_OK : 0);
+	r = ask(g, req, &response, err);
+	return r < 0 ? r : check(g, url.buf, &response, err);
+}
+
+static bool is_no_https(int r)
+{
+	return r == -ECONNREFUSED || r == -EPROTO || r == -EIO ||
+	       r == -ECONNRESET || r == -EACCES;
+}
+
+int registry_get_manifest(struct registry *g, const char *reference, int fd,
+			  uint64_t max, struct error *err)
+{
+	cleanup_strv struct strv headers = STRV_INIT;
+	struct http_request req = HTTP_REQUEST_INIT;
+	struct error why = ERROR_INIT;
+	int r;
+
+	strv_push(&headers,
+		  "Accept: application/vnd.oci.image.index.v1+json, "
+		  "application/vnd.oci.image.manifest.v1+json, "
+		  "application/vnd.docker.distribution.manifest.list.v2+json, "
+		  "application/vnd.docker.distribution.manifest.v2+json");
+	req.headers = &headers;
+	req.flags = HTTP_SMALL;
+	req.max_body = max;
+	req.body_fd = fd;
+	if (g->plain_ok && !g->is_plain)
+		req.retries = 0;
+	r = get(g, "manifests", reference, &req, &why);
+	if (g->plain_ok && !g->is_plain && is_no_https(r)) {
+		log_debug("%s: %s; trying http", g->ref->registry, why.msg);
+		g->is_plain = true;
+		req.retries = HTTP_RETRIES;
+		return get(g, "manifests", reference, &req, err);
+	}
+	if (r < 0 && err)
+		*err = why;
+	return r;
+}
+
+int registry_get_blob(struct registry *g, const char *digest, int fd,
+		      int bell_fd, uint64_t max, struct error *err)
+{
+	struct http_request req = HTTP_REQUEST_INIT;
+
+	req.max_body = max;
+	req.body_fd = fd;
+	req.bell_fd = bell_fd;
+	return get(g, "blobs", digest, &req, err);
+}
