@@ -63,7 +63,7 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libarchive-dev libssl-dev \
 DEPS_RUN := containernetworking-plugins iptables
 DEPS_CHECK := libcriterion-dev clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
-	redis-server python3 bsdextrautils iproute2 procps util-linux socat \
+	docker-registry skopeo umoci redis-server python3 bsdextrautils iproute2 procps util-linux socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \
 	nftables libcap2-bin
 DEPS_BENCH := crun bubblewrap podman wrk
