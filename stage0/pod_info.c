@@ -120,6 +120,16 @@ static void load_health(int fd, struct app_info *app)
 	app->health = strbuf_detach(&text);
 }
 
+static void take_told(const char *line, const char *key, char **ret)
+{
+	size_t len = strlen(key);
+
+	if (strncmp(line, key, len) != 0 || *ret)
+		return;
+	*ret = xstrdup(line + len);
+	make_printable(*ret);
+}
+
 /* Lines NAME=VALUE; what is not known is for others. */
 static void load_told(int fd, struct app_info *app)
 {
@@ -127,18 +137,21 @@ static void load_told(int fd, struct app_info *app)
 		xasprintf(POD_STATUS_DIR "/%s" STATUS_NOTIFY_SUFFIX, app->name);
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	char *next, *line;
+	uint64_t number;
 
 	if (read_file_at(fd, path, SMALL_FILE_MAX, &text, NULL) < 0)
 		return;
 	app->has_told = true;
 	next = text.buf;
 	while ((line = strsep(&next, "\n"))) {
-		if (strcmp(line, "READY=1") == 0) {
-			app->ready = true;
-		} else if (strncmp(line, "STATUS=", 7) == 0 && !app->status) {
-			app->status = xstrdup(line + 7);
-			make_printable(app->status);
-		}
+		app->ready |= strcmp(line, "READY=1") == 0;
+		app->reloading |= strcmp(line, "RELOADING=1") == 0;
+		app->stopping |= strcmp(line, "STOPPING=1") == 0;
+		if (strncmp(line, "ERRNO=", 6) == 0 &&
+		    parse_uint(line + 6, INT32_MAX, &number) == 0)
+			app->error = (int64_t)number;
+		take_told(line, "BUSERROR=", &app->bus_error);
+		take_told(line, "STATUS=", &app->status);
 	}
 }
 
@@ -269,6 +282,7 @@ void pod_info_release(struct pod_info *info)
 	for (size_t i = 0; info->apps && i < info->manifest.n_apps; i++) {
 		free(info->apps[i].health);
 		free(info->apps[i].status);
+		free(info->apps[i].bus_error);
 	}
 	free(info->apps);
 	free(info->name);
@@ -371,6 +385,12 @@ static void write_app(const struct pod_info *info, const struct app_info *app,
 	add_int_if(w, "generation", app->generation);
 	if (app->has_told)
 		json_add_bool(w, "ready", app->ready);
+	if (app->reloading)
+		json_add_bool(w, "reloading", true);
+	if (app->stopping)
+		json_add_bool(w, "stopping", true);
+	add_int_if(w, "errno", app->error);
+	json_add_string_if(w, "buserror", app->bus_error);
 	json_add_string_if(w, "status", app->status);
 	if (ra->n_mounts > 0) {
 		json_open_array(w, "mounts");

@@ -34,8 +34,10 @@ struct app_info {
 	char *health;	    /* "ok", "failing: REASON"; NULL = not asked */
 	/* What it told its pod by sd_notify(3). */
 	bool has_told;
-	bool ready;
-	char *status; /* printable; NULL: nothing */
+	bool ready, reloading, stopping;
+	int64_t error; /* errno(3); 0: none */
+	char *bus_error;
+	char *status; /* printable, as bus_error; NULL: nothing */
 };
 
 struct pod_info {

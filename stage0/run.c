@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "spec/json_read.h"
@@ -166,6 +167,21 @@ static int export_fd(int fd, const char *name, struct strv *env)
 	return 0;
 }
 
+/* What sd_listen_fds(3) gives to rkt is stage1's, which has another number
+ * if it is detached. */
+static void pass_listen_pid(struct strv *env)
+{
+	const char *value = strv_env_get(env, "LISTEN_PID");
+	char number[16];
+	uint64_t pid;
+
+	if (!value || parse_uint(value, INT32_MAX, &pid) < 0 ||
+	    (pid_t)pid != getppid())
+		return;
+	(void)snprintf(number, sizeof(number), "%d", (int)getpid());
+	strv_env_set(env, "LISTEN_PID", number);
+}
+
 /* Replaces the process; READY_FD is -EBADF when nobody waits. */
 static int become_stage1(struct pod *pod, const struct pod_start *start,
 			 int ready_fd, struct error *err)
@@ -185,6 +201,8 @@ static int become_stage1(struct pod *pod, const struct pod_start *start,
 	strv_push(&argv, pod->uuid);
 	for (char **e = environ; *e; e++)
 		strv_push(&env, *e);
+	if (start->detach)
+		pass_listen_pid(&env);
 	self = entrypoint_open(start->libexec_dir, err);
 	if (self < 0)
 		return self;

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "spec/app.h"
+#include "stage1/host_sockets.h"
 
 /* systemd's; the kernel cuts it to net.core.somaxconn. */
 #define BACKLOG 4096
@@ -134,24 +135,39 @@ static int open_family(int family, const struct activated_socket *s)
 	return TAKE_FD(fd);
 }
 
-static int open_socket(int pidfd, int own_netns, struct activated_socket *s,
-		       struct error *err)
+static void open_in_pod(int pidfd, int own_netns, struct activated_socket *s,
+			struct error *err)
 {
-	struct stat st;
-
-	if (setns(pidfd, CLONE_NEWNET) < 0)
-		return error_sys(err, errno,
-				 "join the pod's network namespace");
+	if (setns(pidfd, CLONE_NEWNET) < 0) {
+		s->fd = error_sys(err, errno,
+				  "join the pod's network namespace");
+		return;
+	}
 	s->fd = open_family(AF_INET6, s);
 	if (s->fd == -EAFNOSUPPORT || s->fd == -EADDRNOTAVAIL)
 		s->fd = open_family(AF_INET, s);
 	if (setns(own_netns, CLONE_NEWNET) < 0)
 		abort(); /* nothing we do next would be where it belongs */
-	if (s->fd < 0 || fstat(s->fd, &st) < 0)
-		return error_sys(err, s->fd < 0 ? -s->fd : errno,
-				 "listen on %s port %u (port %s of the image, "
-				 "socketActivated)",
-				 s->udp ? "udp" : "tcp", s->port, s->name);
+	if (s->fd < 0)
+		(void)error_sys(err, -s->fd,
+				"listen on %s port %u (port %s of the image, "
+				"socketActivated)",
+				s->udp ? "udp" : "tcp", s->port, s->name);
+}
+
+static int open_socket(struct host_sockets *host, int pidfd, int own_netns,
+		       struct activated_socket *s, struct error *err)
+{
+	struct stat st;
+
+	if (host)
+		s->fd = host_sockets_get(host, s->name, s->udp, s->port);
+	if (s->fd < 0)
+		open_in_pod(pidfd, own_netns, s, err);
+	if (s->fd < 0)
+		return s->fd;
+	if (fstat(s->fd, &st) < 0)
+		return error_sys(err, errno, "look at a socket");
 	s->inode = st.st_ino;
 	return 0;
 }
@@ -186,8 +202,8 @@ static void merge(struct activation *a, struct activation *plan)
 	*a = *plan;
 }
 
-int activation_open(struct activation *a, int pidfd, int own_netns,
-		    const struct app *app, struct error *err)
+int activation_open(struct activation *a, struct host_sockets *host, int pidfd,
+		    int own_netns, const struct app *app, struct error *err)
 {
 	struct activation plan;
 	int r = activation_plan(app, &plan, err);
@@ -197,7 +213,7 @@ int activation_open(struct activation *a, int pidfd, int own_netns,
 	merge(a, &plan);
 	for (size_t i = 0; i < a->n && r == 0; i++)
 		if (a->v[i].wanted && a->v[i].fd < 0)
-			r = open_socket(pidfd, own_netns, &a->v[i], err);
+			r = open_socket(host, pidfd, own_netns, &a->v[i], err);
 	return r;
 }
 

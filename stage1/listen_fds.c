@@ -59,8 +59,9 @@ int generation_give(struct generation *g, struct error *err)
 	gid_t gid;
 	int r;
 
-	r = activation_open(&app->activation, app->pod->init.pidfd,
-			    app->pod->own_netns, &g->runtime_app.app, err);
+	r = activation_open(&app->activation, &app->pod->host_sockets,
+			    app->pod->init.pidfd, app->pod->own_netns,
+			    &g->runtime_app.app, err);
 	if (r < 0)
 		return r;
 	strbuf_init(&given.names);

@@ -47,6 +47,7 @@ struct notify {
 	bool released;
 	bool ready, stopping, reloading;
 	int error;
+	char bus_error[NOTIFY_BUS_ERROR_MAX + 1];
 	char *status;
 	size_t fd_max;
 	uint64_t watchdog_usec;
@@ -74,6 +75,8 @@ static void save(struct event_timer *timer)
 		strbuf_addstr(&text, "RELOADING=1\n");
 	if (n->error)
 		strbuf_addf(&text, "ERRNO=%d\n", n->error);
+	if (n->bus_error[0])
+		strbuf_addf(&text, "BUSERROR=%s\n", n->bus_error);
 	if (n->status && *n->status)
 		strbuf_addf(&text, "STATUS=%s\n", n->status);
 	if (write_string_at(g->app->pod->dirfd, name, 0644, text.buf, &err) < 0)
@@ -275,6 +278,8 @@ static void take_state(struct notify *n, const struct notify_message *m)
 	}
 	if (m->has_errno)
 		n->error = m->error;
+	if (m->bus_error[0])
+		memcpy(n->bus_error, m->bus_error, sizeof(n->bus_error));
 	if (m->reloading)
 		n->reloading = true;
 	if (m->stopping)
@@ -283,8 +288,8 @@ static void take_state(struct notify *n, const struct notify_message *m)
 		n->reloading = false;
 		n->ready = true;
 	}
-	if (m->has_status || m->has_errno || m->reloading || m->stopping ||
-	    m->ready)
+	if (m->has_status || m->has_errno || m->bus_error[0] || m->reloading ||
+	    m->stopping || m->ready)
 		save_soon(n);
 	if (m->ready) {
 		/* Who asks wants the file to say so, too. */

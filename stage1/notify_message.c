@@ -137,6 +137,15 @@ static void read_errno(const char *value, struct notify_message *m)
 	m->has_errno = true;
 }
 
+static void read_bus_error(const char *value, struct notify_message *m)
+{
+	size_t len = strspn(value, "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._");
+
+	if (len && len <= NOTIFY_BUS_ERROR_MAX && !value[len])
+		memcpy(m->bus_error, value, len + 1);
+}
+
 static void read_exit_status(const char *value, struct notify_message *m)
 {
 	uint64_t number;
@@ -182,6 +191,7 @@ static const struct {
 	{"RELOADING", read_reloading},
 	{"MONOTONIC_USEC", read_monotonic_usec},
 	{"ERRNO", read_errno},
+	{"BUSERROR", read_bus_error},
 	{"EXIT_STATUS", read_exit_status},
 	{"WATCHDOG", read_watchdog},
 	{"WATCHDOG_USEC", read_watchdog_usec},

@@ -16,6 +16,8 @@
 /* Longer ones are not read at all (systemd's limit: PIPE_BUF). */
 #define NOTIFY_MESSAGE_MAX 4096
 #define NOTIFY_STATUS_MAX 512
+/* A D-Bus error name. */
+#define NOTIFY_BUS_ERROR_MAX 255
 /* sd_pid_notify_with_fds(3). */
 #define FD_NAME_MAX 255
 #define FD_NAME_DEFAULT "stored"
@@ -37,6 +39,7 @@ struct notify_message {
 	bool has_status; /* "" clears it */
 	bool has_errno, has_exit_status;
 	int error, exit_status;
+	char bus_error[NOTIFY_BUS_ERROR_MAX + 1]; /* "" = not given */
 	pid_t main_pid;		/* 0 = not given; in the sender's numbers */
 	uint64_t watchdog_usec; /* 0 = not given */
 	uint64_t extend_usec;	/* 0 = not given */

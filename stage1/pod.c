@@ -158,6 +158,7 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 				? xstrdup(pod->options.hostname)
 				: xasprintf("rkt-%s", pod->options.uuid);
 	pod->host_notify = notify_host_take();
+	host_sockets_take(&pod->host_sockets);
 	return take_lock_fd(pod, err);
 }
 
@@ -175,6 +176,7 @@ int pod_load(struct pod *pod, struct error *err)
 
 void pod_release(struct pod *pod)
 {
+	host_sockets_release(&pod->host_sockets);
 	for (size_t i = 0; i < pod->n_apps; i++) {
 		fd_close(&pod->apps[i].tree_fd);
 		output_log_close(&pod->apps[i].log);

@@ -17,6 +17,7 @@
 #include "stage1/activation.h"
 #include "stage1/cgroup.h"
 #include "stage1/event.h"
+#include "stage1/host_sockets.h"
 #include "stage1/options.h"
 #include "stage1/output.h"
 #include "stage1/pod_init.h"
@@ -98,6 +99,7 @@ struct pod {
 	struct event_source signals;
 	struct event_timer stop_timer;
 	char *host_notify; /* NOTIFY_SOCKET of the host, or NULL */
+	struct host_sockets host_sockets;
 	/* An app that tells when it serves has told. */
 	void (*on_told)(struct pod *pod);
 	/* An app asks for an address: before it is answered. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -154,6 +155,15 @@ static void add_told(struct strbuf *out, const struct app_info *app)
 	if (app->has_told)
 		strbuf_addf(out, "ready-%s=%s\n", app->name,
 			    app->ready ? "true" : "false");
+	if (app->reloading)
+		strbuf_addf(out, "reloading-%s=true\n", app->name);
+	if (app->stopping)
+		strbuf_addf(out, "stopping-%s=true\n", app->name);
+	if (app->error)
+		strbuf_addf(out, "errno-%s=%" PRId64 "\n", app->name,
+			    app->error);
+	if (app->bus_error)
+		strbuf_addf(out, "buserror-%s=%s\n", app->name, app->bus_error);
 	if (app->status)
 		strbuf_addf(out, "status-%s=%s\n", app->name, app->status);
 }

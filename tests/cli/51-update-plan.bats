@@ -388,6 +388,9 @@ are_at() {
 	# What is new in the store, of all apps; one has nothing.
 	version 3
 	fetch 3
+	image_inside "$D/o3.aci" '.app.environment=[{name:"VERSION",value:"o3"}]' \
+		example.com/other 3.0.0
+	fetch o3
 	run --separate-stderr rkt --insecure-options=image update \
 		--observe=100ms --format=json web
 	expect_status 0

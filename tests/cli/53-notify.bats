@@ -422,3 +422,131 @@ ask_for_long() {
 	expect_status 0
 	expect_output ready-redis=true "status-redis=Ready to accept connections"
 }
+
+# --- from the host's service manager ---------------------------------------------
+
+# given NAMES PORT[,PORT]... OPTION...: rkt run OPTION with sockets at these
+# ports of 127.0.0.1, as systemd gives them to a unit.
+given() {
+	python3 -c '
+import os, socket, sys
+for i, port in enumerate(sys.argv[2].split(",")):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", int(port)))
+    s.listen()
+    os.dup2(s.fileno(), 20 + i)
+n = i + 1
+for i in range(n):
+    os.dup2(20 + i, 3 + i)
+    os.close(20 + i)
+os.environ.update(LISTEN_FDS=str(n), LISTEN_PID=str(os.getpid()),
+    LISTEN_FDNAMES=sys.argv[1])
+os.execvp(sys.argv[3], sys.argv[3:])' "$1" "$2" "$RKT" --dir="$D/data" \
+		--local-config="$D/local" --system-config="$D/system" \
+		--insecure-options=image run "${@:3}"
+}
+
+host_ask() {
+	timeout 10 nc -N 127.0.0.1 "$1" <<<hello
+}
+
+@test "sockets of the host's service manager reach the ports of their names" {
+	version 1 '.app.ports = [
+		{name: "http", protocol: "tcp", port: 80, socketActivated: true},
+		{name: "own", protocol: "tcp", port: 81, socketActivated: true},
+		{name: "byport", protocol: "tcp", port: 8096, socketActivated: true}]'
+	version 2 '.app.ports = [
+		{name: "http", protocol: "tcp", port: 80, socketActivated: true}]'
+	uuid=$(given http:other:x 8095,8096,8097 --detach --net=none \
+		--pod-name=web "$D/1.aci" -- fds env=LISTEN_FDS serve)
+	pod=$D/data/pods/run/$uuid
+	wait_for 10 logged serving=1
+	logged names=http,own,byport
+	# The app is in a network of its own; a socket of its own is there, too.
+	[ "$(host_ask 8095)" = 1 ]
+	nsenter --net="/proc/$(cat "$pod/pid")/ns/net" ss -tlnH | grep -q ':81 '
+	run nsenter --net="/proc/$(cat "$pod/pid")/ns/net" ss -tlnH
+	expect_no_output ':80 ' ':8096 '
+	# Nobody else has them: neither pod init nor what stage1 started.
+	run rkt enter web /usr/bin/python3 -I /srv/notify.py env=LISTEN_FDS
+	expect_output LISTEN_FDS=unset
+	# They are the pod's, over updates.
+	run_rkt update --observe=100ms --image="$D/2.aci" web
+	expect_status 0
+	wait_for 10 logged serving=2
+	[ "$(host_ask 8095)" = 2 ]
+	rkt stop web
+	wait_for 10 pod_is web exited
+	run host_ask 8095
+	[ "$output" = "" ]
+}
+
+@test "a pod in the foreground gets them, too, and by systemd itself" {
+	skip_without systemd-socket-activate
+	version 1 "$PORT"
+	systemd-socket-activate --listen=127.0.0.1:8098 --fdname=http \
+		"$RKT" --dir="$D/data" --local-config="$D/local" \
+		--system-config="$D/system" --insecure-options=image \
+		run --net=none "$D/1.aci" -- fds serve >"$D/out" 2>&1 &
+	activated=$!
+	wait_for 10 sh -c "ss -tlnH | grep -q :8098"
+	[ "$(host_ask 8098)" = 1 ] || fail "$(cat "$D/out")"
+	kill "$activated"
+	wait "$activated" || true
+}
+
+# --- shown ------------------------------------------------------------------------
+
+@test "reloading, stopping, an error and a longer time are shown" {
+	version 1 "$(annotated "${TELLS[@]}")"
+	begin 1 -- 'say=READY=1' \
+		'say=RELOADING=1\nMONOTONIC_USEC=5\nERRNO=2\nSTATUS=reading' \
+		'say=BUSERROR=org.example.Failed' print=told sleep=60
+	wait_for 5 logged told
+	wait_for 5 status_has reloading-notify=true
+	wait_for 5 status_has status-notify=reading
+	wait_for 5 status_has errno-notify=2
+	wait_for 5 status_has buserror-notify=org.example.Failed
+	run rkt status --format=json web
+	jq -e '.apps[0] | .reloading and .ready and .errno == 2
+		and .buserror == "org.example.Failed"' <<<"$output"
+}
+
+@test "READY=1 ends a reload, EXTEND_TIMEOUT_USEC a timeout later" {
+	version 1
+	version 2 "$(annotated "${TELLS[@]}")"
+	begin 1 -- print=up sleep=60
+	wait_for 5 logged up
+	jq -cn '["--", "say=EXTEND_TIMEOUT_USEC=20000000", "sleep=1.5",
+		"say=RELOADING=1", "say=READY=1", "sleep=60"]' >"$pod/args/notify"
+	run_rkt update --observe=100ms --ready-timeout=500ms \
+		--image="$D/2.aci" web
+	expect_status 0
+	status_has ready-notify=true
+	! status_has reloading-notify=true
+}
+
+@test "a listening socket in the fd store is the next version's" {
+	version 1
+	version 2
+	begin 1 -- serve-stored=web:80
+	wait_for 5 logged serving=1
+	[ "$(ask)" = 1 ]
+	timeout 60 sh -c "while ! [ -e '$D/end' ]; do
+		nsenter --net=/proc/$pid/ns/net timeout 10 \
+			nc -N 127.0.0.1 80 <'$D/1.aci' >/dev/null || echo refused
+	done" >"$D/clients" 2>/dev/null &
+	clients=$!
+	run_rkt update --observe=100ms --image="$D/2.aci" web
+	expect_status 0
+	expect_output 'what it stores when it ends is for the one'
+	wait_for 5 logged inherited=web
+	[ "$(ask)" = 2 ]
+	run_rkt rollback --observe=100ms web
+	expect_status 0
+	[ "$(ask)" = 1 ]
+	touch "$D/end"
+	wait "$clients"
+	! grep -q refused "$D/clients"
+}
