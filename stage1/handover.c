@@ -23,6 +23,7 @@
 #include "stage1/reuse_group.h"
 #include "stage1/sockets.h"
 #include "stage1/steer.h"
+#include "stage1/unseen.h"
 
 /* How often it is looked whether somebody has closed one. */
 #define TEND_MS 20
@@ -235,7 +236,7 @@ static int check_old(const struct generation *old, struct error *err)
 		return error_set(err, EOPNOTSUPP,
 				 "it gets its sockets from the pod "
 				 "(socketActivated)");
-	return 0;
+	return unseen_port(old, err) ? -EOPNOTSUPP : 0;
 }
 
 static int listens_nowhere(struct error *err)

@@ -18,7 +18,6 @@
 #include "stage1/restart.h"
 #include "stage1/steer.h"
 #include "stage1/supervise.h"
-#include "stage1/unseen.h"
 #include "stage1/update_impl.h"
 
 /* How often it is looked whether the new generation listens, */
@@ -519,7 +518,7 @@ void handover_run(struct update *u)
 	struct error err = ERROR_INIT;
 
 	restart_drop_kept(u->app);
-	if (unseen_port(u->old, &err) || listeners_hold(u->old, &err) < 0 ||
+	if (listeners_hold(u->old, &err) < 0 ||
 	    handover_new(u->old, &u->handover, &err) < 0) {
 		not_possible(u, &err);
 		return;
