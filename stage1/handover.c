@@ -51,7 +51,8 @@ struct handover {
 	size_t n;
 	uint32_t mark;
 	uint64_t tended_ns;
-	struct error odd; /* an address that cannot be shared */
+	uint16_t replaced_port; /* where it had a program of its own; 0 */
+	struct error odd;	/* an address that cannot be shared */
 };
 
 static int open_in_pod(void *data, int domain)
@@ -220,6 +221,8 @@ static int prepare(struct handover *h, struct error *err)
 
 		if (g->late)
 			r = make_group(h, g, err);
+		else if (steer_remove(g->sockets.members[0].fd))
+			h->replaced_port = g->port;
 		if (r == 0)
 			r = reuse_group_learn(&g->sockets, err);
 	}
@@ -286,6 +289,17 @@ int handover_new(struct generation *old, struct handover **ret,
 	return 0;
 }
 
+bool handover_has_replaced(const struct handover *h, struct error *why)
+{
+	if (h->replaced_port)
+		(void)error_set(why, EOPNOTSUPP,
+				"it has a program of its own that chooses "
+				"among its sockets at port %u, which a "
+				"handover replaces",
+				h->replaced_port);
+	return h->replaced_port;
+}
+
 /* --- the end ---------------------------------------------------------------
  */
 
@@ -301,7 +315,7 @@ static void leave(const struct handover *h, struct group *g, bool next_goes)
 
 	reuse_group_leave(&g->sockets, next_goes);
 	if (g->sockets.n)
-		steer_remove(g->sockets.members[0].fd);
+		(void)steer_remove(g->sockets.members[0].fd);
 	if (g->late && !was_asked && is_host_net(h))
 		stop_sharing(g);
 	reuse_group_release(&g->sockets);

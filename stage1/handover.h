@@ -31,6 +31,15 @@ struct generation;
 struct handover;
 
 /*
+ * A program of the app's own that chooses among its sockets
+ * (SO_ATTACH_REUSEPORT_CBPF and _EBPF) has no place beside ours, and cannot be
+ * read to be put back: true, with WHY, if the old one had one when
+ * handover_new() put ours in its place.  What the new one attaches is replaced
+ * within TEND_MS.
+ */
+bool handover_has_replaced(const struct handover *h, struct error *why);
+
+/*
  * Makes what OLD listens on, and listeners_hold() has just found, ready to be
  * shared with its successor.  -EOPNOTSUPP when it cannot be handed over: ERR
  * says why, and nothing has changed.  Nothing is held in either case.

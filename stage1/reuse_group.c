@@ -383,7 +383,8 @@ int reuse_group_tend(struct reuse_group *g, struct error *err)
 	for (size_t i = g->n_used; i-- > 0;)
 		if (g->members[i].is_dead && may_go(g, &g->members[i]))
 			take_out(g, i);
-	return any ? reuse_group_apply(g, err) : 0;
+	/* And one that the app attached meanwhile is replaced. */
+	return any || g->n_used > 1 ? reuse_group_apply(g, err) : 0;
 }
 
 static void close_unlistening(struct reuse_group *g, bool is_next)

@@ -129,10 +129,10 @@ int steer_apply(int fd, const struct steer *steer, struct error *err)
 	return 0;
 }
 
-void steer_remove(int fd)
+bool steer_remove(int fd)
 {
 	int zero = 0;
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &zero,
-			 sizeof(zero));
+	return setsockopt(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &zero,
+			  sizeof(zero)) == 0;
 }

@@ -9,6 +9,7 @@
  */
 
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,7 +45,8 @@ size_t steer_program_make(const struct steer *steer,
 /* Replaces the program of the group FD belongs to, in one step. */
 int steer_apply(int fd, const struct steer *steer, struct error *err);
 
-/* Without a program the kernel spreads by a hash (Linux 5.3). */
-void steer_remove(int fd);
+/* Without a program the kernel spreads by a hash (Linux 5.3).  True if there
+ * was one. */
+bool steer_remove(int fd);
 
 #endif

@@ -523,6 +523,12 @@ void handover_run(struct update *u)
 		not_possible(u, &err);
 		return;
 	}
+	if (handover_has_replaced(u->handover, &err) &&
+	    u->asked == UPDATE_AUTO) {
+		restart_instead(u, &err);
+		return;
+	}
+	u->note = err;
 	if (generation_start(u->next, &err) < 0)
 		handover_fail(u, &err);
 }

@@ -23,7 +23,7 @@ teardown() {
 	for p in "${loads[@]}"; do kill "$p" 2>/dev/null; done
 	rm -f "$D/data/fill"
 	pods_destroy "$D/data" || r=1
-	if mountpoint -q "$D/data"; then umount "$D/data"; fi
+	if mountpoint -q "$D/data"; then leave_small; fi
 	teardown_test || r=1
 	return $r
 }
@@ -276,9 +276,15 @@ small() {
 	fi
 }
 
+# Images of the store are mounted from files on it.
+leave_small() {
+	rkt image gc --grace-period=0s >/dev/null
+	umount "$D/data"
+}
+
 not_small() {
 	again
-	umount "$D/data"
+	leave_small
 }
 
 fill() {
@@ -910,4 +916,30 @@ uring_pod() {
 	sleep 0.2
 	all_answered
 	settled 2
+}
+
+# --- a program of the app's own --------------------------------------------------
+
+@test "a program that chooses among an app's sockets: restarted, or it says so" {
+	tier=auto
+	serve program:80:3
+	version 2
+	load_begin load 127.0.0.1 80 /
+	update
+	expect_status 0
+	expect_output 'restart, because it has a program of its own' 'port 80'
+	load_end
+	[ "$(load_value load refused)" = 0 ] || fail "$(cat "$D/load.load")"
+	rm "$D/load.load"
+	version 3
+	tier=handover
+	load_begin load 127.0.0.1 80 /
+	run_rkt update --strategy=handover --canary=30%:500ms --observe=200ms \
+		--image="$D/3.aci" web
+	expect_status 0
+	expect_output 'program of its own' 'replaces'
+	sleep 0.2
+	all_answered
+	# Its own did not keep the new one out of the canary, nor let it in.
+	[ "$(load_value load body.3)" -gt 20 ] || fail "$(cat "$D/load.load")"
 }

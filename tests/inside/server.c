@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -157,6 +158,19 @@ static void serve_workers(const char *arg)
 	if (set_one(fd, SOL_SOCKET, SO_REUSEPORT) < 0)
 		die("reuseport");
 	listen_inet(fd, AF_INET, port);
+}
+
+/* program:PORT:N: workers that say by a program which of them is asked: the
+ * first that listens. */
+static void serve_program(const char *arg)
+{
+	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+	const struct sock_fprog program = {.len = 1, .filter = code};
+
+	serve_workers(arg);
+	if (setsockopt(listeners[n_listeners - 1].fd, SOL_SOCKET,
+		       SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0)
+		die("program");
 }
 
 static void serve_ephemeral(const char *arg)
@@ -341,6 +355,7 @@ static void open_all(char **args)
 		{"floods", serve_floods},
 		{"uring:", serve_uring},
 		{"uring-shared:", serve_uring_shared},
+		{"program:", serve_program},
 		{"uring-hidden:", serve_uring_hidden},
 	};
 
