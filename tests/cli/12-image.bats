@@ -208,10 +208,12 @@ example.com/b:1.0.0" ]
 	image_tree "$D/top" example.com/top 1.0.0 \
 		'.dependencies=[{imageName:"example.com/base"}] |
 		.pathWhitelist=["/etc/a","/etc/b","/opt/linked"]'
-	run_rkt fetch "$D/top.aci"
+	run_rkt fetch --pull-policy=never "$D/top.aci"
 	expect_status 254
-	expect_output "depends on example.com/base, which is not in the store"
-	run_rkt fetch "$D/base.aci" "$D/top.aci"
+	expect_output "dependency example.com/base is not in the store"
+	run_rkt fetch "$D/base.aci"
+	expect_status 0
+	run_rkt fetch --pull-policy=new "$D/top.aci"
 	expect_status 0
 	local id tree
 	id=$(rkt image list --full --no-legend --fields=id,name |
@@ -248,7 +250,8 @@ example.com/b:1.0.0" ]
 	echo top >"$D/top/rootfs/etc/greeting"
 	image_tree "$D/top" example.com/top 1.0.0 \
 		'.dependencies=[{imageName:"example.com/a"}]'
-	fetch "$F/a1.aci" "$D/top.aci" >/dev/null
+	fetch "$F/a1.aci" >/dev/null
+	fetch --pull-policy=new "$D/top.aci" >/dev/null
 	run rkt image extract example.com/top "$D/x"
 	expect_status 0
 	[ "$(cat "$D/x/rootfs/etc/greeting")" = top ]

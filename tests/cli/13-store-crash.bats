@@ -99,10 +99,10 @@ kill_at() {
 @test "rendering an image with dependencies, killed at each change" {
 	local n=1
 	R fetch "$F/a.aci" >/dev/null
-	until kill_at "$n" fetch "$F/top.aci"; do
+	until kill_at "$n" fetch --pull-policy=new "$F/top.aci"; do
 		consistent "$n"
 		mended "$n"
-		run R fetch "$F/top.aci"
+		run R fetch --pull-policy=new "$F/top.aci"
 		expect_status 0
 		R image rm example.com/top
 		n=$((n + 2))
