@@ -345,10 +345,54 @@ void update_fail_others(struct update *u, const struct error *why)
 	g->is_failing = true;
 	(void)error_prefix(&err, -err.code, "app %s", u->app->name);
 	g->pins++;
-	for (struct update *m = g->first; m; m = m->sibling)
-		if (m != u && !m->is_over)
+	for (struct update *m = g->first; m; m = m->sibling) {
+		if (m == u || m->is_over)
+			continue;
+		if (!m->rolling_back) {
 			update_roll_back(m, &err);
+			continue;
+		}
+		/* The old one is on its way up already, to stay. */
+		m->begins_again = m->is_on_hold = false;
+		m->why = err;
+	}
 	unpin(g);
+}
+
+bool update_hold_all(struct update *u, const struct error *why)
+{
+	struct update_group *g = u->group;
+	struct error err = *why;
+
+	if (!g->holds_on_fail || g->is_failing || g->is_committed)
+		return false;
+	if (g->n > 1)
+		(void)error_prefix(&err, -err.code, "app %s", u->app->name);
+	log_info("update of %s: on hold: %s", u->app->name, why->msg);
+	g->pins++;
+	for (struct update *m = g->first; m; m = m->sibling) {
+		if (m->is_over || (m != u && m->is_on_hold))
+			continue;
+		m->is_on_hold = true;
+		m->is_verified = m->is_observed = false;
+		if (m->tier == UPDATE_HANDOVER)
+			handover_hold(m, &err);
+		else
+			update_restart_hold(m, &err);
+	}
+	unpin(g);
+	return true;
+}
+
+void update_tell_hold(struct update *u)
+{
+	char text[CONTROL_TEXT_MAX];
+
+	(void)snprintf(text, sizeof(text),
+		       "on hold: %.700s (the old one serves, the new one %s; "
+		       "rkt update --resume or --abort)",
+		       u->why.msg, u->next ? "runs on" : "is put away");
+	update_enter_state(u, u->state, text);
 }
 
 void update_verified(struct update *u)
@@ -481,7 +525,6 @@ static struct update *new_member(struct update_group *g,
 		.asked = request->strategy,
 		.canary_ms = request->canary_ms,
 		.canary_share = request->canary_share,
-		.holds_on_fail = request->flags & CONTROL_HOLD,
 	};
 	if (request->probe[0])
 		(void)probe_parse(request->probe, &u->probe, NULL);
@@ -522,6 +565,7 @@ int update_start(struct pod *pod, const struct update_part *parts, size_t n,
 		.keep = parts[0].request->flags & CONTROL_KEEP
 				? (int)parts[0].request->keep
 				: -1,
+		.holds_on_fail = parts[0].request->flags & CONTROL_HOLD,
 	};
 	memcpy(g->who, parts[0].request->who, sizeof(g->who));
 	end = &g->first;
@@ -569,12 +613,14 @@ int update_abort(struct pod *pod, struct error *err)
 	if (u->group->is_failing || u->group->is_committed)
 		return error_set(err, EALREADY,
 				 "it is over, or on its way back");
-	for (struct update *m = u->group->first; m; m = m->sibling)
-		m->holds_on_fail = false;
-	if (u->begins_again) {
+	u->group->holds_on_fail = false;
+	while (u->sibling && (u->is_over || u->rolling_back))
+		u = u->sibling;
+	if (u->begins_again || (u->rolling_back && u->is_on_hold)) {
 		/* The old one is on its way up already. */
-		u->begins_again = false;
+		u->begins_again = u->is_on_hold = false;
 		(void)error_set(&u->why, ECANCELED, "aborted by request");
+		update_fail_others(u, &u->why);
 		return 0;
 	}
 	if (u->rolling_back)
@@ -585,20 +631,41 @@ int update_abort(struct pod *pod, struct error *err)
 	return 0;
 }
 
+static int check_resume(const struct update_group *g, struct error *err)
+{
+	for (const struct update *m = g->first; m; m = m->sibling)
+		if (m->is_on_hold && (m->rolling_back || m->old_stopped))
+			return error_set(err, EAGAIN,
+					 "the old generation of app %s is not "
+					 "back yet: try again",
+					 m->app->name);
+	return 0;
+}
+
 int update_resume(struct pod *pod, int conn, struct error *err)
 {
 	cleanup_fd int reply_to = conn;
-	struct update *u = pod->update;
-	int r = 0;
+	struct update_group *g = pod->update ? pod->update->group : NULL;
+	int r;
 
-	if (!u)
+	if (!g)
 		return error_set(err, ENOENT, "no update is under way");
-	if (u->tier == UPDATE_HANDOVER)
-		r = handover_resume(u, err);
+	r = check_resume(g, err);
 	if (r < 0)
 		return r;
-	fd_close(&u->group->conn);
-	u->group->conn = TAKE_FD(reply_to);
-	update_tell(u, "followed again");
+	fd_close(&g->conn);
+	g->conn = TAKE_FD(reply_to);
+	update_tell(pod->update, "followed again");
+	g->pins++;
+	for (struct update *m = g->first; m; m = m->sibling) {
+		if (!m->is_on_hold)
+			continue;
+		m->is_on_hold = false;
+		if (m->tier == UPDATE_HANDOVER)
+			handover_resume(m);
+		else
+			update_restart_resume(m);
+	}
+	unpin(g);
 	return 0;
 }

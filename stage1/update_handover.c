@@ -222,18 +222,21 @@ static void on_hold(struct event_timer *timer)
 	event_timer_set(&u->pod->loop, timer, WATCH_MS);
 }
 
-static void hold(struct update *u, const struct error *why)
+void handover_hold(struct update *u, const struct error *why)
 {
-	char text[CONTROL_TEXT_MAX];
-
+	steer_back(u);
 	cancel_all(u);
-	set_tick(u, on_hold, WATCH_MS);
-	u->is_on_hold = true;
-	(void)snprintf(text, sizeof(text),
-		       "on hold: %.700s (the old one serves; rkt update "
-		       "--resume or --abort)",
-		       why->msg);
-	update_enter_state(u, u->state, text);
+	u->why = *why;
+	if (is_alive(u->next)) {
+		set_tick(u, on_hold, WATCH_MS);
+	} else {
+		if (u->next)
+			update_drop_next(u);
+		if (u->handover)
+			handover_free(u->handover, u->old);
+		u->handover = NULL;
+	}
+	update_tell_hold(u);
 }
 
 static void go_back(struct update *u, const struct error *why)
@@ -277,11 +280,10 @@ static void restart_instead(struct update *u, const struct error *why)
 
 static void fail(struct update *u, const struct error *why)
 {
+	if (update_hold_all(u, why))
+		return;
 	steer_back(u);
-	if (u->holds_on_fail && is_alive(u->next))
-		hold(u, why);
-	else
-		go_back(u, why);
+	go_back(u, why);
 }
 
 static void not_possible(struct update *u, const struct error *why)
@@ -560,7 +562,8 @@ void handover_on_old_ended(struct update *u, struct generation *old)
 	}
 	cancel_all(u);
 	update_drop_next(u);
-	handover_free(u->handover, NULL);
+	if (u->handover)
+		handover_free(u->handover, NULL);
 	u->handover = NULL;
 	update_on_old_left(u);
 }
@@ -588,15 +591,13 @@ void handover_on_stopping(struct update *u)
 	settle(u);
 }
 
-int handover_resume(struct update *u, struct error *err)
+void handover_resume(struct update *u)
 {
-	if (!u->is_on_hold)
-		return 0;
-	if (!is_alive(u->next))
-		return error_set(err, ESRCH, "the new generation is gone");
-	u->is_on_hold = false;
+	if (!u->next) {
+		update_prepare_next(u);
+		return;
+	}
 	u->ill = (struct error)ERROR_INIT;
 	u->released_ns = monotonic_ns();
 	set_tick(u, on_look, 0);
-	return 0;
 }

@@ -36,6 +36,7 @@ struct update_group {
 	uint64_t begun_ns;
 	char who[CONTROL_WHO_MAX];
 	bool is_failing, is_committed; /* for all of them */
+	bool holds_on_fail;
 	int keep; /* how many earlier generations from now on; -1 = as it is */
 };
 
@@ -90,7 +91,9 @@ struct update {
 	struct error ill; /* what the last probe said */
 	uint64_t canary_ms;
 	unsigned int canary_share; /* of STEER_ALL */
-	bool holds_on_fail, is_on_hold;
+	/* It failed: the old one serves, and the new one runs on (handover)
+	 * or is put away, until somebody decides. */
+	bool is_on_hold;
 	/* Of two that run the one that goes; it has settled when that is
 	 * decided. */
 	struct generation *loser, *winner;
@@ -134,6 +137,10 @@ void update_drop_next(struct update *u);
 void update_end_requests(struct update *u);
 /* A failure of one is a failure of all. */
 void update_fail_others(struct update *u, const struct error *why);
+/* U has failed, because of WHY: true if the transaction is held, all of it. */
+bool update_hold_all(struct update *u, const struct error *why);
+/* The old one serves, and so it stays for a while. */
+void update_tell_hold(struct update *u);
 /* U may be switched, when the others may. */
 void update_verified(struct update *u);
 /* U may be committed, when the others may. */
@@ -189,7 +196,8 @@ void handover_on_stopping(struct update *u);
 /* All are verified; all are committed. */
 void handover_go(struct update *u);
 void handover_committed(struct update *u);
-int handover_resume(struct update *u, struct error *err);
+void handover_hold(struct update *u, const struct error *why);
+void handover_resume(struct update *u);
 
 /* --- stage1/update_restart.c: the same of restart ---------------------------
  */
@@ -201,5 +209,7 @@ void update_restart_on_old_ended(struct update *u, struct generation *old);
 void update_restart_on_stopping(struct update *u);
 void update_restart_go(struct update *u);
 void update_restart_committed(struct update *u);
+void update_restart_hold(struct update *u, const struct error *why);
+void update_restart_resume(struct update *u);
 
 #endif

@@ -79,6 +79,12 @@ static int check_request(const struct pod *pod,
 
 	if (r < 0)
 		return r;
+	if (request->flags & CONTROL_HOLD && !app->current)
+		return error_set(err, ENOTSUP,
+				 "--on-fail=hold does not apply: app %s waits "
+				 "to be started again, and no old generation "
+				 "serves meanwhile",
+				 app->name);
 	if (request->strategy == UPDATE_HANDOVER && !app->current)
 		return error_set(err, ENOTSUP,
 				 "--strategy=handover does not apply: app %s "
@@ -112,10 +118,6 @@ int update_check(struct pod *pod, const struct update_part *parts, size_t n,
 				return error_set(err, EEXIST,
 						 "app %s comes twice",
 						 request->app);
-		if (n > 1 && request->flags & CONTROL_HOLD)
-			return error_set(err, ENOTSUP,
-					 "only the update of one app can be "
-					 "put on hold");
 	}
 	return 0;
 }

@@ -57,6 +57,8 @@ static void end_degraded(struct update *u, const struct error *err)
 	int tree;
 
 	log_failure(err, "update: start the old generation again");
+	u->group->holds_on_fail = false;
+	update_fail_others(u, err);
 	app->current = NULL;
 	tree = TAKE_FD(u->old_tree);
 	update_end_rolled_back(u, RKT_EXIT_DEGRADED);
@@ -76,6 +78,19 @@ static void wait_again(struct update *u)
 			why.msg, u->from);
 	update_end_rolled_back(u, RKT_EXIT_DEGRADED);
 	(void)restart_lost(app, tree, app->exit_code);
+}
+
+/* What of the new one runs ends here. */
+static void end_next(struct update *u)
+{
+	uint16_t ports[PORTS_MAX];
+
+	event_timer_cancel(&u->pod->loop, &u->tick);
+	event_timer_cancel(&u->pod->loop, &u->observe);
+	if (u->next && u->next->state == GENERATION_RUNNING)
+		requests_count(u->next, ports, client_ports(u->app, ports),
+			       &u->counts);
+	update_drop_next(u);
 }
 
 static void start_old_again(struct update *u)
@@ -101,23 +116,17 @@ static void start_old_again(struct update *u)
 
 void update_restart_fail(struct update *u, const struct error *why)
 {
-	struct pod *pod = u->pod;
-	uint16_t ports[PORTS_MAX];
-
+	if (!u->rolling_back && update_hold_all(u, why))
+		return;
 	update_fail_others(u, why);
-	event_timer_cancel(&pod->loop, &u->tick);
-	event_timer_cancel(&pod->loop, &u->observe);
 	if (u->rolling_back) {
-		update_drop_next(u);
+		end_next(u);
 		end_degraded(u, why);
 		return;
 	}
 	u->why = *why;
 	log_info("update of %s: rolling back: %s", u->app->name, why->msg);
-	if (u->next && u->next->state == GENERATION_RUNNING)
-		requests_count(u->next, ports, client_ports(u->app, ports),
-			       &u->counts);
-	update_drop_next(u);
+	end_next(u);
 	if (!u->old_stopped) {
 		u->old->ops = pod_generation_ops();
 		update_end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
@@ -127,6 +136,29 @@ void update_restart_fail(struct update *u, const struct error *why)
 		start_old_again(u);
 	}
 	/* Else it is being stopped: on_old_ended() starts it again. */
+}
+
+void update_restart_hold(struct update *u, const struct error *why)
+{
+	u->why = *why;
+	/* The old one is on its way up already. */
+	if (u->rolling_back) {
+		u->begins_again = false;
+		return;
+	}
+	end_next(u);
+	if (!u->old_stopped)
+		update_tell_hold(u);
+	else if (!u->old)
+		start_old_again(u);
+	/* Else as in update_restart_fail(). */
+}
+
+void update_restart_resume(struct update *u)
+{
+	u->has_begun_again = false;
+	u->n_odd_ports = 0;
+	update_prepare_next(u);
 }
 
 /* --- forward ---------------------------------------------------------------
@@ -157,6 +189,19 @@ void update_restart_go(struct update *u)
 	event_timer_set(&u->pod->loop, &u->observe, u->observe_ms);
 }
 
+/* It serves, as before the update began. */
+static void take_old_back(struct update *u)
+{
+	u->old = u->next;
+	u->old->ops = &update_old_ops;
+	fd_close(&u->old_tree);
+	u->old_tree = fcntl(u->old->tree_fd, F_DUPFD_CLOEXEC, 0);
+	u->next = NULL;
+	u->old_stopped = false;
+	u->rolling_back = u->begins_again = false;
+	held_drop(u->app);
+}
+
 static void ready(struct update *u)
 {
 	char what[64] = "it stays alive", text[300];
@@ -167,6 +212,11 @@ static void ready(struct update *u)
 		return;
 	}
 	u->counts.moved = u->app->n_moved;
+	if (u->rolling_back && u->is_on_hold) {
+		take_old_back(u);
+		update_tell_hold(u);
+		return;
+	}
 	if (u->rolling_back) {
 		u->next->ops = pod_generation_ops();
 		update_end_rolled_back(u, RKT_EXIT_ROLLED_BACK);
@@ -422,18 +472,11 @@ void update_restart_run(struct update *u)
 		start_next(u);
 }
 
-/* The old one serves again: from the start. */
+/* From the start. */
 static void begin_again(struct update *u)
 {
-	u->old = u->next;
-	u->old->ops = &update_old_ops;
-	fd_close(&u->old_tree);
-	u->old_tree = fcntl(u->old->tree_fd, F_DUPFD_CLOEXEC, 0);
-	u->next = NULL;
-	u->old_stopped = false;
-	u->rolling_back = u->begins_again = false;
+	take_old_back(u);
 	u->has_begun_again = true;
-	held_drop(u->app);
 	update_prepare_next(u);
 }
 

@@ -155,8 +155,11 @@ const struct option_row transact_rows[] = {
 	 .parse = parse_on_fail,
 	 .offset = offsetof(struct transact_opts, hold),
 	 .shown = "rollback",
-	 .help = "hold: a failed handover gives all connections back to the "
-		 "old generation and leaves the new one running"},
+	 .help = "hold: after a failure the old generations serve, of all "
+		 "apps, but the update stays open until rkt update --resume "
+		 "tries again or --abort ends it. Meanwhile the new ones run "
+		 "on (handover), or are stopped with their files left in the "
+		 "pod's directory (restart, or one that ended)"},
 	{.name = "wait",
 	 .kind = OPTION_CALL,
 	 .parse = parse_wait,

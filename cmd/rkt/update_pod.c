@@ -338,10 +338,6 @@ static int carry_out(struct job *j, struct error *err)
 
 	if (j->o->keep >= 0)
 		j->call.flags |= CONTROL_KEEP;
-	if (j->n_parts > 1 && j->o->transact.hold)
-		return error_set(err, EINVAL,
-				 "--on-fail=hold is for one app: say which "
-				 "with --app=NAME");
 	for (size_t i = 0; i < j->n_parts && r == 0; i++)
 		r = stage(j, i, err);
 	/* Not the plan's tier: stage1 goes down a tier where it has to. */

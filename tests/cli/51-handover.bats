@@ -541,10 +541,6 @@ both_at() {
 	load_end
 	all_answered a b
 	both_at 2
-	run_rkt update --app=inside --app=b --allow-downgrade --on-fail=hold \
-		--image="$D/1.aci" --image="$D/b1.aci" web
-	expect_status 254
-	expect_output 'for one app'
 	both_at 2
 }
 

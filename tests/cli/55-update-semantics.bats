@@ -224,6 +224,126 @@ BOTH=(--app=inside --app=b)
 	expect_status 254
 }
 
+# --- on hold ---------------------------------------------------------------------
+
+# sick VERSION...: an app whose servers answer 500 while there is $D/vol/sick,
+# from now on; ANNOTATION of all versions.
+sick() {
+	mkdir -m 777 "$D/vol"
+	RUN=("--volume=v,kind=host,source=$D/vol")
+	JQ='.app.mountPoints=[{name:"v",path:"/tmp"}] | .annotations+=[
+		{name:"rkt.io/update/overlap",value:"'"$1"'"}]'
+	serve tcp4:80
+	version 2 "$JQ"
+	touch "$D/vol/sick"
+}
+
+# follow NAME OPTION...: rkt update in the background, until it is on hold.
+follow() {
+	local name=$1
+	shift
+	"$RKT" --dir="$D/data" --insecure-options=image update --observe=100ms \
+		"$@" web >"$D/$name" 2>&1 &
+	last=$!
+	loads+=("$last")
+	wait_for 20 grep -q 'on hold' "$D/$name"
+}
+
+followed() {
+	local r=0
+	wait "$last" || r=$?
+	[ "$r" = "$1" ] || fail "$r: $(cat "$D/$2")"
+}
+
+HOLD=(--on-fail=hold --probe=http:/ --ready-timeout=700ms)
+
+@test "restart on hold: the old one serves, the new one is put away, then tries again" {
+	sick forbidden
+	follow first "${HOLD[@]}" --image="$D/2.aci"
+	grep -q 'the new one is put away' "$D/first"
+	is_at 1
+	[ "$(generations)" = "1 2" ]
+	# No rootfs but the old one's runs; and the old one can be reached.
+	rm "$D/vol/sick"
+	run nsenter --net="/proc/$pid/ns/net" curl -sS http://127.0.0.1/
+	expect_output 1
+	run_rkt update --resume web
+	expect_status 0
+	expect_output 'serves by restart'
+	is_at 2
+	run rkt status web
+	expect_no_output update-inside
+}
+
+@test "restart on hold: --abort ends it, and what was put away goes" {
+	sick forbidden
+	follow first "${HOLD[@]}" --image="$D/2.aci"
+	follow second --resume
+	run rkt update --abort web
+	expect_status 0
+	followed 10 second
+	is_at 1
+	[ "$(generations)" = 1 ] || fail "$(generations)"
+}
+
+@test "handover on hold: one that ended is put away, and tries again" {
+	serve tcp4:80
+	version 2
+	jq -cn '["--","exit-code","7"]' >"$pod/args/inside"
+	follow first --on-fail=hold --image="$D/2.aci"
+	grep -q 'the new one is put away' "$D/first"
+	[ "$(generations)" = "1 2" ]
+	follow second --resume
+	run rkt stop web
+	expect_status 0
+	wait_for 10 pod_is web exited
+	followed 10 second
+}
+
+@test "several apps on hold: all old ones serve, then all go" {
+	mkdir -m 777 "$D/vol"
+	B_JQ='.app.mountPoints=[{name:"v",path:"/tmp"}]'
+	image_inside "$D/b1.aci" '.app.environment=[{name:"VERSION",value:"1"}]
+		| '"$B_JQ" example.com/b 1.0.0
+	image_inside "$D/b2.aci" '.app.environment=[{name:"VERSION",value:"2"}]
+		| '"$B_JQ" example.com/b 2.0.0
+	version 1
+	version 2
+	detach_inside --net=none --pod-name=web \
+		"--volume=v,kind=host,source=$D/vol" "$D/1.aci" -- serve tcp4:80 \
+		--- "$D/b1.aci" -- serve tcp4:81
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	wait_for 10 pod_logged "$uuid" b serving=1
+	pod=$D/data/pods/run/$uuid
+	pid=$(cat "$pod/pid")
+	touch "$D/vol/sick"
+	# b writes to a volume: restart; inside: handover.
+	follow first "${HOLD[@]}" "${BOTH[@]}" --image="$D/2.aci" \
+		--image="$D/b2.aci"
+	wait_for 10 grep -q 'b: on hold: .*put away' "$D/first"
+	wait_for 10 grep -q 'inside: on hold: .*runs on' "$D/first"
+	is_at 1
+	is_at 1 b
+	run nsenter --net="/proc/$pid/ns/net" curl -sS http://127.0.0.1/
+	expect_output 1
+	rm "$D/vol/sick"
+	run_rkt update --resume web
+	expect_status 0
+	is_at 2
+	is_at 2 b
+	# And again, to be ended.
+	touch "$D/vol/sick"
+	follow second "${HOLD[@]}" "${BOTH[@]}" --allow-downgrade \
+		--image="$D/1.aci" --image="$D/b1.aci"
+	wait_for 10 grep -q 'b: on hold' "$D/second"
+	wait_for 10 grep -q 'inside: on hold' "$D/second"
+	run rkt update --abort web
+	expect_status 0
+	followed 10 second
+	is_at 2
+	is_at 2 b
+}
+
 # --- plans -----------------------------------------------------------------------
 
 # planned JQ COMMAND [OPTION...]: of the plan.
