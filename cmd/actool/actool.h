@@ -41,6 +41,7 @@ struct actool_command {
 
 extern const struct actool_command actool_build;
 extern const struct actool_command actool_cat_manifest;
+extern const struct actool_command actool_discover;
 extern const struct actool_command actool_genkey;
 extern const struct actool_command actool_patch_manifest;
 extern const struct actool_command actool_sign;

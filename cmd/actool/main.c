@@ -34,9 +34,9 @@ static const struct actool_command actool_version = {
 };
 
 static const struct actool_command *const commands[] = {
-	&actool_build,		&actool_cat_manifest, &actool_genkey,
-	&actool_patch_manifest, &actool_sign,	      &actool_validate,
-	&actool_version,	&actool_help,
+	&actool_build,	  &actool_cat_manifest,	  &actool_discover,
+	&actool_genkey,	  &actool_patch_manifest, &actool_sign,
+	&actool_validate, &actool_version,	  &actool_help,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 

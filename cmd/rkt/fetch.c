@@ -139,9 +139,11 @@ static int run(struct cmd_call *call)
 		.name = "fetch",                                               \
 		.summary = "Fetch image(s) and store them in the local store", \
 		.usage = "IMAGE_URL...",                                       \
-		.description = "Images are local files (with their signature " \
-			       "beside, as FILE.asc) or names of stored "      \
-			       "images.",                                      \
+		.description =                                                 \
+			"Images are names, which are discovered, URLs "        \
+			"ending in .aci (with their signature beside, as "     \
+			"URL.asc) or local files (FILE.asc). What they "       \
+			"depend on is fetched with them.",                     \
 		.flags = CMD_NON_INTERSPERSED | (extra_flags),                 \
 		.options = rows, .opts_size = sizeof(struct opts),             \
 		.parse = fetch_parse, .run = run,                              \

@@ -175,7 +175,8 @@ const struct command cmd_run = {
 	.usage = "[--volume=name,kind=host,...] IMAGE [-- "
 		 "image-args...[---]]...",
 	.description =
-		"IMAGE is a file, the name of a stored image, or its id.\n\n"
+		"IMAGE is a file, a name or URL (fetched if it is not stored), "
+		"or the id of a stored image.\n\n"
 		"Flags of an app follow its image; arguments for it come "
 		"after \"--\" and end at \"---\":\n"
 		"    rkt run a.aci --name=one -- -v --- b.aci -- --port=80\n\n"

@@ -582,6 +582,28 @@ find_partial() {
 	expect_output "Downloading ACI: [=====" "=>" "] 4"
 }
 
+@test "actool discover" {
+	run "$ACTOOL" discover example.com/app:1.0 example.com/lib
+	expect_status 0
+	[ "$output" = "ACI: $D_APP, ASC: $D_APP.asc
+PublicKeys: $CDN/good.asc
+ACI: $CDN/etag/example.com/lib-latest-linux-amd64.aci, ASC: $CDN/etag/example.com/lib-latest-linux-amd64.aci.asc
+PublicKeys: $CDN/good.asc" ]
+	run "$ACTOOL" discover --json example.com/app:1.0
+	[ "$(jq -r '.ACIEndpoints[0].ACI, .PublicKeys[0]' <<<"$output")" = \
+		"$D_APP
+$CDN/good.asc" ]
+	run "$ACTOOL" discover --port=9 example.com/app
+	expect_status 1
+	expect_output "example.com:9/app"
+	CURL_CA_BUNDLE=/dev/null run "$ACTOOL" discover --insecure example.com/app
+	expect_status 0
+	CURL_CA_BUNDLE=/dev/null run "$ACTOOL" discover example.com/app
+	expect_status 1
+	run "$ACTOOL" discover
+	expect_status 2
+}
+
 @test "rkt-http is no command" {
 	run "$BUILD/libexec/rkt/rkt-http" http
 	expect_status 254
