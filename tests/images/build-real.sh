@@ -256,9 +256,18 @@ build_node() {
 	cat >"$R/srv/server.js" <<-'EOF'
 		// Answers its version; SIGTERM lets what is under way end.
 		const text = process.versions.node + '\n';
-		const server = require('http').createServer((q, a) => a.end(text));
+		let stopping = false;
+		const server = require('http').createServer((q, a) => {
+		    // Else it would be waited for, and idle, for 5 s.
+		    if (stopping)
+		        a.setHeader('Connection', 'close');
+		    a.end(text);
+		});
 		server.listen({ port: 8080, host: '0.0.0.0', backlog: 1024 });
-		process.on('SIGTERM', () => server.close(() => process.exit(0)));
+		process.on('SIGTERM', () => {
+		    stopping = true;
+		    server.close(() => process.exit(0));
+		});
 	EOF
 	manifest node "$2" '.app.exec = ["/usr/bin/node", "/srv/server.js"] | '"$(http_port 8080)"
 }
