@@ -71,11 +71,11 @@ static int parse_retries(const struct row *row, const char *text,
 {
 	uint64_t n;
 
-	(void)row;
 	if (parse_uint(text, RETRIES_MAX, &n) < 0 || n == 0)
 		return error_set(err, EINVAL, "must be a number, 1 to %d",
 				 RETRIES_MAX);
-	service->retries = (unsigned int)n;
+	*(unsigned int *)(void *)((char *)service + row->offset) =
+		(unsigned int)n;
 	return 0;
 }
 
@@ -97,10 +97,13 @@ static const struct row rows[] = {
 	 offsetof(struct service, interval_ms), 100},
 	{"rkt.io/health/timeout", parse_time,
 	 offsetof(struct service, timeout_ms), 1},
-	{"rkt.io/health/retries", parse_retries, 0, 0},
+	{"rkt.io/health/retries", parse_retries,
+	 offsetof(struct service, retries), 0},
 	{"rkt.io/health/start-period", parse_time,
 	 offsetof(struct service, start_period_ms), 0},
 	{PROBE_ANNOTATION, parse_probe, offsetof(struct service, update), 0},
+	{"rkt.io/update/retries", parse_retries,
+	 offsetof(struct service, update_retries), 0},
 };
 
 static const char *find(const struct name_values *const lists[], size_t n,
@@ -124,6 +127,7 @@ int service_make(const struct name_values *const lists[], size_t n,
 		.interval_ms = 10000,
 		.timeout_ms = 5000,
 		.retries = 3,
+		.update_retries = 10,
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -16,6 +16,8 @@
  *	rkt.io/health/retries		failures in a row that count (3)
  *	rkt.io/health/start-period	failures do not count so long (0s)
  *	rkt.io/update/probe		spec/probe.h
+ *	rkt.io/update/retries		HTTP answers in a row, but 503, that
+ *					count where it alone serves (10)
  */
 
 #include <stddef.h>
@@ -39,8 +41,9 @@ struct service {
 	uint64_t delay_ms, max_delay_ms;
 	struct probe health; /* PROBE_NONE: it is not asked */
 	uint64_t interval_ms, timeout_ms, start_period_ms;
-	unsigned int retries; /* at least 1 */
-	struct probe update;  /* PROBE_NONE: not said */
+	unsigned int retries;	     /* at least 1 */
+	struct probe update;	     /* PROBE_NONE: not said */
+	unsigned int update_retries; /* at least 1 */
 };
 
 #define SERVICE_INIT                                                           \

@@ -348,8 +348,10 @@ static int read_answer(struct probe_run *run, struct error *err)
 				     "to GET %s was there",
 				     run->probe.path);
 	if (status < 200 || status > 399)
-		return error_set(err, EPROTO, "it answers GET %s with %d",
-				 run->probe.path, status);
+		/* 503: it says itself that this will pass. */
+		return error_set(err, status == 503 ? EAGAIN : EPROTO,
+				 "it answers GET %s with %d", run->probe.path,
+				 status);
 	return 1;
 }
 

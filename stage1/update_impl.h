@@ -82,6 +82,7 @@ struct update {
 	size_t n_taken;
 	uint64_t drain_ns, waiting_ns; /* quiet since; somebody waited last */
 	bool is_well;		       /* the probe said so */
+	unsigned int n_ill;	       /* answers in a row that it is not */
 	void (*when_well)(struct update *u);
 
 	/* handover */

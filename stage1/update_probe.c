@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "stage1/generation.h"
 #include "stage1/pod.h"
 #include "stage1/probe.h"
 #include "stage1/update_impl.h"
@@ -10,6 +11,20 @@
 #define AGAIN_MS 100
 
 static void ask(struct update *u);
+
+/* An HTTP answer that it is not well, but for 503.  What refuses, is silent or
+ * fails a command may just not be up yet. */
+static bool is_answer(const struct error *why)
+{
+	return why->code == EPROTO || why->code == EBADMSG;
+}
+
+/* Clients hear the same: they are not let wait for the time to be over. */
+static bool is_ill(struct update *u, const struct error *why)
+{
+	u->n_ill = is_answer(why) ? u->n_ill + 1 : 0;
+	return u->n_ill >= u->next->service.update_retries;
+}
 
 static void on_again(struct event_timer *timer)
 {
@@ -25,6 +40,11 @@ static void on_answer(void *data, const struct error *why)
 	if (!why) {
 		u->is_well = true;
 		u->when_well(u);
+	} else if (is_ill(u, why)) {
+		(void)error_set(&err, EPROTO,
+				"it was not well %u times in a row: %.700s",
+				u->n_ill, why->msg);
+		update_roll_back(u, &err);
 	} else if (update_since_ms(u->released_ns) >= u->ready_ms) {
 		(void)error_set(&err, ETIMEDOUT,
 				"it was not well within %llu ms: %.700s",
@@ -56,6 +76,7 @@ bool update_is_well(struct update *u, void (*when_well)(struct update *u))
 	if (u->probe.kind == PROBE_NONE || u->is_well)
 		return true;
 	u->when_well = when_well;
+	u->n_ill = 0;
 	ask(u);
 	return false;
 }

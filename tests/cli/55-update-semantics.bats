@@ -344,6 +344,26 @@ HOLD=(--on-fail=hold --probe=http:/ --ready-timeout=700ms)
 	is_at 2 b
 }
 
+# --- ill -------------------------------------------------------------------------
+
+@test "restart: bad answers end it long before the time is over, 503 does not" {
+	serve tcp4:80
+	version 2 '.app.environment+=[{name:"STATUS",value:"500 No"}]
+		| .annotations+=[{name:"rkt.io/update/retries",value:"2"}]'
+	update --strategy=restart --probe=http:/ --ready-timeout=10m \
+		--image="$D/2.aci"
+	expect_status 10
+	expect_output 'it was not well 2 times in a row: it answers GET / with 500'
+	is_at 1
+	version 3 '.app.environment+=[{name:"STATUS",value:"503 Not yet"}]
+		| .annotations+=[{name:"rkt.io/update/retries",value:"1"}]'
+	update --strategy=restart --probe=http:/ --ready-timeout=700ms \
+		--image="$D/3.aci"
+	expect_status 10
+	expect_output 'it was not well within 700 ms: it answers GET / with 503'
+	is_at 1
+}
+
 # --- plans -----------------------------------------------------------------------
 
 # planned JQ COMMAND [OPTION...]: of the plan.

@@ -31,6 +31,7 @@ Test(service, nothing_said)
 	cr_expect_eq(s.timeout_ms, 5000);
 	cr_expect_eq(s.start_period_ms, 0);
 	cr_expect_eq(s.retries, 3);
+	cr_expect_eq(s.update_retries, 10);
 }
 
 Test(service, first_list_counts)
@@ -44,6 +45,7 @@ Test(service, first_list_counts)
 	name_values_add(&app, "rkt.io/restart", "no");
 	name_values_add(&pod, "rkt.io/restart", "always");
 	name_values_add(&pod, "rkt.io/health/retries", "7");
+	name_values_add(&image, "rkt.io/update/retries", "2");
 	name_values_add(&image, "rkt.io/health/retries", "x");
 	name_values_add(&image, "rkt.io/health/probe", "http:/live");
 	name_values_add(&image, "rkt.io/health/interval", "1m");
@@ -51,6 +53,7 @@ Test(service, first_list_counts)
 	cr_assert_eq(service_make(lists, 3, &s, NULL), 0);
 	cr_expect_eq(s.restart, RESTART_NO);
 	cr_expect_eq(s.retries, 7);
+	cr_expect_eq(s.update_retries, 2);
 	cr_expect_eq(s.health.kind, PROBE_HTTP);
 	cr_expect_str_eq(s.health.path, "/live");
 	cr_expect_eq(s.interval_ms, 60000);
@@ -80,6 +83,8 @@ Test(service, values)
 		{"rkt.io/health/interval", "0s", -EINVAL},
 		{"rkt.io/health/timeout", "5", -EINVAL},
 		{"rkt.io/health/retries", "1", 0},
+		{"rkt.io/update/retries", "1", 0},
+		{"rkt.io/update/retries", "0", -EINVAL},
 		{"rkt.io/health/retries", "0", -EINVAL},
 		{"rkt.io/health/retries", "1001", -EINVAL},
 		{"rkt.io/health/start-period", "0s", 0},
