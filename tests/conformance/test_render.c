@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The render vectors of appc-vectors.json, on the plan (aci/render.h) with a
- * small model of the file system, and again on real directories (tree_merge).
+ * small model of the file system, on real directories (tree_merge), and in one
+ * index over all images.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -9,10 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "aci/aci_check.h"
+#include "aci/erofs_write.h"
+#include "aci/image_tree.h"
 #include "aci/render.h"
 #include "aci/tree_merge.h"
 #include "base/alloc.h"
@@ -22,6 +26,7 @@
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "tests/conformance/vectors.h"
+#include "tests/fuzz/erofs_read.h"
 
 #define IMAGES_MAX 8
 
@@ -270,6 +275,109 @@ static void expect_tree(const struct vector *v, const struct images *im,
 	cr_expect_eq(remove_tree_at(AT_FDCWD, root, NULL), 0);
 }
 
+/* --- an index ------------------------------------------------------------ */
+
+static struct image_inode *entry_inode(struct image_pool *pool, json_t *entry)
+{
+	const char *type = member(entry, "type");
+	const char *content = member(entry, "content");
+	struct image_inode *inode = image_inode_new(pool, entry_mode(entry));
+	size_t len = content ? strlen(content) : 0;
+	struct image_extent extent = {.len = 512, .device = IMAGE_LITERAL};
+	struct strbuf *literals = image_pool_literals(pool);
+	static const char zeros[512];
+
+	if (strcmp(type, "dir") == 0) {
+		inode->mode |= S_IFDIR;
+	} else if (strcmp(type, "symlink") == 0) {
+		inode->mode = S_IFLNK | 0777;
+		inode->target = member(entry, "link");
+	} else {
+		inode->mode |= S_IFREG;
+		inode->size = len;
+		extent.physical = literals->len;
+		strbuf_add(literals, content ? content : "", len);
+		strbuf_add(literals, zeros, sizeof(zeros) - len % 512);
+		inode->extents = image_pool_copy(pool, &extent, sizeof(extent));
+		inode->n_extents = 1;
+	}
+	return inode;
+}
+
+static struct image_tree *index_layer(struct image_pool *pool, json_t *image)
+{
+	struct image_tree *tree = image_tree_new(pool);
+	json_t *entry;
+	size_t i;
+
+	(void)image_tree_put(tree, "rootfs",
+			     image_inode_new(pool, S_IFDIR | 0755));
+	json_array_foreach (json_object_get(image, "entries"), i, entry) {
+		cleanup_free char *path = NULL;
+
+		cr_assert_eq(aci_path_clean(member(entry, "path"), &path, NULL),
+			     0);
+		cr_assert(image_tree_put(tree, path, entry_inode(pool, entry)));
+	}
+	return tree;
+}
+
+static void expect_node(const struct vector *v, const struct er_image *im,
+			const char *line)
+{
+	char path[256], type[16], rest[16] = "", got[300] = "";
+	const struct er_node *n;
+
+	cr_assert_geq(sscanf(line, "%255s %15s %15s", path, type, rest), 2);
+	n = er_find(im, path);
+	cr_assert(n, "%zu: no %s in the index", v->index, path);
+	if (S_ISDIR(n->mode))
+		(void)snprintf(got, sizeof(got), "%s dir %04o", path,
+			       n->mode & 07777);
+	else if (S_ISLNK(n->mode))
+		(void)snprintf(got, sizeof(got), "%s symlink", path);
+	else
+		(void)snprintf(got, sizeof(got), "%s file %llu", path,
+			       (unsigned long long)n->size);
+	cr_expect_str_eq(got, line, "%zu", v->index);
+}
+
+static void expect_index(const struct vector *v, const struct images *im,
+			 const struct render_plan *plan)
+{
+	static const struct erofs_device no_devices[1];
+	json_t *result = json_object_get(v->json, "spec_result"), *line;
+	struct image_pool *pool = image_pool_new();
+	struct image_tree *tree = image_tree_new(pool), *layers[IMAGES_MAX];
+	cleanup_fd int fd = memfd_create("index", MFD_CLOEXEC);
+	cleanup_strbuf struct strbuf bytes = STRBUF_INIT;
+	struct er_image image = {0};
+	struct error err = ERROR_INIT;
+	uint64_t size = 0;
+	size_t i;
+
+	if (!result)
+		result = json_object_get(v->json, "result");
+	for (i = 0; i < im->n; i++)
+		layers[i] = index_layer(pool, json_array_get(im->json, i));
+	for (i = 0; i < plan->n; i++)
+		image_tree_merge(tree, layers[plan->v[i].image], &plan->v[i]);
+	cr_assert_eq(erofs_write(tree, no_devices, 0, fd, &size, &err), 0, "%s",
+		     err.msg);
+	cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
+	cr_assert_eq(strbuf_read_fd(&bytes, fd, 1 << 24), 0);
+	er_read(&image, (const uint8_t *)bytes.buf, size);
+	json_array_foreach (result, i, line)
+		expect_node(v, &image, json_string_value(line));
+	for (i = 0; i < image.n; i++)
+		if (strncmp(image.nodes[i].path, "rootfs/", 7) == 0)
+			cr_expect(is_expected(result, image.nodes[i].path),
+				  "%zu: %s is too much", v->index,
+				  image.nodes[i].path);
+	er_release(&image);
+	image_pool_free(pool);
+}
+
 static void run_render(const struct vector *v)
 {
 	cleanup_render_plan struct render_plan plan = RENDER_PLAN_INIT;
@@ -283,6 +391,7 @@ static void run_render(const struct vector *v)
 		     v->index, err.msg);
 	expect_order(v, &im, &plan);
 	expect_tree(v, &im, &plan);
+	expect_index(v, &im, &plan);
 	images_release(&im);
 }
 
