@@ -113,6 +113,12 @@ int sockets_has(const struct generation *g, int fd, struct error *err)
 	return sockets_find(g, fd, NULL, err);
 }
 
+int sockets_has_inode(const struct generation *g, ino_t inode,
+		      struct error *err)
+{
+	return sockets_each(g, is_wanted, &inode, err);
+}
+
 bool sockets_is_at(const struct sockets_place *at, ino_t inode)
 {
 	cleanup_fd int pidfd = at->pid ? pidfd_open(at->pid, 0) : -EBADF;

@@ -23,6 +23,10 @@ int sockets_each(const struct generation *g, bool (*fn)(void *data, int fd),
  * G; -errno as above. */
 int sockets_has(const struct generation *g, int fd, struct error *err);
 
+/* The same of the socket with this inode. */
+int sockets_has_inode(const struct generation *g, ino_t inode,
+		      struct error *err);
+
 /* Where a process has a socket. */
 struct sockets_place {
 	pid_t pid; /* 0: nowhere */

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -49,28 +47,13 @@ static bool parse_line(char *line, struct listener *ret)
 	return ret->inode != 0;
 }
 
-static bool is_it(void *data, int fd)
-{
-	const ino_t *inode = data;
-	struct stat st;
-	bool found = fstat(fd, &st) == 0 && st.st_ino == *inode;
-
-	(void)close(fd);
-	return found;
-}
-
-static bool has(const struct generation *g, ino_t inode)
-{
-	return sockets_each(g, is_it, &inode, NULL) == 1;
-}
-
 /* No process of the pod has a descriptor of it. */
 static bool is_nobodys(const struct generation *g, ino_t inode)
 {
 	const struct pod *pod = g->app->pod;
 
 	for (const struct generation *o = pod->generations; o; o = o->next)
-		if (has(o, inode))
+		if (sockets_has_inode(o, inode, NULL) == 1)
 			return false;
 	return net_list_kind(&pod->options.nets) != NET_KIND_HOST;
 }
@@ -85,7 +68,8 @@ static bool is_unseen(const struct generation *g, const struct listener *l)
 	for (size_t i = 0; i < pod->n_apps; i++)
 		if (activation_has_inode(&pod->apps[i].activation, l->inode))
 			return false;
-	return has(g, l->inode) || is_nobodys(g, l->inode);
+	return sockets_has_inode(g, l->inode, NULL) == 1 ||
+	       is_nobodys(g, l->inode);
 }
 
 static uint16_t search_table(const struct generation *g, const char *name)
