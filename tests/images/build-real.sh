@@ -325,6 +325,7 @@ for m in list(sys.modules.values()):
 		    daemon_threads = False
 
 		def stop():
+		    signal.sigwait(TERM)
 		    server.shutdown()
 		    stopping.set()
 		    for c in idle.copy():
@@ -333,8 +334,12 @@ for m in list(sys.modules.values()):
 		        except OSError:
 		            pass
 
+		# Not in a handler: that would run while this thread starts others, and
+		# wait for the lock it has itself.
+		TERM = {signal.SIGTERM}
+		signal.pthread_sigmask(signal.SIG_BLOCK, TERM)
 		server = Server(("", 8080), Handler)
-		signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=stop).start())
+		threading.Thread(target=stop, daemon=True).start()
 		server.serve_forever()
 		server.server_close()
 	EOF
