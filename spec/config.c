@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "spec/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,7 @@ static void auths_put(struct config_auths *auths, struct config_auth *auth)
 	size_t i = auths_position(auths, auth->host, &found);
 
 	if (found) {
+		assert(auths->v);
 		auth_release(&auths->v[i]);
 	} else {
 		auths->v = xreallocarray(auths->v, auths->n + 1,

@@ -16,12 +16,7 @@ struct opts {
 };
 
 static const struct option_row rows[] = {
-	{.name = "pretty-print",
-	 .kind = OPTION_BOOL,
-	 .implied = "true",
-	 .shown = "true",
-	 .offset = offsetof(struct opts, pretty),
-	 .help = "apply indent to format the output"},
+	PRETTY_OPTION_ROW(struct opts, pretty),
 	{.name = NULL},
 };
 

@@ -24,6 +24,15 @@ enum output_format {
 			"'json-pretty'"                                        \
 	}
 
+/* A row `--pretty-print` whose target is a bool that starts as true. */
+#define PRETTY_OPTION_ROW(type, field)                                         \
+	{                                                                      \
+		.name = "pretty-print", .kind = OPTION_BOOL,                   \
+		.implied = "true", .shown = "true",                            \
+		.offset = offsetof(type, field),                               \
+		.help = "apply indent to format the output"                    \
+	}
+
 struct option_row;
 int format_parse(const struct option_row *row, void *target, const char *value,
 		 struct error *err);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
+#include "cmd/rkt/format.h"
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/images.h"
 #include "spec/image_manifest.h"
@@ -14,12 +15,7 @@ struct opts {
 };
 
 static const struct option_row rows[] = {
-	{.name = "pretty-print",
-	 .kind = OPTION_BOOL,
-	 .implied = "true",
-	 .shown = "true",
-	 .offset = offsetof(struct opts, pretty),
-	 .help = "apply indent to format the output"},
+	PRETTY_OPTION_ROW(struct opts, pretty),
 	{.name = NULL},
 };
 

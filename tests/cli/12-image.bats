@@ -488,7 +488,7 @@ example.com/b:1.0.0" ]
 		awk -F: '/^fpr/ { print tolower($10); exit }')" ]
 	rkt image rm example.com/a >/dev/null
 	# shellcheck disable=SC2094
-	cat a.aci | { run rkt image import --full --signature=a.aci.asc -
+	head -c 1G a.aci | { run rkt image import --full --signature=a.aci.asc -
 		echo "$status $output" >"$D/result"; }
 	grep -qx 'sha512-[0-9a-f]\{64\}' "$D/result"
 	run rkt image list --no-legend --fields=source
