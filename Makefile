@@ -65,7 +65,7 @@ DEPS_CHECK := libcriterion-dev clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
 	docker-registry skopeo umoci redis-server python3 bsdextrautils iproute2 procps util-linux socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \
-	nftables libcap2-bin
+	nftables libcap2-bin openssl
 DEPS_BENCH := crun bubblewrap podman wrk
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 

@@ -214,25 +214,14 @@ static int find_id(struct image_fetcher *f, const char *arg,
 	return r;
 }
 
-/* os and arch default to the host's. */
-static void add_host_labels(struct image_ref *ref)
-{
-	const char *arch = labels_host_arch();
-
-	if (!name_values_get(&ref->labels, "os"))
-		name_values_set(&ref->labels, "os", labels_host_os());
-	if (arch && !name_values_get(&ref->labels, "arch"))
-		name_values_set(&ref->labels, "arch", arch);
-}
-
-/* What no host has is refused. */
+/* os and arch default to the host's; what no host has is refused. */
 static int parse_name(const char *arg, struct image_ref *ref, struct error *err)
 {
 	int r = image_ref_parse(arg, ref, err);
 
 	if (r < 0)
 		return r;
-	add_host_labels(ref);
+	image_ref_add_host_labels(ref);
 	return labels_check(&ref->labels, err);
 }
 
@@ -425,7 +414,7 @@ static int fetch_dependency(struct image_fetcher *f,
 		return -ENOENT;
 	ref.name = xstrdup(dep->image_name);
 	name_values_copy(&ref.labels, &dep->labels);
-	add_host_labels(&ref);
+	image_ref_add_host_labels(&ref);
 	return discover(f, &ref, &remote, ret, err);
 }
 

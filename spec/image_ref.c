@@ -95,6 +95,16 @@ int image_ref_parse(const char *s, struct image_ref *ret, struct error *err)
 	return 0;
 }
 
+void image_ref_add_host_labels(struct image_ref *ref)
+{
+	const char *arch = labels_host_arch();
+
+	if (!name_values_get(&ref->labels, "os"))
+		name_values_set(&ref->labels, "os", labels_host_os());
+	if (arch && !name_values_get(&ref->labels, "arch"))
+		name_values_set(&ref->labels, "arch", arch);
+}
+
 void image_ref_format(const struct image_ref *ref, struct strbuf *out)
 {
 	const char *version = name_values_get(&ref->labels, "version");

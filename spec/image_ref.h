@@ -26,6 +26,8 @@ struct image_ref {
 int image_ref_parse(const char *s, struct image_ref *ret, struct error *err);
 void image_ref_release(struct image_ref *ref);
 #define cleanup_image_ref __attribute__((__cleanup__(image_ref_release)))
+/* Adds this machine's os and arch where REF says none. */
+void image_ref_add_host_labels(struct image_ref *ref);
 /* The string form again: NAME:VERSION,other=labels. */
 void image_ref_format(const struct image_ref *ref, struct strbuf *out);
 

@@ -12,7 +12,6 @@
 #include "cmd/actool/actool.h"
 #include "spec/image_ref.h"
 #include "spec/json_write.h"
-#include "spec/name_value.h"
 
 struct opts {
 	bool http;
@@ -43,20 +42,6 @@ static const struct option_row rows[] = {
 	 .offset = offsetof(struct opts, port),
 	 .help = "port of the pages' host, if not the usual one"},
 	{0}};
-
-static int parse_app(const char *arg, struct image_ref *ref, struct error *err)
-{
-	const char *arch = labels_host_arch();
-	int r = image_ref_parse(arg, ref, err);
-
-	if (r < 0)
-		return r;
-	if (!name_values_get(&ref->labels, "os"))
-		name_values_set(&ref->labels, "os", labels_host_os());
-	if (arch && !name_values_get(&ref->labels, "arch"))
-		name_values_set(&ref->labels, "arch", arch);
-	return 0;
-}
 
 static void print_text(const struct strv *images, const struct strv *keys)
 {
@@ -100,10 +85,12 @@ static int discover(const struct discovery *d, const char *arg, bool json,
 	cleanup_image_ref struct image_ref ref = IMAGE_REF_INIT;
 	cleanup_strv struct strv images = STRV_INIT;
 	cleanup_strv struct strv keys = STRV_INIT;
-	int r = parse_app(arg, &ref, err);
+	int r = image_ref_parse(arg, &ref, err);
 
-	if (r == 0)
-		r = discovery_find_images(d, &ref, &images, err);
+	if (r < 0)
+		return r;
+	image_ref_add_host_labels(&ref);
+	r = discovery_find_images(d, &ref, &images, err);
 	if (r < 0)
 		return r;
 	(void)discovery_find_keys(d, ref.name, &keys, NULL);

@@ -95,7 +95,7 @@ setup() {
 }
 
 trust_good() {
-	rkt trust --prefix="${1:-example.com}" --skip-fingerprint-review \
+	rkt trust --prefix=example.com --skip-fingerprint-review \
 		"$F/www/cdn.example.com/good.asc" >/dev/null 2>&1
 }
 
