@@ -19,6 +19,7 @@
 #include "aci/index_info.h"
 #include "aci/index_plan.h"
 #include "aci/render_load.h"
+#include "aci/seal.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -583,12 +584,22 @@ int treestore_keep(const struct treestore *ts, const struct image_id *id,
 
 	if (r < 0 || !strv_sorted_has(&needed, id->text))
 		return r;
-	if (linkat(cas, blob_name(id->text, from), cas, kept_name(id->text, to),
-		   0) < 0 &&
+	seal_lift(cas, blob_name(id->text, from));
+	if (linkat(cas, from, cas, kept_name(id->text, to), 0) < 0 &&
 	    errno != EEXIST && errno != ENOENT)
 		return error_sys(err, errno, "keep the tar of image %s",
 				 id->text);
 	return store_sync_dir(ts->images, STORE_INDEX, err);
+}
+
+/* Its name was taken away, and with that what made it immutable. */
+static void seal_kept(const struct treestore *ts, const char *name)
+{
+	cleanup_fd int fd = openat(imagestore_dirfd(ts->images), name,
+				   O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0)
+		seal_immutable(fd);
 }
 
 int treestore_trim(const struct treestore *ts, struct error *err)
@@ -601,11 +612,14 @@ int treestore_trim(const struct treestore *ts, struct error *err)
 	if (r >= 0 && kept.n > 0)
 		r = list_needed(ts, &needed, err);
 	for (size_t i = 0; r >= 0 && i < kept.n; i++) {
+		(void)kept_name(kept.v[i], name);
 		if (strv_sorted_has(&needed, kept.v[i]) &&
-		    !blob_exists(ts->images, kept.v[i]))
+		    !blob_exists(ts->images, kept.v[i])) {
+			seal_kept(ts, name);
 			continue;
-		if (unlinkat(imagestore_dirfd(ts->images),
-			     kept_name(kept.v[i], name), 0) < 0)
+		}
+		seal_lift(imagestore_dirfd(ts->images), name);
+		if (unlinkat(imagestore_dirfd(ts->images), name, 0) < 0)
 			r = error_sys(err, errno, "remove %s", name);
 	}
 	return r;

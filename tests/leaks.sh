@@ -38,8 +38,8 @@ list() {
 	# host-local keeps its lock and the last address it gave for good.
 	find /var/lib/cni -type f ! -name lock ! -name 'last_reserved_ip*' \
 		-printf 'lease %p\n' 2>/dev/null || true
-	# Below an image's mount, which is looked for itself.
-	losetup -n --raw -O NAME,BACK-FILE 2>/dev/null | grep -v /cas/ |
+	# Below an image's mount, which is looked for itself; disks of tests.
+	losetup -n --raw -O NAME,BACK-FILE 2>/dev/null | grep -v -e /cas/ -e '/t/disk$' |
 		sed 's/^/loop /' || true
 	ip -o link 2>/dev/null | awk -F': ' '{ print "link", $2 }' | sed 's/@.*//'
 	# portmap keeps three chains of its own once it has been used.

@@ -264,6 +264,7 @@ rootfs_of() {
 
 @test "a tar that was cut or is gone: refused with its name" {
 	on "$D/data" erofs fetch "$F/a.aci"
+	unseal "$D/data"
 	truncate -s -512 "$D"/data/cas/blob/*.tar
 	run on "$D/data" erofs run --net=none example.com/a -- exit-code 3
 	expect_status 254

@@ -72,7 +72,7 @@ unseal() {
 	local path
 	for path in "$@"; do
 		[[ $path == -* || ! -e $path ]] ||
-			find "$path" -path '*/cas/blob/*.tar' \
+			find "$path" -path '*/cas/*/*.tar' \
 				-exec chattr -f -i {} +
 	done
 }
