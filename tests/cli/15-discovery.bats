@@ -162,6 +162,10 @@ refused() {
 	run_rkt fetch --pull-policy=new example.com/base:2.0
 	expect_status 0
 	run_rkt image rm example.com/lib
+	# What is rendered needs them no more.
+	run_rkt fetch --pull-policy=never example.com/base
+	expect_status 0
+	rm -rf "$D"/data/cas/tree/*
 	run_rkt fetch --pull-policy=never example.com/base
 	expect_status 254
 	expect_output "dependency example.com/lib is not in the store and the pull policy is never"
