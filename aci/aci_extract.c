@@ -208,10 +208,11 @@ int aci_extract(int blob_fd, bool is_layer, struct error *err)
 			tar, NULL,
 			archive_read_open(tar, blob, NULL, blob_read, NULL),
 			err);
-	if (r == 0 && is_layer && mkdir("rootfs", 0755) < 0)
-		r = error_sys(err, errno, "create directory rootfs");
 	if (r == 0)
 		r = extract_all(&x, err);
+	/* A layer may be empty. */
+	if (r == 0 && is_layer && mkdir("rootfs", 0755) < 0 && errno != EEXIST)
+		r = error_sys(err, errno, "create directory rootfs");
 	/* Sets the times and modes of directories. */
 	if (r == 0 && archive_write_close(disk) != ARCHIVE_OK)
 		r = disk_error(disk, "its directories", err);

@@ -28,6 +28,7 @@
 #include "spec/docker_ref.h"
 #include "spec/image_manifest.h"
 #include "spec/image_ref.h"
+#include "spec/oci.h"
 
 /* --- the argument -------------------------------------------------------- */
 
@@ -410,6 +411,12 @@ static int fetch_dependency(struct image_fetcher *f,
 				 "dependency %s is not in the store and the "
 				 "pull policy is never",
 				 dep->image_name);
+	if (oci_is_layer_name(dep->image_name))
+		return error_set(
+			err, ENOKEY,
+			"layer %s is not in the store: fetch the image "
+			"from its registry again",
+			dep->image_name);
 	if (ask_store_only)
 		return -ENOENT;
 	ref.name = xstrdup(dep->image_name);

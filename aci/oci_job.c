@@ -157,7 +157,7 @@ static int write_archive(const struct strbuf *manifest, char *buf, size_t size,
 		archive_write_new();
 	int r;
 
-	if (!a || archive_write_set_format_pax_restricted(a) != ARCHIVE_OK ||
+	if (!a || archive_write_set_format_pax(a) != ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
 	    archive_write_open_memory(a, buf, size, ret_used) != ARCHIVE_OK)
 		return -EIO;

@@ -541,8 +541,9 @@ static int pull(struct pull *p, struct image_id *ret, struct error *err)
 {
 	int r = get_manifest(p, err);
 
-	if (r == 0)
-		r = find_stored(p, p->plan.digest, ret, err);
+	if (r < 0)
+		return r;
+	r = find_stored(p, p->plan.digest, ret, err);
 	if (r == 0)
 		log_debug("%s has not changed", p->source);
 	if (r != -ENOENT)

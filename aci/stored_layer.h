@@ -7,9 +7,14 @@
 struct error;
 struct image_id;
 struct imagestore;
+struct strv;
 
 /* 1 if the stored tar ID is one, 0 if it is an image, or -errno. */
 int stored_layer_is(struct imagestore *store, const struct image_id *id,
 		    struct error *err);
+
+/* Appends the IDs of the layers that the stored image ID depends on. */
+int stored_layers_of(struct imagestore *store, const struct image_id *id,
+		     struct strv *ret, struct error *err);
 
 #endif

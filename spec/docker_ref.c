@@ -65,6 +65,10 @@ static int take_labels(char *s, struct name_values *ret, struct error *err)
 			return error_set(err, EINVAL,
 					 "label \"%s\" is neither os nor arch",
 					 parts.v[i]);
+		if (!*value || value[strspn(value, LOWER DIGITS "_")])
+			return error_set(err, EINVAL,
+					 "label %s has no legal value",
+					 parts.v[i]);
 		name_values_set(ret, parts.v[i], value);
 	}
 	r = labels_check(ret, err);

@@ -214,7 +214,8 @@ static int look_up(struct child *c, struct error *err)
 		r = ids_find_user(root, plan->user, &c->uid, err);
 		if (r < 0)
 			return r;
-		r = ids_find_group(root, plan->group, &c->gid, err);
+		r = ids_find_user_group(root, plan->user, plan->group, &c->gid,
+					err);
 		if (r < 0)
 			return r;
 	}

@@ -19,10 +19,12 @@
 struct kind {
 	const char *what;
 	const char *file;
+	int field; /* of the id in a line, from 0 */
 };
 
-static const struct kind user_kind = {"user", "/etc/passwd"};
-static const struct kind group_kind = {"group", "/etc/group"};
+static const struct kind user_kind = {"user", "/etc/passwd", 2};
+static const struct kind group_kind = {"group", "/etc/group", 2};
+static const struct kind primary_kind = {"user", "/etc/passwd", 3};
 
 /* The field from P to the next ':' or END. */
 static const char *field_end(const char *p, const char *end)
@@ -32,13 +34,14 @@ static const char *field_end(const char *p, const char *end)
 	return colon ? colon : end;
 }
 
-/* The third field of the line from P to END. */
-static int parse_line_id(const char *p, const char *end, uint32_t *ret)
+/* The field number FIELD of the line from P to END. */
+static int parse_line_id(const char *p, const char *end, int field,
+			 uint32_t *ret)
 {
 	char id[16];
 	size_t len;
 
-	for (int skip = 0; skip < 2; skip++) {
+	for (int skip = 0; skip < field; skip++) {
 		p = field_end(p, end);
 		if (p == end)
 			return -EINVAL;
@@ -52,8 +55,8 @@ static int parse_line_id(const char *p, const char *end, uint32_t *ret)
 	return parse_id(id, ret) < 0 ? -EINVAL : 0;
 }
 
-int ids_find_in_text(const char *text, size_t len, const char *name,
-		     uint32_t *ret)
+static int find_in_text(const char *text, size_t len, const char *name,
+			int field, uint32_t *ret)
 {
 	const char *end = text + len;
 	size_t name_len = strlen(name);
@@ -68,10 +71,16 @@ int ids_find_in_text(const char *text, size_t len, const char *name,
 			eol = end;
 		if ((size_t)(eol - p) > name_len && p[name_len] == ':' &&
 		    memcmp(p, name, name_len) == 0)
-			return parse_line_id(p, eol, ret);
+			return parse_line_id(p, eol, field, ret);
 		p = eol < end ? eol + 1 : end;
 	}
 	return -ENOENT;
+}
+
+int ids_find_in_text(const char *text, size_t len, const char *name,
+		     uint32_t *ret)
+{
+	return find_in_text(text, len, name, user_kind.field, ret);
 }
 
 static int check_regular(int fd)
@@ -123,7 +132,7 @@ static int find_name(int rootfd, const struct kind *kind, const char *name,
 	r = strbuf_read_fd(&text, fd, IDS_FILE_MAX);
 	if (r < 0)
 		return error_sys(err, -r, "read %s of the image", kind->file);
-	r = ids_find_in_text(text.buf, text.len, name, ret);
+	r = find_in_text(text.buf, text.len, name, kind->field, ret);
 	if (r == -EINVAL)
 		return error_set(err, EINVAL,
 				 "%s %s has no valid id in %s of the image",
@@ -178,6 +187,20 @@ int ids_find_user(int rootfd, const char *user, uid_t *ret, struct error *err)
 int ids_find_group(int rootfd, const char *group, gid_t *ret, struct error *err)
 {
 	return find(rootfd, &group_kind, group, ret, err);
+}
+
+int ids_find_user_group(int rootfd, const char *user, const char *group,
+			gid_t *ret, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int r = ids_find_group(rootfd, group, ret, &why);
+
+	if (r == -ENOENT && strcmp(user, group) == 0)
+		r = find_name(rootfd, &primary_kind, user, ret, &why) == 1 ? 0
+									   : r;
+	if (r < 0 && err)
+		*err = why;
+	return r;
 }
 
 int ids_set_groups(gid_t gid, const gid_t *groups, size_t n_groups,

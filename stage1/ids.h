@@ -26,6 +26,14 @@ int ids_find_group(int rootfd, const char *group, gid_t *ret,
 		   struct error *err);
 
 /*
+ * The same, but a group called as the user that is not in /etc/group is that
+ * user's own, as /etc/passwd says: what is meant by images that were made
+ * without naming a group (spec/oci.h).
+ */
+int ids_find_user_group(int rootfd, const char *user, const char *group,
+			gid_t *ret, struct error *err);
+
+/*
  * The id in the third field of the first line of TEXT (LEN bytes, need not
  * be terminated) whose first field is NAME: passwd(5) and group(5) alike.
  * 0, -ENOENT, or -EINVAL if that line's id is no id.

@@ -142,8 +142,11 @@ static int run(struct cmd_call *call)
 		.description =                                                 \
 			"Images are names, which are discovered, URLs "        \
 			"ending in .aci (with their signature beside, as "     \
-			"URL.asc) or local files (FILE.asc). What they "       \
-			"depend on is fetched with them.",                     \
+			"URL.asc), local files (FILE.asc), or with "           \
+			"--insecure-options=image "                            \
+			"docker://[REGISTRY/]NAME[:TAG|@DIGEST] and "          \
+			"oci:DIR[:TAG]. What they depend on is fetched with "  \
+			"them.",                                               \
 		.flags = CMD_NON_INTERSPERSED | (extra_flags),                 \
 		.options = rows, .opts_size = sizeof(struct opts),             \
 		.parse = fetch_parse, .run = run,                              \

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "aci/download.h"
+#include "aci/stored_layer.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -14,6 +15,7 @@
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/image_remove.h"
 #include "cmd/rkt/images.h"
+#include "spec/oci.h"
 #include "spec/quantity.h"
 
 #define NS_PER_S 1000000000LL
@@ -109,7 +111,9 @@ static void mark_kept(struct candidate *list, size_t n, const struct strv *used,
 					       list[i - 1].image->name) == 0;
 
 		rank = is_same ? rank + 1 : 0;
-		list[i].is_kept = rank < keep_newest ||
+		/* Layers stay for the images that need them. */
+		list[i].is_kept = (rank < keep_newest &&
+				   !oci_is_layer_name(list[i].image->name)) ||
 				  strv_sorted_has(used, list[i].image->id);
 	}
 }
@@ -159,6 +163,31 @@ static void find_unused(const struct image_rows *images,
 	for (size_t i = 0; i < images->n; i++)
 		if (list[i].goes)
 			strv_push(ret, list[i].image->id);
+}
+
+/* Takes from UNUSED the layers that an image which stays depends on. */
+static int keep_layers(const struct images *im, const struct image_rows *images,
+		       struct strv *unused, struct error *err)
+{
+	cleanup_strv struct strv all = STRV_INIT;
+	cleanup_strv struct strv needed = STRV_INIT;
+	int r = 0;
+
+	all = *unused;
+	*unused = (struct strv)STRV_INIT;
+	strv_sort(&all);
+	for (size_t i = 0; r >= 0 && i < images->n; i++) {
+		struct image_id id;
+
+		if (!strv_sorted_has(&all, images->v[i].id) &&
+		    image_id_parse(images->v[i].id, &id, NULL) == 0)
+			r = stored_layers_of(im->store, &id, &needed, err);
+	}
+	strv_sort(&needed);
+	for (size_t i = 0; i < all.n; i++)
+		if (!strv_sorted_has(&needed, all.v[i]))
+			strv_push(unused, all.v[i]);
+	return r < 0 ? r : 0;
 }
 
 /* --- the rest ------------------------------------------------------------ */
@@ -247,6 +276,9 @@ static int collect(const struct cmd_call *call, struct error *err)
 	if (r < 0)
 		return r;
 	find_unused(&images, &used, o, &unused);
+	r = keep_layers(&im, &images, &unused, err);
+	if (r < 0)
+		return r;
 	return images_remove(&im, &unused, &used, err);
 }
 

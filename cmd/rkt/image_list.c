@@ -17,6 +17,7 @@
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/images.h"
 #include "spec/json_write.h"
+#include "spec/oci.h"
 
 #define SHORT_ID_LEN (IMAGE_ID_PREFIX_LEN + 12)
 #define FIELDS_MAX 7
@@ -29,6 +30,7 @@ struct opts {
 	bool descending;
 	bool no_legend;
 	bool full;
+	bool all;
 	const char *format;
 };
 
@@ -227,6 +229,11 @@ static const struct option_row rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct opts, no_legend),
 	 .help = "suppress a legend with the list"},
+	{.name = "all",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct opts, all),
+	 .help = "list the layers of images from registries, too"},
 	{.name = "full",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -364,6 +371,8 @@ static int list_images(const struct cmd_call *call, struct strbuf *out,
 	cleanup_images struct images im = {0};
 	cleanup_image_rows struct image_rows images = IMAGE_ROWS_INIT;
 	cleanup_free struct row *list = NULL;
+	const struct opts *o = call->opts;
+	size_t n = 0;
 	int r;
 
 	r = images_open_existing(call->rkt, &im, err);
@@ -373,10 +382,11 @@ static int list_images(const struct cmd_call *call, struct strbuf *out,
 		return r;
 	list = xcalloc(images.n + 1, sizeof(*list));
 	for (size_t i = 0; i < images.n; i++)
-		list[i].image = &images.v[i];
+		if (o->all || !oci_is_layer_name(images.v[i].name))
+			list[n++].image = &images.v[i];
 	if (im.store)
-		mark_rendered(&im, list, images.n);
-	return print_rows(list, images.n, call->opts, out, err);
+		mark_rendered(&im, list, n);
+	return print_rows(list, n, o, out, err);
 }
 
 static int run(struct cmd_call *call)

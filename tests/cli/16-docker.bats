@@ -1,0 +1,326 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2154 # bats sets status, output, stderr
+# Images of registries and of OCI layouts: docker-registry, filled by skopeo,
+# and a registry that lies (oci.py).
+
+load lib
+
+DIGEST=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+
+oci() {
+	python3 "$BATS_TEST_DIRNAME/oci.py" "$@"
+}
+
+certificate() {
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$F/key.pem" \
+		-out "$F/cert.pem" -days 2 -subj "/CN=example.com" \
+		-addext "subjectAltName=DNS:example.com" 2>/dev/null
+}
+
+setup_file() {
+	load lib
+	mkdir -p "$F/www" "$F/registry"
+	certificate
+	oci layout "$F/www/app" busybox one
+	oci layout "$F/www/app2" busybox two
+	cat >"$F/registry.yml" <<-END
+		version: 0.1
+		storage: {filesystem: {rootdirectory: $F/registry}}
+		http: {addr: "127.0.0.1:5000"}
+		log: {level: error}
+	END
+	docker-registry serve "$F/registry.yml" >"$F/registry.log" 2>&1 3>&- &
+	echo $! >"$F/pids"
+	echo "127.0.0.1 example.com" >"$F/hosts"
+	mount --bind "$F/hosts" /etc/hosts
+	python3 "$BATS_TEST_DIRNAME/oci.py" serve "$F/www" "$F/log" \
+		"$F/cert.pem" "$F/key.pem" \
+		>"$F/server.log" 2>&1 3>&- &
+	echo $! >>"$F/pids"
+	retry 50 curl -sf http://127.0.0.1:5000/v2/ -o /dev/null
+	retry 50 curl -sk https://example.com/token/anonymous -o /dev/null
+	push app one
+	push app2 two
+}
+
+teardown_file() {
+	local pid
+	umount /etc/hosts
+	while read -r pid; do
+		kill "$pid" || true
+		wait "$pid" || true
+		retry 50 gone "$pid"
+	done <"$F/pids"
+}
+
+gone() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+setup() {
+	setup_test
+	: >"$F/log"
+	export CURL_CA_BUNDLE=$F/cert.pem
+}
+
+# retry N COMMAND: until it succeeds, for N tenths of a second
+retry() {
+	local i n=$1
+	shift
+	for ((i = 0; i < n; i++)); do
+		! "$@" || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# push LAYOUT TAG: into docker-registry
+push() {
+	skopeo copy -q --insecure-policy --dest-tls-verify=false \
+		"oci:$F/www/$1:v1" "docker://127.0.0.1:5000/test/app:$2"
+}
+
+run_plain() {
+	run rkt --insecure-options=image,http "$@"
+}
+
+password() {
+	mkdir -p "$D/local/auth.d"
+	jq -n --arg p "$1" '{rktKind: "dockerAuth", rktVersion: "v1",
+		registries: ["example.com"],
+		credentials: {user: "user", password: $p}}' \
+		>"$D/local/auth.d/docker.json"
+}
+
+n_layers() {
+	find "$D/data/cas/manifest" -type f -exec grep -l oci-layer/ {} + |
+		xargs -r grep -L dependencies | wc -l
+}
+
+@test "docker://: fetched from a registry, run, not downloaded again" {
+	run_plain fetch docker://127.0.0.1:5000/test/app:one
+	expect_status 0
+	[ "$(grep -c "fetching layer" <<<"$output")" = 2 ]
+	[ "$(n_layers)" = 2 ]
+	run_plain run --net=none docker://127.0.0.1:5000/test/app:one \
+		--exec=/bin/busybox -- sh -c \
+		"id; pwd; echo \$GREETING; cat version"
+	expect_status 0
+	expect_output "uid=33(www) gid=44"
+	expect_output "/etc"
+	expect_output "hello"
+	expect_output "one"
+	expect_no_output "fetching layer"
+	run_plain fetch docker://127.0.0.1:5000/test/app:one
+	expect_status 0
+	expect_no_output "fetching layer"
+	run_plain fetch docker://127.0.0.1:5000/test/app:two
+	[ "$(grep -c "fetching layer" <<<"$output")" = 1 ]
+	[ "$(n_layers)" = 3 ]
+}
+
+@test "docker://: the manifest says what the configuration said" {
+	run_plain fetch docker://127.0.0.1:5000/test/app:one
+	run rkt image cat-manifest 127.0.0.1_5000/test/app:one
+	expect_status 0
+	jq -e '.app.exec == ["/bin/busybox", "id"] and .app.user == "www" and
+		.app.workingDirectory == "/etc" and
+		.app.ports[0].name == "80-tcp" and
+		.app.mountPoints[0].path == "/var/data" and
+		(.labels | map({(.name): .value}) | add) ==
+		{version: "one", os: "linux", arch: "amd64"} and
+		(.annotations | map({(.name): .value}) | add |
+		.created == "2020-01-02T03:04:05Z" and .authors == "me" and
+		."org.example/x" == "y" and
+		."appc.io/docker/stopsignal" == "SIGQUIT" and
+		."appc.io/docker/repository" == "test/app") and
+		(.dependencies | length) == 2' <<<"$output"
+}
+
+@test "docker://: by digest, by digest of an index, for another machine" {
+	local digest
+	digest=$(skopeo inspect --raw --tls-verify=false \
+		docker://127.0.0.1:5000/test/app:one | sha256sum)
+	run_plain fetch "docker://127.0.0.1:5000/test/app@sha256:${digest%% *}"
+	expect_status 0
+	run_plain fetch "docker://127.0.0.1:5000/test/app@$DIGEST"
+	expect_status 254
+	expect_output 404
+	run_rkt fetch docker://example.com/list/app:v1
+	expect_status 0
+	run_rkt fetch docker://example.com/others/app:v1
+	expect_status 254
+	expect_output "there is no image for linux/amd64 in the index, but: v1 linux/vax"
+	run_rkt fetch docker://example.com/list/app:v1,arch=s390x
+	expect_status 254
+	expect_output "no image for linux/s390x"
+}
+
+@test "what is not allowed: without a signature, without https" {
+	run rkt fetch docker://127.0.0.1:5000/test/app:one
+	expect_status 254
+	expect_output "signature verification for docker images is not supported (try --insecure-options=image)"
+	run rkt fetch "oci:$F/www/app:v1"
+	expect_status 254
+	expect_output "--insecure-options=image"
+	run_rkt fetch docker://127.0.0.1:5000/test/app:one
+	expect_status 254
+	run_rkt fetch docker://127.0.0.1:5000/Test
+	expect_status 254
+	expect_output 'invalid image string "docker://127.0.0.1:5000/Test"'
+	run_rkt fetch --pull-policy=never docker://example.com/good/app:v1
+	expect_status 254
+	expect_output "the pull policy is never"
+}
+
+@test "tokens and passwords" {
+	run_rkt fetch docker://example.com/anonymous/app:v1
+	expect_status 0
+	grep -q "GET /v2/anonymous/app/manifests/v1 200 Bearer t0ken.anonymous" \
+		"$F/log"
+	for what in token basic; do
+		run_rkt fetch "docker://example.com/$what/app:v1"
+		expect_status 254
+	done
+	expect_output "asks for a user and a password: put them into a file of kind dockerAuth"
+	password wrong
+	run_rkt fetch docker://example.com/basic/app:v1
+	expect_status 254
+	password secret
+	for what in token basic; do
+		run_rkt fetch "docker://example.com/$what/app:v1"
+		expect_status 0
+	done
+	grep -q "service=a%20b&scope=repository:token/app:pull 200 Basic" \
+		"$F/log"
+	run_rkt fetch docker://example.com/strange/app:v1
+	expect_status 254
+	expect_output "without saying what it wants"
+}
+
+@test "a registry that lies is believed nothing" {
+	local what
+	while read -r what text; do
+		run_rkt fetch "docker://example.com/$what/app:v1"
+		expect_status 254
+		expect_output "$text"
+		[ -z "$(find "$D/data/cas/tmp" -type f)" ]
+	done <<-END
+		config has the digest sha256:
+		layer layer sha256:
+		diff layer sha256:
+		missing 404
+		cut layer sha256:
+		long sha256:
+		schema1 a manifest of schema 1
+		loop the manifest has the digest
+		html the manifest:
+	END
+	run rkt image list --no-legend
+	expect_no_output "example.com"
+	# By digest the manifest itself is checked.
+	what=$(jq -r '.manifests[0].digest' "$F/www/app/index.json")
+	run_rkt fetch "docker://example.com/manifest/app@$what"
+	expect_status 254
+	expect_output "the manifest has the digest"
+	# What came whole before is used.
+	run_rkt fetch docker://example.com/good/app:v1
+	expect_status 0
+}
+
+@test "oci: layouts: by tag, without one, and what is none" {
+	run_rkt fetch "oci:$F/www/app:v1"
+	expect_status 0
+	run_rkt run --net=none "oci:$F/www/app" --exec=/bin/busybox -- \
+		cat /etc/version
+	expect_status 0
+	expect_output one
+	run_rkt fetch "oci:$F/www/app:v2"
+	expect_status 254
+	expect_output "tagged v2 in the index, but: v1"
+	run_rkt fetch "oci:$D"
+	expect_status 254
+	expect_output "is no OCI image layout"
+	run_rkt fetch oci:
+	expect_status 254
+	expect_output "it names no directory"
+}
+
+# tree_of ID: where ID's root file system is mounted
+tree_of() {
+	local m
+	for m in /run/rkt/img/*/"$1"/rootfs; do
+		[ ! -d "$m" ] || echo "$m"
+	done
+}
+
+@test "layers: unpacked, mounted and umoci's, all the same" {
+	local case id
+	skip_without mountable
+	for case in $(oci cases good); do
+		oci layout "$D/$case" "$case" gzip
+		umoci raw unpack --image "$D/$case:v1" "$D/umoci-$case"
+		id=$(rkt --insecure-options=image fetch --full \
+			"oci:$D/$case:v1" 2>/dev/null)
+		id=$(basename "$(echo "$D"/data/cas/manifest/"$id"*)")
+		rkt image render "$id" "$D/rendered-$case"
+		# An image is mounted for its first pod.
+		rkt run --net=none "$id" >/dev/null 2>&1 || true
+		echo "$case"
+		[ -n "$(tree_of "$id")" ]
+		python3 "$BATS_TEST_DIRNAME/compare.py" \
+			"$D/rendered-$case/rootfs" "$(tree_of "$id")"
+		# When umoci removed something from a directory is seen there.
+		find "$D/umoci-$case" "$D/rendered-$case/rootfs" -type d \
+			-exec touch -d @0 {} +
+		python3 "$BATS_TEST_DIRNAME/compare.py" "$D/umoci-$case" \
+			"$D/rendered-$case/rootfs"
+		run rkt image verify "$id"
+		expect_status 0
+	done
+}
+
+@test "layers: what leads out of them is refused, what is odd is not" {
+	local case
+	for case in $(oci cases bad-); do
+		oci layout "$D/$case" "$case"
+		run_rkt fetch "oci:$D/$case:v1"
+		echo "$case: $output"
+		expect_status 254
+		expect_output ": layer sha256:"
+	done
+	for case in $(oci cases odd-); do
+		oci layout "$D/$case" "$case"
+		run_rkt fetch "oci:$D/$case:v1"
+		expect_status 0
+	done
+	[ ! -e "$D/x" ]
+}
+
+@test "no App Container Image may take the name of a layer" {
+	image_inside "$D/a.aci" '.' "oci-layer/sha256-${DIGEST#*:}" 1.0.0
+	run_rkt fetch "$D/a.aci"
+	expect_status 254
+	expect_output "belong to layers of OCI images"
+}
+
+@test "killed at any time: gc leaves nothing, the next fetch is whole" {
+	local i pid
+	for i in 1 2 3 4; do
+		rkt --insecure-options=image fetch \
+			docker://example.com/good/app:v1 >/dev/null 2>&1 &
+		pid=$!
+		sleep "0.$((i * 11))"
+		pkill -9 -P $pid rkt || true
+		kill -9 $pid 2>/dev/null || true
+		wait $pid || true
+		rkt image gc --grace-period=0s
+		[ -z "$(find "$D/data/cas/tmp" -type f)" ]
+		[ -z "$(find "$D/data/cas/blob" -type f)" ]
+	done
+	run_rkt run --net=none docker://example.com/good/app:v1 \
+		--exec=/bin/busybox -- cat /etc/version
+	expect_status 0
+	expect_output one
+}

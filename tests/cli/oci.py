@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Images as registries have them, and a registry that lies.
+
+oci.py layout DIR CASE [ARG]   writes an OCI image layout, tagged v1
+oci.py cases good|bad-|odd-    their names
+oci.py serve DIR LOG CERT KEY  serves the layouts below DIR on port 443
+
+The case is a list of layers, each a list of entries, in the table below, or
+"busybox": one that runs.  The server has the layout DIR/NAME as the repository
+WHAT/NAME; WHAT says what it does:
+
+    good          what it should
+    token         wants a token, and for that the password user:secret
+    anonymous     wants a token that anybody gets
+    basic         wants the password itself
+    strange       401 without saying what it wants
+    manifest      another manifest than was asked for
+    config, layer other bytes than were asked for
+    diff          layers that are others when they are unpacked
+    missing       404 for layers
+    cut           layers that end early
+    long          layers with more behind them
+    list          an index with this machine's image and one of another
+    others        an index without this machine's image
+    schema1       a manifest of 2016
+    loop          an index that names itself
+    html          a page
+"""
+import base64
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import os
+import ssl
+import subprocess
+import sys
+import tarfile
+
+FILE, DIR, LINK, HARD, CHAR = "f", "d", "l", "h", "c"
+TYPES = {DIR: tarfile.DIRTYPE, LINK: tarfile.SYMTYPE, HARD: tarfile.LNKTYPE,
+         CHAR: tarfile.CHRTYPE, FILE: tarfile.REGTYPE}
+BASE = [("./", DIR), ("a/", DIR), ("a/x", FILE, "1"), ("a/y", FILE, "2"),
+        ("b/", DIR), ("b/x", FILE, "1"), ("b/d/", DIR), ("b/d/e", FILE, "5"),
+        ("c", FILE, "c"), ("c2", HARD, "c"), ("s", LINK, "/a"),
+        ("f/", DIR), ("f/g", FILE, "g"), ("k/", DIR), ("k/l", FILE, "kl")]
+CASES = {
+    "plain": [BASE],
+    "whiteout": [BASE, [("a/.wh.x", FILE, ""), (".wh.c", FILE, "")]],
+    "whiteout-directory": [BASE, [(".wh.b", FILE, "")]],
+    "whiteout-and-new": [BASE, [(".wh.b", FILE, ""), ("b/", DIR),
+                                ("b/new", FILE, "n")]],
+    "new-and-whiteout": [BASE, [("b/", DIR), ("b/new", FILE, "n"),
+                                (".wh.b", FILE, "")]],
+    "whiteout-of-nothing": [BASE, [("a/.wh.zzz", FILE, "")]],
+    "opaque": [BASE, [("b/", DIR), ("b/.wh..wh..opq", FILE, ""),
+                      ("b/new", FILE, "n")]],
+    "opaque-last": [BASE, [("b/", DIR), ("b/new", FILE, "n"),
+                           ("b/.wh..wh..opq", FILE, "")]],
+    "opaque-new": [BASE, [("n/", DIR), ("n/.wh..wh..opq", FILE, ""),
+                          ("n/m/", DIR), ("n/m/.wh.q", FILE, ""),
+                          ("n/m/o", FILE, "o")]],
+    "hard-links": [BASE, [("c", FILE, "changed")],
+                   [("h1", FILE, "h"), ("h2", HARD, "h1")],
+                   [(".wh.h1", FILE, "")]],
+    "replace": [BASE, [("a", FILE, "file now"), ("s/", DIR),
+                       ("s/t", FILE, "t"), ("f", LINK, "k")],
+                [("c/", DIR), ("c/in", FILE, "in")]],
+    "implied": [BASE, [("b/d/new", FILE, "n")]],
+    "same-twice": [BASE, [("a/x", FILE, "2")], [], [("a/x", FILE, "2")], []],
+    # What must be refused.
+    "bad-dotdot": [[("../x", FILE, "x")]],
+    "bad-inner": [[("a/", DIR), ("a/../../x", FILE, "x")]],
+    "bad-link": [[("a", LINK, "/tmp"), ("a/x", FILE, "x")]],
+    "bad-hard": [[("a", HARD, "../../../etc/passwd")]],
+    "bad-hard-nothing": [[("a", HARD, "b")]],
+    "bad-whiteout-dotdot": [BASE, [("a/.wh...", FILE, "")]],
+    "bad-whiteout-dot": [BASE, [("a/.wh..", FILE, "")]],
+    "bad-whiteout-empty": [BASE, [("a/.wh.", FILE, "")]],
+    "bad-whiteout-link": [BASE, [("a/.wh.x", LINK, "x")]],
+    "bad-whiteout-below": [BASE, [(".wh.a/x", FILE, "")]],
+    "bad-whiteout-hard": [[("a", FILE, ""), (".wh.b", FILE, ""),
+                           ("h", HARD, ".wh.b")]],
+    "bad-twice": [[("a", FILE, "1"), ("a", FILE, "2")]],
+    "bad-aci": [[("manifest", FILE, "{}"), ("rootfs/", DIR)]],
+    # Odd and right.
+    "odd-absolute": [[("/x/", DIR), ("/x/y", FILE, "y"),
+                      ("z", LINK, "/x/y")]],
+    "odd-device": [[("d/", DIR), ("d/null", CHAR, "")]],
+    "odd-none": [],
+}
+
+
+def tar(entries):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as t:
+        for name, kind, *rest in entries:
+            info = tarfile.TarInfo(name)
+            info.type, info.mtime, info.mode = TYPES[kind], 1000, 0o755
+            info.uid, info.gid = 7, 8
+            data = rest[0] if rest else ""
+            data = data.encode() if isinstance(data, str) else data
+            if kind == FILE:
+                info.size = len(data)
+            elif kind == CHAR:
+                info.devmajor, info.devminor = 1, 3
+            else:
+                info.linkname = data.decode()
+            t.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def pack(data, number):
+    """Each way a layer may come, in turn."""
+    oci = "application/vnd.oci.image.layer.v1.tar"
+    if number % 3 == 1:
+        return oci + "+zstd", subprocess.run(
+            ["zstd", "-q", "-c"], input=data, check=True,
+            stdout=subprocess.PIPE).stdout
+    return (oci, data) if number % 3 else (oci + "+gzip", gzip.compress(data))
+
+
+def put(top, data, media=None, **more):
+    with open(f"{top}/blobs/sha256/{digest(data)[7:]}", "wb") as f:
+        f.write(data)
+    kind = {"mediaType": media} if media else {}
+    return {**kind, "digest": digest(data), "size": len(data), **more}
+
+
+def layout(top, case, arg=""):
+    os.makedirs(f"{top}/blobs/sha256", exist_ok=True)
+    if case == "busybox":
+        with open("/bin/busybox", "rb") as f:
+            data = f.read()
+        layers = [[("bin/", DIR), ("bin/busybox", FILE, data),
+                   ("bin/sh", LINK, "busybox"), ("etc/", DIR),
+                   ("etc/passwd", FILE, "www:x:33:44::/:/bin/sh\n")],
+                  [("etc/version", FILE, arg)]]
+    else:
+        layers = CASES[case]
+    tars = [tar(layer) for layer in layers]
+    # umoci does not know zstd.
+    packed = [pack(t, 0 if arg == "gzip" else i) for i, t in enumerate(tars)]
+    config = json.dumps({
+        "os": "linux", "architecture": "amd64", "created":
+        "2020-01-02T03:04:05Z", "author": "me", "config": {
+            "Entrypoint": ["/bin/busybox"], "Cmd": ["id"], "User": "www",
+            "Env": ["PATH=/bin", "GREETING=hello"], "WorkingDir": "/etc",
+            "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/var/data": {}},
+            "StopSignal": "SIGQUIT", "Labels": {"org.example/x": "y"}},
+        "rootfs": {"type": "layers", "diff_ids": [digest(t) for t in tars]},
+    }).encode()
+    manifest = json.dumps({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": put(top, config,
+                      "application/vnd.oci.image.config.v1+json"),
+        "layers": [put(top, data, media) for media, data in packed],
+    }).encode()
+    entry = put(top, manifest, "application/vnd.oci.image.manifest.v1+json",
+                annotations={"org.opencontainers.image.ref.name": "v1"})
+    with open(top + "/index.json", "w") as f:
+        json.dump({"schemaVersion": 2, "manifests": [entry]}, f)
+    with open(top + "/oci-layout", "w") as f:
+        f.write('{"imageLayoutVersion":"1.0.0"}')
+
+
+class Registry(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, data, **headers):
+        with open(sys.argv[3], "a") as f:
+            f.write(f"{self.command} {self.path} {status} "
+                    f"{self.headers.get('Authorization', '-')}\n")
+        self.send_response(status)
+        size = headers.pop("size", len(data))
+        self.send_header("Content-Length", str(size))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def may(self, what):
+        given = self.headers.get("Authorization", "")
+        password = "Basic " + base64.b64encode(b"user:secret").decode()
+        if what == "basic":
+            return given == password or self.answer(
+                401, b"", WWW_Authenticate='Basic realm="here"')
+        if what in ("token", "anonymous"):
+            return given == "Bearer t0ken." + what or self.answer(
+                401, b"", WWW_Authenticate='Bearer realm='
+                f'"https://example.com/token/{what}",service="a b",'
+                'scope="repository:x:pull"')
+        if what == "strange":
+            return self.answer(401, b"")
+        return True
+
+    def token(self):
+        what = self.path.split("?")[0].split("/")[2]
+        given = self.headers.get("Authorization", "")
+        if what == "token" and not given.startswith("Basic "):
+            return self.answer(401, b"")
+        return self.answer(
+            200, json.dumps({"token": "t0ken." + what}).encode())
+
+    def do_GET(self):
+        if self.path.startswith("/token/"):
+            return self.token()
+        _, _, what, name, kind, ref = self.path.split("/")
+        if not self.may(what):
+            return None
+        return self.manifest(what, name, ref) if kind == "manifests" \
+            else self.blob(what, name, ref)
+
+    def manifest(self, what, name, ref):
+        top = f"{sys.argv[2]}/{name}"
+        with open(top + "/index.json") as f:
+            entry = json.load(f)["manifests"][0]
+        with open(f"{top}/blobs/sha256/{entry['digest'][7:]}", "rb") as f:
+            data = f.read()
+        other = dict(entry, platform={"os": "linux", "architecture": "vax"},
+                     digest="sha256:" + 64 * "0")
+        mine = dict(entry, platform={"os": "linux", "architecture": "amd64"})
+        lists = {"list": [other, mine], "others": [other],
+                 "loop": [dict(mine, digest=entry["digest"])]}
+        if what == "manifest" and ref.startswith("sha256:"):
+            data += b" "
+        elif what == "schema1":
+            data = b'{"schemaVersion":1,"name":"x","fsLayers":[]}'
+        elif what == "html":
+            data = b"<html>Please log in</html>"
+        elif what == "diff":
+            manifest = json.loads(data)
+            manifest["layers"].reverse()
+            data = json.dumps(manifest).encode()
+        elif what == "loop" or what in lists and ref == "v1":
+            data = json.dumps({"schemaVersion": 2,
+                               "manifests": lists[what]}).encode()
+        return self.answer(200, data)
+
+    def blob(self, what, name, ref):
+        with open(f"{sys.argv[2]}/{name}/blobs/sha256/{ref[7:]}", "rb") as f:
+            data = f.read()
+        is_config = data.startswith(b"{")
+        if what == "missing" and not is_config:
+            return self.answer(404, b"")
+        if is_config and what == "config":
+            data = data.replace(b"busybox", b"buzybox")
+        elif is_config:
+            pass
+        elif what == "layer":
+            data = data[:-9] + b"X" + data[-8:]
+        elif what == "cut":
+            data = data[:-9]
+        elif what == "long":
+            data += b"more"
+        return self.answer(200, data)
+
+
+def serve(cert, key):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 443), Registry)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.serve_forever()
+
+
+if sys.argv[1] == "layout":
+    layout(*sys.argv[2:])
+elif sys.argv[1] == "cases":
+    kinds = ("bad-", "odd-")
+    print("\n".join(c for c in CASES if c.startswith(sys.argv[2])
+                    or sys.argv[2] == "good" and not c.startswith(kinds)))
+else:
+    serve(*sys.argv[4:])
