@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # What an update counts, keeps, holds and remembers.
-# shellcheck disable=SC2154 # output, status come from bats
+# shellcheck disable=SC2154,SC2030,SC2031,SC2034,SC2143 # variables of bats and lib
 
 load lib
 load versions
@@ -85,7 +85,8 @@ stuck() {
 	said '.tier == "restart" and .lost == 1 and .moved == 1 and .drained == 0' \
 		--strategy=restart --image="$D/2.aci" --drain-timeout=300ms
 	wait_for 10 grep -q HTTP "$D/waits.said"
-	! grep -q HTTP "$D/lost.said"
+	run grep HTTP "$D/lost.said"
+	expect_status 1
 	tail -1 "$pod/history" | jq -e '.lost == 1 and .moved == 1'
 	run rkt history --full web
 	expect_output '1 moved, 0 drained, 1 lost'
