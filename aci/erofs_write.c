@@ -304,7 +304,7 @@ static int place_inode(struct writer *w, struct place *p, struct error *err)
 static struct place *add_place(struct writer *w, struct image_inode *inode)
 {
 	if (w->n_places == w->n_alloc) {
-		w->n_alloc = w->n_alloc ? w->n_alloc * 2 : 1024;
+		w->n_alloc *= 2;
 		w->places = xreallocarray(w->places, w->n_alloc,
 					  sizeof(*w->places));
 	}
@@ -409,6 +409,8 @@ static int place_all(struct writer *w, const struct erofs_device *devices,
 
 	if (n_devices > EROFS_DEVICES_MAX)
 		return too_big(err, "the number of archives");
+	w->n_alloc = 1024;
+	w->places = xreallocarray(NULL, w->n_alloc, sizeof(*w->places));
 	w->meta_end = EROFS_SLOTS_AT + n_devices * EROFS_SLOT_SIZE;
 	w->n_literal = image_pool_literals(w->tree->pool)->len / EROFS_BLOCK;
 	r = place_entry(w, w->tree->top, err);
