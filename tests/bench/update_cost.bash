@@ -40,13 +40,14 @@ wrk_pairs() { # PAIRS
 	for n in "${servers[@]}"; do wait "$n" || true; done
 }
 
-# The mean of the pairs' ratios, with the 95 % interval of Student's t.
+# The geometric mean of the pairs' ratios, which one disturbed pair moves as
+# much either way, with the 95 % interval of Student's t.
 wrk_ratio() {
 	awk '{ v[$1, $2] = $3; if ($1 > n) n = $1 }
 	END {
 		for (i = 1; i <= n; i++) {
 			if (!v[i, "with"] || !v[i, "without"]) continue
-			r[++m] = v[i, "with"] / v[i, "without"]
+			r[++m] = log(v[i, "with"] / v[i, "without"])
 			sum += r[m]; a += v[i, "with"]; b += v[i, "without"]
 		}
 		if (m < 2) { print "wrk: not measured"; exit }
@@ -55,7 +56,7 @@ wrk_ratio() {
 		t = m >= 20 ? 2.09 : m >= 12 ? 2.20 : m >= 10 ? 2.26 : m >= 8 ? 2.36 : m >= 5 ? 2.78 : 4.30
 		half = t * sqrt(var / (m - 1) / m)
 		printf "wrk, nginx with the rule / without: %.0f / %.0f requests/s = %.4f, 95 %% interval %.4f to %.4f (%d pairs)\n",
-			a / m, b / m, mean, mean - half, mean + half, m
+			a / m, b / m, exp(mean), exp(mean - half), exp(mean + half), m
 	}' "$W/pairs"
 }
 
