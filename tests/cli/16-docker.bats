@@ -94,8 +94,7 @@ password() {
 }
 
 n_layers() {
-	find "$D/data/cas/manifest" -type f -exec grep -l oci-layer/ {} + |
-		xargs -r grep -L dependencies | wc -l
+	grep -rL '"dependencies"' "$D/data/cas/manifest" | wc -l
 }
 
 @test "docker://: fetched from a registry, run, not downloaded again" {
@@ -296,6 +295,26 @@ tree_of() {
 		expect_status 0
 	done
 	[ ! -e "$D/x" ]
+}
+
+@test "layers are not listed, stay with their image and go with it" {
+	run_plain fetch docker://127.0.0.1:5000/test/app:one
+	run rkt image list --no-legend --fields=name
+	expect_output "127.0.0.1_5000/test/app:one"
+	expect_no_output "oci-layer/"
+	run rkt image list --no-legend --all --fields=name
+	[ "$(grep -c oci-layer/sha256- <<<"$output")" = 2 ]
+	run rkt image gc --grace-period=0s --keep-newest=1
+	expect_status 0
+	[ "$(n_layers)" = 2 ]
+	run_plain run --net=none --pull-policy=never \
+		docker://127.0.0.1:5000/test/app:one \
+		--exec=/bin/busybox -- cat /etc/version
+	expect_status 0
+	rkt gc --grace-period=0s
+	run rkt image gc --grace-period=0s
+	expect_status 0
+	[ "$(n_layers)" = 0 ]
 }
 
 @test "no App Container Image may take the name of a layer" {
