@@ -54,7 +54,9 @@ static void collect(const struct update_group *g)
 	for (const struct update *m = g->first; m; m = m->sibling) {
 		struct error err = ERROR_INIT;
 
-		if (journal_collect(g->pod->dirfd, m->app->name, &err) < 0)
+		/* One may go to where a rollback came from. */
+		if (!m->is_rollback &&
+		    journal_collect(g->pod->dirfd, m->app->name, &err) < 0)
 			log_failure(&err, "remove earlier generations");
 	}
 }
@@ -81,7 +83,7 @@ static void group_end(struct update_group *g)
 		return;
 	if (close_journal(g, &err) < 0)
 		log_failure(&err, "update");
-	if (g->is_committed && !g->first->is_rollback)
+	if (g->is_committed)
 		collect(g);
 	update_tell_end(g);
 	fd_close(&g->conn);
