@@ -82,7 +82,7 @@ static void overview(struct strbuf *sb)
 			  "\n\nUSAGE\n  actool COMMAND [FLAGS] ARGUMENTS\n\n"
 			  "COMMANDS\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		strbuf_addf(sb, "  %-14s%s\n", commands[i]->name,
+		strbuf_addf(sb, "  %-16s%s\n", commands[i]->name,
 			    commands[i]->summary);
 	strbuf_addstr(sb, "\nFLAGS\n");
 	flags_help(global_rows, sb);
