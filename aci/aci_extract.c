@@ -120,7 +120,7 @@ static int extract_entry(const struct extraction *x,
 			 struct archive_entry *entry, struct error *err)
 {
 	struct archive *disk = x->disk;
-	struct aci_entry e;
+	struct aci_entry e = {0};
 	int r = 0;
 
 	if (x->layer)

@@ -62,10 +62,12 @@ static ssize_t read_blob(struct puller *p, const uint8_t **ret)
 /* The next bytes of the tar, walked: how many, or -errno in p->error too. */
 static ssize_t next_chunk(struct puller *p, const uint8_t **ret)
 {
-	ssize_t n = p->stream ? image_stream_next(p->stream, ret, &p->error)
-			      : read_blob(p, ret);
+	ssize_t n;
 	int r;
 
+	*ret = NULL;
+	n = p->stream ? image_stream_next(p->stream, ret, &p->error)
+		      : read_blob(p, ret);
 	if (n <= 0)
 		return n;
 	if (p->diff_id)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/fetch_client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -194,6 +195,7 @@ static int take_image(const struct fetch_import_reply *reply,
 	if (job->is_layer) {
 		oci_layer_manifest_make(ret->diff_id, &ret->name,
 					&ret->manifest);
+		assert(ret->manifest);
 		ret->manifest_len = strlen(ret->manifest);
 		return 0;
 	}

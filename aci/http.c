@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/http.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -181,6 +182,7 @@ int http_job_step(struct http_job *job, struct http_progress *ret,
 	ssize_t n;
 	int r;
 
+	assert(job);
 	if (job->has_reply)
 		return 0;
 	r = fetch_child_wait(&job->child, -1, err);

@@ -42,7 +42,7 @@ static int digest_make(const struct strbuf *in, char *ret, struct error *err)
 		return r;
 	digest_update(&digest, in->buf, in->len);
 	digest_final(&digest, bytes);
-	memcpy(ret, "sha256:", strlen("sha256:"));
+	memcpy(ret, "sha256:", sizeof("sha256:"));
 	format_hex(bytes, sizeof(bytes), ret + strlen("sha256:"));
 	return 0;
 }

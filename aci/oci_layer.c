@@ -2,6 +2,7 @@
 #include "aci/oci_layer.h"
 
 #include <archive_entry.h>
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -107,6 +108,7 @@ int oci_layer_entry(struct oci_layer *layer, struct archive_entry *entry,
 	r = put_below_rootfs(path, &moved, err);
 	if (r < 0)
 		return r;
+	assert(moved);
 	clean = moved + strlen("rootfs");
 	clean += *clean == '/';
 	note(layer, clean, entry);

@@ -87,7 +87,7 @@ int parallel_run(size_t n,
 		 void *arg, void *results, size_t size, struct error *err)
 {
 	const struct task t = {work_fn, arg, results, size};
-	struct worker workers[PARALLEL_MAX];
+	struct worker workers[PARALLEL_MAX] = {0};
 	size_t started = 0, finished = 0;
 	int ret = 0;
 

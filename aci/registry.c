@@ -153,7 +153,7 @@ static void url_make(const struct registry *g, const char *kind,
 		    g->ref->registry, g->ref->repository, kind, what);
 }
 
-static int ask_once(const struct registry *g, struct http_request *req,
+static int ask_once(const struct registry *g, const struct http_request *req,
 		    struct http_response *ret, struct error *err)
 {
 	const struct config_auth bearer = {
@@ -161,15 +161,16 @@ static int ask_once(const struct registry *g, struct http_request *req,
 		.type = CONFIG_AUTH_OAUTH,
 		.secret = g->token,
 	};
+	struct http_request with = *req;
 
-	req->auth = NULL;
+	with.auth = NULL;
 	if (g->token)
-		req->auth = &bearer;
+		with.auth = &bearer;
 	else if (g->send_password)
-		req->auth = find_password(g);
+		with.auth = find_password(g);
 	http_response_release(ret);
 	*ret = (struct http_response){0};
-	return http_do(g->libexec_dir, req, ret, err);
+	return http_do(g->libexec_dir, &with, ret, err);
 }
 
 /* With credentials once the registry asks for some. */

@@ -3,6 +3,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -360,7 +361,7 @@ static int link_inode(struct tar_index *ti, const struct aci_entry *e,
 	if (r < 0)
 		return r;
 	to = image_tree_find(ti->tree, target);
-	if (!to)
+	if (!to || !to->inode)
 		return error_set(err, EINVAL,
 				 "archive entry: a hard link to nothing");
 	*ret = to->inode;
@@ -426,6 +427,7 @@ int tar_index_entry(struct tar_index *ti, struct archive_entry *entry,
 		inode = inode_make(ti, entry, e);
 	if (r < 0)
 		return r;
+	assert(inode);
 	at = image_tree_put(ti->tree, path, inode);
 	if (!at)
 		return error_set(err, EINVAL,
@@ -460,6 +462,7 @@ static void add_extent(struct tar_index *ti, uint64_t logical,
 		ti->extents = xreallocarray(ti->extents, ti->n_alloc,
 					    sizeof(*ti->extents));
 	}
+	assert(ti->extents);
 	ti->extents[ti->n_extents++] = (struct image_extent){
 		.logical = logical,
 		.physical = physical,

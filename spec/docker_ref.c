@@ -273,7 +273,7 @@ int oci_layout_ref_parse(const char *s, struct oci_layout_ref *ret,
 		return bad_ref(s, "it names no directory", err);
 	ref.dir = TAKE_PTR(copy);
 	*ret = ref;
-	ref = (struct oci_layout_ref)OCI_LAYOUT_REF_INIT;
+	memset(&ref, 0, sizeof(ref));
 	return 0;
 }
 

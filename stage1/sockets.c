@@ -135,7 +135,7 @@ struct count {
 static bool count_one(void *data, int fd)
 {
 	struct count *c = data;
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = {0};
 	socklen_t len = sizeof(addr);
 	uint16_t port = 0;
 
