@@ -19,7 +19,6 @@
 #include "base/strv.h"
 
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-#define BLOCK (128 * 1024)
 #define XATTR_LIST_MAX 65536
 
 struct compare {
@@ -76,19 +75,11 @@ static int compare_link(struct compare *c, int have, int want, const char *name)
 
 static int compare_content(struct compare *c, int a, int b)
 {
-	cleanup_free char *x = xmalloc(BLOCK);
-	cleanup_free char *y = xmalloc(BLOCK);
-	ssize_t n, m;
+	int r = same_content(a, b);
 
-	do {
-		n = read_full(a, x, BLOCK);
-		m = read_full(b, y, BLOCK);
-		if (n < 0 || m < 0)
-			return fails(c, n < 0 ? (int)-n : (int)-m);
-		if (n != m || memcmp(x, y, (size_t)n) != 0)
-			return differs(c, "content");
-	} while (n > 0);
-	return 0;
+	if (r < 0)
+		return fails(c, -r);
+	return r ? 0 : differs(c, "content");
 }
 
 static int compare_xattr(struct compare *c, int a, int b, const char *name)

@@ -18,8 +18,6 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 
-#define BLOCK (128 * 1024)
-
 struct diff {
 	struct strbuf path; /* of the entry at hand */
 	struct tree_changes changes;
@@ -69,24 +67,6 @@ static void add_change(struct diff *d, const struct side *a,
 	};
 }
 
-/* 1 equal, 0 different, or -errno. */
-static int is_same_content(int a, int b)
-{
-	cleanup_free char *x = xmalloc(BLOCK);
-	cleanup_free char *y = xmalloc(BLOCK);
-	ssize_t n, m;
-
-	do {
-		n = read_full(a, x, BLOCK);
-		m = read_full(b, y, BLOCK);
-		if (n < 0 || m < 0)
-			return n < 0 ? (int)n : (int)m;
-		if (n != m || memcmp(x, y, (size_t)n) != 0)
-			return 0;
-	} while (n > 0);
-	return 1;
-}
-
 static int compare_file(const struct side *a, const struct side *b,
 			const char *name)
 {
@@ -98,7 +78,7 @@ static int compare_file(const struct side *a, const struct side *b,
 		return 0;
 	x = openat(a->dirfd, name, flags);
 	y = openat(b->dirfd, name, flags);
-	return x < 0 || y < 0 ? -errno : is_same_content(x, y);
+	return x < 0 || y < 0 ? -errno : same_content(x, y);
 }
 
 static int compare_link(const struct side *a, const struct side *b,

@@ -10,9 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strbuf.h"
+
+#define COMPARE_BLOCK (128 * 1024)
 
 ssize_t read_full(int fd, void *buf, size_t n)
 {
@@ -226,4 +229,21 @@ int set_cloexec(int fd, int on)
 	if (fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) < 0)
 		return -errno;
 	return 0;
+}
+
+int same_content(int a, int b)
+{
+	cleanup_free char *x = xmalloc(COMPARE_BLOCK);
+	cleanup_free char *y = xmalloc(COMPARE_BLOCK);
+	ssize_t n, m;
+
+	do {
+		n = read_full(a, x, COMPARE_BLOCK);
+		m = read_full(b, y, COMPARE_BLOCK);
+		if (n < 0 || m < 0)
+			return n < 0 ? (int)n : (int)m;
+		if (n != m || memcmp(x, y, (size_t)n) != 0)
+			return 0;
+	} while (n > 0);
+	return 1;
 }

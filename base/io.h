@@ -57,4 +57,7 @@ int copy_fd(int in, int out);
 int set_nonblock(int fd);
 int set_cloexec(int fd, int on);
 
+/* Whether what is left to read from A and B is the same: 1, 0, or -errno. */
+int same_content(int a, int b);
+
 #endif

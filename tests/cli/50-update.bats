@@ -54,18 +54,6 @@ serves() {
 	[ ! -e "$pod/update.journal" ] || fail "journal: $(cat "$pod/update.journal")"
 }
 
-setup() {
-	setup_test
-	loads=()
-	RUN=()
-}
-
-teardown() {
-	local p
-	for p in "${loads[@]}"; do kill "$p" 2>/dev/null; done
-	teardown_test
-}
-
 # --- under load ----------------------------------------------------------------
 
 @test "there and back, three rounds, under load" {

@@ -47,18 +47,6 @@ serves() {
 		fail "processes: $(pgrep -fa '^/inside' --ns "$pid" --nslist pid)"
 }
 
-setup() {
-	setup_test
-	loads=()
-	RUN=()
-}
-
-teardown() {
-	local p
-	for p in "${loads[@]}"; do kill "$p" 2>/dev/null; done
-	teardown_test
-}
-
 @test "there and back, three rounds, under load" {
 	serve tcp4:80
 	version 2

@@ -6,18 +6,6 @@
 load lib
 load versions
 
-setup() {
-	setup_test
-	loads=()
-	RUN=()
-}
-
-teardown() {
-	local p
-	for p in "${loads[@]}"; do kill "$p" 2>/dev/null; done
-	teardown_test
-}
-
 update() {
 	run_rkt update --observe=100ms "$@" web
 }

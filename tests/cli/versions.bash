@@ -1,7 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of those who load it
 # For tests that replace what a pod runs: two versions of a server, and load.
-# After `load lib`; loads=() is the caller's.
+# After `load lib`.
+
+setup() {
+	setup_test
+	loads=()
+	RUN=()
+}
+
+teardown() {
+	local p
+	for p in "${loads[@]}"; do kill "$p" 2>/dev/null; done
+	teardown_test
+}
 
 # version N [JQ [NAME]]: $D/N.aci, an image of tests/inside whose server
 # answers N.
