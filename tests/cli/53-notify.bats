@@ -414,9 +414,9 @@ ask_for_long() {
 # --- a real one ----------------------------------------------------------------
 
 @test "redis says that it is ready" {
-	jq "$(annotated "${TELLS[@]}")" "$F/redis/manifest" >"$F/redis/m"
-	mv "$F/redis/m" "$F/redis/manifest"
-	"$ACTOOL" build --overwrite "$F/redis" "$D/redis.aci"
+	cp -r "$F/redis" "$D/redis"
+	jq "$(annotated "${TELLS[@]}")" "$F/redis/manifest" >"$D/redis/manifest"
+	"$ACTOOL" build --owner-root "$D/redis" "$D/redis.aci"
 	begin redis -- --supervised systemd
 	run rkt status --wait-ready=10s web
 	expect_status 0

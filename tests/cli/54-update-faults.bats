@@ -376,3 +376,87 @@ killed_at() {
 	[ "$kills" -gt 15 ] || fail "only $kills calls"
 	echo "# ${BATS_TEST_DESCRIPTION}: $kills kills" >&3
 }
+
+# --- data ----------------------------------------------------------------------
+
+# count FILE: increments n in redis until it is killed, with the last answer in
+# FILE.
+count() {
+	nsenter --net="/proc/$(cat "$pod/pid")/ns/net" python3 -c '
+import os, socket, sys, time
+out, s = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), None
+while True:
+    try:
+        s = s or socket.create_connection(("127.0.0.1", 6379), 2).makefile("rwb")
+        s.write(b"INCR n\r\n")
+        s.flush()
+        answer = s.readline()
+        if answer[:1] == b":":
+            os.pwrite(out, b"%12d" % int(answer[1:]), 0)
+            continue
+    except OSError:
+        pass
+    s = None
+    time.sleep(0.01)' "$1" 3>&- &
+	loads+=($!)
+}
+
+# has_all FILE: n is at least what was answered last, and FILE grew.
+has_all() {
+	local acked n
+	kill "${loads[@]}"
+	wait "${loads[@]}" || true
+	loads=()
+	acked=$(tr -d ' ' <"$1")
+	n=$(nsenter --net="/proc/$(cat "$pod/pid")/ns/net" python3 -c '
+import socket
+s = socket.create_connection(("127.0.0.1", 6379), 10).makefile("rwb")
+s.write(b"GET n\r\n")
+s.flush()
+s.readline()
+print(s.readline().decode().strip())')
+	[ "$acked" -gt "${before:-0}" ] && [ "$n" -ge "$acked" ] ||
+		fail "$acked answered, $n there, $before before"
+	before=$n
+}
+
+@test "what redis acknowledged is in its volume after each fault" {
+	skip_without redis-server
+	two_versions redis
+	uuid=$("$RKT" --dir="$D/data" --insecure-options=image run --detach --net=none \
+		--pod-name=web --volume=data,kind=empty,uid=0,gid=0 "$F/redis-1.aci" \
+		-- --appendonly yes --appendfsync always)
+	pod=$D/data/pods/run/$uuid
+	cp "$F/redis-2.aci" "$D/2.aci"
+	tier=restart
+
+	count "$D/a"
+	wait_for 10 test -s "$D/a"
+	"$ACTOOL" patch-manifest --replace --exec=/nothing "$D/2.aci"
+	update
+	expect_status 10
+	has_all "$D/a"
+
+	count "$D/b"
+	wait_for 10 test -s "$D/b"
+	cp "$F/redis-2.aci" "$D/2.aci"
+	OPTIONS=(--observe=5s)
+	in_background
+	wait_for 20 grep -q SWITCHED "$D/first"
+	kill -9 "$(cat "$pod/generations/redis/3/pid")"
+	ends_with 10
+	has_all "$D/b"
+
+	count "$D/c"
+	wait_for 10 test -s "$D/c"
+	in_background
+	wait_for 20 grep -q SWITCHED "$D/first"
+	kill -9 "$(supervisor)"
+	wait "$first" || true
+	wait_for 10 pod_is web exited
+	run rkt start --detach web
+	expect_status 0
+	has_all "$D/c"
+	run rkt status web
+	expect_output state=running generation-redis=1
+}

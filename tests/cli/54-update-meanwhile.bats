@@ -436,3 +436,26 @@ uring_pod() {
 	# Its own did not keep the new one out of the canary, nor let it in.
 	[ "$(load_value load body.3)" -gt 20 ] || fail "$(cat "$D/load.load")"
 }
+
+# --- time ----------------------------------------------------------------------
+
+@test "the clock jumps ahead and back, and nothing is late or early" {
+	skip_without own-clock
+	for t in "${TIERS[@]}"; do
+		tier "$t"
+		load_begin load 127.0.0.1 80 /
+		OPTIONS=(--observe=2s)
+		in_background
+		wait_for 20 grep -q STARTED "$D/first"
+		date -s '+1 hour' >/dev/null
+		wait_for 20 grep -q SWITCHED "$D/first"
+		date -s '-2 hours' >/dev/null
+		sleep 0.5
+		[ -e "$pod/update.journal" ] || fail "$t: it was not observed"
+		ends_with 0
+		date -s '+1 hour' >/dev/null
+		all_answered
+		settled 2
+		again
+	done
+}

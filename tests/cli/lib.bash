@@ -188,6 +188,8 @@ host_has() {
 	busybox) [ -x /bin/busybox ] ;;
 	immutable) (cd "$D" && : >probe && chattr +i probe && chattr -i probe &&
 		command rm probe) 2>/dev/null ;;
+	# Only where nobody else minds: the virtual machine says so.
+	own-clock) [ -n "${OWN_CLOCK-}" ] ;;
 	fsverity) [ -e /sys/fs/ext4/features/verity ] ;;
 	*) command -v "$1" >/dev/null ;;
 	esac
