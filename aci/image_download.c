@@ -32,9 +32,6 @@
 #define HTTP_ACCEPTED 202	     /* of a signature: ask again later */
 #define HTTP_NOT_MODIFIED 304
 
-DEFINE_CLEANUP(struct http_job *, http_job_free);
-#define cleanup_http_job cleanup_with(http_job_free_cleanup)
-
 /* One download under way. */
 struct getting {
 	struct image_fetcher *f;

@@ -26,7 +26,7 @@ struct index_info {
 
 #define INDEX_INFO_INIT                                                        \
 	{                                                                      \
-		NULL                                                           \
+		0                                                              \
 	}
 
 void index_info_release(struct index_info *info);

@@ -434,7 +434,7 @@ static int allow_http(scmp_filter_ctx ctx)
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT),
 				     SCMP_SYS(socket), 1,
-				     SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX));
+				     SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX, 0));
 	return r;
 }
 
