@@ -556,7 +556,7 @@ find_partial() {
 		"$CDN/stalled-200000/p.aci"
 	[ "$status" != 0 ]
 	find_partial
-	[ -z "$(ls -A "$D/data/cas/tmp" "$D/data/cas/blob" | grep -v :)" ]
+	[ -z "$(find "$D/data/cas/tmp" "$D/data/cas/blob" -mindepth 1)" ]
 	touch -d "3 days ago" "$D"/data/cas/download/*
 	rkt image gc >/dev/null 2>&1
 	nothing_partial

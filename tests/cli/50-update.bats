@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Updates and rollbacks under load: nobody is refused, whatever the server,
 # its sockets and the way a new version fails.
+# shellcheck disable=SC2034 # variables of versions.bash
 
 load lib
 load versions
