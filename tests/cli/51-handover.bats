@@ -3,6 +3,8 @@
 # Both generations run: nobody is refused and nothing is cut off, forward,
 # back, and when the new one is no good.
 
+# shellcheck disable=SC2034 # variables of versions.bash
+
 load lib
 load versions
 
