@@ -43,6 +43,8 @@ cleanup() {
 		rkt status --wait=5s "$NAME"
 		rkt rm "$NAME"
 		rkt gc --grace-period=0s
+		# Images stay mounted as long as they are stored.
+		rkt image gc --grace-period=0s
 	fi >/dev/null 2>&1
 	cd /
 	# Without its data rkt could not remove a pod later.
@@ -184,6 +186,7 @@ show rkt stop "$NAME"
 rkt status --wait=30s "$NAME" >/dev/null
 show rkt rm "$NAME"
 show rkt gc --grace-period=0s
+show rkt image gc --grace-period=0s
 [ -z "$(rkt list --no-legend)" ] || fail "a pod is left"
 if grep -q " $work/" /proc/self/mountinfo; then fail "a mount is left"; fi
 printf '\n%sdone: %s connections, %s refused%s\n' "$bold" "$(value requests)" \
