@@ -19,6 +19,7 @@ BUILD=$(readlink -f "${BUILD:-build}")
 export BUILD
 
 if [ "${1-}" = --inside ]; then
+	flock 9
 	# In the new namespaces: $2 the test directory, $3 the file.  Every
 	# mount is shared, as systemd leaves them.
 	mount --make-rshared /
@@ -67,8 +68,17 @@ fi
 [ "$(id -u)" = 0 ] || { echo "run-cli.sh: the tests need root" >&2; exit 1; }
 [ $# -gt 0 ] || set -- "$root/tests/cli"
 work=$(mktemp -d /tmp/rkt-cli.XXXXXX)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+# Whatever ends this, the world of the running file ends first, with all in it:
+# removing a directory that is a mount point in another world detaches what is
+# mounted there, and loop devices are never freed.
+finish() {
+	: >"$work/ended"
+	[ ! -s "$work/world" ] || kill -9 "$(cat "$work/world")" 2>/dev/null || true
+	[ ! -e "$work/alive" ] || flock "$work/alive" true
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
 
 for f in "$@"; do
 	if [ -d "$f" ]; then ls "$f"/*.bats; else echo "$f"; fi
@@ -79,8 +89,13 @@ while read -r f; do
 	echo "# $f"
 	unshare --mount --pid --net --ipc --fork --kill-child --mount-proc \
 		--propagation private -- sh "$self" --inside "$work/t" \
-		"$(readlink -f "$f")" || echo "not ok 0 $f: did not run"
-done <"$work/files" 2>&1 | tee "$work/tap"
+		"$(readlink -f "$f")" 9>"$work/alive" &
+	echo $! >"$work/world"
+	wait $! || echo "not ok 0 $f: did not run"
+	[ -e "$work/alive" ] && [ ! -e "$work/ended" ] || exit 1
+	rm "$work/world"
+done <"$work/files" 2>&1 | tee "$work/tap" &
+wait $! # not in the foreground: a trap would wait for its end
 
 # A test that skips names the host feature it misses ("needs FEATURE").
 if [ -n "${ALLOWED_SKIPS+set}" ]; then

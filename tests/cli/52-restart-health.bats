@@ -61,6 +61,10 @@ restarts() {
 	rkt status web | sed -n 's/^restarts-inside=//p'
 }
 
+opened_again() {
+	[ "$(pod_log "$uuid" inside | grep -c listeners=2)" = "$1" ]
+}
+
 restarted() {
 	[ "$(restarts)" -ge "$1" ] 2>/dev/null
 }
@@ -278,8 +282,7 @@ crash_under_load() {
 	wait_for 3 refuses 80
 	for n in 1 2 3; do
 		kill -USR1 "$first"
-		wait_for 5 test \
-			"$(pod_log "$uuid" inside | grep -c listeners=2)" = "$n"
+		wait_for 5 opened_again "$n"
 		connects 80
 	done
 	[ "$(app_pid)" = "$first" ]
