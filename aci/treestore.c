@@ -166,6 +166,12 @@ int treestore_list(const struct treestore *ts, struct strv *ret,
 	return r;
 }
 
+int treestore_list_unpacked(const struct treestore *ts, struct strv *ret,
+			    struct error *err)
+{
+	return tree_driver_extract.list(ts, ret, err);
+}
+
 int treestore_new_index(const struct treestore *ts, struct error *err)
 {
 	if (geteuid() != 0 ||

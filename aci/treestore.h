@@ -99,6 +99,9 @@ int treestore_check(const struct treestore *ts, const struct image_id *id,
 /* IDs of what is rendered, each once. */
 int treestore_list(const struct treestore *ts, struct strv *ret,
 		   struct error *err);
+/* IDs of what is there a second time, unpacked (driver tree). */
+int treestore_list_unpacked(const struct treestore *ts, struct strv *ret,
+			    struct error *err);
 
 /* An empty file for the index an import makes (image_import.index_fd), or
  * -EBADF if none is wanted. */

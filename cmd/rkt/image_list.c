@@ -36,7 +36,7 @@ struct opts {
 
 struct row {
 	const struct image_row *image;
-	bool is_rendered;
+	bool is_unpacked;
 };
 
 /* A column: how it is called, shown and compared. */
@@ -48,9 +48,11 @@ struct field {
 	int (*compare)(const struct row *a, const struct row *b); /* or NULL */
 };
 
+/* The tar, and a tree unpacked from it; what an index takes (below a
+ * hundredth) would cost a look at each. */
 static uint64_t row_size(const struct row *row)
 {
-	return row->image->size + (row->is_rendered ? row->image->unpacked : 0);
+	return row->image->size + (row->is_unpacked ? row->image->unpacked : 0);
 }
 
 static void show_id(const struct row *row, const struct opts *o,
@@ -352,16 +354,16 @@ static int print_rows(struct row *list, size_t n, const struct opts *o,
 	return 0;
 }
 
-/* Which images are rendered; an unreadable tree directory (only root may
+/* Which images are unpacked; an unreadable tree directory (only root may
  * look) counts as none. */
-static void mark_rendered(const struct images *im, struct row *list, size_t n)
+static void mark_unpacked(const struct images *im, struct row *list, size_t n)
 {
 	cleanup_strv struct strv trees = STRV_INIT;
 
-	(void)treestore_list(&im->trees, &trees, NULL);
+	(void)treestore_list_unpacked(&im->trees, &trees, NULL);
 	strv_sort(&trees);
 	for (size_t i = 0; i < n; i++)
-		list[i].is_rendered =
+		list[i].is_unpacked =
 			strv_sorted_has(&trees, list[i].image->id);
 }
 
@@ -385,7 +387,7 @@ static int list_images(const struct cmd_call *call, struct strbuf *out,
 		if (o->all || !oci_is_layer_name(images.v[i].name))
 			list[n++].image = &images.v[i];
 	if (im.store)
-		mark_rendered(&im, list, n);
+		mark_unpacked(&im, list, n);
 	return print_rows(list, n, o, out, err);
 }
 

@@ -87,6 +87,22 @@ rootfs_of() {
 	grep -q ' /run/rkt/img/.* ro,nosuid,nodev' /proc/self/mountinfo
 }
 
+@test "image list: the size of the tar, and of a tree where there is one" {
+	local driver tar
+	for driver in erofs tree; do
+		on "$D/$driver" "$driver" fetch "$F/a.aci"
+		tar=$(stat -c %s "$D/$driver"/cas/blob/*.tar)
+		run on "$D/$driver" "$driver" image list --full --no-legend \
+			--fields=size
+		expect_status 0
+		if [ "$driver" = tree ]; then
+			[ "$output" -gt "$tar" ] || fail "$output"
+		else
+			[ "$output" = "$tar" ] || fail "$output, not $tar"
+		fi
+	done
+}
+
 @test "auto unpacks where nothing can be mounted" {
 	skip_without overlay
 	# No loop devices, and a file system that cannot be mounted from.
