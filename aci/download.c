@@ -76,6 +76,15 @@ void download_remove(struct download *d)
 	fd_close(&d->fd);
 }
 
+int download_restart(const struct download *d, struct error *err)
+{
+	/* Bytes without a version count for nothing. */
+	if (ftruncate(d->version_fd, 0) < 0 || ftruncate(d->fd, 0) < 0)
+		return error_sys(err, errno, "empty cas/" DIRECTORY "/%s",
+				 d->name);
+	return 0;
+}
+
 void download_release(struct download *d)
 {
 	if (d->fd >= 0 && (is_empty(d->fd) || is_empty(d->version_fd)))
@@ -83,6 +92,13 @@ void download_release(struct download *d)
 	fd_close(&d->version_fd);
 	fd_close(&d->fd);
 	fd_close(&d->dirfd);
+}
+
+bool download_is_resumable(int r)
+{
+	return r == -EIO || r == -EPROTO || r == -ETIMEDOUT ||
+	       r == -ECONNRESET || r == -ECONNREFUSED || r == -EHOSTUNREACH ||
+	       r == -EAGAIN || r == -EINTR || r == -ENOSPC;
 }
 
 /* Locks D's file; 1 if it was removed meanwhile and is to be opened anew. */

@@ -5,11 +5,13 @@
 /*
  * Downloads under way, below cas/download: for each URL a file HASH with the
  * bytes so far and a file HASH.version with what tells whether they are still
- * the right ones (the program that downloads writes both).  Who downloads
+ * the right ones (the program that downloads writes both).  Blobs of
+ * registries go by their digest instead of a URL.  Who downloads
  * holds HASH locked; who wants the same URL waits.  What an interruption
  * leaves is taken up by the next download of that URL or removed by image gc.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +48,13 @@ int download_wait(struct imagestore *store, const char *url,
 
 /* Removes the files: the image is stored, or the bytes are worth nothing. */
 void download_remove(struct download *d);
+
+/* Forgets the bytes: the next request begins anew. */
+int download_restart(const struct download *d, struct error *err);
+
+/* Whether after the error R (a negative errno) of a download its bytes are of
+ * use to a next try. */
+bool download_is_resumable(int r);
 
 /* Removes downloads that nobody works on and that were last written to
  * before BEFORE (nanoseconds since 1970); *RET counts them. */

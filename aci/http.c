@@ -266,8 +266,16 @@ int http_do(const char *libexec_dir, const struct http_request *req,
 	    struct http_response *ret, struct error *err)
 {
 	cleanup_http_job struct http_job *job = NULL;
+	struct http_progress progress;
 	int r = http_start(libexec_dir, req, &job, err);
 
+	if (r < 0 || !req->on_progress)
+		return r < 0 ? r : http_job_finish(job, ret, err);
+	while ((r = http_job_step(job, &progress, err)) > 0) {
+		r = req->on_progress(req->progress_arg, &progress, err);
+		if (r < 0)
+			break;
+	}
 	return r < 0 ? r : http_job_finish(job, ret, err);
 }
 

@@ -38,7 +38,12 @@ enum http_flags {
 	/* The body file may hold the beginning of the body already, and
 	 * partial_fd what tells whether it still is one. */
 	HTTP_RESUME = 1 << 3,
+	/* The URL names its content, which therefore never changes: gone on
+	 * with whatever version the server says it has. */
+	HTTP_IMMUTABLE = 1 << 4,
 };
+
+struct http_progress;
 
 /* Strings and descriptors are borrowed until the request is started. */
 struct http_request {
@@ -59,6 +64,11 @@ struct http_request {
 	 * pipe's write end; negative: nobody reads along. */
 	int bell_fd;
 	int upload_fd; /* a regular file to send; negative: none */
+	/* Of http_do(): called while the body comes, a negative answer ends
+	 * the request with it.  May be NULL. */
+	int (*on_progress)(void *arg, const struct http_progress *progress,
+			   struct error *err);
+	void *progress_arg;
 };
 
 #define HTTP_REQUEST_INIT                                                      \

@@ -354,14 +354,6 @@ static int settle(struct getting *g, const struct fetch_image *image,
 	return image_settle(g->f, image, &files, &origin, ret, err);
 }
 
-/* Whether what was downloaded is of use to a next try. */
-static bool is_worth_keeping(int r)
-{
-	return r == -EIO || r == -EPROTO || r == -ETIMEDOUT ||
-	       r == -ECONNRESET || r == -ECONNREFUSED || r == -EHOSTUNREACH ||
-	       r == -EAGAIN || r == -EINTR || r == -ENOSPC;
-}
-
 static int download_and_import(struct getting *g, struct image_id *ret,
 			       struct error *err)
 {
@@ -385,7 +377,7 @@ static int download_and_import(struct getting *g, struct image_id *ret,
 	if (r < 0) {
 		(void)error_prefix(err, r, "%s", g->remote->url);
 		/* The bytes are what they are: not to be resumed. */
-		return is_worth_keeping(r) ? -EINVAL : r;
+		return download_is_resumable(r) ? -EINVAL : r;
 	}
 	r = signature_after(g, err);
 	return r < 0 ? r : settle(g, &image, &response, ret, err);
@@ -494,7 +486,7 @@ int image_download(struct image_fetcher *f, const struct image_remote *remote,
 	r = get(f, remote, &file, stored, ret, err);
 	if (r == -ESTALE)
 		r = get(f, remote, &file, stored, ret, err);
-	if (!is_worth_keeping(r))
+	if (!download_is_resumable(r))
 		download_remove(&file);
 	return r;
 }

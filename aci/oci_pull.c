@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aci/fetch_client.h"
@@ -16,15 +15,13 @@
 #include "aci/image_settle.h"
 #include "aci/imagestore.h"
 #include "aci/oci_job.h"
-#include "aci/parallel.h"
+#include "aci/oci_layers.h"
+#include "aci/oci_layout.h"
 #include "aci/registry.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/format.h"
-#include "base/io.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/image_manifest.h"
@@ -32,8 +29,6 @@
 #include "spec/oci.h"
 
 #define INDEX_DEPTH_MAX 4
-#define HEX_AT (sizeof("sha256:") - 1)
-#define DIGEST_SHOWN (HEX_AT + 12)
 
 /* One image on its way. */
 struct pull {
@@ -63,56 +58,30 @@ static void pull_release(struct pull *p)
 
 /* --- texts --------------------------------------------------------------- */
 
-static int open_layout_file(const struct pull *p, const char *name,
-			    uint64_t max, struct error *err)
-{
-	cleanup_fd int fd =
-		openat(p->layout_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_sys(err, errno, "open %s of the layout", name);
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, EINVAL,
-				 "open %s of the layout: it is not a regular "
-				 "file",
-				 name);
-	if ((uint64_t)st.st_size > max)
-		return error_set(err, EFBIG,
-				 "open %s of the layout: it is longer than "
-				 "%llu bytes",
-				 name, (unsigned long long)max);
-	return TAKE_FD(fd);
-}
-
-static int open_layout_blob(const struct pull *p, const char *digest,
-			    uint64_t max, struct error *err)
-{
-	cleanup_free char *name = xasprintf("blobs/sha256/%s", digest + HEX_AT);
-
-	return open_layout_file(p, name, max, err);
-}
-
 /* A manifest by its REFERENCE (a layout: NULL for its index), or a blob. */
 static int get_text(struct pull *p, bool is_manifest, const char *reference,
 		    struct error *err)
 {
+	struct http_request req = HTTP_REQUEST_INIT;
 	cleanup_fd int fd = -EBADF;
 	int r;
 
 	if (p->layout_fd >= 0 && !reference)
-		return open_layout_file(p, "index.json", OCI_TEXT_MAX, err);
+		return oci_layout_open_file(p->layout_fd, "index.json",
+					    OCI_TEXT_MAX, err);
 	if (p->layout_fd >= 0)
-		return open_layout_blob(p, reference, OCI_TEXT_MAX, err);
+		return oci_layout_open_blob(p->layout_fd, reference,
+					    OCI_TEXT_MAX, err);
 	fd = memfd_create("text", MFD_CLOEXEC);
 	if (fd < 0)
 		return error_sys(err, errno, "make a memory file");
+	req.body_fd = fd;
+	req.max_body = OCI_TEXT_MAX;
 	if (is_manifest)
 		r = registry_get_manifest(&p->registry, reference, fd,
 					  OCI_TEXT_MAX, err);
 	else
-		r = registry_get_blob(&p->registry, reference, fd, -1,
-				      OCI_TEXT_MAX, err);
+		r = registry_get_blob(&p->registry, reference, &req, err);
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
@@ -163,270 +132,18 @@ static int get_config(struct pull *p, struct error *err)
 			 p->plan.n_layers, p->diff_ids.n);
 }
 
-/* --- layers -------------------------------------------------------------- */
-
-/* What a process that imported one says. */
-struct layer_result {
-	char id[FETCH_ID_LEN + 1];
-	uint64_t tar_size, unpacked_size;
-};
-
-/* One that is to be fetched. */
-struct layer {
-	const struct oci_blob *blob;
-	const char *diff_id;
-	int download_fd; /* negative: of a layout */
-	int blob_fd;
-};
-
-struct layers {
-	struct pull *pull;
-	struct layer *v;
-	size_t n;
-	struct layer_result *results;
-};
-
-static void layers_release(struct layers *l)
+static int get_layers(const struct pull *p, struct error *err)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		if (l->v[i].download_fd >= 0)
-			imagestore_drop_file(l->pull->f->store,
-					     l->v[i].download_fd);
-		if (l->v[i].blob_fd >= 0)
-			imagestore_drop_file(l->pull->f->store,
-					     l->v[i].blob_fd);
-		fd_close(&l->v[i].download_fd);
-		fd_close(&l->v[i].blob_fd);
-	}
-	free(l->v);
-	free(l->results);
-}
-#define cleanup_layers cleanup_with(layers_release)
-
-static int check_layer(const struct layer *layer,
-		       const struct fetch_image *image, struct error *err)
-{
-	char digest[DOCKER_DIGEST_LEN + 1] = "sha256:";
-
-	format_hex(image->image_digest, 32, digest + HEX_AT);
-	if (image->image_size != layer->blob->size)
-		return error_set(err, EBADMSG,
-				 "it has %llu bytes, the manifest says %llu",
-				 (unsigned long long)image->image_size,
-				 (unsigned long long)layer->blob->size);
-	if (strcmp(digest, layer->blob->digest) != 0)
-		return error_set(err, EBADMSG,
-				 "it has the digest %s: the registry or what "
-				 "lies before it is broken or lies",
-				 digest);
-	format_hex(image->diff_id, 32, digest + HEX_AT);
-	if (strcmp(digest, layer->diff_id) != 0)
-		return error_set(err, EBADMSG,
-				 "unpacked it has the digest %s, the "
-				 "configuration says %s",
-				 digest, layer->diff_id);
-	return 0;
-}
-
-static int finish_layer(struct fetch_importing *job, const struct layer *layer,
-			struct layer_result *ret, struct error *err)
-{
-	cleanup_fetch_image struct fetch_image image = {0};
-	int r = fetch_import_finish(job, &image, err);
-
-	if (r == 0)
-		r = check_layer(layer, &image, err);
-	if (r < 0)
-		return r;
-	memcpy(ret->id, image.id, sizeof(ret->id));
-	ret->tar_size = image.tar_size;
-	ret->unpacked_size = image.unpacked_size;
-	return 0;
-}
-
-/* Read along while it is downloaded. */
-static int download_layer(const struct pull *p, const struct layer *layer,
-			  struct layer_result *ret, struct error *err)
-{
-	static const struct fetch_limits limits = {.is_layer = true};
-	cleanup_fetch_importing struct fetch_importing job =
-		FETCH_IMPORTING_INIT;
-	cleanup_fd int read_fd = -EBADF;
-	cleanup_fd int write_fd = -EBADF;
-	struct registry registry = p->registry;
-	struct error why = ERROR_INIT;
-	int bell[2], r;
-
-	if (pipe2(bell, O_CLOEXEC) < 0)
-		return error_sys(err, errno, "make a pipe");
-	read_fd = bell[0];
-	write_fd = bell[1];
-	r = set_nonblock(write_fd);
-	if (r < 0)
-		return error_sys(err, -r, "make a pipe");
-	r = fetch_import_start(p->f->libexec_dir,
-			       &(struct fetch_source){layer->download_fd,
-						      read_fd,
-						      layer->blob->size},
-			       layer->blob_fd, -1, &limits, &job, err);
-	if (r < 0)
-		return r;
-	fd_close(&read_fd);
-	r = registry_get_blob(&registry, layer->blob->digest,
-			      layer->download_fd, write_fd, layer->blob->size,
-			      err);
-	fd_close(&write_fd);
-	if (r < 0)
-		return r;
-	r = finish_layer(&job, layer, ret, &why);
-	if (r < 0 && err)
-		*err = why;
-	return r;
-}
-
-static int copy_layer(const struct pull *p, const struct layer *layer,
-		      struct layer_result *ret, struct error *err)
-{
-	static const struct fetch_limits limits = {.is_layer = true};
-	cleanup_fetch_importing struct fetch_importing job =
-		FETCH_IMPORTING_INIT;
-	cleanup_fd int fd =
-		open_layout_blob(p, layer->blob->digest, UINT64_MAX, err);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = fetch_import_start(p->f->libexec_dir,
-			       &(struct fetch_source){fd, -1, 0},
-			       layer->blob_fd, -1, &limits, &job, err);
-	return r < 0 ? r : finish_layer(&job, layer, ret, err);
-}
-
-/* In a process of its own, which touches neither table nor directories. */
-static int fetch_layer(void *arg, size_t i, void *result, struct error *err)
-{
-	const struct layers *l = arg;
-	const struct layer *layer = &l->v[i];
-	int r;
-
-	if (l->pull->layout_fd >= 0)
-		r = copy_layer(l->pull, layer, result, err);
-	else
-		r = download_layer(l->pull, layer, result, err);
-	return r < 0 ? error_prefix(err, r, "layer %s", layer->blob->digest)
-		     : 0;
-}
-
-/* The stored layer DIFF_ID; -ENOENT, without message, if there is none. */
-static int find_layer(const struct pull *p, const char *diff_id,
-		      struct image_id *ret, struct error *err)
-{
-	cleanup_free char *name =
-		xasprintf(OCI_LAYER_PREFIX "%s", diff_id + HEX_AT);
-	const struct image_ref ref = {.name = name};
-	struct error why = ERROR_INIT;
-	int r = imagestore_find_name(p->f->store, &ref, ret, &why);
-
-	if (r < 0 && r != -ENOENT && err)
-		*err = why;
-	return r;
-}
-
-static bool is_listed(const struct layers *l, const char *diff_id)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->v[i].diff_id, diff_id) == 0)
-			return true;
-	return false;
-}
-
-static int add_layer(struct layers *l, const struct oci_blob *blob,
-		     const char *diff_id, struct error *err)
-{
-	struct imagestore *store = l->pull->f->store;
-	cleanup_strbuf struct strbuf size = STRBUF_INIT;
-	struct layer *layer = &l->v[l->n++];
-
-	*layer = (struct layer){blob, diff_id, -EBADF, -EBADF};
-	layer->blob_fd = imagestore_new_file(store, err);
-	if (layer->blob_fd < 0)
-		return layer->blob_fd;
-	if (l->pull->layout_fd >= 0)
-		return 0;
-	layer->download_fd = imagestore_new_file(store, err);
-	if (layer->download_fd < 0)
-		return layer->download_fd;
-	format_size(&size, blob->size);
-	image_notice(l->pull->f, "fetching layer %.*s (%s)", (int)DIGEST_SHOWN,
-		     blob->digest, size.buf);
-	return 0;
-}
-
-static int find_missing(struct pull *p, struct layers *ret, struct error *err)
-{
-	ret->v = xcalloc(p->plan.n_layers + 1, sizeof(*ret->v));
-	for (size_t i = 0; i < p->plan.n_layers; i++) {
-		const char *diff_id = p->diff_ids.v[i];
-		struct image_id id;
-		int r = find_layer(p, diff_id, &id, err);
-
-		if (r == -ENOENT && !is_listed(ret, diff_id))
-			r = add_layer(ret, &p->plan.layers[i], diff_id, err);
-		if (r < 0 && r != -ENOENT)
-			return r;
-	}
-	return 0;
-}
-
-static int store_layer(struct pull *p, const struct layer *layer,
-		       const struct layer_result *result, struct error *err)
-{
-	cleanup_free char *source =
-		xasprintf("%s@%s", p->name, layer->blob->digest);
-	const struct image_origin origin = {.source = source};
-	const struct image_files files = {
-		.image_fd = -EBADF,
-		.sig_fd = -EBADF,
-		.blob_fd = layer->blob_fd,
-		.index_fd = -EBADF,
+	const struct oci_layers layers = {
+		.f = p->f,
+		.registry = p->layout_fd < 0 ? &p->registry : NULL,
+		.layout_fd = p->layout_fd,
+		.name = p->name,
+		.plan = &p->plan,
+		.diff_ids = &p->diff_ids,
 	};
-	cleanup_fetch_image struct fetch_image image = {
-		.tar_size = result->tar_size,
-		.unpacked_size = result->unpacked_size,
-	};
-	struct image_id id;
-	uint8_t diff_id[32];
 
-	/* It was checked that the tar has this one. */
-	if (parse_hex(layer->diff_id + HEX_AT, diff_id, sizeof(diff_id)) < 0)
-		return -EINVAL;
-	memcpy(image.id, result->id, sizeof(image.id));
-	oci_layer_manifest_make(diff_id, &image.name, &image.manifest);
-	image.manifest_len = strlen(image.manifest);
-	return image_settle(p->f, &image, &files, &origin, &id, err);
-}
-
-/* What came whole stays, also if another one does not come. */
-static int get_layers(struct pull *p, struct error *err)
-{
-	cleanup_layers struct layers l = {.pull = p};
-	int r = find_missing(p, &l, err);
-	int ret;
-
-	if (r < 0 || l.n == 0)
-		return r;
-	l.results = xcalloc(l.n, sizeof(*l.results));
-	ret = parallel_run(l.n, fetch_layer, &l, l.results, sizeof(*l.results),
-			   err);
-	for (size_t i = 0; i < l.n; i++) {
-		if (!l.results[i].id[0])
-			continue;
-		r = store_layer(p, &l.v[i], &l.results[i],
-				ret == 0 ? err : NULL);
-		if (ret == 0)
-			ret = r;
-	}
-	return ret < 0 ? ret : 0;
+	return oci_layers_fetch(&layers, err);
 }
 
 /* --- the image ----------------------------------------------------------- */
@@ -443,7 +160,7 @@ static int image_args(struct pull *p, struct strv *ret, struct error *err)
 	for (size_t i = 0; i < p->diff_ids.n; i++) {
 		cleanup_image_row struct image_row row = {0};
 		struct image_id id;
-		int r = find_layer(p, p->diff_ids.v[i], &id, err);
+		int r = oci_layer_find(p->f, p->diff_ids.v[i], &id, err);
 
 		if (r == 0)
 			r = imagestore_get(p->f->store, &id, &row, err);

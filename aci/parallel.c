@@ -32,12 +32,14 @@ struct worker {
 };
 
 static void __attribute__((__noreturn__))
-work(const struct task *t, size_t i, int pipe_fd)
+work(const struct task *t, size_t i, pid_t parent, int pipe_fd)
 {
 	struct outcome outcome = {0};
 	void *result = t->results ? t->results + i * t->size : NULL;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(1);
 	outcome.r = t->work(t->arg, i, result, &outcome.err);
 	(void)write_full(pipe_fd, &outcome, sizeof(outcome));
 	(void)write_full(pipe_fd, result, t->size);
@@ -47,14 +49,14 @@ work(const struct task *t, size_t i, int pipe_fd)
 static int start(const struct task *t, size_t i, struct worker *ret,
 		 struct error *err)
 {
+	pid_t parent = getpid(), pid;
 	int ends[2];
-	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_sys(err, errno, "make a pipe");
 	pid = fork();
 	if (pid == 0)
-		work(t, i, ends[1]);
+		work(t, i, parent, ends[1]);
 	fd_close(&ends[1]);
 	if (pid < 0) {
 		fd_close(&ends[0]);

@@ -250,13 +250,10 @@ int registry_get_manifest(struct registry *g, const char *reference, int fd,
 	return r;
 }
 
-int registry_get_blob(struct registry *g, const char *digest, int fd,
-		      int bell_fd, uint64_t max, struct error *err)
+int registry_get_blob(struct registry *g, const char *digest,
+		      const struct http_request *req, struct error *err)
 {
-	struct http_request req = HTTP_REQUEST_INIT;
+	struct http_request with = *req;
 
-	req.max_body = max;
-	req.body_fd = fd;
-	req.bell_fd = bell_fd;
-	return get(g, "blobs", digest, &req, err);
+	return get(g, "blobs", digest, &with, err);
 }

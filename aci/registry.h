@@ -39,11 +39,9 @@ void registry_release(struct registry *registry);
  */
 int registry_get_manifest(struct registry *registry, const char *reference,
 			  int fd, uint64_t max, struct error *err);
-/*
- * The blob DIGEST into the empty file FD: not more than MAX bytes, unchecked
- * otherwise.  BELL_FD as in struct http_request.
- */
-int registry_get_blob(struct registry *registry, const char *digest, int fd,
-		      int bell_fd, uint64_t max, struct error *err);
+/* The blob DIGEST, unchecked, to where REQ says, which lacks only who is asked
+ * and the credentials. */
+int registry_get_blob(struct registry *registry, const char *digest,
+		      const struct http_request *req, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
  * receives it writes into the descriptors it was given, unread.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "aci/digest.h"
@@ -77,5 +78,7 @@ static const struct fetch_job_kind kinds[] = {
 
 int main(int argc, char **argv)
 {
+	/* Who reads along may have seen enough. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	fetch_serve("rkt-http", kinds, argc, argv);
 }

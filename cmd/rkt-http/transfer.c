@@ -168,6 +168,8 @@ static const char *validator(const struct transfer *t)
 	const char *etag = find_header(t, "etag");
 	const char *date = find_header(t, "last-modified");
 
+	if (has_flag(t, HTTP_IMMUTABLE))
+		return "immutable";
 	if (http_etag_is_strong(etag))
 		return etag;
 	return date && *date ? date : "";
@@ -180,7 +182,7 @@ static int begin_rest(struct transfer *t)
 	if (http_content_range_parse(find_header(t, "content-range"), &range) <
 		    0 ||
 	    range.is_unsatisfied || range.first != t->body.size)
-		return error_set(&t->error, EPROTO,
+		return error_set(&t->error, EBADMSG,
 				 "GET %s: the server sends another part than "
 				 "the one asked for",
 				 url(t));
@@ -461,8 +463,10 @@ static void ask_range(const struct transfer *t, struct curl_slist **list)
 	if (!has_flag(t, HTTP_RESUME) || b->size == 0 || b->validator.len == 0)
 		return;
 	range = xasprintf("Range: bytes=%" PRIu64 "-", b->size);
-	condition = xasprintf("If-Range: %s", b->validator.buf);
 	add_line(list, range);
+	if (has_flag(t, HTTP_IMMUTABLE))
+		return;
+	condition = xasprintf("If-Range: %s", b->validator.buf);
 	add_line(list, condition);
 }
 

@@ -26,6 +26,17 @@ WHAT/NAME; WHAT says what it does:
     schema1       a manifest of 2016
     loop          an index that names itself
     html          a page
+
+and what it does with layers of more than 4 KB (after the "-" a number N):
+
+    stall-N       silent after N bytes, until the client goes, the first time
+    plain-N       the same, by a server that knows no parts
+    cut-N         the first answer ends after N bytes
+    other-N       the first answer has other bytes, and is silent after N
+    range-N       as stall; of a part its Content-Range says another one
+    total-N       as stall; of a part its Content-Range says another size
+    all-N         as stall; instead of a part there is everything behind it
+    slow          a fifth of a second for each tenth
 """
 import base64
 import gzip
@@ -34,10 +45,13 @@ import http.server
 import io
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
 import tarfile
+import threading
+import time
 
 FILE, DIR, LINK, HARD, CHAR = "f", "d", "l", "h", "c"
 TYPES = {DIR: tarfile.DIRTYPE, LINK: tarfile.SYMTYPE, HARD: tarfile.LNKTYPE,
@@ -123,7 +137,7 @@ def pack(data, number):
         return oci + "+zstd", subprocess.run(
             ["zstd", "-q", "-c"], input=data, check=True,
             stdout=subprocess.PIPE).stdout
-    return (oci, data) if number % 3 else (oci + "+gzip", gzip.compress(data))
+    return (oci, data) if number % 3 else (oci + "+gzip", gzip.compress(data, mtime=0))
 
 
 def put(top, data, media=None, **more):
@@ -171,16 +185,31 @@ def layout(top, case, arg=""):
         f.write('{"imageLayoutVersion":"1.0.0"}')
 
 
+seen = set()
+lock = threading.Lock()
+
+
+def first(key):
+    with lock:
+        is_first = key not in seen
+        seen.add(key)
+        return is_first
+
+
 class Registry(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args):
         pass
 
-    def answer(self, status, data, **headers):
+    def note(self, status):
         with open(sys.argv[3], "a") as f:
             f.write(f"{self.command} {self.path} {status} "
-                    f"{self.headers.get('Authorization', '-')}\n")
+                    f"{self.headers.get('Authorization', '-')} "
+                    f"{self.headers.get('Range', '-')}\n")
+
+    def answer(self, status, data, **headers):
+        self.note(status)
         self.send_response(status)
         size = headers.pop("size", len(data))
         self.send_header("Content-Length", str(size))
@@ -263,7 +292,45 @@ class Registry(http.server.BaseHTTPRequestHandler):
             data = data[:-9]
         elif what == "long":
             data += b"more"
+        elif len(data) > 4096 and ("-" in what or what == "slow"):
+            return self.parts(*what.partition("-")[::2], data)
         return self.answer(200, data)
+
+
+    def parts(self, word, number, data):
+        # A layer of two images is one.
+        is_first = first(self.path.replace("app2", "app"))
+        number = int(number or 0)
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked and word != "plain" else 0
+        if start and start >= len(data):
+            return self.answer(416, b"",
+                               Content_Range=f"bytes */{len(data)}")
+        self.note(206 if start else 200)
+        self.send_response(206 if start else 200)
+        if start:
+            begin = start + 1 if word == "range" else start
+            total = len(data) - 9 if word == "total" else len(data)
+            self.send_header("Content-Range",
+                             f"bytes {begin}-{len(data) - 1}/{total}")
+            data = data + data[start:] * (word == "all")
+        data = data[start:]
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if is_first and word not in ("cut", "slow"):
+            data = b"X" * len(data) if word == "other" else data
+            self.wfile.write(data[:number])
+            self.connection.settimeout(60)
+            return self.connection.recv(1)
+        step = len(data) // 10 + 1
+        self.close_connection = is_first and word == "cut"
+        for at in range(0, len(data), step):
+            self.wfile.write(data[at:at + step])
+            if self.close_connection and at + step > number:
+                return None
+            if word == "slow":
+                time.sleep(0.2)
+        return None
 
 
 def serve(cert, key):

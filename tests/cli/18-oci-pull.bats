@@ -1,0 +1,237 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2154 # bats sets status, output, stderr
+# Layers on their way: interrupted, gone on with, wanted by two at once, and
+# registries that lie about parts (oci.py).  What a layer is, 16-docker has.
+
+load lib
+
+PART=300000
+
+oci() {
+	python3 "$TESTS/cli/oci.py" "$@"
+}
+
+setup_file() {
+	load lib
+	mkdir -p "$F/www"
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$F/key.pem" \
+		-out "$F/cert.pem" -days 2 -subj "/CN=example.com" \
+		-addext "subjectAltName=DNS:example.com" 2>/dev/null
+	oci layout "$F/www/app" busybox one
+	oci layout "$F/www/app2" busybox two
+	echo "127.0.0.1 example.com" >"$F/hosts"
+	mount --bind "$F/hosts" /etc/hosts
+	: >"$F/log"
+	python3 "$TESTS/cli/oci.py" serve "$F/www" "$F/log" "$F/cert.pem" \
+		"$F/key.pem" >"$F/server.log" 2>&1 3>&- &
+	echo $! >"$F/server.pid"
+	wait_for 10 curl -sfk https://example.com/token/anonymous -o /dev/null
+}
+
+teardown_file() {
+	kill "$(cat "$F/server.pid")"
+	umount /etc/hosts
+}
+
+setup() {
+	setup_test
+	: >"$F/log"
+	export CURL_CA_BUNDLE=$F/cert.pem
+	# The first layer, as it is transported.
+	BIG=$(jq -r '.layers[0].digest' "$(blob "$F/www/app" "$(
+		jq -r '.manifests[0].digest' "$F/www/app/index.json")")")
+}
+
+# blob LAYOUT DIGEST
+blob() {
+	echo "$1/blobs/${2/://}"
+}
+
+# server_does WORD: an image that no test before has asked the server for
+server_does() {
+	ln -sfn app "$F/www/app-$BATS_TEST_NUMBER"
+	ln -sfn app2 "$F/www/app2-$BATS_TEST_NUMBER"
+	IMAGE=docker://example.com/$1/app-$BATS_TEST_NUMBER:v1
+	IMAGE2=docker://example.com/$1/app2-$BATS_TEST_NUMBER:v1
+}
+
+# fetch_in_background IMAGE FILE: in a process group, as by a shell; its output
+# goes to FILE, its pid to $pid
+fetch_in_background() {
+	setsid env --default-signal=INT "$RKT" --dir="$D/data" --insecure-options=image fetch "$1" \
+		>"$2" 2>&1 3>&- &
+	pid=$!
+}
+
+# partial_has BYTES: of the one blob that is under way
+partial_has() {
+	[ "$(find "$D/data/cas/download" -type f -size "$1c" | wc -l)" = 1 ]
+}
+
+# The big layer's file; a kill may leave that of the small one, too.
+partial() {
+	find "$D/data/cas/download" -type f -size +1k
+}
+
+nothing_partial() {
+	[ -z "$(partial)$(find "$D/data/cas/tmp" -type f)" ]
+}
+
+# asked N PATTERN: N requests for the big layer were answered so
+asked() {
+	local n
+	n=$(grep -c "/blobs/$BIG $2" "$F/log" || true)
+	[ "$n" = "$1" ] && return 0
+	echo "$n requests, not $1, are like $2:"
+	cat "$F/log"
+	return 1
+}
+
+# killed: a fetch of IMAGE was killed when PART bytes were there
+killed() {
+	fetch_in_background "$IMAGE" "$D/out"
+	wait_for 10 partial_has "$PART"
+	kill -9 "$pid"
+	wait "$pid" || true
+}
+
+runs() {
+	run_rkt run --net=none "$IMAGE" --exec=/bin/busybox -- cat /etc/version
+	expect_status 0
+	expect_output one
+	nothing_partial
+}
+
+@test "kill -9 in a layer: the next fetch goes on where it was" {
+	server_does "stall-$PART"
+	killed
+	# Collected only when it is old.
+	rkt image gc >/dev/null 2>&1
+	partial_has "$PART"
+	runs
+	asked 1 "200 - -$"
+	asked 1 "206 - bytes=$PART-$"
+}
+
+@test "^C in a layer leaves that and no more, until it is collected" {
+	server_does "stall-$PART"
+	fetch_in_background "$IMAGE" "$D/out"
+	wait_for 10 partial_has "$PART"
+	kill -INT -- "-$pid"
+	wait "$pid" || true
+	partial_has "$PART"
+	[ -z "$(find "$D/data/cas/tmp" -type f)" ]
+	touch -d "3 days ago" "$D"/data/cas/download/*
+	rkt image gc >/dev/null 2>&1
+	nothing_partial
+	runs
+	asked 2 "200 - -$"
+}
+
+@test "a connection that is cut in a layer" {
+	server_does "cut-$PART"
+	run_rkt fetch "$IMAGE"
+	expect_status 0
+	expect_output "trying again"
+	asked 1 "200 - -$"
+	asked 1 "206 - bytes="
+	nothing_partial
+}
+
+@test "a server without parts is asked for all again" {
+	server_does "plain-$PART"
+	killed
+	runs
+	asked 1 "200 - -$"
+	asked 1 "200 - bytes=$PART-$"
+}
+
+@test "a layer that was another one the first time" {
+	server_does "other-$PART"
+	killed
+	run_rkt fetch "$IMAGE"
+	expect_status 0
+	expect_output "cannot be gone on with: fetching it anew"
+	asked 1 "206 - bytes=$PART-$"
+	asked 2 "200 - -$"
+	nothing_partial
+}
+
+@test "false Content-Range: another part, another size, more than was asked" {
+	local word
+	for word in range total all; do
+		server_does "$word-$PART"
+		: >"$F/log"
+		killed
+		run_rkt fetch "$IMAGE"
+		echo "$word: $output"
+		expect_status 0
+		asked 1 "206 - bytes=$PART-$"
+		nothing_partial
+		rm -rf "$D/data"
+		mkdir "$D/data"
+	done
+}
+
+@test "what is left is whole already: nothing is asked for" {
+	server_does "stall-$PART"
+	local left
+	killed
+	left=$(partial)
+	cp "$(blob "$F/www/app" "$BIG")" "$left"
+	runs
+	asked 1 ""
+	# As long, and wrong.
+	rm -rf "$D/data"
+	mkdir "$D/data"
+	server_does "stall-$((PART + 1))"
+	PART=$((PART + 1)) killed
+	left=$(partial)
+	head -c "$(stat -c %s "$(blob "$F/www/app" "$BIG")")" /dev/zero \
+		>"$left"
+	runs
+	# And longer than it can be.
+	rm -rf "$D/data"
+	mkdir "$D/data"
+	server_does "stall-$((PART + 2))"
+	PART=$((PART + 2)) killed
+	left=$(partial)
+	head -c 4M /dev/zero >"$left"
+	runs
+}
+
+@test "two images with one layer at once: it is downloaded once" {
+	local first
+	server_does slow
+	fetch_in_background "$IMAGE" "$D/out1"
+	first=$pid
+	wait_for 10 asked 1 200
+	fetch_in_background "$IMAGE2" "$D/out2"
+	wait "$first" "$pid"
+	grep "another rkt instance is downloading layer ${BIG:0:19}, waiting..." \
+		"$D/out2"
+	asked 1 200
+	for n in 1 2; do
+		grep -q ^sha512- "$D/out$n"
+	done
+	nothing_partial
+	run rkt image verify "$(tail -1 "$D/out2")"
+	expect_status 0
+}
+
+@test "the one that waits takes over from one that is killed" {
+	local first
+	server_does "stall-$PART"
+	fetch_in_background "$IMAGE" "$D/out1"
+	first=$pid
+	wait_for 10 partial_has "$PART"
+	fetch_in_background "$IMAGE2" "$D/out2"
+	wait_for 10 grep waiting "$D/out2"
+	kill -9 "$first"
+	wait "$first" || true
+	wait "$pid"
+	grep -q ^sha512- "$D/out2"
+	asked 1 "206 - bytes=$PART-$"
+	nothing_partial
+}
