@@ -32,6 +32,7 @@
 #define POD_JOURNAL_FILE "update.journal"
 #define POD_HISTORY_FILE "history"
 #define POD_KEEP_FILE "keep" /* earlier generations that stay, decimal */
+#define POD_PRIVATE_USERS_FILE "private-users-prepared" /* SHIFT:COUNT */
 #define POD_RUNTIME_CONFIG_FILE "runtime-config" /* run arguments, JSON */
 #define POD_ARGS_DIR "args"		  /* args/APP: JSON array of strings */
 #define POD_APPSINFO_DIR "appsinfo"	  /* appsinfo/APP -> generation */

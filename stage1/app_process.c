@@ -35,6 +35,7 @@
 #include "stage1/pod_init.h"
 #include "stage1/rootfs.h"
 #include "stage1/seccomp.h"
+#include "stage1/users.h"
 
 struct app_barrier {
 	_Atomic int listener;	/* descriptor in the child, + 1 */
@@ -120,7 +121,7 @@ static int join_cgroup(struct child *c, struct error *err)
 	if (r < 0)
 		return r;
 	/* From inside its leaf, so the leaf is the root it sees. */
-	if (unshare(CLONE_NEWCGROUP) < 0)
+	if (!users_are_private(c->req->users) && unshare(CLONE_NEWCGROUP) < 0)
 		return error_sys(err, errno, "create the cgroup namespace");
 	return 0;
 }
@@ -180,8 +181,12 @@ static int join_pod(struct child *c, struct error *err)
 
 static int enter_root(struct child *c, struct error *err)
 {
-	if (c->req->rootfs)
-		return rootfs_enter(c->req->rootfs, err);
+	int r;
+
+	if (c->req->rootfs) {
+		r = users_act(c->req->users, err);
+		return r < 0 ? r : rootfs_enter(c->req->rootfs, err);
+	}
 	if (setns(c->req->mntns, CLONE_NEWNS) < 0)
 		return error_sys(err, errno, "join the app's root");
 	if (chdir("/") < 0)
@@ -200,6 +205,48 @@ static int refuse_magic_link(int root, const char *path, struct error *err)
 	return 0;
 }
 
+/* What was looked up, as the pod numbers it. */
+static int take_ids(struct child *c, uid_t uid, gid_t gid, struct error *err)
+{
+	const struct app_plan *plan = c->req->plan;
+	const struct users *users = c->req->users;
+
+	/* Who owns a file was asked on the host. */
+	if ((plan->user[0] == '/' && users_inside(users, uid, &uid) < 0) ||
+	    (plan->group[0] == '/' && users_inside(users, gid, &gid) < 0))
+		return error_set(err, EINVAL,
+				 "the owner of %s has no number in the pod's "
+				 "user namespace",
+				 plan->user[0] == '/' ? plan->user
+						      : plan->group);
+	if (users_are_private(users) &&
+	    (uid >= users->range.count || gid >= users->range.count))
+		return error_set(
+			err, EINVAL,
+			"user %u or group %u of the image is not below "
+			"%u: the pod has no more (--private-users)",
+			uid, gid, users->range.count);
+	c->uid = uid;
+	c->gid = gid;
+	return 0;
+}
+
+static int find_ids(struct child *c, int root, struct error *err)
+{
+	const struct app_plan *plan = c->req->plan;
+	uid_t uid;
+	gid_t gid;
+	int r;
+
+	if (c->req->as_root)
+		return 0;
+	r = ids_find_user(root, plan->user, &uid, err);
+	if (r == 0)
+		r = ids_find_user_group(root, plan->user, plan->group, &gid,
+					err);
+	return r < 0 ? r : take_ids(c, uid, gid, err);
+}
+
 /* Everything looked up in the root, while nothing of the app runs yet. */
 static int look_up(struct child *c, struct error *err)
 {
@@ -210,15 +257,9 @@ static int look_up(struct child *c, struct error *err)
 
 	if (root < 0)
 		return error_sys(err, errno, "open the app's root");
-	if (!c->req->as_root) {
-		r = ids_find_user(root, plan->user, &c->uid, err);
-		if (r < 0)
-			return r;
-		r = ids_find_user_group(root, plan->user, plan->group, &c->gid,
-					err);
-		if (r < 0)
-			return r;
-	}
+	r = find_ids(c, root, err);
+	if (r < 0)
+		return r;
 	/* Not by chdir(): a /proc/self/fd/N of the image would be one of our
 	 * descriptors (CVE-2024-21626). */
 	dir = open_in_root(root, plan->working_directory, O_PATH | O_DIRECTORY);
@@ -235,6 +276,9 @@ static int look_up(struct child *c, struct error *err)
 static int set_stdio(struct child *c, struct error *err)
 {
 	const struct app_process_request *req = c->req;
+	/* A terminal of a user namespace is nobody's, unless it is given. */
+	bool give =
+		req->own_stdio || (req->tty && users_are_private(req->users));
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null < 0)
@@ -244,8 +288,9 @@ static int set_stdio(struct child *c, struct error *err)
 		int fd = req->stdio[i] >= 0 ? req->stdio[i] : null;
 
 		/* So /dev/stdout can be opened again by its path. */
-		if (req->own_stdio && req->stdio[i] >= 0 &&
-		    fchown(fd, c->uid, c->gid) < 0)
+		if (give && req->stdio[i] >= 0 &&
+		    fchown(fd, users_outside(req->users, c->uid),
+			   users_outside(req->users, c->gid)) < 0)
 			return error_sys(err, errno, "give away stdio");
 		if (dup2(fd, i) < 0)
 			return error_sys(err, errno, "set stdio");
@@ -253,6 +298,22 @@ static int set_stdio(struct child *c, struct error *err)
 	if (req->tty && ioctl(0, TIOCSCTTY, 0) < 0)
 		return error_sys(err, errno, "set the controlling terminal");
 	return 0;
+}
+
+/*
+ * From here on capabilities are those of the pod.  The mounts are copied, for
+ * those made until here are the host's: the app's own are the pod's.
+ */
+static int enter_users(struct child *c, struct error *err)
+{
+	const struct app_process_request *req = c->req;
+	int r;
+
+	if (!users_are_private(req->users))
+		return 0;
+	r = users_enter(req->users,
+			CLONE_NEWCGROUP | (req->rootfs ? CLONE_NEWNS : 0), err);
+	return r < 0 ? r : caps_drop_bounding(req->plan->caps, err);
 }
 
 static int close_rest(struct child *c, struct error *err)
@@ -307,8 +368,8 @@ static int copy_environment(struct child *c, struct error *err)
 	if (env->n)
 		memcpy(c->env, env->v, env->n * sizeof(*c->env));
 	c->n_env = env->n;
-	c->barrier->uid = c->uid;
-	c->barrier->gid = c->gid;
+	c->barrier->uid = users_outside(c->req->users, c->uid);
+	c->barrier->gid = users_outside(c->req->users, c->gid);
 	return 0;
 }
 
@@ -341,6 +402,7 @@ static const struct {
 	{"set up the root", enter_root},
 	{"look up the program", look_up},
 	{"set up stdio", set_stdio},
+	{"enter the pod's users", enter_users},
 	{"close descriptors", close_rest},
 	{"drop privileges", drop_privileges},
 	{"reset signals", reset_signals},

@@ -9,11 +9,10 @@
  *
  * The child's order (each step is a function in app_process.c):
  *   leaf and cgroup namespace, bounding set; then, with the pod there, its
- *   namespaces, root (built or joined), ids looked up in it, stdio, groups and
- *   gid, uid with capabilities kept, CAP_SYS_ADMIN alone raised, filter,
- *   barrier, execve.
- * After the filter nothing but bind and execve is called, because the app's
- * filter may allow nothing else.
+ *   namespaces, root (built or joined), ids looked up in it, stdio, user
+ *   namespace, groups and gid, uid with capabilities kept, CAP_SYS_ADMIN alone
+ * raised, filter, barrier, execve. After the filter nothing but bind and execve
+ * is called, because the app's filter may allow nothing else.
  *
  * Barrier: with a listener the child stops in bind(-1, ...) until
  * app_process_release(): fully prepared, not yet executed.
@@ -31,6 +30,7 @@ struct error;
 struct pod_init;
 struct rootfs;
 struct strv;
+struct users;
 
 struct app_process_request {
 	const struct app_plan *plan;
@@ -39,8 +39,9 @@ struct app_process_request {
 	/* The root to build, or NULL to join mount namespace mntns. */
 	const struct rootfs *rootfs;
 	int mntns;
-	struct pod_init *init; /* its namespaces are joined */
-	int own_pidns;	       /* of the caller, to come back to */
+	struct pod_init *init;	   /* its namespaces are joined */
+	int own_pidns;		   /* of the caller, to come back to */
+	const struct users *users; /* the pod's; entered before its ids are */
 	/* Something in the leaf was killed by cgroup.kill: a process cloned
 	 * into it would be, too (Linux 6.18 still compares the kill count of
 	 * the parent's group with that of the new one).  Join by writing. */
@@ -98,7 +99,8 @@ int app_process_start(const struct app_process_request *req,
 int app_process_give(struct app_process *process, const int *fds, size_t n,
 		     const struct strv *env, struct error *err);
 
-/* The user and group a process that was prepared has. */
+/* The user and group a process that was prepared has, as the host numbers
+ * them. */
 void app_process_owner(const struct app_process *process, uid_t *ret_uid,
 		       gid_t *ret_gid);
 

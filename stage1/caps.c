@@ -104,6 +104,19 @@ static int caps_set(uint64_t permitted, struct error *err)
 	return 0;
 }
 
+int caps_raise_permitted(struct error *err)
+{
+	uint64_t have = 0;
+	int r = caps_get_permitted(&have, err);
+
+	return r < 0 ? r : caps_set(have, err);
+}
+
+int caps_drop_permitted(struct error *err)
+{
+	return caps_set(0, err);
+}
+
 static int caps_clear_ambient(struct error *err)
 {
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)

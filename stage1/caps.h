@@ -50,6 +50,12 @@ uint64_t caps_missing(uint64_t caps);
  * lacks anyway is skipped. */
 int caps_drop_bounding(uint64_t keep, struct error *err);
 
+/* All that is permitted is effective; nothing is inheritable. */
+int caps_raise_permitted(struct error *err);
+
+/* Nothing is permitted any more. */
+int caps_drop_permitted(struct error *err);
+
 /* Permitted capabilities survive the following setresuid. */
 int caps_keep_on_setuid(struct error *err);
 

@@ -43,6 +43,7 @@
 #include "stage1/plan.h"
 #include "stage1/pod_init.h"
 #include "stage1/seccomp.h"
+#include "stage1/users.h"
 
 /* How long tracing apps may take to stand still. */
 #define FREEZE_MS 1000
@@ -62,6 +63,7 @@ struct enter {
 	struct cgroup_leaf leaf;
 	struct cgroup *cgroup; /* NULL: leaf is the app's own */
 	struct sock_fprog filter;
+	struct users users;
 	int init_pidfd;
 	int own_pidns;
 	int app_pidfd;
@@ -256,6 +258,9 @@ static int open_app(struct enter *e, struct error *err)
 
 	e->init_pidfd = pidfd_open(e->init_pid, 0);
 	e->own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	r = users_open(e->init_pid, &e->options.private_users, &e->users, err);
+	if (r < 0)
+		return r;
 	r = load_text(e->generation, GENERATION_PID_FILE, &text, NULL);
 	if (e->init_pidfd < 0 || e->own_pidns < 0 || r < 0 ||
 	    parse_uint(text.buf, INT32_MAX, &pid) < 0)
@@ -448,6 +453,7 @@ static int start(struct enter *e, struct error *err)
 		.mntns = e->mntns,
 		.init = &init,
 		.own_pidns = e->own_pidns,
+		.users = &e->users,
 		.leaf = &e->leaf,
 		.filter = &e->filter,
 		.as_root = true,
@@ -518,6 +524,7 @@ static void release(struct enter *e)
 	fd_close(&e->root);
 	fd_close(&e->mntns);
 	fd_close(&e->app_pidfd);
+	users_close(&e->users);
 	fd_close(&e->own_pidns);
 	fd_close(&e->init_pidfd);
 	fd_close(&e->generation);
@@ -529,6 +536,7 @@ int enter_main(int argc, char *const argv[])
 	struct enter e = {
 		.dirfd = -EBADF,
 		.generation = -EBADF,
+		.users = USERS_INIT,
 		.init_pidfd = -EBADF,
 		.own_pidns = -EBADF,
 		.app_pidfd = -EBADF,

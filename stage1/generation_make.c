@@ -70,6 +70,11 @@ static int load(struct generation *g, struct error *err)
 		app_copy(&g->runtime_app.app, &g->image.app);
 		g->runtime_app.has_app = true;
 	}
+	if (users_are_private(&g->app->pod->users)) {
+		r = user_range_check_app(&g->runtime_app.app, err);
+		if (r < 0)
+			return r;
+	}
 	r = make_service(g, err);
 	return r < 0 ? r
 		     : app_plan_make(&g->app->pod->manifest, &g->runtime_app,
@@ -187,6 +192,7 @@ int generation_make(struct generation *g, struct error *err)
 	note_missing_caps(g);
 	g->rootfs.plan = &g->plan;
 	g->rootfs.files = &pod->files;
+	g->rootfs.users = &pod->users;
 	if (pod->console)
 		g->rootfs.tty = console_slave(pod->console);
 	r = rootfs_open(&g->rootfs, g->dirfd, g->tree_fd, err);

@@ -31,6 +31,7 @@
 #include "stage1/handover.h"
 #include "stage1/held.h"
 #include "stage1/sockets.h"
+#include "stage1/users.h"
 
 /* Of an IPv4 or IPv6 address; 0 of others. */
 static uint16_t address_port(const struct sockaddr_storage *addr)
@@ -50,6 +51,19 @@ static uint16_t address_port(const struct sockaddr_storage *addr)
 
 /* --- the sockets of a generation -------------------------------------------
  */
+
+/* In a volume of the pod's, which takes files from the pod's users only. */
+static int link_file(const struct held_listener *h, const struct users *users,
+		     const char *from, const char *to)
+{
+	struct error err = ERROR_INIT;
+	int r = users_act(users, &err);
+
+	if (r == 0 && linkat(h->dirfd, from, h->dirfd, to, 0) < 0)
+		r = -errno;
+	users_rest(users);
+	return r;
+}
 
 /*
  * A second name for the socket file, so that it outlives the unlink of a
@@ -80,11 +94,12 @@ static bool keep_unix_path(struct held_listener *h, struct generation *g)
 	h->name = xstrdup(path_base(path));
 	h->kept_name = xasprintf(".%s.rkt-held", h->name);
 	(void)unlinkat(h->dirfd, h->kept_name, 0);
-	return linkat(h->dirfd, h->name, h->dirfd, h->kept_name, 0) == 0;
+	return link_file(h, &g->app->pod->users, h->name, h->kept_name) == 0;
 }
 
 /* Its name is a file again, and the second name stays for another time. */
-static int restore_unix_path(const struct held_listener *h)
+static int restore_unix_path(const struct held_listener *h,
+			     const struct users *users)
 {
 	cleanup_free char *temp = NULL;
 
@@ -92,7 +107,7 @@ static int restore_unix_path(const struct held_listener *h)
 		return 0;
 	temp = xasprintf("%s.new", h->kept_name);
 	(void)unlinkat(h->dirfd, temp, 0);
-	if (linkat(h->dirfd, h->kept_name, h->dirfd, temp, 0) < 0 ||
+	if (link_file(h, users, h->kept_name, temp) < 0 ||
 	    renameat(h->dirfd, temp, h->dirfd, h->name) < 0)
 		return -errno;
 	/* Nothing is renamed where both are the same file already. */
@@ -456,7 +471,7 @@ static int substitute(struct generation *g, struct bind_call *call,
 
 	if (copy_options(call->fd, h->fd) < 0)
 		return -EINVAL;
-	r = restore_unix_path(h);
+	r = restore_unix_path(h, &g->app->pod->users);
 	if (r < 0)
 		return r;
 	if (ioctl(g->listener_source.fd, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) < 0)

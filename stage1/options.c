@@ -105,6 +105,12 @@ static int parse_ready_fd(struct run_options *o, const char *value,
 	return 0;
 }
 
+static int parse_private_users(struct run_options *o, const char *value,
+			       struct error *err)
+{
+	return user_range_parse(value, &o->private_users, err);
+}
+
 static const struct {
 	const char *name;
 	size_t flag; /* offset of a bool, or 0 */
@@ -125,6 +131,7 @@ static const struct {
 	{"--local-config", 0, parse_local_config},
 	{"--system-config", 0, parse_system_config},
 	{"--ready-fd", 0, parse_ready_fd},
+	{"--private-users", 0, parse_private_users},
 };
 
 static int parse_one(struct run_options *o, const char *arg, struct error *err)

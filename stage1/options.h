@@ -8,6 +8,7 @@
 
 #include "base/strv.h"
 #include "spec/net_list.h"
+#include "spec/user_range.h"
 #include "stage1/plan.h"
 
 struct error;
@@ -27,6 +28,7 @@ struct run_options {
 	struct net_list nets;
 	const char *hostname; /* NULL: rkt-UUID */
 	struct plan_options insecure;
+	struct user_range private_users; /* count 0: the host's */
 	enum dns_mode resolv_mode;
 	enum dns_mode hosts_mode;
 	const char *local_config;

@@ -137,6 +137,7 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 		.own_pidns = -EBADF,
 		.own_netns = -EBADF,
 		.seccomp_cache = -EBADF,
+		.users = USERS_INIT,
 		.init = POD_INIT_INIT,
 		.signals = {.fd = -EBADF},
 		.loop = {.epfd = -EBADF},
@@ -193,6 +194,7 @@ void pod_release(struct pod *pod)
 	free(pod->host_notify);
 	free(pod->files.hosts);
 	free(pod->files.resolv_conf);
+	users_close(&pod->users);
 	fd_close(&pod->seccomp_cache);
 	fd_close(&pod->own_pidns);
 	fd_close(&pod->own_netns);

@@ -22,6 +22,7 @@
 #include "stage1/output.h"
 #include "stage1/pod_init.h"
 #include "stage1/rootfs.h"
+#include "stage1/users.h"
 
 struct error;
 struct fd_store;
@@ -71,6 +72,7 @@ struct pod {
 	struct strv ignored; /* "APP: NAME: REASON" */
 
 	struct event_loop loop;
+	struct users users;
 	struct pod_init init;
 	struct event_source init_source;
 	struct cgroup *cgroup;

@@ -26,6 +26,7 @@
 #include "stage1/mounts.h"
 #include "stage1/network.h"
 #include "stage1/pod_root.h"
+#include "stage1/users.h"
 
 /* What nobody owns and nothing may be done with: the overflow uid. */
 #define POD_INIT_UID 65534
@@ -141,7 +142,7 @@ static int wipe_arguments(struct error *err)
 	return 0;
 }
 
-static int drop_everything(struct error *err)
+static int drop_everything(const struct users *users, struct error *err)
 {
 	int r = caps_drop_bounding(0, err);
 
@@ -151,6 +152,11 @@ static int drop_everything(struct error *err)
 	    setresgid(POD_INIT_UID, POD_INIT_UID, POD_INIT_UID) < 0 ||
 	    setresuid(POD_INIT_UID, POD_INIT_UID, POD_INIT_UID) < 0)
 		return error_sys(err, errno, "drop the ids of pod init");
+	/* Leaving uid 0 dropped the capabilities; but who enters a user
+	 * namespace from outside has never been its root. */
+	r = users_are_private(users) ? caps_drop_permitted(err) : 0;
+	if (r < 0)
+		return r;
 	/* setresuid() cleared what prepare() asked for. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
@@ -164,6 +170,12 @@ static int enter_namespaces(const struct pod_init_plan *plan, struct error *err)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return error_sys(err, errno, "tie pod init to stage1");
+	if (users_are_private(plan->users))
+		return users_move(plan->users,
+				  CLONE_NEWUTS |
+					  (plan->host_ipc ? 0 : CLONE_NEWIPC) |
+					  (plan->host_net ? 0 : CLONE_NEWNET),
+				  err);
 	/* Takes longer than all other namespaces together, and stage1 has
 	 * something to do meanwhile. */
 	if (!plan->host_net && unshare(CLONE_NEWNET) < 0)
@@ -185,9 +197,12 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 	proc_sys = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (proc_sys < 0)
 		return error_sys(err, errno, "open /proc/sys");
-	r = pod_root_enter(plan->insecure_paths, err);
+	r = users_act(plan->users, err);
+	if (r == 0)
+		r = pod_root_enter(plan->insecure_paths, plan->users, err);
 	if (r < 0)
 		return r;
+	users_rest(plan->users);
 	/* The host's root is gone at once, its unmounting then waits for an
 	 * RCU grace period: an app sees for itself that it is (join_root() of
 	 * app_process.c). */
@@ -205,6 +220,8 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 	r = set_up_network(plan, proc_sys, ready, err);
 	if (r == 0)
 		r = wipe_arguments(err);
+	if (r == 0)
+		r = users_enter(plan->users, 0, err);
 	if (r < 0)
 		return r;
 	r = close_all_from(0, &ready, 1);
@@ -212,7 +229,7 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 		return error_sys(err, -r, "close descriptors");
 	/* Closed with all the others. */
 	(void)TAKE_FD(proc_sys);
-	return drop_everything(err);
+	return drop_everything(plan->users, err);
 }
 
 /* Failing is forbidden from here on: our death ends the pod. */
@@ -287,9 +304,12 @@ int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 	cleanup_fd int ours = -EBADF;
 	cleanup_fd int theirs = -EBADF;
 	int pidfd = -EBADF, fds[2];
+	/* Those of private users it makes itself: users_move(). */
+	uint64_t flags = users_are_private(plan->users) ? 0
+			 : plan->host_ipc		? CLONE_NEWUTS
+					  : CLONE_NEWUTS | CLONE_NEWIPC;
 	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_NEWPID | CLONE_NEWNS |
-			 CLONE_NEWUTS | (plan->host_ipc ? 0 : CLONE_NEWIPC),
+		.flags = CLONE_PIDFD | CLONE_NEWPID | CLONE_NEWNS | flags,
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};

@@ -17,6 +17,7 @@
 
 struct error;
 struct strv;
+struct users;
 
 struct pod_init {
 	int pidfd;
@@ -39,6 +40,7 @@ struct pod_init_plan {
 	bool host_net; /* share the caller's network namespace */
 	bool host_ipc;
 	bool insecure_paths; /* see pod_root_enter() */
+	const struct users *users;
 	int selffd; /* closed at once, so that the caller's is the last */
 };
 

@@ -4,12 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "stage1/mounts.h"
+#include "stage1/users.h"
+
+/* tty, on every distribution. */
+#define TTY_GID 5
 
 #define NO_SUID_EXEC (MS_NOSUID | MS_NOEXEC)
 #define NO_SUID_EXEC_DEV (NO_SUID_EXEC | MS_NODEV)
@@ -121,8 +126,10 @@ static int make_root(struct error *err)
 	return r < 0 ? r : TAKE_FD(root);
 }
 
-static int mount_all(bool insecure, struct error *err)
+static int mount_all(bool insecure, const struct users *users,
+		     struct error *err)
 {
+	char pts[80];
 	const struct {
 		const char *name, *type, *options;
 		unsigned long flags;
@@ -131,12 +138,13 @@ static int mount_all(bool insecure, struct error *err)
 		{"sys", "sysfs", NULL,
 		 NO_SUID_EXEC_DEV | (insecure ? 0 : MS_RDONLY)},
 		{"shm", "tmpfs", "mode=1777", NO_SUID_EXEC_DEV},
-		/* gid 5 is tty on every distribution; its own instance: the
-		 * host's terminals are not in it. */
-		{"pts", "devpts", "newinstance,mode=0620,gid=5,ptmxmode=0666",
-		 NO_SUID_EXEC},
+		/* Its own instance: the host's terminals are not in it. */
+		{"pts", "devpts", pts, NO_SUID_EXEC},
 	};
 
+	(void)snprintf(pts, sizeof(pts),
+		       "newinstance,mode=0620,gid=%u,ptmxmode=0666",
+		       users_outside(users, TTY_GID));
 	for (size_t i = 0; i < COUNT(mounts); i++)
 		if (mount(mounts[i].type, mounts[i].name, mounts[i].type,
 			  mounts[i].flags, mounts[i].options) < 0)
@@ -145,7 +153,7 @@ static int mount_all(bool insecure, struct error *err)
 	return 0;
 }
 
-int pod_root_enter(bool insecure, struct error *err)
+int pod_root_enter(bool insecure, const struct users *users, struct error *err)
 {
 	cleanup_fd int root = -EBADF;
 	int r;
@@ -158,7 +166,7 @@ int pod_root_enter(bool insecure, struct error *err)
 		return root;
 	if (fchdir(root) < 0)
 		return error_sys(err, errno, "enter the pod's root");
-	r = mount_all(insecure, err);
+	r = mount_all(insecure, users, err);
 	if (r == 0 && !insecure)
 		r = protect_paths(err);
 	return r < 0 ? r : mounts_pivot(root, err);

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 
 struct error;
+struct users;
 
 #define POD_ROOT_PROC "/proc"
 #define POD_ROOT_SYS "/sys"
@@ -29,8 +30,8 @@ struct error;
 /*
  * In pod init, in a mount namespace of its own: makes the root and enters it;
  * mounts_leave_old() is left to do.  INSECURE: nothing is covered, and /sys is
- * writable.
+ * writable.  The caller acts as USERS' root, who owns what can be owned.
  */
-int pod_root_enter(bool insecure, struct error *err);
+int pod_root_enter(bool insecure, const struct users *users, struct error *err);
 
 #endif

@@ -19,9 +19,11 @@
 #include "base/syscalls.h"
 #include "spec/stage1_abi.h"
 #include "stage1/devices.h"
+#include "stage1/mapped.h"
 #include "stage1/mounts.h"
 #include "stage1/plan.h"
 #include "stage1/pod_root.h"
+#include "stage1/users.h"
 #include "stage1/volumes.h"
 
 #define NO_DEV (MOUNT_ATTR_NODEV)
@@ -74,7 +76,8 @@ static int copy_root_attributes(int tree, int upper, struct error *err)
 	return 0;
 }
 
-static int open_overlay(int generation_dirfd, int tree, struct error *err)
+static int open_overlay(int generation_dirfd, int tree,
+			const struct users *users, struct error *err)
 {
 	cleanup_fd int upper = -EBADF;
 	cleanup_fd int work = -EBADF;
@@ -89,6 +92,10 @@ static int open_overlay(int generation_dirfd, int tree, struct error *err)
 	r = copy_root_attributes(tree, upper, err);
 	if (r < 0)
 		return r;
+	if (users_are_private(users))
+		return mapped_overlay(tree, generation_dirfd,
+				      GENERATION_UPPER_DIR, GENERATION_WORK_DIR,
+				      NO_DEV, users, err);
 	return mount_overlay(tree, upper, work, NO_DEV, err);
 }
 
@@ -115,6 +122,15 @@ static int open_host_files(struct rootfs *r, struct error *err)
 	return ret;
 }
 
+/* /dev belongs to the pod's root, with the devices that are volumes. */
+static int open_dev(struct rootfs *r, struct error *err)
+{
+	r->dev = devices_open(err);
+	if (r->dev < 0)
+		return r->dev;
+	return volumes_open(r->plan, r->users, r->dev, &r->volumes, err);
+}
+
 int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
 		struct error *err)
 {
@@ -124,19 +140,19 @@ int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
 	copy = openat(generation_dirfd, GENERATION_ROOTFS_DIR,
 		      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (copy >= 0)
-		r->tree = mount_clone(copy, false, NO_DEV, err);
+		r->tree = mapped_clone(copy, false, NO_DEV, r->users, err);
 	else if (tree < 0)
 		return error_set(err, EINVAL,
 				 "the image tree is missing "
 				 "in " STAGE1_ENV_TREE_FDS);
 	else
-		r->tree = open_overlay(generation_dirfd, tree, err);
+		r->tree = open_overlay(generation_dirfd, tree, r->users, err);
 	if (r->tree < 0)
 		return r->tree;
-	r->dev = devices_open(err);
-	if (r->dev < 0)
-		return r->dev;
-	ret = volumes_open(r->plan, r->dev, &r->volumes, err);
+	ret = users_act(r->users, err);
+	if (ret == 0)
+		ret = open_dev(r, err);
+	users_rest(r->users);
 	return ret < 0 ? ret : open_host_files(r, err);
 }
 

@@ -22,6 +22,7 @@
 
 struct app_plan;
 struct error;
+struct users;
 
 /* Files stage1 puts into every root. */
 struct rootfs_files {
@@ -35,6 +36,7 @@ struct rootfs_files {
 struct rootfs {
 	const struct app_plan *plan;
 	const struct rootfs_files *files;
+	const struct users *users;
 	int tree; /* detached mount of the root */
 	int dev;  /* detached tmpfs for /dev */
 	int tty;  /* O_PATH or open slave of a pty for /dev/console, or none */
@@ -51,9 +53,9 @@ struct rootfs {
 	}
 
 /*
- * Makes the detached parts of R (plan, files and tty are set by the caller):
- * the clean upper directory of the generation GENERATION_DIRFD over the image
- * TREE, or the copied tree when the generation has one.  The working
+ * Makes the detached parts of R (plan, files, users and tty are set by the
+ * caller): the clean upper directory of the generation GENERATION_DIRFD over
+ * the image TREE, or the copied tree when the generation has one.  The working
  * directory is the pod's.
  */
 int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
@@ -61,7 +63,8 @@ int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
 void rootfs_release(struct rootfs *r);
 
 /*
- * In the app's process, whose mount namespace is a copy of pod init's: builds
+ * In the app's process, which acts as the pod's root (users_act()) and whose
+ * mount namespace is a copy of pod init's: builds
  * the root and makes it the only thing there.  The working directory is the
  * new "/".
  */

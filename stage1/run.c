@@ -109,6 +109,11 @@ static bool is_host_net(const struct pod *pod)
 	return net_list_kind(&pod->options.nets) == NET_KIND_HOST;
 }
 
+static int make_users(struct pod *pod, struct error *err)
+{
+	return users_make(&pod->options.private_users, &pod->users, err);
+}
+
 static int start_init(struct pod *pod, struct error *err)
 {
 	const struct pod_init_plan plan = {
@@ -116,6 +121,7 @@ static int start_init(struct pod *pod, struct error *err)
 		.host_net = is_host_net(pod),
 		.host_ipc = pod->options.host_ipc,
 		.insecure_paths = pod->options.insecure.insecure_paths,
+		.users = &pod->users,
 		.selffd = pod->selffd,
 	};
 
@@ -236,6 +242,7 @@ static const struct {
 	int (*apply)(struct pod *, struct error *);
 } steps[] = {
 	{"prepare stage1", harden},
+	{"make the pod's users", make_users},
 	/* Makes its namespaces while the next steps are done. */
 	{"start pod init", start_init},
 	{"settle an interrupted update", recover},

@@ -18,6 +18,7 @@
 #include "spec/stage1_abi.h"
 #include "stage1/device_policy.h"
 #include "stage1/devices.h"
+#include "stage1/mapped.h"
 #include "stage1/mounts.h"
 #include "stage1/plan.h"
 
@@ -69,8 +70,9 @@ static int add_device(const struct app_mount *m, int dev, const struct stat *st,
 				  err);
 }
 
-static int open_one(const struct app_mount *m, int dev, struct volumes *volumes,
-		    struct opened_volume *v, struct error *err)
+static int open_one(const struct app_mount *m, const struct users *users,
+		    int dev, struct volumes *volumes, struct opened_volume *v,
+		    struct error *err)
 {
 	uint64_t attrs = NO_SUID_DEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0);
 	cleanup_fd int fd = m->source ? open_host_source(m, err)
@@ -84,7 +86,11 @@ static int open_one(const struct app_mount *m, int dev, struct volumes *volumes,
 	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
 		return add_device(m, dev, &st, volumes, err);
 	v->is_dir = S_ISDIR(st.st_mode);
-	v->mnt = mount_clone(fd, m->recursive && v->is_dir, attrs, err);
+	if (m->source)
+		v->mnt = mount_clone(fd, m->recursive && v->is_dir, attrs, err);
+	else
+		v->mnt = mapped_clone(fd, m->recursive && v->is_dir, attrs,
+				      users, err);
 	return v->mnt < 0 ? v->mnt : 0;
 }
 
@@ -94,8 +100,8 @@ static int failed(const struct app_mount *m, int code, struct error *err)
 			    m->target);
 }
 
-int volumes_open(const struct app_plan *plan, int dev, struct volumes *ret,
-		 struct error *err)
+int volumes_open(const struct app_plan *plan, const struct users *users,
+		 int dev, struct volumes *ret, struct error *err)
 {
 	const struct app_mount *m = plan->mounts;
 	int r;
@@ -103,7 +109,7 @@ int volumes_open(const struct app_plan *plan, int dev, struct volumes *ret,
 	ret->v = xcalloc(plan->n_mounts, sizeof(*ret->v));
 	for (; ret->n < plan->n_mounts; ret->n++, m++) {
 		ret->v[ret->n].mnt = -EBADF;
-		r = open_one(m, dev, ret, &ret->v[ret->n], err);
+		r = open_one(m, users, dev, ret, &ret->v[ret->n], err);
 		if (r < 0)
 			return failed(m, r, err);
 	}

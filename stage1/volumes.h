@@ -13,6 +13,7 @@
 struct app_plan;
 struct device_rule;
 struct error;
+struct users;
 
 struct volumes {
 	struct opened_volume {
@@ -36,9 +37,10 @@ struct volumes {
  * ace.md, Volume Setup: a symlink anywhere in a source is an error.  Those
  * that were there when the pod was prepared, stage0 has followed; a later one
  * is somebody's who can write into a parent directory.
+ * Empty volumes have the owners of USERS, those of the host the host's.
  */
-int volumes_open(const struct app_plan *plan, int dev, struct volumes *ret,
-		 struct error *err);
+int volumes_open(const struct app_plan *plan, const struct users *users,
+		 int dev, struct volumes *ret, struct error *err);
 
 /*
  * Attaches them below TREE, with its /dev already there, in the calling mount
