@@ -23,6 +23,7 @@ struct pod_contents {
 	const struct strv *words;	/* the same; NULL: no command line */
 	const int *copied_trees;	/* the same, O_PATH; NULL: overlays */
 	const char *name;		/* --pod-name, or NULL */
+	bool private_users;		/* give it a range of its own */
 };
 
 /* The pod must be in `prepare` and locked. */

@@ -22,6 +22,7 @@
 #include "stage0/pod_files.h"
 #include "stage0/pod_gc.h"
 #include "stage0/prepare.h"
+#include "stage0/private_users.h"
 #include "stage0/update.h"
 #include "stage0/volume_source.h"
 
@@ -59,6 +60,12 @@ const struct option_row make_rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct make_opts, no_overlay),
 	 .help = "copy root file systems instead of using overlayfs"},
+	{.name = "private-users",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct make_opts, private_users),
+	 .help = "run the apps in a user namespace, with 65536 users of the "
+		 "host that no other pod has"},
 	{.name = NULL},
 };
 
@@ -73,6 +80,14 @@ void make_choose_overlay(struct make_opts *o, const struct pods *pods)
 		return;
 	log_info("disabling overlay support: \"%s\"", problem);
 	o->no_overlay = true;
+}
+
+int make_check_users(const struct make_opts *o, const struct pods *pods,
+		     const struct made *made, struct error *err)
+{
+	return o->private_users
+		       ? private_users_check(pods, &made->manifest, err)
+		       : 0;
 }
 
 int make_opts_check(const struct make_opts *o, struct error *err)
@@ -292,6 +307,7 @@ int made_prepare(struct images *im, const struct make_opts *o,
 				.words = made->words,
 				.copied_trees = o->no_overlay ? trees : NULL,
 				.name = o->pod_name,
+				.private_users = o->private_users,
 			},
 			err);
 	close_fds(trees, n);

@@ -25,6 +25,7 @@ struct make_opts {
 	const char *pod_name;
 	bool replace;
 	bool no_overlay;
+	bool private_users;
 };
 
 /* Target struct make_opts; pod_request_rows are read besides. */
@@ -55,6 +56,10 @@ void made_release(struct made *made);
 /* Finds or imports the images and makes the manifest; warnings are logged. */
 int made_make(struct images *im, struct make_opts *o, struct made *ret,
 	      struct error *err);
+
+/* Can the pod have users of its own, if it is to?  Before one is made. */
+int make_check_users(const struct make_opts *o, const struct pods *pods,
+		     const struct made *made, struct error *err);
 
 /* Fills the new, locked pod. */
 int made_prepare(struct images *im, const struct make_opts *o,

@@ -8,6 +8,7 @@
 #include "cmd/rkt/pod_make.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
+#include "stage0/private_users.h"
 
 struct opts {
 	struct make_opts make;
@@ -50,8 +51,12 @@ static int prepare_pod(struct cmd_call *call, struct images *im,
 	struct opts *o = call->opts;
 	int r = make_find_named(call, &o->make, pods, pod, err);
 
-	if (r > 0)
-		return made_change(im, &o->make, made, pod, err);
+	if (r > 0) {
+		r = made_change(im, &o->make, made, pod, err);
+		return r < 0 || !o->make.private_users
+			       ? r
+			       : private_users_assign(pod, err);
+	}
 	if (r == 0)
 		r = pod_new(pods, pod, err);
 	if (r == 0)
@@ -91,6 +96,8 @@ static int prepare(struct cmd_call *call, struct error *err)
 		r = pods_open(&pods, call->rkt->dir, err);
 	if (r == 0)
 		make_choose_overlay(&o->make, &pods);
+	if (r == 0)
+		r = make_check_users(&o->make, &pods, &made, err);
 	if (r == 0)
 		r = prepare_pod(call, &im, &made, &pods, &pod, err);
 	if (r == 0)

@@ -15,6 +15,7 @@
 #include "cmd/rkt/pod_make.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
+#include "stage0/private_users.h"
 #include "stage0/run.h"
 
 struct opts {
@@ -102,7 +103,7 @@ static int prepare_new(struct images *im, const struct opts *o,
 
 /* Starts the pod that has the name already. */
 static int run_again(struct cmd_call *call, struct images *im,
-		     const struct made *made, const struct launch *launch,
+		     const struct made *made, struct launch *launch,
 		     struct pod *pod, struct error *err)
 {
 	const struct opts *o = call->opts;
@@ -112,6 +113,11 @@ static int run_again(struct cmd_call *call, struct images *im,
 		r = made_change(im, &o->make, made, pod, err);
 	if (r == 0)
 		r = launch_save(pod, launch, err);
+	/* It keeps the users it was made with. */
+	if (r == 0 && o->make.private_users)
+		r = private_users_assign(pod, err);
+	if (r == 0)
+		r = private_users_arg(pod->fd, &launch->args, err);
 	if (r < 0)
 		return r;
 	return launch_again(call, im, pod, &launch->args, launch->detach);
@@ -139,12 +145,16 @@ static int run_pod(struct cmd_call *call, struct error *err)
 	if (r == 0)
 		make_choose_overlay(&o->make, &pods);
 	if (r == 0)
+		r = make_check_users(&o->make, &pods, &made, err);
+	if (r == 0)
 		r = make_find_named(call, &o->make, &pods, &pod, err);
 	if (r < 0)
 		return r;
 	if (r > 0)
 		return run_again(call, &im, &made, &launch, &pod, err);
 	r = prepare_new(&im, o, &made, &launch, &pods, &pod, err);
+	if (r == 0 && o->make.private_users)
+		r = private_users_arg(pod.fd, &launch.args, err);
 	if (r == 0)
 		r = open_trees(&im, o, &made, &trees, err);
 	if (r < 0)

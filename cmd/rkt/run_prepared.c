@@ -9,6 +9,7 @@
 #include "spec/pod_manifest.h"
 #include "stage0/pod.h"
 #include "stage0/prepare.h"
+#include "stage0/private_users.h"
 #include "stage0/run.h"
 
 static int claim(struct pod *pod, struct error *err)
@@ -40,6 +41,8 @@ static int run_prepared(struct cmd_call *call, struct pod *pod,
 	if (r == 0)
 		r = launch_make(call, o, pm.n_ports > 0, pm.n_apps, &launch,
 				err);
+	if (r == 0)
+		r = private_users_arg(pod->fd, &launch.args, err);
 	if (r == 0)
 		r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
 	if (r == 0)
