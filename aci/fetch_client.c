@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -16,6 +18,7 @@
 #include "aci/http_wire.h"
 #include "aci/index_plan.h"
 #include "aci/printable.h"
+#include "aci/signature.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -327,20 +330,70 @@ static bool take_user_ids(size_t n,
 	return true;
 }
 
-int fetch_verify(const char *libexec_dir, int image_fd,
-		 const struct fetch_image *image, int sig_fd,
-		 const int *key_fds, size_t n_keys, struct fetch_signer *ret,
-		 struct error *err)
+int fetch_verify_start(const char *libexec_dir, int image_fd, int sig_fd,
+		       struct fetch_verifying *ret, struct error *err)
 {
+	cleanup_fd int keys_fd = memfd_create("keys", MFD_CLOEXEC);
 	struct fetch_request req = {
 		.job = FETCH_JOB_VERIFY,
-		.n_fds = (uint32_t)n_keys + 2,
+		.n_fds = 3,
 		.max_tar_size = FETCH_TAR_SIZE_MAX,
+	};
+	const int fds[] = {image_fd, sig_fd, keys_fd};
+	uint64_t size;
+	int r;
+
+	if (keys_fd < 0)
+		return error_sys(err, errno, "make a memory file");
+	r = regular_size(image_fd, "image", &size, err);
+	if (r == 0)
+		r = regular_size(sig_fd, "signature", &size, err);
+	if (r == 0)
+		r = begin(libexec_dir, &req, fds, &ret->child, err);
+	if (r == 0)
+		ret->keys_fd = TAKE_FD(keys_fd);
+	return r;
+}
+
+/* -EKEYREJECTED: one of them cannot be one. */
+static int copy_keys(const struct fetch_verifying *job, const int *key_fds,
+		     size_t n, uint64_t *ends, struct error *err)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t size = 0;
+		off_t at = 0;
+		int r = regular_size(key_fds[i], "public key", &size, err);
+
+		if (r < 0 || size > KEY_SIZE_MAX)
+			return -EKEYREJECTED;
+		while ((uint64_t)at < size) {
+			ssize_t c = sendfile(job->keys_fd, key_fds[i], &at,
+					     size - (uint64_t)at);
+
+			if (c < 0)
+				return error_sys(err, errno,
+						 "read a public key");
+			if (c == 0)
+				return -EKEYREJECTED;
+		}
+		end += size;
+		ends[i] = end;
+	}
+	return 0;
+}
+
+static int send_trust(const struct fetch_verifying *job,
+		      const struct fetch_image *image, const int *key_fds,
+		      size_t n_keys, struct error *err)
+{
+	struct fetch_trust trust = {
+		.magic = FETCH_MAGIC,
+		.version = FETCH_VERSION,
+		.n_keys = (uint32_t)n_keys,
 		.has_digest = image != NULL,
 	};
-	int fds[FETCH_FDS_MAX] = {image_fd, sig_fd};
-	struct fetch_reply reply = {0};
-	uint64_t size;
 	int r;
 
 	if (n_keys > FETCH_KEYS_MAX)
@@ -348,17 +401,30 @@ int fetch_verify(const char *libexec_dir, int image_fd,
 				 "verify the signature: %zu trusted keys are "
 				 "more than %d",
 				 n_keys, FETCH_KEYS_MAX);
-	r = regular_size(image_fd, "image", &size, err);
-	if (r == 0)
-		r = regular_size(sig_fd, "signature", &size, err);
+	if (image)
+		memcpy(trust.image_digest, image->image_digest,
+		       sizeof(trust.image_digest));
+	r = copy_keys(job, key_fds, n_keys, trust.key_ends, err);
 	if (r < 0)
 		return r;
-	if (n_keys)
-		memcpy(fds + 2, key_fds, n_keys * sizeof(*key_fds));
-	if (image)
-		memcpy(req.image_digest, image->image_digest,
-		       sizeof(req.image_digest));
-	r = call(libexec_dir, &req, fds, 1900, &reply, err);
+	/* A child that is gone already is reported by who waits for it. */
+	if (send(job->child.sock, &trust, sizeof(trust), MSG_NOSIGNAL) < 0 &&
+	    errno != EPIPE && errno != ECONNRESET)
+		return error_sys(err, errno, "send %s the keys", PROGRAM);
+	return 0;
+}
+
+int fetch_verify_finish(struct fetch_verifying *job,
+			const struct fetch_image *image, const int *key_fds,
+			size_t n_keys, struct fetch_signer *ret,
+			struct error *err)
+{
+	struct fetch_reply reply = {0};
+	int r = send_trust(job, image, key_fds, n_keys, err);
+
+	if (r == 0)
+		r = fetch_child_reply(&job->child, FETCH_JOB_VERIFY, 1900,
+				      &reply, err);
 	if (r < 0)
 		return r;
 	if (!is_fingerprint(reply.signer.fingerprint) ||
@@ -367,6 +433,12 @@ int fetch_verify(const char *libexec_dir, int image_fd,
 		return lied("signer", err);
 	*ret = reply.signer;
 	return 0;
+}
+
+void fetch_verify_release(struct fetch_verifying *job)
+{
+	fetch_child_release(&job->child);
+	fd_close(&job->keys_fd);
 }
 
 /* What came over a socket may hold any byte where a bool is. */

@@ -117,11 +117,29 @@ void fetch_import_release(struct fetch_importing *job);
 #define cleanup_fetch_importing                                                \
 	__attribute__((__cleanup__(fetch_import_release)))
 
+/* A verification under way. */
+struct fetch_verifying {
+	struct fetch_child child;
+	int keys_fd;
+};
+
+#define FETCH_VERIFYING_INIT                                                   \
+	(struct fetch_verifying)                                               \
+	{                                                                      \
+		.child = FETCH_CHILD_INIT, .keys_fd = -1                       \
+	}
+
 /*
- * Checks the detached OpenPGP signature SIG_FD (armored or binary) over the
- * bytes of IMAGE_FD against exactly the public keys in KEY_FDS (the ones
- * trusted for the image's name).  IMAGE is the import's result: the bytes must
- * still be the imported ones.  NULL skips that comparison.
+ * Begins to check the detached OpenPGP signature SIG_FD (armored or binary)
+ * over the bytes of IMAGE_FD, a whole file, beside its import: whose keys are
+ * trusted depends on the image's name, and is said at the end.
+ */
+int fetch_verify_start(const char *libexec_dir, int image_fd, int sig_fd,
+		       struct fetch_verifying *ret, struct error *err);
+/*
+ * Ends it against exactly the public keys in KEY_FDS (the ones trusted for the
+ * image's name).  IMAGE is the import's result: the bytes must be the imported
+ * ones.  NULL skips that comparison.
  *
  * 0: one of the keys made a good signature.  -ENOKEY: it is signed by others
  * only; -EPERM: no valid signature, with the reason (expired, revoked, weak
@@ -129,10 +147,14 @@ void fetch_import_release(struct fetch_importing *job);
  * changed meanwhile; -EINVAL: not an OpenPGP signature; -EKEYREJECTED: one of
  * the key files cannot be read.
  */
-int fetch_verify(const char *libexec_dir, int image_fd,
-		 const struct fetch_image *image, int sig_fd,
-		 const int *key_fds, size_t n_keys, struct fetch_signer *ret,
-		 struct error *err);
+int fetch_verify_finish(struct fetch_verifying *job,
+			const struct fetch_image *image, const int *key_fds,
+			size_t n_keys, struct fetch_signer *ret,
+			struct error *err);
+/* Kills what still runs. */
+void fetch_verify_release(struct fetch_verifying *job);
+#define cleanup_fetch_verifying                                                \
+	__attribute__((__cleanup__(fetch_verify_release)))
 
 /* Reads the public key file KEY_FD (armored or binary).  -EINVAL: none. */
 int fetch_key_info(const char *libexec_dir, int key_fd, struct fetch_key *ret,

@@ -15,7 +15,7 @@
  *	job		mode	 descriptors, in order
  *	IMPORT		parse	 image, manifest (memfd to write), [blob],
  *				 [index], [bell]
- *	VERIFY		parse	 image, signature, key...
+ *	VERIFY		parse	 image, signature, keys (memfd)
  *	KEY_INFO	parse	 key
  *	EXTRACT		extract	 blob, directory
  *	INDEX		parse	 index, plan (index_plan.h), blob...
@@ -24,6 +24,9 @@
  *	OCI		parse	 text, arguments, answer (oci_job.h)
  *	HTTP		http	 request, answer (memfds, http_wire.h), [body],
  *				 [partial], [bell], [upload]
+ *
+ * VERIFY begins with the bytes of the image; whose signature is wanted is said
+ * later, by a fetch_trust.
  *
  * HTTP is a job of rkt-http, a program that is otherwise the same; before its
  * reply it sends fetch_http_events.
@@ -36,7 +39,7 @@
 
 #define FETCH_SOCKET_FD 3
 #define FETCH_MAGIC 0x46544b52 /* "RKTF" */
-#define FETCH_VERSION 4
+#define FETCH_VERSION 5
 #define FETCH_FDS_MAX (FETCH_BLOBS_MAX + 2) /* the kernel takes 253 */
 
 #define FETCH_MODE_PARSE "parse"
@@ -59,8 +62,6 @@ struct fetch_request {
 	uint32_t magic, version, job;
 	uint32_t n_fds;			  /* that come with this record */
 	uint64_t max_tar_size, max_files; /* IMPORT */
-	uint8_t has_digest; /* VERIFY: the image must hash to this SHA-256 */
-	uint8_t image_digest[32];
 	uint8_t has_bell;     /* IMPORT: the last descriptor is one */
 	uint8_t has_index;    /* IMPORT: the one behind the blob */
 	uint8_t is_layer;     /* IMPORT, EXTRACT: oci_layer.h */
@@ -70,6 +71,15 @@ struct fetch_request {
 	uint8_t has_body, has_partial, has_http_bell, has_upload;
 	uint32_t http_flags;		     /* enum http_flags */
 	uint32_t http_retries, http_timeout; /* times, seconds */
+};
+
+/* The second record of a VERIFY: the keys are in the memfd by now. */
+struct fetch_trust {
+	uint32_t magic, version;
+	uint32_t n_keys;    /* files, one behind the other */
+	uint8_t has_digest; /* the image must hash to this SHA-256 */
+	uint8_t image_digest[32];
+	uint64_t key_ends[FETCH_KEYS_MAX]; /* offsets */
 };
 
 /* What rkt-http says while it works, as often as it likes. */

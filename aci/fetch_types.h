@@ -14,7 +14,7 @@
 #define FETCH_USER_IDS_MAX 8
 #define FETCH_SUBKEYS_MAX 16
 #define FETCH_BLOBS_MAX 240 /* tar descriptors an index takes */
-#define FETCH_KEYS_MAX 60   /* key descriptors a verify takes */
+#define FETCH_KEYS_MAX 60   /* key files a verify takes */
 #define FETCH_MANIFEST_MAX (4UL * 1024 * 1024)
 #define FETCH_TAR_SIZE_MAX (64ULL << 30)
 #define FETCH_FILES_MAX 2000000

@@ -44,7 +44,8 @@ struct getting {
 	int bell_fd; /* read end; negative once the import has it */
 	bool is_importing;
 	struct fetch_importing import;
-	struct http_progress seen; /* last */
+	struct fetch_verifying verifying; /* once file and signature are here */
+	struct http_progress seen;	  /* last */
 };
 
 static int64_t now_seconds(void)
@@ -336,12 +337,21 @@ static int take_stored(const struct getting *g,
 	return r < 0 ? r : image_id_parse(g->stored->id, ret, err);
 }
 
+/* As soon as both are whole, beside the import. */
+static int start_verify(struct getting *g, struct error *err)
+{
+	if (g->sig_fd < 0 || g->verifying.keys_fd >= 0)
+		return 0;
+	return fetch_verify_start(g->f->libexec_dir, g->file.fd, g->sig_fd,
+				  &g->verifying, err);
+}
+
 static int settle(struct getting *g, const struct fetch_image *image,
 		  const struct http_response *response, struct image_id *ret,
 		  struct error *err)
 {
-	const struct image_files files = {g->file.fd, g->sig_fd, g->blob_fd,
-					  g->index_fd};
+	const struct image_files files = {g->blob_fd, g->index_fd,
+					  g->sig_fd < 0 ? NULL : &g->verifying};
 	const struct image_origin origin = {
 		.source = g->remote->url,
 		.want = g->remote->want,
@@ -371,6 +381,9 @@ static int download_and_import(struct getting *g, struct image_id *ret,
 		return r;
 	if (response.status == HTTP_NOT_MODIFIED)
 		return take_stored(g, &response, ret, err);
+	r = is_bad ? 0 : start_verify(g, err);
+	if (r < 0)
+		return r;
 	r = fetch_import_finish(&g->import, &image, err);
 	if (r == 0 && is_bad)
 		r = finish_http(g, &response, err);
@@ -380,6 +393,8 @@ static int download_and_import(struct getting *g, struct image_id *ret,
 		return download_is_resumable(r) ? -EINVAL : r;
 	}
 	r = signature_after(g, err);
+	if (r == 0)
+		r = start_verify(g, err);
 	return r < 0 ? r : settle(g, &image, &response, ret, err);
 }
 
@@ -390,6 +405,7 @@ static void getting_release(struct getting *g)
 	if (g->is_importing)
 		fetch_import_release(&g->import);
 	g->is_importing = false;
+	fetch_verify_release(&g->verifying);
 	fd_close(&g->bell_fd);
 	fd_close(&g->sig_fd);
 	if (g->blob_fd >= 0)
@@ -413,6 +429,7 @@ static int get(struct image_fetcher *f, const struct image_remote *remote,
 		.index_fd = -EBADF,
 		.sig_fd = -EBADF,
 		.bell_fd = -EBADF,
+		.verifying = FETCH_VERIFYING_INIT,
 	};
 	int r = signature_before(&g, err);
 

@@ -154,7 +154,7 @@ static int open_signature(const char *path, const char *signature,
 }
 
 /* Parsed, verified, committed. */
-static int import(struct image_fetcher *f, const char *path,
+static int import(struct image_fetcher *f, const char *path, int fd,
 		  const struct image_files *files, struct image_id *ret,
 		  struct error *err)
 {
@@ -164,7 +164,7 @@ static int import(struct image_fetcher *f, const char *path,
 							      ? f->file_source
 						      : source ? source
 							       : path};
-	int r = fetch_import(f->libexec_dir, files->image_fd, files->blob_fd,
+	int r = fetch_import(f->libexec_dir, fd, files->blob_fd,
 			     files->index_fd, NULL, &image, err);
 
 	if (r < 0)
@@ -180,7 +180,9 @@ static int fetch_file(struct image_fetcher *f, const char *path,
 	cleanup_fd int sig_fd = -EBADF;
 	cleanup_fd int blob_fd = -EBADF;
 	cleanup_fd int index_fd = -EBADF;
-	int r;
+	cleanup_fetch_verifying struct fetch_verifying verifying =
+		FETCH_VERIFYING_INIT;
+	int r = 0;
 
 	log_debug("using image from file %s", path);
 	fd = open_image(path, err);
@@ -190,13 +192,19 @@ static int fetch_file(struct image_fetcher *f, const char *path,
 		image_warn_insecure(f);
 	else if ((sig_fd = open_signature(path, signature, err)) < 0)
 		return sig_fd;
+	else
+		r = fetch_verify_start(f->libexec_dir, fd, sig_fd, &verifying,
+				       err);
+	if (r < 0)
+		return r;
 	blob_fd = imagestore_new_file(f->store, err);
 	if (blob_fd < 0)
 		return blob_fd;
 	index_fd = image_new_index(f, err);
-	r = import(f, path,
-		   &(struct image_files){fd, sig_fd, blob_fd, index_fd}, ret,
-		   err);
+	r = import(f, path, fd,
+		   &(struct image_files){blob_fd, index_fd,
+					 sig_fd < 0 ? NULL : &verifying},
+		   ret, err);
 	if (r < 0)
 		imagestore_drop_file(f->store, blob_fd);
 	imagestore_drop_file(f->store, index_fd);

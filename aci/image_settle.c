@@ -22,8 +22,8 @@
 
 /* --- signatures ---------------------------------------------------------- */
 
-static int verify_with(const struct image_fetcher *f, int fd,
-		       const struct fetch_image *image, int sig_fd,
+static int verify_with(struct fetch_verifying *verifying,
+		       const struct fetch_image *image,
 		       const struct trusted_keys *keys,
 		       struct fetch_signer *ret, struct error *err)
 {
@@ -31,8 +31,7 @@ static int verify_with(const struct image_fetcher *f, int fd,
 
 	for (size_t i = 0; i < keys->n; i++)
 		fds[i] = keys->v[i].fd;
-	return fetch_verify(f->libexec_dir, fd, image, sig_fd, fds, keys->n,
-			    ret, err);
+	return fetch_verify_finish(verifying, image, fds, keys->n, ret, err);
 }
 
 /* A key counts only under its own fingerprint: a file's name is what the
@@ -102,20 +101,23 @@ static int refuse_key(const struct image_fetcher *f,
 		      err);
 }
 
-static int verify(const struct image_fetcher *f, int fd,
-		  const struct fetch_image *image, int sig_fd,
-		  struct fetch_signer *ret, struct error *err)
+static int verify(const struct image_fetcher *f,
+		  struct fetch_verifying *verifying,
+		  const struct fetch_image *image, struct fetch_signer *ret,
+		  struct error *err)
 {
 	cleanup_trusted_keys struct trusted_keys keys = TRUSTED_KEYS_INIT;
 	struct error why = ERROR_INIT;
 	int r;
 
+	if (!verifying)
+		return refuse(image->name, EPERM, "it has no signature", err);
 	r = keystore_find(f->keystore, image->name, &keys, err);
 	if (r < 0)
 		return r;
 	if (keys.n == 0)
 		return image_refuse_unknown(image->name, err);
-	r = verify_with(f, fd, image, sig_fd, &keys, ret, &why);
+	r = verify_with(verifying, image, &keys, ret, &why);
 	if (r == -EKEYREJECTED)
 		return refuse_key(f, image, &keys, err);
 	if (r < 0)
@@ -304,8 +306,7 @@ int image_settle(struct image_fetcher *f, const struct fetch_image *image,
 	int r = check_wanted(image, origin, err);
 
 	if (r == 0 && !f->insecure)
-		r = verify(f, files->image_fd, image, files->sig_fd, &signer,
-			   err);
+		r = verify(f, files->verifying, image, &signer, err);
 	if (r < 0)
 		return r;
 	return commit(f, files, image, origin,

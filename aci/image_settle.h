@@ -12,6 +12,7 @@
 
 struct error;
 struct fetch_image;
+struct fetch_verifying;
 struct image_fetcher;
 struct image_id;
 struct image_ref;
@@ -29,10 +30,10 @@ struct image_origin {
 
 /* The files of an import; borrowed. */
 struct image_files {
-	int image_fd; /* as transported */
-	int sig_fd;   /* negative if nobody asks for it */
 	int blob_fd;  /* of imagestore_new_file() */
 	int index_fd; /* of image_new_index() */
+	/* Of the image as it was transported; NULL if nobody asks. */
+	struct fetch_verifying *verifying;
 };
 
 /* The tree store of F's images. */

@@ -145,8 +145,6 @@ static int store_layer(const struct getting *g, struct fetch_image *image,
 		xasprintf("%s@%s", g->l->name, g->layer->blob->digest);
 	const struct image_origin origin = {.source = source};
 	const struct image_files files = {
-		.image_fd = -EBADF,
-		.sig_fd = -EBADF,
 		.blob_fd = g->blob_fd,
 		.index_fd = -EBADF,
 	};

@@ -183,7 +183,7 @@ static int store_image(struct pull *p, int image_fd, struct image_id *ret,
 {
 	cleanup_fetch_image struct fetch_image image = {0};
 	cleanup_fd int blob_fd = imagestore_new_file(p->f->store, err);
-	const struct image_files files = {image_fd, -EBADF, blob_fd, -EBADF};
+	const struct image_files files = {blob_fd, -EBADF, NULL};
 	const struct image_origin origin = {
 		.source = p->source,
 		.etag = p->plan.digest,

@@ -89,17 +89,12 @@ static int read_file(int fd, const char *what, size_t max, uint8_t **ret,
 }
 
 /* Several armored blocks may follow one another in a key file. */
-static int load_keys(struct openpgp *pgp, int fd, struct error *err)
+static int load_keys(struct openpgp *pgp, const uint8_t *data, size_t len,
+		     struct error *err)
 {
 	cleanup_rnp_input rnp_input_t input = NULL;
-	cleanup_free uint8_t *data = NULL;
 	rnp_result_t result;
-	size_t len = 0;
-	int r;
 
-	r = read_file(fd, "public key", KEY_SIZE_MAX, &data, &len, err);
-	if (r < 0)
-		return r;
 	result = rnp_input_from_memory(&input, data, len, false);
 	if (result == RNP_SUCCESS)
 		result = rnp_import_keys(pgp->ffi, input,
@@ -322,22 +317,83 @@ static void judge_signature(rnp_ffi_t ffi, rnp_op_verify_signature_t sig,
 		v->outcome = OUTCOME_BAD;
 }
 
+/* Whoever waits for the image to be read, and then for the trust. */
 struct image_reader {
 	int fd;
 	off_t offset;
 	struct digest digest;
-	int error; /* errno of a failed read */
+	struct openpgp *pgp;
+	int (*get)(void *arg, struct signature_trust *ret, struct error *err);
+	void *arg;
+	bool has_trust;
+	struct error *err;
+	int error; /* negative errno, said in ERR */
 };
+
+static int load_key_file(struct openpgp *pgp, int fd, uint64_t from,
+			 uint64_t to, struct error *err)
+{
+	cleanup_free uint8_t *data = NULL;
+	size_t len;
+
+	if (to <= from || to - from > KEY_SIZE_MAX)
+		return error_set(err, EINVAL, "read the public key: its size");
+	len = (size_t)(to - from);
+	data = xmalloc(len);
+	if (pread_full(fd, data, len, (off_t)from) != (ssize_t)len)
+		return error_set(err, EIO, "read the public key: it is short");
+	return load_keys(pgp, data, len, err);
+}
+
+/* Signatures count only for the bytes that were imported. */
+static int check_digest(struct image_reader *reader, const uint8_t *digest,
+			struct error *err)
+{
+	uint8_t actual[DIGEST_SHA256_SIZE];
+
+	if (!digest)
+		return 0;
+	digest_final(&reader->digest, actual);
+	if (!memcmp(actual, digest, sizeof(actual)))
+		return 0;
+	return error_set(err, EBADMSG,
+			 "the image changed while it was read; try again");
+}
+
+/* librnp looks for keys when it has read all it hashes. */
+static int take_trust(struct image_reader *reader, struct error *err)
+{
+	struct signature_trust trust = {.keys_fd = -EBADF};
+	uint64_t from = 0;
+	int r = reader->get(reader->arg, &trust, err);
+
+	reader->has_trust = true;
+	if (r == 0)
+		r = check_digest(reader, trust.digest, err);
+	for (size_t i = 0; r == 0 && i < trust.n; i++) {
+		if (load_key_file(reader->pgp, trust.keys_fd, from,
+				  trust.ends[i], err) < 0)
+			r = -EKEYREJECTED;
+		from = trust.ends[i];
+	}
+	return r;
+}
 
 static bool read_image(void *ctx, void *buf, size_t len, size_t *ret)
 {
 	struct image_reader *reader = ctx;
-	ssize_t n = pread_full(reader->fd, buf, len, reader->offset);
+	ssize_t n = 0;
 
-	if (n < 0) {
-		reader->error = (int)-n;
+	/* What is not in the digest is not read any more. */
+	if (!reader->has_trust)
+		n = pread_full(reader->fd, buf, len, reader->offset);
+	if (n < 0)
+		reader->error =
+			error_sys(reader->err, (int)-n, "read the image");
+	else if (n == 0 && len > 0 && !reader->has_trust)
+		reader->error = take_trust(reader, reader->err);
+	if (reader->error)
 		return false;
-	}
 	digest_update(&reader->digest, buf, (size_t)n);
 	reader->offset += n;
 	*ret = (size_t)n;
@@ -374,39 +430,25 @@ static int judge_all(rnp_ffi_t ffi, rnp_op_verify_t op, struct verdict *ret,
 			 outcomes[ret->outcome].after);
 }
 
-/* Signatures count only for the bytes that were imported. */
-static int check_digest(struct image_reader *reader, const uint8_t *digest,
-			struct error *err)
-{
-	uint8_t actual[DIGEST_SHA256_SIZE];
-
-	if (!digest)
-		return 0;
-	digest_final(&reader->digest, actual);
-	if (!memcmp(actual, digest, sizeof(actual)))
-		return 0;
-	return error_set(err, EBADMSG,
-			 "the image changed while it was read; try again");
-}
-
-static int verify(rnp_ffi_t ffi, struct image_reader *reader,
-		  rnp_input_t signature, struct verdict *v, struct error *err)
+static int verify(struct image_reader *reader, rnp_input_t signature,
+		  struct verdict *v)
 {
 	cleanup_rnp_verify rnp_op_verify_t op = NULL;
 	cleanup_rnp_input rnp_input_t image = NULL;
+	rnp_ffi_t ffi = reader->pgp->ffi;
 	rnp_result_t r;
 
 	r = rnp_input_from_callback(&image, read_image, NULL, reader);
 	if (r == RNP_SUCCESS)
 		r = rnp_op_verify_detached_create(&op, ffi, image, signature);
 	if (r != RNP_SUCCESS)
-		return error_set(err, EINVAL, "start verifying: %s",
+		return error_set(reader->err, EINVAL, "start verifying: %s",
 				 rnp_result_to_string(r));
 	/* Its result says less than the signatures' own. */
 	(void)rnp_op_verify_execute(op);
 	if (reader->error)
-		return error_sys(err, reader->error, "read the image");
-	return judge_all(ffi, op, v, err);
+		return reader->error;
+	return judge_all(ffi, op, v, reader->err);
 }
 
 /* The binary form of the armored LEN bytes at DATA, added to *BIN. */
@@ -466,21 +508,25 @@ static void dearmor_blocks(uint8_t **data, size_t *len)
 	*len = bin_len;
 }
 
-int signature_verify(struct openpgp *pgp, int image_fd, const uint8_t *digest,
-		     int sig_fd, const int *key_fds, size_t n,
-		     struct fetch_signer *ret, struct error *err)
+int signature_verify(struct openpgp *pgp, int image_fd, int sig_fd,
+		     int (*get)(void *arg, struct signature_trust *ret,
+				struct error *err),
+		     void *arg, struct fetch_signer *ret, struct error *err)
 {
 	cleanup_rnp_input rnp_input_t signature = NULL;
 	cleanup_free uint8_t *data = NULL;
-	struct image_reader reader = {.fd = image_fd};
+	struct error dropped = ERROR_INIT;
+	struct image_reader reader = {
+		.fd = image_fd,
+		.pgp = pgp,
+		.get = get,
+		.arg = arg,
+		.err = err ? err : &dropped,
+	};
 	struct verdict v = {0};
 	size_t len = 0;
 	int r;
 
-	for (size_t i = 0; i < n; i++) {
-		if (load_keys(pgp, key_fds[i], err) < 0)
-			return -EKEYREJECTED;
-	}
 	r = read_file(sig_fd, "signature", SIGNATURE_SIZE_MAX, &data, &len,
 		      err);
 	if (r < 0)
@@ -490,9 +536,7 @@ int signature_verify(struct openpgp *pgp, int image_fd, const uint8_t *digest,
 		return error_sys(err, ENOMEM, "read the signature");
 	r = digest_init(&reader.digest, DIGEST_SHA256, err);
 	if (r == 0)
-		r = verify(pgp->ffi, &reader, signature, &v, err);
-	if (r == 0)
-		r = check_digest(&reader, digest, err);
+		r = verify(&reader, signature, &v);
 	digest_release(&reader.digest);
 	if (r == 0)
 		*ret = v.signer;
@@ -596,10 +640,13 @@ int signature_key_info(struct openpgp *pgp, int key_fd, struct fetch_key *ret,
 {
 	cleanup_rnp_key rnp_key_handle_t key = NULL;
 	struct fetch_key info = {0};
-	size_t n_secret = 0;
+	cleanup_free uint8_t *data = NULL;
+	size_t n_secret = 0, len = 0;
 	int r;
 
-	r = load_keys(pgp, key_fd, err);
+	r = read_file(key_fd, "public key", KEY_SIZE_MAX, &data, &len, err);
+	if (r == 0)
+		r = load_keys(pgp, data, len, err);
 	if (r < 0)
 		return r;
 	(void)rnp_get_secret_key_count(pgp->ffi, &n_secret);

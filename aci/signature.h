@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aci/fetch_types.h"
+
 struct error;
 struct fetch_key;
 struct fetch_signer;
@@ -26,14 +28,23 @@ int openpgp_open(struct openpgp *ret, struct error *err);
 void openpgp_release(struct openpgp *pgp);
 #define cleanup_openpgp __attribute__((__cleanup__(openpgp_release)))
 
+/* What a signature is held against. */
+struct signature_trust {
+	const uint8_t *digest; /* SHA-256 the image must have; NULL: any */
+	int keys_fd;	       /* N public key files, one behind the other */
+	size_t n;
+	uint64_t ends[FETCH_KEYS_MAX]; /* offsets */
+};
+
 /*
- * Checks the signature SIG_FD over IMAGE_FD (read with pread(2)) with the N
- * public keys KEY_FDS.  DIGEST, if not NULL, is the SHA-256 the image must
- * have.  Results as fetch_verify() documents them.
+ * Checks the signature SIG_FD over IMAGE_FD (read with pread(2)).  GET is
+ * asked for the trust once the image is read: its name may be found
+ * meanwhile.  Results as fetch_verify_finish() documents them.
  */
-int signature_verify(struct openpgp *pgp, int image_fd, const uint8_t *digest,
-		     int sig_fd, const int *key_fds, size_t n,
-		     struct fetch_signer *ret, struct error *err);
+int signature_verify(struct openpgp *pgp, int image_fd, int sig_fd,
+		     int (*get)(void *arg, struct signature_trust *ret,
+				struct error *err),
+		     void *arg, struct fetch_signer *ret, struct error *err);
 
 /* Describes the public key KEY_FD.  -EINVAL: it is none. */
 int signature_key_info(struct openpgp *pgp, int key_fd, struct fetch_key *ret,

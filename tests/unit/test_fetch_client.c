@@ -71,6 +71,7 @@ Test(fetch_client, bad_arguments)
 {
 	cleanup_fetch_image struct fetch_image image = {0};
 	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct fetch_verifying verifying = FETCH_VERIFYING_INIT;
 	struct fetch_signer signer;
 	struct fetch_key key;
 	struct error err = ERROR_INIT;
@@ -80,6 +81,9 @@ Test(fetch_client, bad_arguments)
 		  -EINVAL);
 	cr_expect_not_null(strstr(err.msg, "regular file"));
 	cr_expect(fetch_key_info("/", null, &key, &err) == -EINVAL);
-	cr_expect(fetch_verify("/", null, NULL, null, keys, FETCH_KEYS_MAX + 1,
-			       &signer, &err) == -E2BIG);
+	cr_expect(fetch_verify_start("/", null, null, &verifying, &err) ==
+		  -EINVAL);
+	cr_expect(fetch_verify_finish(&verifying, NULL, keys,
+				      FETCH_KEYS_MAX + 1, &signer,
+				      &err) == -E2BIG);
 }

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "aci/digest.h"
@@ -24,6 +26,26 @@ static int fixture(const char *name)
 
 #define KEYS_MAX 4
 
+static int get_trust(void *arg, struct signature_trust *ret, struct error *err)
+{
+	(void)err;
+	*ret = *(struct signature_trust *)arg;
+	return 0;
+}
+
+/* One behind the other in a memory file, as rkt-fetch gets them. */
+static void add_key(struct signature_trust *trust, const char *name)
+{
+	cleanup_fd int fd = fixture(name);
+	uint64_t end = trust->n ? trust->ends[trust->n - 1] : 0;
+	ssize_t n;
+
+	while ((n = sendfile(trust->keys_fd, fd, NULL, 1 << 20)) > 0)
+		end += (uint64_t)n;
+	cr_assert(n == 0);
+	trust->ends[trust->n++] = end;
+}
+
 static int verify(const char *image, const char *sig, const uint8_t *digest,
 		  const char *const *keys, struct fetch_signer *ret,
 		  struct error *err)
@@ -31,17 +53,14 @@ static int verify(const char *image, const char *sig, const uint8_t *digest,
 	cleanup_openpgp struct openpgp pgp = {NULL};
 	cleanup_fd int image_fd = fixture(image);
 	cleanup_fd int sig_fd = fixture(sig);
-	int fds[KEYS_MAX];
-	size_t n = 0;
-	int r;
+	cleanup_fd int keys_fd = memfd_create("keys", MFD_CLOEXEC);
+	struct signature_trust trust = {.digest = digest, .keys_fd = keys_fd};
 
 	cr_assert(openpgp_open(&pgp, err) == 0);
-	for (; n < KEYS_MAX && keys[n]; n++)
-		fds[n] = fixture(keys[n]);
-	r = signature_verify(&pgp, image_fd, digest, sig_fd, fds, n, ret, err);
-	while (n > 0)
-		(void)close(fds[--n]);
-	return r;
+	for (size_t n = 0; n < KEYS_MAX && keys[n]; n++)
+		add_key(&trust, keys[n]);
+	return signature_verify(&pgp, image_fd, sig_fd, get_trust, &trust, ret,
+				err);
 }
 
 Test(signature, verify)
