@@ -268,7 +268,7 @@ static int check_parents(struct aci_check *c, const char *path,
 }
 
 static int check_link(struct aci_check *c, const struct aci_entry *e,
-		      struct error *err)
+		      const char *clean, struct error *err)
 {
 	cleanup_free char *target = NULL;
 	const struct aci_slot *s;
@@ -281,6 +281,8 @@ static int check_link(struct aci_check *c, const struct aci_entry *e,
 		return refuse_link(err, e,
 				   "it is a hard link out of the rootfs, to");
 	s = find_slot(c, target, strlen(target));
+	if (!s->path && c->is_layer && strcmp(target, clean) != 0)
+		return 0;
 	if (!s->path)
 		return refuse_link(err, e,
 				   "it is a hard link to what no earlier entry "
@@ -301,7 +303,7 @@ static int check_owner(const struct aci_entry *e, struct error *err)
 }
 
 static int check_type(struct aci_check *c, const struct aci_entry *e,
-		      struct error *err)
+		      const char *clean, struct error *err)
 {
 	switch (e->type) {
 	case ACI_SYMLINK:
@@ -312,7 +314,7 @@ static int check_type(struct aci_check *c, const struct aci_entry *e,
 				      "too long");
 		return 0;
 	case ACI_HARDLINK:
-		return check_link(c, e, err);
+		return check_link(c, e, clean, err);
 	case ACI_CHAR:
 	case ACI_BLOCK:
 		if (e->major > MAJOR_MAX || e->minor > MINOR_MAX)
@@ -388,7 +390,7 @@ int aci_check_entry(struct aci_check *c, const struct aci_entry *e,
 		return role;
 	r = check_owner(e, err);
 	if (r == 0)
-		r = check_type(c, e, err);
+		r = check_type(c, e, clean, err);
 	if (r == 0)
 		r = check_size(c, e, err);
 	if (r == 0)
@@ -402,6 +404,21 @@ int aci_check_entry(struct aci_check *c, const struct aci_entry *e,
 	c->has_rootfs |= !strcmp(clean, "rootfs");
 	c->n_files += role == ACI_ROLE_ROOTFS;
 	return role;
+}
+
+enum aci_link aci_check_link_kind(const struct aci_check *c,
+				  const struct aci_entry *e)
+{
+	cleanup_free char *target = NULL;
+	const struct aci_slot *s;
+
+	if (!c->is_layer || e->type != ACI_HARDLINK ||
+	    aci_path_clean(e->target, &target, NULL) < 0)
+		return ACI_LINK_FILE;
+	s = find_slot(c, target, strlen(target));
+	if (!s->path)
+		return ACI_LINK_BELOW;
+	return s->type == ACI_HARDLINK ? ACI_LINK_AGAIN : ACI_LINK_FILE;
 }
 
 int aci_check_each_implied(const struct aci_check *c,

@@ -10,7 +10,8 @@
  * - exactly two top-level names: manifest (regular file), rootfs (directory);
  * - relative names without ".."; no entry twice, compared after cleaning;
  * - no entry below a file, symlink or device;
- * - hard links name an earlier non-directory below rootfs;
+ * - hard links name an earlier non-directory below rootfs, in a layer also one
+ *   that the layers below it may have;
  * - sizes, owners, device numbers and their number within bounds.
  */
 
@@ -57,6 +58,7 @@ struct aci_check {
 	uint64_t logical_size;
 	int64_t data_end; /* of the current file's data so far */
 	bool has_manifest, has_rootfs;
+	bool is_layer; /* the caller's; after aci_check_init() */
 };
 
 /* What an accepted entry is for. */
@@ -79,6 +81,14 @@ int aci_check_entry(struct aci_check *c, const struct aci_entry *e,
  */
 int aci_check_data(struct aci_check *c, const struct aci_entry *e,
 		   int64_t offset, size_t n, struct error *err);
+/* What the accepted entry E, a hard link of a layer, leads to. */
+enum aci_link {
+	ACI_LINK_FILE = 'f',  /* an earlier entry, or E is none */
+	ACI_LINK_AGAIN = 'a', /* an earlier hard link */
+	ACI_LINK_BELOW = 'b', /* what the layers below it must have */
+};
+enum aci_link aci_check_link_kind(const struct aci_check *c,
+				  const struct aci_entry *e);
 /* After the last entry: both top-level names were there. */
 int aci_check_end(const struct aci_check *c, struct error *err);
 /*

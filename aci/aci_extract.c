@@ -12,11 +12,13 @@
 
 #include "aci/aci_check.h"
 #include "aci/aci_read.h"
+#include "aci/layer_links.h"
 #include "aci/oci_layer.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/strbuf.h"
 
 #define READ_SIZE (1UL << 20)
 
@@ -114,14 +116,50 @@ struct extraction {
 	struct archive *tar, *disk;
 	struct aci_check *check;
 	struct oci_layer *layer; /* NULL: an image */
+	struct strbuf *links;	 /* layer_links.h */
 };
+
+/* 1 if what E leads to may not be there. */
+static int note_link(const struct extraction *x, const struct aci_entry *e,
+		     struct error *err)
+{
+	enum aci_link kind = aci_check_link_kind(x->check, e);
+	int r;
+
+	if (kind == ACI_LINK_FILE)
+		return 0;
+	r = layer_links_add(x->links, kind, e, err);
+	return r < 0 ? r : 1;
+}
+
+/* An empty file keeps its place. */
+static void make_placeholder(struct archive_entry *entry)
+{
+	archive_entry_set_hardlink(entry, NULL);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_size(entry, 0);
+}
+
+static int write_links(const struct strbuf *links, struct error *err)
+{
+	cleanup_fd int fd = -EBADF;
+	int r;
+
+	if (links->len == 0)
+		return 0;
+	fd = open(LAYER_LINKS, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_sys(err, errno, "create the list of links");
+	r = write_full(fd, links->buf, links->len);
+	return r < 0 ? error_sys(err, -r, "write the list of links") : 0;
+}
 
 static int extract_entry(const struct extraction *x,
 			 struct archive_entry *entry, struct error *err)
 {
 	struct archive *disk = x->disk;
 	struct aci_entry e = {0};
-	int r = 0;
+	int r = 0, is_placeholder;
 
 	if (x->layer)
 		r = oci_layer_entry(x->layer, entry, err);
@@ -131,9 +169,13 @@ static int extract_entry(const struct extraction *x,
 		r = aci_check_entry(x->check, &e, err);
 	if (r < 0 || r == ACI_ROLE_TOP)
 		return r;
-	r = set_clean_names(entry, &e, err);
+	is_placeholder = r = note_link(x, &e, err);
+	if (r >= 0)
+		r = set_clean_names(entry, &e, err);
 	if (r < 0)
 		return r;
+	if (is_placeholder)
+		make_placeholder(entry);
 	aci_filter_properties(entry);
 	if (archive_write_header(disk, entry) != ARCHIVE_OK)
 		return disk_error(disk, archive_entry_pathname(entry), err);
@@ -193,12 +235,14 @@ int aci_extract(int blob_fd, bool is_layer, struct error *err)
 	cleanup_tar struct archive *disk = archive_write_disk_new();
 	cleanup_free struct blob_reader *blob = xcalloc(1, sizeof(*blob));
 	struct oci_layer layer = {0};
+	cleanup_strbuf struct strbuf links = STRBUF_INIT;
 	const struct extraction x = {tar, disk, &check,
-				     is_layer ? &layer : NULL};
+				     is_layer ? &layer : NULL, &links};
 	mode_t mask = umask(022); /* directories without an entry: 0755 */
 	int r;
 
 	aci_check_init(&check, &limits);
+	check.is_layer = is_layer;
 	blob->fd = blob_fd;
 	if (!disk ||
 	    archive_write_disk_set_options(disk, EXTRACT_FLAGS) != ARCHIVE_OK)
@@ -216,6 +260,8 @@ int aci_extract(int blob_fd, bool is_layer, struct error *err)
 	/* Sets the times and modes of directories. */
 	if (r == 0 && archive_write_close(disk) != ARCHIVE_OK)
 		r = disk_error(disk, "its directories", err);
+	if (r == 0)
+		r = write_links(&links, err);
 	if (r == 0)
 		r = mark_all_implied(&check, err);
 	(void)umask(mask);

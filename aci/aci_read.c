@@ -403,6 +403,7 @@ static int read_tar(struct puller *p, struct aci_check *check, bool is_layer,
 	uint64_t count = 0;
 	int r;
 
+	check->is_layer = is_layer;
 	r = archive_read_open(a, p, NULL, pull, NULL);
 	r = aci_tar_result(a, NULL, r, err);
 	if (r == 0)

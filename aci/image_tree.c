@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/image_tree.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -9,6 +10,8 @@
 #include "aci/aci_check.h"
 #include "aci/render.h"
 #include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/error.h"
 
 #define CHUNK (256UL << 10)
 #define ROOTFS "rootfs"
@@ -354,6 +357,18 @@ static void mark_kept(const struct image_tree *layer, struct image_entry *root,
 	root->is_kept = true;
 }
 
+static int link_refuse(const struct image_entry *e, const char *target,
+		       struct error *err)
+{
+	cleanup_free char *from = aci_quote(e->name);
+	cleanup_free char *to = aci_quote(target + strlen(ROOTFS "/"));
+
+	return error_set(err, EINVAL,
+			 "layer entry %s: it is a hard link to %s, and no "
+			 "layer below it has such a file",
+			 from, to);
+}
+
 /* Hard links inside one pass share one copy; passes share nothing. */
 static struct image_inode *copy_inode(struct merge *m,
 				      struct image_inode *inode)
@@ -420,8 +435,34 @@ static void merge_dir(struct merge *m, const struct image_entry *from,
 		merge_entry(m, e, to);
 }
 
-void image_tree_merge(struct image_tree *tree, const struct image_tree *layer,
-		      const struct render_pass *pass)
+/* What lies below the layer as nothing of it is laid over that yet. */
+static int find_links(struct merge *m, const struct image_entry *dir,
+		      struct error *err)
+{
+	int r = 0;
+
+	for (const struct image_entry *e = dir->first; r == 0 && e;
+	     e = e->next) {
+		struct image_inode *inode = e->inode;
+		const struct image_entry *to;
+
+		if (image_entry_is_dir(e)) {
+			r = find_links(m, e, err);
+			continue;
+		}
+		if (!inode->link)
+			continue;
+		to = image_tree_find(m->tree, inode->link);
+		if (!to || image_entry_is_dir(to))
+			return link_refuse(e, inode->link, err);
+		inode->copy = to->inode;
+		inode->visited = m;
+	}
+	return r;
+}
+
+int image_tree_merge(struct image_tree *tree, const struct image_tree *layer,
+		     const struct render_pass *pass, struct error *err)
 {
 	struct merge *m = image_pool_alloc(tree->pool, sizeof(*m));
 	struct image_entry *from =
@@ -430,9 +471,11 @@ void image_tree_merge(struct image_tree *tree, const struct image_tree *layer,
 		make_dir(tree, tree->top, ROOTFS, strlen(ROOTFS));
 
 	if (!from)
-		return;
+		return 0;
 	/* Its address tells this pass from others. */
 	*m = (struct merge){tree, pass};
+	if (layer->has_links && find_links(m, from, err) < 0)
+		return -EINVAL;
 	mark_kept(layer, from, pass);
 	if (from->is_opaque)
 		remove_children(tree, to);
@@ -441,4 +484,5 @@ void image_tree_merge(struct image_tree *tree, const struct image_tree *layer,
 		to->is_implied = false;
 	}
 	merge_dir(m, from, to);
+	return 0;
 }

@@ -18,6 +18,7 @@
 
 #include "base/strbuf.h"
 
+struct error;
 struct image_pool;
 struct render_pass;
 
@@ -45,8 +46,11 @@ struct image_inode {
 	uint32_t mtime_nsec;
 	int64_t mtime;
 	uint32_t major, minor;
-	uint64_t size;			    /* logical, of a regular file */
-	const char *target;		    /* of a symlink */
+	uint64_t size;	    /* logical, of a regular file */
+	const char *target; /* of a symlink */
+	/* Of a layer's hard link to what lies below it: that path.  Nothing
+	 * else is known of it until a merge. */
+	const char *link;
 	const struct image_extent *extents; /* ascending, not touching */
 	size_t n_extents;
 	const struct image_xattr *xattrs; /* by name */
@@ -79,6 +83,7 @@ struct image_tree {
 	struct image_entry *top;
 	struct image_entry **slots;
 	size_t n_slots, n_entries;
+	bool has_links; /* inodes with `link` */
 };
 
 struct image_pool *image_pool_new(void);
@@ -125,9 +130,11 @@ void image_tree_remove(struct image_tree *tree, struct image_entry *entry);
  * below "rootfs", what PASS lets through.  A whiteout of the layer removes the
  * name in TREE, and an opaque directory what TREE has below it, before
  * anything of the layer is put there (OCI image specification, layers).
+ * Hard links to what lies below the layer become those of TREE as it was.
+ * -EINVAL: TREE has no such file; it is as before then.
  */
-void image_tree_merge(struct image_tree *tree, const struct image_tree *layer,
-		      const struct render_pass *pass);
+int image_tree_merge(struct image_tree *tree, const struct image_tree *layer,
+		     const struct render_pass *pass, struct error *err);
 
 static inline bool image_entry_is_dir(const struct image_entry *e)
 {

@@ -62,21 +62,23 @@ static int read_layer(struct image_pool *pool, const struct index_plan *plan,
 }
 
 /* One image as it is needs no second tree; a layer may hold whiteouts. */
-static struct image_tree *merge_all(struct image_pool *pool,
-				    const struct index_plan *plan,
-				    struct image_tree **layers)
+static int merge_all(struct image_pool *pool, const struct index_plan *plan,
+		     struct image_tree **layers, struct image_tree **ret,
+		     struct error *err)
 {
 	const struct render_plan *passes = &plan->passes;
-	struct image_tree *tree;
+	int r = 0;
 
 	if (passes->n == 1 && !passes->v[0].is_filtered &&
-	    plan->layers[passes->v[0].image].format == INDEX_LAYER_ACI)
-		return layers[passes->v[0].image];
-	tree = image_tree_new(pool);
-	for (size_t i = 0; i < passes->n; i++)
-		image_tree_merge(tree, layers[passes->v[i].image],
-				 &passes->v[i]);
-	return tree;
+	    plan->layers[passes->v[0].image].format == INDEX_LAYER_ACI) {
+		*ret = layers[passes->v[0].image];
+		return 0;
+	}
+	*ret = image_tree_new(pool);
+	for (size_t i = 0; r == 0 && i < passes->n; i++)
+		r = image_tree_merge(*ret, layers[passes->v[i].image],
+				     &passes->v[i], err);
+	return r;
 }
 
 int index_make(const struct index_plan *plan, const int *blob_fds, int index_fd,
@@ -87,6 +89,7 @@ int index_make(const struct index_plan *plan, const int *blob_fds, int index_fd,
 		xcalloc(plan->n_layers, sizeof(*devices));
 	cleanup_free struct image_tree **layers =
 		xcalloc(plan->n_layers, sizeof(struct image_tree *));
+	struct image_tree *tree = NULL;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < plan->n_layers; i++) {
@@ -97,6 +100,8 @@ int index_make(const struct index_plan *plan, const int *blob_fds, int index_fd,
 	}
 	if (r < 0)
 		return r;
-	return erofs_write(merge_all(pool, plan, layers), devices,
-			   plan->n_layers, index_fd, ret_size, err);
+	r = merge_all(pool, plan, layers, &tree, err);
+	return r < 0 ? r
+		     : erofs_write(tree, devices, plan->n_layers, index_fd,
+				   ret_size, err);
 }

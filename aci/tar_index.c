@@ -350,7 +350,8 @@ static struct image_inode *inode_make(struct tar_index *ti,
 	return inode;
 }
 
-/* aci_check_entry() has seen that the target is there. */
+/* aci_check_entry() has seen that the target is there, or that it may be in a
+ * layer below. */
 static int link_inode(struct tar_index *ti, const struct aci_entry *e,
 		      struct image_inode **ret, struct error *err)
 {
@@ -361,6 +362,13 @@ static int link_inode(struct tar_index *ti, const struct aci_entry *e,
 	if (r < 0)
 		return r;
 	to = image_tree_find(ti->tree, target);
+	if (!to && ti->is_layer) {
+		*ret = image_inode_new(ti->tree->pool, S_IFREG);
+		(*ret)->link =
+			image_pool_copy(ti->tree->pool, target, strlen(target));
+		ti->tree->has_links = true;
+		return 0;
+	}
 	if (!to || !to->inode)
 		return error_set(err, EINVAL,
 				 "archive entry: a hard link to nothing");

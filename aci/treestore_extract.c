@@ -15,6 +15,7 @@
 #include "aci/fetch_client.h"
 #include "aci/imagestore.h"
 #include "aci/imagestore_internal.h"
+#include "aci/layer_links.h"
 #include "aci/render_load.h"
 #include "aci/tree_compare.h"
 #include "aci/tree_merge.h"
@@ -112,7 +113,9 @@ static int apply_pass(const struct treestore *ts,
 	if (src < 0)
 		return error_sys(err, errno, "open rootfs of image %s",
 				 image->id.text);
-	r = tree_merge(src, rootfs, pass, err);
+	r = layer_links_apply(layer, rootfs, err);
+	if (r == 0)
+		r = tree_merge(src, rootfs, pass, err);
 	return r < 0 ? r : remove_tree_at(work, "layer", err);
 }
 

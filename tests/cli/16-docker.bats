@@ -281,13 +281,24 @@ tree_of() {
 }
 
 @test "layers: what leads out of them is refused, what is odd is not" {
-	local case
+	local case driver
 	for case in $(oci cases bad-); do
 		oci layout "$D/$case" "$case"
 		run_rkt fetch "oci:$D/$case:v1"
 		echo "$case: $output"
 		expect_status 254
 		expect_output ": layer sha256:"
+	done
+	# Each layer is one, their sum is not.
+	for case in $(oci cases broken-); do
+		oci layout "$D/$case" "$case"
+		for driver in erofs tree; do
+			run_rkt --image-driver=$driver fetch "oci:$D/$case:v1"
+			echo "$case: $output"
+			expect_status 254
+			expect_output "it is a hard link to" \
+				"no layer below it has such a file"
+		done
 	done
 	for case in $(oci cases odd-); do
 		oci layout "$D/$case" "$case"

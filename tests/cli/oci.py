@@ -3,7 +3,7 @@
 """Images as registries have them, and a registry that lies.
 
 oci.py layout DIR CASE [ARG]   writes an OCI image layout, tagged v1
-oci.py cases good|bad-|odd-    their names
+oci.py cases good|bad-|broken-|odd-    their names
 oci.py serve DIR LOG CERT KEY  serves the layouts below DIR on port 443
 
 The case is a list of layers, each a list of entries, in the table below, or
@@ -79,6 +79,14 @@ CASES = {
     "hard-links": [BASE, [("c", FILE, "changed")],
                    [("h1", FILE, "h"), ("h2", HARD, "h1")],
                    [(".wh.h1", FILE, "")]],
+    "hard-links-below": [BASE, [("c3", HARD, "c"), ("b/d/c4", HARD, "c3"),
+                                ("n/a", HARD, "a/x"), ("s2", HARD, "s")],
+                         [("a/x", FILE, "changed"), (".wh.c", FILE, "")],
+                         [("c5", HARD, "c3"), ("a/x2", HARD, "a/x")]],
+    "hard-link-moves": [BASE, [("moved", HARD, "c"), (".wh.c", FILE, "")],
+                        [("a/", DIR), ("a/z", HARD, "a/x"),
+                         ("a/.wh..wh..opq", FILE, "")],
+                        [("old", HARD, "k/l"), ("k/l", FILE, "new")]],
     "replace": [BASE, [("a", FILE, "file now"), ("s/", DIR),
                        ("s/t", FILE, "t"), ("f", LINK, "k")],
                 [("c/", DIR), ("c/in", FILE, "in")]],
@@ -89,7 +97,11 @@ CASES = {
     "bad-inner": [[("a/", DIR), ("a/../../x", FILE, "x")]],
     "bad-link": [[("a", LINK, "/tmp"), ("a/x", FILE, "x")]],
     "bad-hard": [[("a", HARD, "../../../etc/passwd")]],
-    "bad-hard-nothing": [[("a", HARD, "b")]],
+    "bad-hard-self": [[("a", HARD, "a")]],
+    "broken-hard-nothing": [[("a", HARD, "b")]],
+    "broken-hard-gone": [BASE, [(".wh.c", FILE, "")], [("d", HARD, "c")]],
+    "broken-hard-directory": [BASE, [("d", HARD, "a")]],
+    "broken-hard-through": [BASE, [("d", HARD, "s/x")]],
     "bad-whiteout-dotdot": [BASE, [("a/.wh...", FILE, "")]],
     "bad-whiteout-dot": [BASE, [("a/.wh..", FILE, "")]],
     "bad-whiteout-empty": [BASE, [("a/.wh.", FILE, "")]],
@@ -344,7 +356,7 @@ def serve(cert, key):
 if sys.argv[1] == "layout":
     layout(*sys.argv[2:])
 elif sys.argv[1] == "cases":
-    kinds = ("bad-", "odd-")
+    kinds = ("bad-", "broken-", "odd-")
     print("\n".join(c for c in CASES if c.startswith(sys.argv[2])
                     or sys.argv[2] == "good" and not c.startswith(kinds)))
 else:

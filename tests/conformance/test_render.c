@@ -361,7 +361,9 @@ static void expect_index(const struct vector *v, const struct images *im,
 	for (i = 0; i < im->n; i++)
 		layers[i] = index_layer(pool, json_array_get(im->json, i));
 	for (i = 0; i < plan->n; i++)
-		image_tree_merge(tree, layers[plan->v[i].image], &plan->v[i]);
+		cr_assert_eq(image_tree_merge(tree, layers[plan->v[i].image],
+					      &plan->v[i], NULL),
+			     0);
 	cr_assert_eq(erofs_write(tree, no_devices, 0, fd, &size, &err), 0, "%s",
 		     err.msg);
 	cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);

@@ -120,11 +120,11 @@ static void try_merge(char *text)
 			if (e)
 				e->is_opaque = true;
 		} else {
-			image_tree_merge(tree, layer, &pass);
+			(void)image_tree_merge(tree, layer, &pass, NULL);
 			layer = image_tree_new(pool);
 		}
 	}
-	image_tree_merge(tree, layer, &pass);
+	(void)image_tree_merge(tree, layer, &pass, NULL);
 	for (size_t i = 0; i < tree->n_slots; i++)
 		for (struct image_entry *e = tree->slots[i]; e; e = e->chain)
 			fuzz_expect(!e->is_whiteout &&

@@ -147,8 +147,8 @@ Test(image_tree, merge)
 		if (rows[i].keep)
 			strv_push(&keep, rows[i].keep);
 		pass.keep = keep;
-		image_tree_merge(tree, lower, &all);
-		image_tree_merge(tree, upper, &pass);
+		(void)image_tree_merge(tree, lower, &all, NULL);
+		(void)image_tree_merge(tree, upper, &pass, NULL);
 		got = text_of(tree);
 		after = text_of(upper);
 		/* A new directory that replaces one is opaque: no matter
@@ -174,15 +174,45 @@ Test(image_tree, hard_links)
 
 	(void)image_tree_put(layer, "rootfs/b",
 			     image_tree_find(layer, "rootfs/a")->inode);
-	image_tree_merge(tree, layer, &all);
+	(void)image_tree_merge(tree, layer, &all, NULL);
 	first = image_tree_find(tree, "rootfs/b")->inode;
 	cr_expect_eq(image_tree_find(tree, "rootfs/a")->inode, first);
 	cr_expect_neq(image_tree_find(layer, "rootfs/a")->inode, first);
 	strv_push(&only_a, "/a");
 	one.keep = only_a;
-	image_tree_merge(tree, layer, &one);
+	(void)image_tree_merge(tree, layer, &one, NULL);
 	cr_expect_neq(image_tree_find(tree, "rootfs/a")->inode, first);
 	cr_expect_eq(image_tree_find(tree, "rootfs/b")->inode, first);
+	image_pool_free(pool);
+}
+
+/* A layer's hard link to what lies below it is another name of that file, as
+ * it was before the layer. */
+Test(image_tree, links_below)
+{
+	static const struct render_pass all = {.is_layer = true};
+	struct image_pool *pool = image_pool_new();
+	struct image_tree *tree = tree_of(pool, "a:1 d/:2");
+	struct image_tree *layer = tree_of(pool, "a:3");
+	struct image_inode *link = image_inode_new(pool, S_IFREG);
+	struct image_inode *old = image_tree_find(tree, "rootfs/a")->inode;
+	struct error err = ERROR_INIT;
+
+	link->link = "rootfs/a";
+	layer->has_links = true;
+	(void)image_tree_put(layer, "rootfs/b", link);
+	(void)image_tree_put(layer, "rootfs/n/c", link);
+	cr_assert_eq(image_tree_merge(tree, layer, &all, &err), 0);
+	cr_expect_eq(image_tree_find(tree, "rootfs/b")->inode, old);
+	cr_expect_eq(image_tree_find(tree, "rootfs/n/c")->inode, old);
+	cr_expect_neq(image_tree_find(tree, "rootfs/a")->inode, old);
+	for (size_t i = 0; i < 3; i++) {
+		link->link = (const char *[]){"rootfs/x", "rootfs/d",
+					      "rootfs/a/x"}[i];
+		cr_expect_eq(image_tree_merge(tree, layer, &all, &err), -EINVAL,
+			     "%s", link->link);
+		cr_expect(strstr(err.msg, link->link + strlen("rootfs/")));
+	}
 	image_pool_free(pool);
 }
 
