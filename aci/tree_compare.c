@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -19,7 +18,6 @@
 #include "base/strv.h"
 
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-#define XATTR_LIST_MAX 65536
 
 struct compare {
 	struct strbuf path; /* of the entry at hand */
@@ -82,32 +80,13 @@ static int compare_content(struct compare *c, int a, int b)
 	return r ? 0 : differs(c, "content");
 }
 
-static int compare_xattr(struct compare *c, int a, int b, const char *name)
-{
-	cleanup_free char *x = xmalloc(XATTR_SIZE_MAX);
-	cleanup_free char *y = xmalloc(XATTR_SIZE_MAX);
-	ssize_t n = fgetxattr(a, name, x, XATTR_SIZE_MAX);
-	ssize_t m = fgetxattr(b, name, y, XATTR_SIZE_MAX);
-
-	if (n != m || (n > 0 && memcmp(x, y, (size_t)n) != 0))
-		return differs(c, "an extended attribute");
-	return 0;
-}
-
 static int compare_xattrs(struct compare *c, int a, int b)
 {
-	cleanup_free char *list = xmalloc(XATTR_LIST_MAX);
-	ssize_t m = flistxattr(b, NULL, 0);
-	ssize_t n = flistxattr(a, list, XATTR_LIST_MAX);
-	int r = 0;
+	int r = same_xattrs(a, b);
 
-	if (n < 0)
-		return errno == EOPNOTSUPP ? 0 : fails(c, errno);
-	if (n != m)
-		return differs(c, "the list of extended attributes");
-	for (const char *s = list; r >= 0 && s < list + n; s += strlen(s) + 1)
-		r = compare_xattr(c, a, b, s);
-	return r;
+	if (r < 0)
+		return fails(c, -r);
+	return r ? 0 : differs(c, "an extended attribute");
 }
 
 static int compare_dir(struct compare *c, int have, int want);

@@ -67,22 +67,30 @@ static void add_change(struct diff *d, const struct side *a,
 	};
 }
 
-static int compare_file(const struct side *a, const struct side *b,
-			const char *name)
+/* Of files and directories. */
+static int compare_opened(const struct side *a, const struct side *b,
+			  const char *name, unsigned int *what)
 {
 	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	cleanup_fd int x = -EBADF;
-	cleanup_fd int y = -EBADF;
+	cleanup_fd int x = openat(a->dirfd, name, flags);
+	cleanup_fd int y = openat(b->dirfd, name, flags);
+	int same;
 
-	if (a->st.st_size != b->st.st_size)
-		return 0;
-	x = openat(a->dirfd, name, flags);
-	y = openat(b->dirfd, name, flags);
-	return x < 0 || y < 0 ? -errno : same_content(x, y);
+	if (x < 0 || y < 0)
+		return -errno;
+	same = same_xattrs(x, y);
+	if (same == 0)
+		*what |= TREE_DIFFERS_XATTRS;
+	if (same < 0 || S_ISDIR(a->st.st_mode))
+		return same;
+	same = a->st.st_size == b->st.st_size ? same_content(x, y) : 0;
+	if (same == 0)
+		*what |= TREE_DIFFERS_CONTENT;
+	return same;
 }
 
 static int compare_link(const struct side *a, const struct side *b,
-			const char *name)
+			const char *name, unsigned int *what)
 {
 	char x[PATH_MAX], y[PATH_MAX];
 	ssize_t n = readlinkat(a->dirfd, name, x, sizeof(x));
@@ -90,7 +98,9 @@ static int compare_link(const struct side *a, const struct side *b,
 
 	if (n < 0 || m < 0)
 		return -errno;
-	return n == m && memcmp(x, y, (size_t)n) == 0;
+	if (n != m || memcmp(x, y, (size_t)n) != 0)
+		*what |= TREE_DIFFERS_TARGET;
+	return 0;
 }
 
 static unsigned int compare_stat(const struct stat *a, const struct stat *b)
@@ -111,15 +121,12 @@ static int compare_pair(struct diff *d, const struct side *a,
 			const struct side *b, const char *name)
 {
 	unsigned int what = compare_stat(&a->st, &b->st);
-	int r = 1;
+	int r = 0;
 
-	if (S_ISREG(a->st.st_mode)) {
-		r = compare_file(a, b, name);
-		what |= r == 0 ? TREE_DIFFERS_CONTENT : 0U;
-	} else if (S_ISLNK(a->st.st_mode)) {
-		r = compare_link(a, b, name);
-		what |= r == 0 ? TREE_DIFFERS_TARGET : 0U;
-	}
+	if (S_ISREG(a->st.st_mode) || S_ISDIR(a->st.st_mode))
+		r = compare_opened(a, b, name, &what);
+	else if (S_ISLNK(a->st.st_mode))
+		r = compare_link(a, b, name, &what);
 	if (r < 0)
 		return fails(d, -r);
 	if (what)

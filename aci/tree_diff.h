@@ -2,8 +2,8 @@
 #ifndef ACI_TREE_DIFF_H
 #define ACI_TREE_DIFF_H
 
-/* What differs between two rendered trees.  Times and extended attributes
- * are left out: an image that was built again has other ones everywhere. */
+/* What differs between two rendered trees.  Times are left out: an image that
+ * was built again has other ones everywhere. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +19,8 @@ enum tree_change_what {
 	TREE_DIFFERS_CONTENT = 1 << 3,
 	TREE_DIFFERS_TARGET = 1 << 4, /* of a symbolic link */
 	TREE_DIFFERS_DEVICE = 1 << 5,
+	/* Of files and directories: file capabilities, ACLs. */
+	TREE_DIFFERS_XATTRS = 1 << 6,
 };
 
 struct tree_change {

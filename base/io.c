@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -246,4 +248,36 @@ int same_content(int a, int b)
 			return 0;
 	} while (n > 0);
 	return 1;
+}
+
+static bool same_xattr(int a, int b, const char *name, char *x, char *y)
+{
+	ssize_t n = fgetxattr(a, name, x, XATTR_SIZE_MAX);
+	ssize_t m = fgetxattr(b, name, y, XATTR_SIZE_MAX);
+
+	return n == m && (n <= 0 || memcmp(x, y, (size_t)n) == 0);
+}
+
+int same_xattrs(int a, int b)
+{
+	ssize_t n = flistxattr(a, NULL, 0);
+	ssize_t m = flistxattr(b, NULL, 0);
+	cleanup_free char *list = NULL;
+	cleanup_free char *values = NULL;
+	bool same = true;
+
+	if ((n < 0 && errno == EOPNOTSUPP) || n == 0)
+		return m <= 0;
+	if (n < 0)
+		return -errno;
+	if (n != m)
+		return 0;
+	list = xmalloc((size_t)n);
+	values = xmalloc(2UL * XATTR_SIZE_MAX);
+	n = flistxattr(a, list, (size_t)n);
+	if (n < 0)
+		return -errno;
+	for (const char *s = list; same && s < list + n; s += strlen(s) + 1)
+		same = same_xattr(a, b, s, values, values + XATTR_SIZE_MAX);
+	return same;
 }

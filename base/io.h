@@ -59,5 +59,7 @@ int set_cloexec(int fd, int on);
 
 /* Whether what is left to read from A and B is the same: 1, 0, or -errno. */
 int same_content(int a, int b);
+/* The same of the extended attributes; a file system without any has none. */
+int same_xattrs(int a, int b);
 
 #endif

@@ -99,6 +99,7 @@ static const struct {
 	{TREE_DIFFERS_TYPE, "type"},	 {TREE_DIFFERS_MODE, "mode"},
 	{TREE_DIFFERS_OWNER, "owner"},	 {TREE_DIFFERS_CONTENT, "content"},
 	{TREE_DIFFERS_TARGET, "target"}, {TREE_DIFFERS_DEVICE, "device"},
+	{TREE_DIFFERS_XATTRS, "xattrs"},
 };
 #define N_WHATS (sizeof(what_names) / sizeof(*what_names))
 

@@ -370,6 +370,8 @@ example.com/b:1.0.0" ]
 		chmod 60$((2 * i)) "d$i/rootfs/etc/mode"
 	done
 	chown 5:6 d2/rootfs/etc/mode
+	echo x | tee d1/rootfs/capable >d2/rootfs/capable
+	setcap cap_net_raw+ep d2/rootfs/capable
 	printf '%01000d' 0 >d1/rootfs/gone
 	mkdir d2/rootfs/new
 	printf '%02000d' 0 >d2/rootfs/new/file
@@ -388,6 +390,7 @@ example.com/b:1.0.0" ]
 		~ app.user: "0" -> "7"
 		+ app.environment: [{"name":"A","value":"b"}]
 		files:
+		~ /capable (xattrs) 2 B
 		~ /etc/content (content) 2 B
 		~ /etc/mode (mode, owner) 2 B
 		- /gone 1000 B
@@ -396,7 +399,7 @@ example.com/b:1.0.0" ]
 		+ /new
 		+ /new/file 2.0 KiB
 		+ /odd?name
-		3 added, 1 removed, 4 changed; files 1010 B -> 2.0 KiB
+		3 added, 1 removed, 5 changed; files 1012 B -> 2.0 KiB
 	END
 	run --separate-stderr rkt image diff --format=json "$(sed -n 1p ids)" \
 		"$(sed -n 2p ids)"
@@ -410,7 +413,7 @@ example.com/b:1.0.0" ]
 			["mode", "owner"] and
 		.size_after - .size_before == 1005' <<<"$output"
 	run --separate-stderr rkt image diff example.com/d:1.0.0 example.com/d:1.0.0
-	[ "$output" = "0 added, 0 removed, 0 changed; files 1010 B -> 1010 B" ]
+	[ "$output" = "0 added, 0 removed, 0 changed; files 1012 B -> 1012 B" ]
 	run rkt image diff example.com/d
 	expect_status 254
 	run rkt image diff example.com/d example.com/none
