@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "aci/digest.h"
 #include "aci/http_bell.h"
@@ -20,12 +21,12 @@
 #include "base/io.h"
 
 #define INPUT_SIZE (256UL * 1024)
-#define XZ_MEMORY_MAX (512ULL << 20)
-/* What decoding several blocks at once may take; a file whose blocks are
- * larger is decoded by one thread. */
-#define XZ_THREADS_MEMORY (128ULL << 20)
+/* What a codec may take, so that an import stays below 64 MiB whatever the
+ * image asks for: xz up to -8, zstd windows up to 32 MiB.  An xz file whose
+ * blocks are too large to be decoded several at once has one thread. */
+#define CODEC_MEMORY_MAX (40ULL << 20)
 #define XZ_THREADS_MAX 16
-#define ZSTD_WINDOW_LOG_MAX 27
+#define ZSTD_WINDOW_LOG_MAX 25
 
 /*
  * One codec: takes from d->in[pos..len), gives to out.  At the end of a
@@ -169,8 +170,8 @@ static int xz_open(struct decompressor *d, struct error *err)
 {
 	const lzma_mt options = {
 		.threads = n_processors(),
-		.memlimit_threading = XZ_THREADS_MEMORY,
-		.memlimit_stop = XZ_MEMORY_MAX,
+		.memlimit_threading = CODEC_MEMORY_MAX,
+		.memlimit_stop = CODEC_MEMORY_MAX,
 	};
 
 	d->s.xz = (lzma_stream)LZMA_STREAM_INIT;
@@ -210,10 +211,10 @@ static ssize_t xz_step(struct decompressor *d, uint8_t *out, size_t size,
 	d->pos = d->len - s->avail_in;
 	if (code == LZMA_MEMLIMIT_ERROR)
 		return error_set(err, EFBIG,
-				 "decompress: the xz dictionary needs %llu MiB "
-				 "of memory, %llu are allowed",
-				 (unsigned long long)lzma_memusage(s) >> 20,
-				 XZ_MEMORY_MAX >> 20);
+				 "decompress: the xz stream needs more than "
+				 "%llu MiB of memory: compress the image with "
+				 "xz -8 or less",
+				 CODEC_MEMORY_MAX >> 20);
 	/* LZMA_BUF_ERROR: no progress for want of input; the reader decides */
 	if (code != LZMA_OK && code != LZMA_STREAM_END &&
 	    code != LZMA_BUF_ERROR)
@@ -247,6 +248,13 @@ static ssize_t zstd_step(struct decompressor *d, uint8_t *out, size_t size,
 	d->member_done = false;
 	r = ZSTD_decompressStream(d->s.zstd, &to, &in);
 	d->pos += in.pos;
+	if (ZSTD_getErrorCode(r) == ZSTD_error_frameParameter_windowTooLarge)
+		return error_set(err, EFBIG,
+				 "decompress: the zstd stream needs a window "
+				 "of more than %u MiB: compress the image "
+				 "without --ultra and with --long=%u or less",
+				 1U << (ZSTD_WINDOW_LOG_MAX - 20),
+				 ZSTD_WINDOW_LOG_MAX);
 	if (ZSTD_isError(r))
 		return error_set(err, EINVAL,
 				 "decompress: the zstd stream is damaged near "

@@ -21,7 +21,7 @@ struct error;
 /*
  * Reads FD with pread(2) from offset 0; the descriptor stays the caller's.
  * BELL_FD, if not negative, tells when there is more in it (http_bell.h).
- * Memory is bounded: xz dictionaries up to 256 MiB, zstd windows to 128 MiB.
+ * Memory is bounded: xz dictionaries and zstd windows up to 32 MiB.
  */
 int decompressor_open(int fd, int bell_fd, struct decompressor **ret,
 		      struct error *err);

@@ -114,7 +114,7 @@ struct erofs_chunk {
 struct erofs_trailer {
 	char magic[16];
 	uint8_t digest[64]; /* SHA-512 of all before it */
-	uint8_t rest[432];
+	uint8_t rest[432];  /* 0 */
 } __attribute__((__packed__));
 
 _Static_assert(sizeof(struct erofs_super) == 128, "super block");

@@ -9,6 +9,7 @@
 #include "aci/image_fetcher.h"
 #include "aci/imagestore.h"
 #include "aci/keystore.h"
+#include "aci/seal.h"
 #include "aci/stored_layer.h"
 #include "aci/treestore.h"
 #include "base/alloc.h"
@@ -133,30 +134,44 @@ static int verify(const struct image_fetcher *f,
 
 /* --- into the store ------------------------------------------------------ */
 
-int image_check_stored(struct imagestore *store, const char *libexec_dir,
-		       const struct image_id *id, struct error *err)
+/* Reads the tar as an image or as a layer. */
+static int read_stored(struct imagestore *store, const char *libexec_dir,
+		       const struct image_id *id, bool is_layer,
+		       struct fetch_image *ret, struct error *err)
 {
-	cleanup_fetch_image struct fetch_image image = {0};
+	const struct fetch_limits limits = {.is_layer = is_layer};
 	cleanup_fd int fd = imagestore_open_blob(store, id, err);
-	struct fetch_limits limits = {0};
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = stored_layer_is(store, id, err);
+	r = fetch_import(libexec_dir, fd, -1, -1, &limits, ret, err);
 	if (r < 0)
 		return r;
-	limits.is_layer = r;
-	r = fetch_import(libexec_dir, fd, -1, -1, &limits, &image, err);
-	if (r < 0)
-		return r;
-	if (strcmp(image.id, id->text) != 0)
+	if (strcmp(ret->id, id->text) != 0)
 		return error_set(err, EBADMSG,
 				 "the stored image %.*s holds other bytes: "
 				 "remove it with \"rkt image rm\" and fetch it "
 				 "again",
 				 IMAGE_ID_FULL_LEN, id->text);
+	seal_immutable(fd);
 	return 0;
+}
+
+int image_check_stored(struct imagestore *store, const char *libexec_dir,
+		       const struct image_id *id, struct error *err)
+{
+	cleanup_fetch_image struct fetch_image image = {0};
+	/* A damaged manifest does not say which it is. */
+	int is_layer = stored_layer_is(store, id, NULL);
+	int r = read_stored(store, libexec_dir, id, is_layer > 0, &image, err);
+
+	if (r < 0 && is_layer < 0)
+		r = read_stored(store, libexec_dir, id, true, &image, NULL);
+	if (r < 0)
+		return r;
+	return imagestore_mend_manifest(store, id, image.manifest,
+					image.manifest_len, err);
 }
 
 struct treestore image_trees(const struct image_fetcher *f)

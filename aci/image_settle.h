@@ -54,7 +54,8 @@ int image_refuse_unknown(const char *name, struct error *err);
 
 /*
  * Reads the stored tar again, in a process of its own.  -EBADMSG if it has
- * not the digest it is stored under.
+ * not the digest it is stored under.  1 if the stored manifest was not that of
+ * the tar; now it is.
  */
 int image_check_stored(struct imagestore *store, const char *libexec_dir,
 		       const struct image_id *id, struct error *err);

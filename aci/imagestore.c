@@ -507,6 +507,7 @@ static int store_blob(struct imagestore *store, const struct image_import *im,
 
 	if (blob_exists(store, im->id.text)) {
 		imagestore_drop_file(store, im->blob_fd);
+		seal_again(store->dirfd, blob_name(im->id.text, name));
 		return 1;
 	}
 	if (fchmod(im->blob_fd, 0440) < 0)

@@ -167,6 +167,11 @@ struct imagestore_repairs {
 int imagestore_reconcile(struct imagestore *store,
 			 struct imagestore_repairs *ret, struct error *err);
 
+/* ID's manifest is TEXT, as its tar says: 1 if another one was stored. */
+int imagestore_mend_manifest(struct imagestore *store,
+			     const struct image_id *id, const char *text,
+			     size_t len, struct error *err);
+
 /*
  * Frees what removed trees take.  Long: to be called with the shared lock,
  * so that pods start meanwhile.

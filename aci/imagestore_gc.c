@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "aci/imagestore_internal.h"
+#include "aci/seal.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -138,14 +139,21 @@ static int mend_blob(struct imagestore *store, struct imagedb *db,
 {
 	cleanup_image_row struct image_row row = {0};
 	struct error why = ERROR_INIT;
+	char name[STORE_NAME_MAX];
 	int r;
 
+	seal_again(store->dirfd, blob_name(id->text, name));
 	r = imagedb_get(db, id->text, &row, err);
 	if (r != -ENOENT)
 		return r;
 	r = add_row(store, db, id, &why);
 	if (r >= 0) {
 		ret->n_rows_added++;
+		return 0;
+	}
+	/* What the table does not take now it takes later. */
+	if (r == -ENOSPC || r == -EIO || r == -EBUSY || r == -EACCES) {
+		log_warning("image %s is not listed: %s", id->text, why.msg);
 		return 0;
 	}
 	/* Nobody can use an image without a manifest: the way back is to
@@ -215,9 +223,10 @@ int imagestore_reconcile(struct imagestore *store,
 	int r;
 
 	*ret = (struct imagestore_repairs){0};
-	r = imagestore_db(store, true, &db, err);
+	/* First what frees space. */
+	r = clear_tmp(store, "", &ret->n_files_removed, err);
 	if (r >= 0)
-		r = clear_tmp(store, "", &ret->n_files_removed, err);
+		r = imagestore_db(store, true, &db, err);
 	if (r >= 0)
 		r = mend_blobs(store, db, ret, err);
 	if (r >= 0)
@@ -225,6 +234,21 @@ int imagestore_reconcile(struct imagestore *store,
 	if (r >= 0)
 		r = drop_lone_rows(store, db, ret, err);
 	return r;
+}
+
+int imagestore_mend_manifest(struct imagestore *store,
+			     const struct image_id *id, const char *text,
+			     size_t len, struct error *err)
+{
+	cleanup_strbuf struct strbuf stored = STRBUF_INIT;
+	char name[STORE_NAME_MAX];
+	int r = imagestore_read_manifest(store, id, &stored, NULL);
+
+	if (r >= 0 && stored.len == len && memcmp(stored.buf, text, len) == 0)
+		return 0;
+	r = atomic_file_write(store->dirfd, manifest_name(id->text, name), 0640,
+			      text, len, err);
+	return r < 0 ? r : 1;
 }
 
 /* --- what pods use ------------------------------------------------------- */

@@ -47,6 +47,15 @@ static bool is_super(const struct erofs_super *super, uint64_t size)
 	       le32toh(super->n_blocks) * EROFS_BLOCK == size;
 }
 
+/* The digest is not of itself: what lies around it is to be as written. */
+static bool is_trailer(const struct erofs_trailer *trailer)
+{
+	struct erofs_trailer want = {.magic = EROFS_TRAILER_MAGIC};
+
+	memcpy(want.digest, trailer->digest, sizeof(want.digest));
+	return memcmp(&want, trailer, sizeof(want)) == 0;
+}
+
 static int read_devices(int fd, struct index_info *info, struct error *err)
 {
 	info->devices = xcalloc(info->n_devices, sizeof(*info->devices));
@@ -81,9 +90,7 @@ int index_info_read(int fd, struct index_info *ret, struct error *err)
 		r = read_at(fd, &trailer, sizeof(trailer), info.size, err);
 	if (r < 0)
 		return r;
-	if (!is_super(&super, info.size) ||
-	    strncmp(trailer.magic, EROFS_TRAILER_MAGIC,
-		    sizeof(trailer.magic)) != 0)
+	if (!is_super(&super, info.size) || !is_trailer(&trailer))
 		return bad(err);
 	memcpy(info.digest, trailer.digest, sizeof(info.digest));
 	info.n_devices = le16toh(super.n_devices);

@@ -56,11 +56,21 @@ void seal_immutable(int fd)
 	set_immutable(fd, true);
 }
 
-void seal_lift(int dirfd, const char *name)
+static void set_by_name(int dirfd, const char *name, bool on)
 {
 	cleanup_fd int fd = openat(
 		dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd >= 0)
-		set_immutable(fd, false);
+		set_immutable(fd, on);
+}
+
+void seal_lift(int dirfd, const char *name)
+{
+	set_by_name(dirfd, name, false);
+}
+
+void seal_again(int dirfd, const char *name)
+{
+	set_by_name(dirfd, name, true);
 }

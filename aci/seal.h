@@ -22,4 +22,8 @@ void seal_immutable(int fd);
 /* Takes that flag from NAME below DIRFD, which is to be removed or renamed. */
 void seal_lift(int dirfd, const char *name);
 
+/* The flag for NAME below DIRFD, if there is such a file: a command that was
+ * killed may have left it without. */
+void seal_again(int dirfd, const char *name);
+
 #endif

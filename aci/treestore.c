@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "aci/imagestore.h"
+#include "aci/stored_tars.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strv.h"
@@ -82,6 +83,9 @@ static int render(const struct treestore *ts, const struct image_id *id,
 		log_debug("image driver %s: %s", drivers[i]->name, why.msg);
 		if (err)
 			*err = why;
+		/* Of a damaged image no driver is to make anything. */
+		if (r == -EUCLEAN)
+			break;
 	}
 	return error_wrap(err, r, "render image %s", id->text);
 }
@@ -135,8 +139,11 @@ int treestore_remove(const struct treestore *ts, const struct image_id *id,
 int treestore_check(const struct treestore *ts, const struct image_id *id,
 		    struct error *err)
 {
-	int ret = -ENOENT;
+	int ret = stored_tars_check(ts->images, ts->libexec_dir, id, id, err);
 
+	if (ret < 0)
+		return ret;
+	ret = -ENOENT;
 	for (size_t i = 0; i < N_DRIVERS; i++) {
 		int r;
 

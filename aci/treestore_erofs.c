@@ -20,6 +20,7 @@
 #include "aci/index_plan.h"
 #include "aci/render_load.h"
 #include "aci/seal.h"
+#include "aci/stored_tars.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -30,7 +31,6 @@
 
 #define MOUNT_NAME_MAX (sizeof(TREE_MOUNT_DIR) + 64 + IMAGE_ID_LEN)
 #define COMPARE_BLOCK (128UL << 10)
-#define HEX_DIGITS "0123456789abcdef"
 
 struct fds {
 	int *v;
@@ -50,12 +50,6 @@ static void fds_release(struct fds *fds)
 static const char *index_name(const char *id, char *buf)
 {
 	(void)snprintf(buf, STORE_NAME_MAX, STORE_INDEX "/%s.erofs", id);
-	return buf;
-}
-
-static const char *kept_name(const char *id, char *buf)
-{
-	(void)snprintf(buf, STORE_NAME_MAX, STORE_INDEX "/%s.tar", id);
 	return buf;
 }
 
@@ -175,36 +169,6 @@ int treestore_unmount(const struct treestore *ts, const struct strv *used,
 
 /* --- making an index ----------------------------------------------------- */
 
-/* The tar of ID: stored, or kept for an index after its image was removed. */
-static int open_tar(const struct treestore *ts, const struct image_id *id,
-		    struct error *err)
-{
-	char name[STORE_NAME_MAX];
-	int cas = imagestore_dirfd(ts->images);
-	int fd = openat(cas, blob_name(id->text, name),
-			O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0 && errno == ENOENT)
-		fd = openat(cas, kept_name(id->text, name),
-			    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return error_sys(err, errno, "open stored image %s", id->text);
-	return fd;
-}
-
-static void digest_from_id(const struct image_id *id, uint8_t digest[64])
-{
-	const char *hex = id->text + IMAGE_ID_PREFIX_LEN;
-
-	for (size_t i = 0; i < 64; i++) {
-		const char *high = strchr(HEX_DIGITS, hex[2 * i]);
-		const char *low = strchr(HEX_DIGITS, hex[2 * i + 1]);
-
-		digest[i] = (uint8_t)((high - HEX_DIGITS) << 4 |
-				      (low - HEX_DIGITS));
-	}
-}
-
 static int plan_make(const struct render_set *set, struct index_plan *ret,
 		     struct error *err)
 {
@@ -215,7 +179,7 @@ static int plan_make(const struct render_set *set, struct index_plan *ret,
 	ret->n_layers = set->n;
 	ret->layers = xcalloc(set->n, sizeof(*ret->layers));
 	for (size_t i = 0; i < set->n; i++) {
-		digest_from_id(&set->v[i].id, ret->layers[i].digest);
+		stored_tar_digest(&set->v[i].id, ret->layers[i].digest);
 		ret->layers[i].format =
 			set->v[i].is_layer ? INDEX_LAYER_OCI : INDEX_LAYER_ACI;
 	}
@@ -229,7 +193,7 @@ static int open_tars(const struct treestore *ts, const struct render_set *set,
 {
 	ret->v = xreallocarray(NULL, set->n, sizeof(*ret->v));
 	for (size_t i = 0; i < set->n; i++) {
-		int fd = open_tar(ts, &set->v[i].id, err);
+		int fd = stored_tar_open(ts->images, &set->v[i].id, err);
 		struct stat st;
 
 		if (fd < 0)
@@ -308,7 +272,7 @@ static int open_devices(const struct treestore *ts,
 	ret->v = xreallocarray(NULL, info->n_devices, sizeof(*ret->v));
 	for (size_t i = 0; i < info->n_devices; i++) {
 		const struct index_device *d = &info->devices[i];
-		int fd = open_tar(ts, &d->id, err);
+		int fd = stored_tar_open(ts->images, &d->id, err);
 		struct stat st;
 
 		if (fd < 0)
@@ -316,11 +280,7 @@ static int open_devices(const struct treestore *ts,
 		ret->v[ret->n++] = fd;
 		if (fstat(fd, &st) < 0 ||
 		    ((uint64_t)st.st_size + 511) / 512 != d->n_blocks)
-			return error_set(err, EUCLEAN,
-					 "the stored image %.*s holds other "
-					 "bytes: remove it with \"rkt image "
-					 "rm\" and fetch it again",
-					 IMAGE_ID_FULL_LEN, d->id.text);
+			return stored_tar_refuse(&d->id, err);
 	}
 	return 0;
 }
@@ -390,6 +350,12 @@ static int open_good(const struct treestore *ts, const struct image_id *id,
 	if (why.msg[0])
 		log_debug("index of image %s: %s", id->text, why.msg);
 	opened_release(ret);
+	/* What damaged the index may have met the tars, too. */
+	if (r != -ENOENT)
+		r = stored_tars_check(ts->images, ts->libexec_dir, id, NULL,
+				      err);
+	if (r < 0 && r != -ENOENT)
+		return r;
 	fd = build(ts, id, err);
 	if (fd < 0)
 		return fd;
@@ -409,7 +375,7 @@ static int prepare(const struct treestore *ts, const struct image_id *id,
 		   bool now, enum erofs_source source, struct error *err)
 {
 	/* Its lock: one process mounts, the others find the mount. */
-	cleanup_fd int tar = open_tar(ts, id, err);
+	cleanup_fd int tar = stored_tar_open(ts->images, id, err);
 	cleanup_opened struct opened o = {.index = -EBADF};
 	cleanup_fd int mnt = -EBADF;
 	int r;
@@ -585,21 +551,11 @@ int treestore_keep(const struct treestore *ts, const struct image_id *id,
 	if (r < 0 || !strv_sorted_has(&needed, id->text))
 		return r;
 	seal_lift(cas, blob_name(id->text, from));
-	if (linkat(cas, from, cas, kept_name(id->text, to), 0) < 0 &&
+	if (linkat(cas, from, cas, stored_tar_kept_name(id->text, to), 0) < 0 &&
 	    errno != EEXIST && errno != ENOENT)
 		return error_sys(err, errno, "keep the tar of image %s",
 				 id->text);
 	return store_sync_dir(ts->images, STORE_INDEX, err);
-}
-
-/* Its name was taken away, and with that what made it immutable. */
-static void seal_kept(const struct treestore *ts, const char *name)
-{
-	cleanup_fd int fd = openat(imagestore_dirfd(ts->images), name,
-				   O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd >= 0)
-		seal_immutable(fd);
 }
 
 int treestore_trim(const struct treestore *ts, struct error *err)
@@ -607,20 +563,24 @@ int treestore_trim(const struct treestore *ts, struct error *err)
 	cleanup_strv struct strv needed = STRV_INIT;
 	cleanup_strv struct strv kept = STRV_INIT;
 	char name[STORE_NAME_MAX];
+	int cas = imagestore_dirfd(ts->images);
 	int r = list_ids(ts, ".tar", &kept, err);
 
 	if (r >= 0 && kept.n > 0)
 		r = list_needed(ts, &needed, err);
 	for (size_t i = 0; r >= 0 && i < kept.n; i++) {
-		(void)kept_name(kept.v[i], name);
+		(void)stored_tar_kept_name(kept.v[i], name);
 		if (strv_sorted_has(&needed, kept.v[i]) &&
 		    !blob_exists(ts->images, kept.v[i])) {
-			seal_kept(ts, name);
+			/* Its other name was taken away, and with that the
+			 * flag. */
+			seal_again(cas, name);
 			continue;
 		}
-		seal_lift(imagestore_dirfd(ts->images), name);
-		if (unlinkat(imagestore_dirfd(ts->images), name, 0) < 0)
+		seal_lift(cas, name);
+		if (unlinkat(cas, name, 0) < 0)
 			r = error_sys(err, errno, "remove %s", name);
+		seal_again(cas, blob_name(kept.v[i], name));
 	}
 	return r;
 }

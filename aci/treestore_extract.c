@@ -170,35 +170,37 @@ int tree_render(const struct treestore *ts, const struct image_id *id, int work,
 	return apply_plan(ts, &set, &plan, work, err);
 }
 
-/* A new empty directory in cas/tmp/; its name below cas/ goes to NAME. */
-static int make_work(const struct treestore *ts, const char *kind,
-		     char name[TMP_NAME_MAX], struct error *err)
+static void make_tmp_name(const char *kind, char name[TMP_NAME_MAX])
 {
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)snprintf(name, TMP_NAME_MAX, "tmp/%s-%d-%lld%09ld", kind,
 		       (int)getpid(), (long long)now.tv_sec, now.tv_nsec);
+}
+
+/* A new empty directory in cas/tmp/; its name below cas/ goes to NAME. */
+static int make_work(const struct treestore *ts, char name[TMP_NAME_MAX],
+		     struct error *err)
+{
+	make_tmp_name("tree", name);
 	return make_dir(imagestore_dirfd(ts->images), name, err);
 }
 
-/* A half-removed tree is never found under its name. */
+/* A half-removed tree is never found under its name.  Nothing is made for
+ * that: a full disk is to be freed, too. */
 static int extract_remove(const struct treestore *ts, const struct image_id *id,
 			  struct error *err)
 {
 	int cas = imagestore_dirfd(ts->images);
-	char name[STORE_NAME_MAX], trash_name[TMP_NAME_MAX];
-	cleanup_fd int trash = -EBADF;
-	int r = 0;
+	char name[STORE_NAME_MAX], trash[TMP_NAME_MAX];
 
-	if (faccessat(cas, tree_name(id, "", name), F_OK, 0) < 0)
-		return 0;
-	trash = make_work(ts, STORE_TRASH, trash_name, err);
-	if (trash < 0)
-		return trash;
-	if (renameat(cas, name, trash, "tree") < 0 && errno != ENOENT)
-		r = error_sys(err, errno, "remove rendered image %s", id->text);
-	return r;
+	make_tmp_name(STORE_TRASH, trash);
+	if (renameat(cas, tree_name(id, "", name), cas, trash) < 0 &&
+	    errno != ENOENT)
+		return error_sys(err, errno, "remove rendered image %s",
+				 id->text);
+	return 0;
 }
 
 /* Everything below WORK is on disk before its name says it is complete. */
@@ -231,7 +233,7 @@ static int render_locked(const struct treestore *ts, const struct image_id *id,
 	char name[TMP_NAME_MAX];
 	int r;
 
-	work = make_work(ts, "tree", name, err);
+	work = make_work(ts, name, err);
 	if (work < 0)
 		return work;
 	r = tree_render(ts, id, work, err);
@@ -291,7 +293,7 @@ static int extract_check(const struct treestore *ts, const struct image_id *id,
 
 	if (tree < 0)
 		return tree;
-	work = make_work(ts, "tree", name, err);
+	work = make_work(ts, name, err);
 	if (work < 0)
 		return work;
 	r = compare_again(ts, id, tree, work, err);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <iconv.h>
 #include <langinfo.h>
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -269,8 +270,11 @@ static void keep_names(void)
 		(void)iconv_close(once);
 }
 
+/* Threads share one heap: to give memory of another one back, malloc would
+ * read a file of /proc, which the cage punishes with death. */
 static int prepare_archives(struct error *err)
 {
+	(void)mallopt(M_ARENA_MAX, 1);
 	keep_names();
 	return digest_prepare(err);
 }

@@ -53,6 +53,10 @@ static int verify(struct images *im, const char *arg, struct error *err)
 	r = image_check_stored(im->store, im->trees.libexec_dir, &id, err);
 	if (r < 0)
 		return condemn(im, &id, r, err);
+	if (r > 0)
+		log_error("manifest verification failed for image %s: not that "
+			  "of its tar;  rebuilding...",
+			  arg);
 	r = treestore_check(&im->trees, &id, &why);
 	if (r == -EBADMSG)
 		return rebuild(im, arg, &id, &why, err);
