@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 int parse_uint(const char *s, uint64_t max, uint64_t *ret)
@@ -196,4 +197,43 @@ void format_hex(const uint8_t *data, size_t n, char *ret)
 		ret[2 * i + 1] = digits[data[i] & 15];
 	}
 	ret[2 * n] = '\0';
+}
+
+/* What is behind "RTMIN" and "RTMAX". */
+static int parse_realtime(const char *s, int from, char sign, int *ret)
+{
+	int span = SIGRTMAX - SIGRTMIN;
+	uint64_t n = 0;
+
+	if (*s && (*s != sign || parse_uint(s + 1, (uint64_t)span, &n) < 0))
+		return -EINVAL;
+	*ret = from + (sign == '+' ? (int)n : -(int)n);
+	return 0;
+}
+
+int parse_signal(const char *s, int *ret)
+{
+	uint64_t n;
+
+	if (parse_uint(s, (uint64_t)SIGRTMAX, &n) == 0) {
+		if (n == 0)
+			return -ERANGE;
+		*ret = (int)n;
+		return 0;
+	}
+	if (strncmp(s, "SIG", 3) == 0)
+		s += 3;
+	if (strncmp(s, "RTMIN", 5) == 0)
+		return parse_realtime(s + 5, SIGRTMIN, '+', ret);
+	if (strncmp(s, "RTMAX", 5) == 0)
+		return parse_realtime(s + 5, SIGRTMAX, '-', ret);
+	for (int sig = 1; sig < SIGRTMIN; sig++) {
+		const char *name = sigabbrev_np(sig);
+
+		if (name && strcmp(s, name) == 0) {
+			*ret = sig;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }

@@ -28,6 +28,10 @@ int parse_bool(const char *s, bool *ret);
 /* Go durations ("30m", "1h15m30.5s", "0", "-1s") in nanoseconds. */
 int parse_duration(const char *s, int64_t *ret);
 
+/* A signal's number, or its name with or without "SIG"; real-time ones count
+ * from both ends ("RTMIN+3", "RTMAX-1"). */
+int parse_signal(const char *s, int *ret);
+
 /* Lower- or upper-case hex digits, exactly 2 * n of them. */
 int parse_hex(const char *s, uint8_t *ret, size_t n);
 /* 2 * n lower-case hex digits and a NUL into RET. */

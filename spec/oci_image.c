@@ -13,6 +13,7 @@
 #include "spec/image_manifest.h"
 #include "spec/json_write.h"
 #include "spec/oci.h"
+#include "spec/service.h"
 
 #define AC_VERSION "0.8.11"
 #define ANNOTATION "appc.io/docker/"
@@ -239,7 +240,7 @@ static void add_annotations(struct image_manifest *im,
 	annotate(im, ANNOTATION "manifesthash", origin->manifest_digest);
 	annotate_command(im, ANNOTATION "entrypoint", &config->entrypoint);
 	annotate_command(im, ANNOTATION "cmd", &config->cmd);
-	annotate(im, ANNOTATION "stopsignal", config->stop_signal);
+	annotate(im, DOCKER_STOP_SIGNAL_ANNOTATION, config->stop_signal);
 	for (size_t i = 0; i < config->labels.n; i++)
 		annotate_label(im, &config->labels.v[i]);
 }

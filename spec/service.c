@@ -85,6 +85,16 @@ static int parse_probe(const struct row *row, const char *text,
 	return probe_parse(text, (void *)((char *)service + row->offset), err);
 }
 
+static int parse_stop_signal(const struct row *row, const char *text,
+			     struct service *service, struct error *err)
+{
+	(void)row;
+	if (parse_signal(text, &service->stop_signal) == 0)
+		return 0;
+	return error_set(err, EINVAL,
+			 "must be a signal, as SIGQUIT, QUIT, 3 or SIGRTMIN+3");
+}
+
 static const struct row rows[] = {
 	{RESTART_ANNOTATION, parse_policy, 0, 0},
 	{"rkt.io/restart/delay", parse_time, offsetof(struct service, delay_ms),
@@ -104,6 +114,7 @@ static const struct row rows[] = {
 	{PROBE_ANNOTATION, parse_probe, offsetof(struct service, update), 0},
 	{"rkt.io/update/retries", parse_retries,
 	 offsetof(struct service, update_retries), 0},
+	{STOP_SIGNAL_ANNOTATION, parse_stop_signal, 0, 0},
 };
 
 static const char *find(const struct name_values *const lists[], size_t n,
@@ -128,7 +139,12 @@ int service_make(const struct name_values *const lists[], size_t n,
 		.timeout_ms = 5000,
 		.retries = 3,
 		.update_retries = 10,
+		.stop_signal = SIGTERM,
 	};
+	const char *docker = find(lists, n, DOCKER_STOP_SIGNAL_ANNOTATION);
+
+	if (docker)
+		(void)parse_signal(docker, &service.stop_signal);
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *text = find(lists, n, rows[i].name);

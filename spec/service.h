@@ -18,8 +18,11 @@
  *	rkt.io/update/probe		spec/probe.h
  *	rkt.io/update/retries		HTTP answers in a row, but 503, that
  *					count where it alone serves (10)
+ *	rkt.io/stop-signal		what it is to end at, as "QUIT" or "3"
+ *					(the image's StopSignal, else TERM)
  */
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +32,9 @@ struct error;
 struct name_values;
 
 #define RESTART_ANNOTATION "rkt.io/restart"
+#define STOP_SIGNAL_ANNOTATION "rkt.io/stop-signal"
+/* Of an image that was docker's; what is wrong there is not ours to refuse. */
+#define DOCKER_STOP_SIGNAL_ANNOTATION "appc.io/docker/stopsignal"
 
 enum restart_policy {
 	RESTART_NO,
@@ -44,11 +50,12 @@ struct service {
 	unsigned int retries;	     /* at least 1 */
 	struct probe update;	     /* PROBE_NONE: not said */
 	unsigned int update_retries; /* at least 1 */
+	int stop_signal;
 };
 
 #define SERVICE_INIT                                                           \
 	{                                                                      \
-		.restart = RESTART_NO                                          \
+		.restart = RESTART_NO, .stop_signal = SIGTERM                  \
 	}
 
 int restart_policy_parse(const char *text, enum restart_policy *ret,

@@ -718,7 +718,9 @@ void generation_stop(struct generation *g, int signal, uint64_t timeout_ms)
 	else if (g->main.pidfd >= 0)
 		(void)sys_pidfd_send_signal(g->main.pidfd, signal);
 	else if (g->handler.pidfd >= 0 && g->state == GENERATION_PRE_START)
-		(void)sys_pidfd_send_signal(g->handler.pidfd, signal);
+		(void)sys_pidfd_send_signal(g->handler.pidfd,
+					    signal == SIGKILL ? SIGKILL
+							      : SIGTERM);
 }
 
 static void end_process(struct generation *g, struct app_process *process,

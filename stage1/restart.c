@@ -195,7 +195,7 @@ static void on_unwell(struct generation *g)
 	r->unwell = true;
 	/* What it closes now is for the next one. */
 	event_timer_cancel(&g->app->pod->loop, &r->look);
-	generation_stop(g, SIGTERM, STOP_TIMEOUT_MS);
+	generation_stop(g, g->service.stop_signal, STOP_TIMEOUT_MS);
 }
 
 static void begin_health(struct restart *r, struct generation *g)

@@ -79,7 +79,9 @@ static void stop_apps(struct pod *pod)
 			continue;
 		restart_forget(app);
 		if (app->current) {
-			generation_stop(app->current, SIGTERM, STOP_TIMEOUT_MS);
+			generation_stop(app->current,
+					app->current->service.stop_signal,
+					STOP_TIMEOUT_MS);
 			continue;
 		}
 		app->done = true;

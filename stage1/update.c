@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/strbuf.h"
 #include "spec/history.h"
 #include "spec/stage1_abi.h"
@@ -245,23 +246,17 @@ const struct generation_ops update_old_ops = {
 };
 
 /* The signal a server wants to hear when it is to finish what it has begun,
- * as its image says; SIGTERM if it does not. */
+ * as its image says; that at which it ends if it does not. */
 int update_drain_signal(const struct generation *g)
 {
 	const char *name = name_values_get(&g->image.annotations, DRAIN_SIGNAL);
+	int signal = g->service.stop_signal;
 
-	for (int sig = 1; name && sig < 32; sig++) {
-		const char *abbrev = sigabbrev_np(sig);
-
-		if (abbrev && strncmp(name, "SIG", 3) == 0 &&
-		    strcmp(name + 3, abbrev) == 0)
-			return sig;
-	}
-	if (name)
+	if (name && parse_signal(name, &signal) < 0)
 		log_warning("app %s: " DRAIN_SIGNAL " %s is no signal, using "
-			    "SIGTERM",
-			    g->app->name, name);
-	return SIGTERM;
+			    "signal %d",
+			    g->app->name, name, signal);
+	return signal;
 }
 
 static void on_next_held(struct generation *next)

@@ -153,7 +153,7 @@ void update_prepare_next(struct update *u);
 /* The generation that served has ended by itself: so has the app. */
 void update_on_old_left(struct update *u);
 /* The signal a generation wants to hear when it is to finish what it has
- * begun, as its image says; SIGTERM if it does not. */
+ * begun, as its image says; that at which it ends if it does not. */
 int update_drain_signal(const struct generation *g);
 uint64_t update_since_ms(uint64_t ns);
 uint64_t update_since_us(uint64_t ns);

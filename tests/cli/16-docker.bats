@@ -173,6 +173,48 @@ n_layers() {
 	expect_output "the pull policy is never"
 }
 
+# stops IMAGE SIGNAL [OPTION...]: an app of IMAGE that knows only SIGNAL ends
+# by it when its pod is stopped
+stops() {
+	local image=$1 signal=$2 pod
+	shift 2
+	pod=$("$RKT" --dir="$D/data" --insecure-options=image run --detach \
+		--net=none "$image" --name=app "$@" --exec=/bin/busybox -- \
+		sh -c "trap '' TERM; trap 'exit 7' $signal; echo ready
+			while :; do busybox sleep 0.05; done")
+	wait_for 10 pod_logged "$pod" app ready
+	rkt stop "$pod"
+	wait_for 10 pod_is "$pod" exited
+	run rkt status "$pod"
+	expect_output "app-app=7"
+}
+
+@test "a pod is stopped by the image's StopSignal, or what is said instead" {
+	stops "oci:$F/www/app" QUIT
+	stops "oci:$F/www/app" HUP --annotation=rkt.io/stop-signal=1
+	image_busybox "$D/plain.aci" \
+		'.annotations=[{name:"rkt.io/stop-signal",value:"SIGUSR1"}]'
+	stops "$D/plain.aci" USR1
+	run_rkt run --net=none "oci:$F/www/app" --exec=/bin/busybox \
+		--annotation=rkt.io/stop-signal=NONE
+	expect_status 254
+	expect_output "annotation rkt.io/stop-signal: must be a signal"
+}
+
+@test "an update stops the old version by its StopSignal" {
+	uuid=$("$RKT" --dir="$D/data" --insecure-options=image run --detach \
+		--net=none "oci:$F/www/app" --name=app --exec=/bin/busybox -- \
+		sh -c 'trap "echo quit; exit 0" QUIT; trap "" TERM
+			echo ready; while :; do busybox sleep 0.05; done')
+	wait_for 10 pod_logged "$uuid" app ready
+	run_rkt update --strategy=restart --observe=200ms --allow-rename \
+		--image="oci:$F/www/app2" "$uuid"
+	echo "$output"
+	expect_status 0
+	grep -h -q " quit$" "$D"/data/pods/run/"$uuid"/logs/*
+	rkt stop --force "$uuid"
+}
+
 @test "tokens and passwords" {
 	run_rkt fetch docker://example.com/anonymous/app:v1
 	expect_status 0

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -104,6 +105,59 @@ Test(service, values)
 			cr_expect(strstr(err.msg, rows[i].name), "%s", err.msg);
 		service_release(&s);
 	}
+}
+
+Test(service, stop_signal)
+{
+	static const struct {
+		const char *name, *value;
+		int result, signal;
+	} rows[] = {
+		{"rkt.io/other", "3", 0, SIGTERM},
+		{STOP_SIGNAL_ANNOTATION, "SIGQUIT", 0, SIGQUIT},
+		{STOP_SIGNAL_ANNOTATION, "WINCH", 0, SIGWINCH},
+		{STOP_SIGNAL_ANNOTATION, "3", 0, 3},
+		{STOP_SIGNAL_ANNOTATION, "64", 0, 64},
+		{STOP_SIGNAL_ANNOTATION, "SIGRTMIN+3", 0, 37},
+		{STOP_SIGNAL_ANNOTATION, "RTMIN", 0, 34},
+		{STOP_SIGNAL_ANNOTATION, "RTMAX-2", 0, 62},
+		{STOP_SIGNAL_ANNOTATION, "RTMAX+1", -EINVAL, 0},
+		{STOP_SIGNAL_ANNOTATION, "RTMIN+31", -EINVAL, 0},
+		{STOP_SIGNAL_ANNOTATION, "RTMIN+", -EINVAL, 0},
+		{STOP_SIGNAL_ANNOTATION, "0", -EINVAL, 0},
+		{STOP_SIGNAL_ANNOTATION, "65", -EINVAL, 0},
+		{STOP_SIGNAL_ANNOTATION, "-3", -EINVAL, 0},
+		{STOP_SIGNAL_ANNOTATION, "", -EINVAL, 0},
+		{STOP_SIGNAL_ANNOTATION, "SIG", -EINVAL, 0},
+		{STOP_SIGNAL_ANNOTATION, "quit", -EINVAL, 0},
+		{DOCKER_STOP_SIGNAL_ANNOTATION, "SIGQUIT", 0, SIGQUIT},
+		{DOCKER_STOP_SIGNAL_ANNOTATION, "nonsense", 0, SIGTERM},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct service s = SERVICE_INIT;
+		int r = make_one(rows[i].name, rows[i].value, &s, NULL);
+
+		cr_expect_eq(r, rows[i].result, "%s", rows[i].value);
+		if (r == 0)
+			cr_expect_eq(s.stop_signal, rows[i].signal, "%s: %d",
+				     rows[i].value, s.stop_signal);
+		service_release(&s);
+	}
+}
+
+/* Ours counts before docker's, wherever that stands. */
+Test(service, stop_signal_of_both)
+{
+	cleanup_name_values struct name_values app = NAME_VALUES_INIT;
+	cleanup_name_values struct name_values image = NAME_VALUES_INIT;
+	const struct name_values *lists[] = {&app, &image};
+	cleanup_service struct service s = SERVICE_INIT;
+
+	name_values_add(&app, DOCKER_STOP_SIGNAL_ANNOTATION, "QUIT");
+	name_values_add(&image, STOP_SIGNAL_ANNOTATION, "HUP");
+	cr_assert_eq(service_make(lists, 2, &s, NULL), 0);
+	cr_expect_eq(s.stop_signal, SIGHUP);
 }
 
 Test(service, delay_doubles_up_to_the_longest)
