@@ -544,11 +544,7 @@ supervisor() {
 	for state in STAGED STARTED VERIFIED SWITCHED OBSERVED COMMITTED; do
 		serve tcp4:80
 		# A client that keeps its connection keeps the old one.
-		nsenter --net="/proc/$pid/ns/net" python3 -c "
-import socket, time
-s = socket.create_connection(('127.0.0.1', 80))
-time.sleep(20)" &
-		client=$!
+		stay_connected
 		in_background --observe=300ms
 		wait_for 10 grep -q "$state" "$pod/update.journal" "$pod/history"
 		kill -9 "$(supervisor)"
@@ -575,13 +571,7 @@ time.sleep(20)" &
 @test "the old one stands still, and a client stays: drained after the time" {
 	serve tcp4:80
 	version 2
-	nsenter --net="/proc/$pid/ns/net" python3 -c "
-import socket, time
-s = socket.create_connection(('127.0.0.1', 80))
-open('$D/connected', 'w').close()
-time.sleep(20)" &
-	client=$!
-	wait_for 10 test -e "$D/connected"
+	stay_connected
 	sleep 0.3
 	kill -STOP "$(cat "$pod/generations/inside/1/pid")"
 	begin=$(date +%s%N)

@@ -338,13 +338,7 @@ crash_under_load() {
 	wait_for 10 pod_logged "$uuid" inside serving=1
 	sleep 0.3
 	kill -9 "$(cat "$pod/generations/inside/1/pid")"
-	nsenter --net="/proc/$(cat "$pod/pid")/ns/net" timeout 30 python3 -c "
-import socket
-s = socket.create_connection(('127.0.0.1', 80))
-s.send(b'GET / HTTP/1.0\r\n\r\n')
-print(s.recv(1000))" >"$D/said" &
-	client=$!
-	sleep 0.5
+	stay_connected "s.send(b'GET / HTTP/1.0\r\n\r\n'); print(s.recv(1000))"
 	run_rkt update --observe=100ms --image="$D/2.aci" web
 	expect_status 0
 	expect_output ' 1 moved'

@@ -212,11 +212,7 @@ disk_full() {
 			VERIFIED) OPTIONS+=(--canary=10%:700ms) ;;
 			COMMITTED)
 				OPTIONS=(--observe=100ms --drain-timeout=1s)
-				in_pod python3 -c "
-import socket, time
-s = socket.create_connection(('127.0.0.1', 80))
-time.sleep(20)" &
-				client=$!
+				stay_connected
 				sleep 0.3
 				;;
 			esac

@@ -132,11 +132,7 @@ stopped() {
 
 @test "rkt stop while the old one drains" {
 	tier handover
-	in_pod python3 -c "
-import socket, time
-s = socket.create_connection(('127.0.0.1', 80))
-time.sleep(20)" &
-	client=$!
+	stay_connected
 	sleep 0.3
 	in_background --drain-timeout=20s
 	wait_for 10 grep -q COMMITTED "$pod/update.journal"

@@ -353,3 +353,18 @@ wait_for() {
 		sleep 0.05
 	done
 }
+
+# stay_connected [PYTHON]: a client of port 80 of $pod that does no more than
+# PYTHON with its socket s; it is $client, and connected when this returns.
+stay_connected() {
+	rm -f "$D/connected"
+	nsenter --net="/proc/$(cat "$pod/pid")/ns/net" python3 -c "
+import socket, time
+s = socket.create_connection(('127.0.0.1', 80))
+open('$D/connected', 'w').close()
+s.settimeout(30)
+${1-time.sleep(30)}" >"$D/said" &
+	# shellcheck disable=SC2034 # for who calls
+	client=$!
+	wait_for 10 test -e "$D/connected"
+}
