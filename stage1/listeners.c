@@ -52,19 +52,6 @@ static uint16_t address_port(const struct sockaddr_storage *addr)
 /* --- the sockets of a generation -------------------------------------------
  */
 
-/* In a volume of the pod's, which takes files from the pod's users only. */
-static int link_file(const struct held_listener *h, const struct users *users,
-		     const char *from, const char *to)
-{
-	struct error err = ERROR_INIT;
-	int r = users_act(users, &err);
-
-	if (r == 0 && linkat(h->dirfd, from, h->dirfd, to, 0) < 0)
-		r = -errno;
-	users_rest(users);
-	return r;
-}
-
 /*
  * A second name for the socket file, so that it outlives the unlink of a
  * server that cleans up, or of one that makes room for its own.  Only a
@@ -77,8 +64,12 @@ static bool keep_unix_path(struct held_listener *h, struct generation *g)
 	cleanup_fd int root = -EBADF;
 	cleanup_free char *path = NULL;
 	cleanup_free char *dir = NULL;
+	/* A volume of theirs takes files from nobody else. */
+	const struct users *users = &g->app->pod->users;
+	struct error err = ERROR_INIT;
 	struct stat at_root, at_dir;
 	char proc[64];
+	int r;
 
 	if (un->sun_path[0] != '/')
 		return false;
@@ -93,8 +84,12 @@ static bool keep_unix_path(struct held_listener *h, struct generation *g)
 		return false;
 	h->name = xstrdup(path_base(path));
 	h->kept_name = xasprintf(".%s.rkt-held", h->name);
+	if (users_act(users, &err) < 0)
+		log_failure(&err, g->app->name);
 	(void)unlinkat(h->dirfd, h->kept_name, 0);
-	return link_file(h, &g->app->pod->users, h->name, h->kept_name) == 0;
+	r = linkat(h->dirfd, h->name, h->dirfd, h->kept_name, 0);
+	users_rest(users);
+	return r == 0;
 }
 
 /* Its name is a file again, and the second name stays for another time. */
@@ -102,17 +97,21 @@ static int restore_unix_path(const struct held_listener *h,
 			     const struct users *users)
 {
 	cleanup_free char *temp = NULL;
+	struct error err = ERROR_INIT;
+	int r;
 
 	if (!h->kept_name)
 		return 0;
 	temp = xasprintf("%s.new", h->kept_name);
+	r = users_act(users, &err);
 	(void)unlinkat(h->dirfd, temp, 0);
-	if (link_file(h, users, h->kept_name, temp) < 0 ||
-	    renameat(h->dirfd, temp, h->dirfd, h->name) < 0)
-		return -errno;
+	if (r == 0 && (linkat(h->dirfd, h->kept_name, h->dirfd, temp, 0) < 0 ||
+		       renameat(h->dirfd, temp, h->dirfd, h->name) < 0))
+		r = -errno;
 	/* Nothing is renamed where both are the same file already. */
 	(void)unlinkat(h->dirfd, temp, 0);
-	return 0;
+	users_rest(users);
+	return r;
 }
 
 /* Will the next generation come to the same address? */

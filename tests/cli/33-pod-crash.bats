@@ -38,6 +38,15 @@ nothing_left() {
 	done
 }
 
+@test "run killed when its pod has users of its own" {
+	killed_at prepare-users run --net=none --private-users "$F/inside.aci"
+	[ -n "$(find "$D/data/pods/prepare" -name private-users-prepared)" ]
+	nothing_left
+	run_rkt run --net=none --private-users "$F/inside.aci" -- exit-code 3
+	expect_status 3
+	nothing_left
+}
+
 @test "run of a named pod killed before it runs" {
 	for point in prepare-name run-prepared; do
 		killed_at $point run --net=none --pod-name=web "$F/inside.aci"

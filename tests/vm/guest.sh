@@ -52,9 +52,10 @@ if [ -n "${3-}" ]; then
 	# shellcheck disable=SC2046 # names without blanks
 	CLI_TIMEOUT=3600 sh tests/run-cli.sh $(echo "$3" | tr , ' ') || failed=1
 else
-	BATS_FILTER="^--memory|^--cpu-shares|^there and back,|^the clock" \
+	BATS_FILTER="^--memory|^--cpu-shares|^there and back,|^the clock|^root inside|^files: made|^one image" \
 		CLI_TIMEOUT=150 OWN_CLOCK=1 sh tests/run-cli.sh \
-		tests/cli/42-pod-privileges.bats tests/cli/50-update.bats \
+		tests/cli/42-pod-privileges.bats tests/cli/48-private-users.bats \
+		tests/cli/50-update.bats \
 		tests/cli/51-handover.bats \
 		tests/cli/54-update-meanwhile.bats || failed=1
 fi
