@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -59,6 +60,15 @@ static int clone_failed(int code, struct error *err)
 	return error_sys(err, code, "create a user namespace");
 }
 
+/* It has what we have open, the lock of a pod maybe: it dies with us. */
+__attribute__((__noreturn__)) static void wait_for_death(pid_t parent)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	while (getppid() == parent)
+		(void)pause();
+	_exit(1);
+}
+
 int user_ns_new(uint32_t first, uint32_t count, struct error *err)
 {
 	cleanup_fd int pidfd = -EBADF;
@@ -67,13 +77,14 @@ int user_ns_new(uint32_t first, uint32_t count, struct error *err)
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
+	pid_t parent = getpid();
 	pid_t pid = sys_clone3(&args);
 	int status, r;
 
 	if (pid < 0)
 		return clone_failed((int)-pid, err);
-	while (pid == 0) /* until it is killed below */
-		(void)pause();
+	if (pid == 0)
+		wait_for_death(parent);
 	r = write_maps(pid, first, count, err);
 	if (r == 0)
 		r = open_ns(pid, err);

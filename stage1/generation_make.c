@@ -189,7 +189,9 @@ int generation_make(struct generation *g, struct error *err)
 		return r;
 	if (g->plan.has_oom_score_adj)
 		check_oom_score(&g->plan, &g->plan.ignored);
-	note_missing_caps(g);
+	/* Root of a user namespace has all of them. */
+	if (!users_are_private(&pod->users))
+		note_missing_caps(g);
 	g->rootfs.plan = &g->plan;
 	g->rootfs.files = &pod->files;
 	g->rootfs.users = &pod->users;

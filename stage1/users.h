@@ -68,8 +68,8 @@ int users_inside(const struct users *users, uint32_t id, uint32_t *ret);
 int users_act(const struct users *users, struct error *err);
 void users_rest(const struct users *users);
 
-/* In pod init: moves into a new network namespace, if it is TO_HAVE that, and
- * ipc and uts namespaces, which belong to the pod's root: FLAGS CLONE_NEW*. */
+/* In pod init: moves into new namespaces (FLAGS, CLONE_NEW*) that belong to the
+ * pod's root, without entering the user namespace. */
 int users_move(const struct users *users, int flags, struct error *err);
 
 /*

@@ -207,9 +207,12 @@ pid_of() {
 }
 
 @test "each image driver, and copies" {
-	for driver in erofs tree; do
-		[ $driver = tree ] || host_has mountable || continue
+	for driver in erofs loop tree; do
 		use_driver $driver
+		RUN=()
+		run_inside "$F/busybox.aci" -- -c true
+		# Some need a younger kernel or other file system.
+		[ "$status" = 0 ] || [ $driver = tree ] || continue
 		for copy in '' --no-overlay; do
 			# shellcheck disable=SC2206 # nothing, where it is empty
 			RUN=($copy)
