@@ -563,31 +563,43 @@ static int memory_file(const struct index_plan *plan, struct error *err)
 	return TAKE_FD(fd);
 }
 
-int fetch_index(const char *libexec_dir, const struct index_plan *plan,
-		const int *blob_fds, int index_fd, uint64_t *ret_size,
-		struct error *err)
+/* LAST_FD, if not negative, goes behind the blobs. */
+static int call_plan(const char *libexec_dir, enum fetch_job_id job,
+		     const struct index_plan *plan, const int *blob_fds,
+		     int out_fd, int last_fd, struct fetch_reply *reply,
+		     struct error *err)
 {
 	struct fetch_request req = {
-		.job = FETCH_JOB_INDEX,
-		.n_fds = (uint32_t)plan->n_layers + 2,
+		.job = job,
+		.n_fds = (uint32_t)plan->n_layers + 2 + (last_fd >= 0),
 		.max_tar_size = FETCH_TAR_SIZE_MAX,
 	};
 	cleanup_fd int plan_fd = -EBADF;
-	int fds[FETCH_FDS_MAX] = {index_fd};
-	struct fetch_reply reply = {0};
-	uint64_t size = 0;
-	int r;
+	int fds[FETCH_FDS_MAX] = {out_fd};
 
-	if (plan->n_layers > FETCH_BLOBS_MAX)
+	if (req.n_fds > FETCH_FDS_MAX)
 		return error_set(err, EFBIG,
-				 "make an EROFS index: of more than %d images",
-				 FETCH_BLOBS_MAX);
+				 "lay more than %d images over each other",
+				 FETCH_FDS_MAX - 2 - (last_fd >= 0));
 	plan_fd = memory_file(plan, err);
 	if (plan_fd < 0)
 		return plan_fd;
 	fds[1] = plan_fd;
 	memcpy(fds + 2, blob_fds, plan->n_layers * sizeof(*blob_fds));
-	r = call(libexec_dir, &req, fds, 7300, &reply, err);
+	if (last_fd >= 0)
+		fds[req.n_fds - 1] = last_fd;
+	return call(libexec_dir, &req, fds, 7300, reply, err);
+}
+
+int fetch_index(const char *libexec_dir, const struct index_plan *plan,
+		const int *blob_fds, int index_fd, uint64_t *ret_size,
+		struct error *err)
+{
+	struct fetch_reply reply = {0};
+	uint64_t size = 0;
+	int r = call_plan(libexec_dir, FETCH_JOB_INDEX, plan, blob_fds,
+			  index_fd, -EBADF, &reply, err);
+
 	if (r == 0)
 		r = regular_size(index_fd, "index", &size, err);
 	if (r < 0)
@@ -596,6 +608,16 @@ int fetch_index(const char *libexec_dir, const struct index_plan *plan,
 		return lied("size of the index", err);
 	*ret_size = size;
 	return 0;
+}
+
+int fetch_flatten(const char *libexec_dir, const struct index_plan *plan,
+		  const int *blob_fds, int manifest_fd, int out_fd,
+		  struct error *err)
+{
+	struct fetch_reply reply = {0};
+
+	return call_plan(libexec_dir, FETCH_JOB_FLATTEN, plan, blob_fds, out_fd,
+			 manifest_fd, &reply, err);
 }
 
 int fetch_digest(const char *libexec_dir, int fd, uint64_t size,

@@ -184,6 +184,14 @@ int fetch_index(const char *libexec_dir, const struct index_plan *plan,
 		const int *blob_fds, int index_fd, uint64_t *ret_size,
 		struct error *err);
 
+/*
+ * What the index would show, as an uncompressed App Container Image with the
+ * manifest in MANIFEST_FD, to OUT_FD (empty, open for writing; not synced).
+ */
+int fetch_flatten(const char *libexec_dir, const struct index_plan *plan,
+		  const int *blob_fds, int manifest_fd, int out_fd,
+		  struct error *err);
+
 /* The SHA-512 of the first SIZE bytes of FD, a regular file. */
 int fetch_digest(const char *libexec_dir, int fd, uint64_t size,
 		 uint8_t ret[64], struct error *err);

@@ -19,6 +19,7 @@
  *	KEY_INFO	parse	 key
  *	EXTRACT		extract	 blob, directory
  *	INDEX		parse	 index, plan (index_plan.h), blob...
+ *	FLATTEN		parse	 image, plan, blob..., manifest
  *	DIGEST		parse	 file
  *	DISCOVER	parse	 page, tags (memfd to write)
  *	OCI		parse	 text, arguments, answer (oci_job.h)
@@ -56,6 +57,7 @@ enum fetch_job_id {
 	FETCH_JOB_INDEX,
 	FETCH_JOB_DIGEST,
 	FETCH_JOB_OCI,
+	FETCH_JOB_FLATTEN,
 };
 
 struct fetch_request {

@@ -4,15 +4,19 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "aci/aci_read.h"
 #include "aci/erofs_write.h"
+#include "aci/fetch_types.h"
 #include "aci/image_tree.h"
 #include "aci/index_plan.h"
 #include "aci/tar_index.h"
+#include "aci/tree_tar.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/strbuf.h"
 
 DEFINE_CLEANUP(struct image_pool *, image_pool_free);
 DEFINE_CLEANUP(struct tar_index *, tar_index_free);
@@ -81,27 +85,53 @@ static int merge_all(struct image_pool *pool, const struct index_plan *plan,
 	return r;
 }
 
+static int read_all(struct image_pool *pool, const struct index_plan *plan,
+		    const int *blob_fds, struct image_tree **ret,
+		    struct error *err)
+{
+	cleanup_free struct image_tree **layers =
+		xcalloc(plan->n_layers, sizeof(struct image_tree *));
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < plan->n_layers; i++)
+		r = read_layer(pool, plan, i, blob_fds[i], &layers[i], err);
+	return r < 0 ? r : merge_all(pool, plan, layers, ret, err);
+}
+
 int index_make(const struct index_plan *plan, const int *blob_fds, int index_fd,
 	       uint64_t *ret_size, struct error *err)
 {
 	cleanup_pool struct image_pool *pool = image_pool_new();
 	cleanup_free struct erofs_device *devices =
 		xcalloc(plan->n_layers, sizeof(*devices));
-	cleanup_free struct image_tree **layers =
-		xcalloc(plan->n_layers, sizeof(struct image_tree *));
 	struct image_tree *tree = NULL;
-	int r = 0;
+	int r;
 
-	for (size_t i = 0; r == 0 && i < plan->n_layers; i++) {
+	for (size_t i = 0; i < plan->n_layers; i++) {
 		memcpy(devices[i].digest, plan->layers[i].digest,
 		       sizeof(devices[i].digest));
 		devices[i].size = plan->layers[i].size;
-		r = read_layer(pool, plan, i, blob_fds[i], &layers[i], err);
 	}
-	if (r < 0)
-		return r;
-	r = merge_all(pool, plan, layers, &tree, err);
+	r = read_all(pool, plan, blob_fds, &tree, err);
 	return r < 0 ? r
 		     : erofs_write(tree, devices, plan->n_layers, index_fd,
 				   ret_size, err);
+}
+
+int index_flatten(const struct index_plan *plan, const int *blob_fds,
+		  int manifest_fd, int out_fd, struct error *err)
+{
+	cleanup_pool struct image_pool *pool = image_pool_new();
+	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
+	struct image_tree *tree = NULL;
+	int r;
+
+	if (lseek(manifest_fd, 0, SEEK_SET) < 0)
+		return error_sys(err, errno, "read the manifest");
+	r = strbuf_read_fd(&manifest, manifest_fd, FETCH_MANIFEST_MAX);
+	if (r < 0)
+		return error_sys(err, -r, "read the manifest");
+	r = read_all(pool, plan, blob_fds, &tree, err);
+	return r < 0 ? r
+		     : tree_tar_write(tree, blob_fds, &manifest, out_fd, err);
 }

@@ -28,4 +28,11 @@ int index_import(int image_fd, int blob_fd, int index_fd,
 int index_make(const struct index_plan *plan, const int *blob_fds, int index_fd,
 	       uint64_t *ret_size, struct error *err);
 
+/*
+ * The same as an App Container Image with the manifest in MANIFEST_FD, in
+ * OUT_FD, an empty file.
+ */
+int index_flatten(const struct index_plan *plan, const int *blob_fds,
+		  int manifest_fd, int out_fd, struct error *err);
+
 #endif

@@ -81,6 +81,13 @@ int tree_render(const struct treestore *ts, const struct image_id *id, int work,
 		struct error *err);
 
 /*
+ * ID with its dependencies as one App Container Image with the manifest in
+ * MANIFEST_FD, uncompressed, to the empty file OUT_FD.  Nothing is rendered.
+ */
+int treestore_flatten(const struct treestore *ts, const struct image_id *id,
+		      int manifest_fd, int out_fd, struct error *err);
+
+/*
  * The rootfs of ID as an O_PATH directory descriptor in *ret_fd, rendered
  * first if need be.  One fstat() and one open() when it is mounted.
  */

@@ -207,22 +207,29 @@ static int open_tars(const struct treestore *ts, const struct render_set *set,
 	return 0;
 }
 
+/* What ID's tree is made of, itself and what it depends on. */
+static int load_parts(const struct treestore *ts, const struct image_id *id,
+		      struct index_plan *plan, struct fds *tars,
+		      struct error *err)
+{
+	cleanup_render_set struct render_set set = RENDER_SET_INIT;
+	int r = render_set_load(ts->images, id, &set, err);
+
+	if (r >= 0)
+		r = plan_make(&set, plan, err);
+	return r < 0 ? r : open_tars(ts, &set, plan, tars, err);
+}
+
 /* An index of ID and what it depends on, as a file without a name. */
 static int build(const struct treestore *ts, const struct image_id *id,
 		 struct error *err)
 {
-	cleanup_render_set struct render_set set = RENDER_SET_INIT;
 	cleanup_index_plan struct index_plan plan = INDEX_PLAN_INIT;
 	cleanup_fds struct fds tars = {0};
 	int fd = -EBADF;
 	uint64_t size;
-	int r;
+	int r = load_parts(ts, id, &plan, &tars, err);
 
-	r = render_set_load(ts->images, id, &set, err);
-	if (r >= 0)
-		r = plan_make(&set, &plan, err);
-	if (r >= 0)
-		r = open_tars(ts, &set, &plan, &tars, err);
 	if (r < 0)
 		return r;
 	fd = imagestore_new_file(ts->images, err);
@@ -235,6 +242,18 @@ static int build(const struct treestore *ts, const struct image_id *id,
 		return r;
 	}
 	return fd;
+}
+
+int treestore_flatten(const struct treestore *ts, const struct image_id *id,
+		      int manifest_fd, int out_fd, struct error *err)
+{
+	cleanup_index_plan struct index_plan plan = INDEX_PLAN_INIT;
+	cleanup_fds struct fds tars = {0};
+	int r = load_parts(ts, id, &plan, &tars, err);
+
+	return r < 0 ? r
+		     : fetch_flatten(ts->libexec_dir, &plan, tars.v,
+				     manifest_fd, out_fd, err);
 }
 
 /* --- using an index ------------------------------------------------------ */

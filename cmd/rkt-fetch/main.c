@@ -210,6 +210,7 @@ static int run_index(struct fetch_job *job, struct fetch_reply *reply,
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	cleanup_index_plan struct index_plan plan = INDEX_PLAN_INIT;
+	bool is_flat = job->request.job == FETCH_JOB_FLATTEN;
 	int r;
 
 	if (lseek(job->fds[1], 0, SEEK_SET) < 0)
@@ -218,12 +219,16 @@ static int run_index(struct fetch_job *job, struct fetch_reply *reply,
 	if (r < 0)
 		return error_sys(err, -r, "read the plan of an index");
 	r = index_plan_parse(text.buf, text.len, &plan, err);
-	if (r == 0 && plan.n_layers != job->request.n_fds - 2)
+	if (r == 0 && plan.n_layers != job->request.n_fds - 2 - is_flat)
 		r = error_set(err, EPROTO,
 			      "receive the request: its descriptors are "
 			      "missing");
 	if (r < 0)
 		return r;
+	if (is_flat)
+		return index_flatten(&plan, job->fds + 2,
+				     job->fds[job->request.n_fds - 1],
+				     job->fds[0], err);
 	return index_make(&plan, job->fds + 2, job->fds[0], &reply->index_size,
 			  err);
 }
@@ -307,6 +312,8 @@ static const struct fetch_job_kind kinds[] = {
 	{FETCH_JOB_DISCOVER, FETCH_MODE_PARSE, 2, 512 * MiB, 30,
 	 prepare_archives, fetch_lock_in_parse, run_discover},
 	{FETCH_JOB_INDEX, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200,
+	 prepare_archives, fetch_lock_in_parse, run_index},
+	{FETCH_JOB_FLATTEN, FETCH_MODE_PARSE, 4, 2048 * MiB, 7200,
 	 prepare_archives, fetch_lock_in_parse, run_index},
 	{FETCH_JOB_OCI, FETCH_MODE_PARSE, 3, 512 * MiB, 30, prepare_archives,
 	 fetch_lock_in_parse, run_oci},

@@ -2,13 +2,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "aci/stored_layer.h"
+#include "aci/treestore.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/images.h"
@@ -26,7 +30,44 @@ static const struct option_row rows[] = {
 	{.name = NULL},
 };
 
-static int copy_to(int blob, const char *path, struct error *err)
+static int copy_blob(const struct images *im, const struct image_id *id, int fd,
+		     struct error *err)
+{
+	cleanup_fd int blob = imagestore_open_blob(im->store, id, err);
+	int r = blob < 0 ? blob : stored_layer_is(im->store, id, err);
+
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return error_set(err, EINVAL,
+				 "it is a layer of an OCI image and no image "
+				 "by itself: export the image, or see rkt "
+				 "image extract");
+	r = copy_fd(blob, fd);
+	return r < 0 ? error_sys(err, -r, "copy the image") : 0;
+}
+
+/* An image of layers becomes one that needs none. */
+static int write_image(const struct images *im, const struct image_id *id,
+		       int fd, struct error *err)
+{
+	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
+	cleanup_fd int manifest_fd = -EBADF;
+	int r = stored_layers_manifest(im->store, id, &manifest, err);
+
+	if (r <= 0)
+		return r < 0 ? r : copy_blob(im, id, fd, err);
+	manifest_fd = memfd_create("manifest", MFD_CLOEXEC);
+	if (manifest_fd < 0)
+		return error_sys(err, errno, "make a memory file");
+	r = write_full(manifest_fd, manifest.buf, manifest.len);
+	if (r < 0)
+		return error_sys(err, -r, "write a memory file");
+	return treestore_flatten(&im->trees, id, manifest_fd, fd, err);
+}
+
+static int write_file(const struct images *im, const struct image_id *id,
+		      const char *path, struct error *err)
 {
 	cleanup_fd int fd =
 		open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -34,15 +75,13 @@ static int copy_to(int blob, const char *path, struct error *err)
 
 	if (fd < 0)
 		return error_sys(err, errno, "create %s", path);
-	r = copy_fd(blob, fd);
-	if (r < 0)
-		return error_sys(err, -r, "write %s", path);
-	return 0;
+	r = write_image(im, id, fd, err);
+	return r < 0 ? error_prefix(err, r, "write %s", path) : 0;
 }
 
 /* Under another name first: a failed export leaves what was there. */
-static int write_out(int blob, const char *out, bool overwrite,
-		     struct error *err)
+static int write_out(const struct images *im, const struct image_id *id,
+		     const char *out, bool overwrite, struct error *err)
 {
 	cleanup_free char *temp = xasprintf("%s.%d.tmp", out, (int)getpid());
 	int r;
@@ -50,7 +89,7 @@ static int write_out(int blob, const char *out, bool overwrite,
 	if (!overwrite && access(out, F_OK) == 0)
 		return error_set(err, EEXIST,
 				 "output ACI file exists (try --overwrite)");
-	r = copy_to(blob, temp, err);
+	r = write_file(im, id, temp, err);
 	if (r >= 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, out,
 				overwrite ? 0 : RENAME_NOREPLACE) < 0)
 		r = error_sys(err, errno, "write %s", out);
@@ -63,19 +102,14 @@ static int export(const struct cmd_call *call, struct error *err)
 {
 	const struct opts *o = call->opts;
 	cleanup_images struct images im = {0};
-	cleanup_fd int blob = -EBADF;
 	struct image_id id;
 	int r;
 
 	r = images_open(call->rkt, 0, &im, err);
 	if (r >= 0)
 		r = image_find_stored(im.store, call->argv[0], &id, err);
-	if (r < 0)
-		return r;
-	blob = imagestore_open_blob(im.store, &id, err);
-	if (blob < 0)
-		return blob;
-	r = write_out(blob, call->argv[1], o->overwrite, err);
+	if (r >= 0)
+		r = write_out(&im, &id, call->argv[1], o->overwrite, err);
 	if (r >= 0)
 		imagestore_touch(im.store, &id);
 	return r;
@@ -99,7 +133,9 @@ const struct command cmd_image_export = {
 	.summary = "Export a stored image to an ACI file",
 	.usage = "IMAGE OUTPUT_ACI_FILE",
 	.description = "IMAGE should be a string referencing an image: either "
-		       "a hash or an image name. The file is not compressed.",
+		       "a hash or an image name. The file is not compressed. "
+		       "An image of layers (docker, OCI) becomes one ACI that "
+		       "needs none of them.",
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.run = run,

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/images.h"
@@ -43,20 +44,6 @@ static const struct option_row rows[] = {
 typedef int (*unpack_fn)(const struct images *im, const struct image_id *id,
 			 int dirfd, struct error *err);
 
-static int unpack_image(const struct images *im, const struct image_id *id,
-			int dirfd, struct error *err)
-{
-	cleanup_fd int blob = imagestore_open_blob(im->store, id, err);
-	int r;
-
-	if (blob < 0)
-		return blob;
-	r = stored_layer_is(im->store, id, err);
-	return r < 0 ? r
-		     : fetch_extract(im->trees.libexec_dir, blob, r, dirfd,
-				     err);
-}
-
 static int unpack_rendered(const struct images *im, const struct image_id *id,
 			   int dirfd, struct error *err)
 {
@@ -64,11 +51,32 @@ static int unpack_rendered(const struct images *im, const struct image_id *id,
 	int r = tree_render(&im->trees, id, dirfd, err);
 
 	if (r >= 0)
-		r = imagestore_read_manifest(im->store, id, &manifest, err);
+		r = stored_layers_manifest(im->store, id, &manifest, err);
 	if (r >= 0)
 		r = write_file_at(dirfd, "manifest", 0644, manifest.buf,
 				  manifest.len, err);
 	return r;
+}
+
+static int unpack_image(const struct images *im, const struct image_id *id,
+			int dirfd, struct error *err)
+{
+	cleanup_strv struct strv layers = STRV_INIT;
+	cleanup_fd int blob = imagestore_open_blob(im->store, id, err);
+	int r;
+
+	if (blob < 0)
+		return blob;
+	/* The layers of an image are the image. */
+	r = stored_layers_of(im->store, id, &layers, err);
+	if (r >= 0 && layers.n > 0)
+		return unpack_rendered(im, id, dirfd, err);
+	if (r < 0)
+		return r;
+	r = stored_layer_is(im->store, id, err);
+	return r < 0 ? r
+		     : fetch_extract(im->trees.libexec_dir, blob, r, dirfd,
+				     err);
 }
 
 static int check_output(const char *out, bool overwrite, struct error *err)
@@ -175,7 +183,7 @@ const struct command cmd_image_extract = {
 	.usage = "IMAGE OUTPUT_DIR",
 	.description = "IMAGE should be a string referencing an image: either "
 		       "a hash or an image name. Dependencies are not "
-		       "extracted.",
+		       "extracted; the layers of an OCI image are.",
 	.flags = CMD_ROOT,
 	.options = rows,
 	.opts_size = sizeof(struct opts),

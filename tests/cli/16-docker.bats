@@ -322,6 +322,58 @@ tree_of() {
 	done
 }
 
+@test "layers: an exported image has them in it" {
+	local case id other
+	for case in replace opaque-new hard-links-below hard-link-moves; do
+		oci layout "$D/$case" "$case" gzip
+		id=$(rkt --insecure-options=image fetch --full \
+			"oci:$D/$case:v1" 2>/dev/null)
+		rkt image render "$id" "$D/rendered-$case"
+		rkt image extract "$id" "$D/extracted-$case"
+		rkt image export "$id" "$D/$case.aci"
+		"$ACTOOL" validate "$D/$case.aci"
+		rkt image cat-manifest "$id" | jq 'del(.dependencies)' \
+			>"$D/want.json"
+		rm -rf "$D/data"
+		mkdir "$D/data"
+		id=$(rkt --insecure-options=image fetch --full "$D/$case.aci" \
+			2>/dev/null)
+		echo "$case"
+		rkt image cat-manifest "$id" | jq . | diff - "$D/want.json"
+		jq . "$D/rendered-$case/manifest" | diff - "$D/want.json"
+		rkt image render "$id" "$D/again-$case"
+		for other in again extracted; do
+			python3 "$BATS_TEST_DIRNAME/compare.py" \
+				"$D/rendered-$case/rootfs" \
+				"$D/$other-$case/rootfs"
+		done
+	done
+}
+
+@test "layers: an image is exported with its layers, a layer is not" {
+	local id
+	run_rkt fetch "oci:$F/www/app:v1"
+	id=$(tail -1 <<<"$output")
+	run rkt image export "$id" "$D/one.aci"
+	expect_status 0
+	run rkt image export --overwrite "$id" "$D/one.aci"
+	expect_status 0
+	id=$(rkt image list --no-legend --all --full --fields=id,name |
+		awk '/oci-layer/ { print $1; exit }')
+	run rkt image export "$id" "$D/layer.aci"
+	expect_status 254
+	expect_output "it is a layer of an OCI image and no image by itself"
+	[ ! -e "$D/layer.aci" ]
+	rm -rf "$D/data"
+	mkdir "$D/data"
+	run rkt --insecure-options=image image import - <"$D/one.aci"
+	expect_status 0
+	run_rkt run --net=none "$(tail -1 <<<"$output")" \
+		--exec=/bin/busybox -- cat /etc/version
+	expect_status 0
+	expect_output one
+}
+
 @test "layers: what leads out of them is refused, what is odd is not" {
 	local case driver
 	for case in $(oci cases bad-); do
