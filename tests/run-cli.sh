@@ -11,6 +11,8 @@
 # CLI_TIMEOUT     seconds a file may take (default 900)
 # BATS_FILTER     only tests whose name matches this regular expression
 # ALLOWED_SKIPS   if set: a skip whose feature is not in this list fails
+# CLI_RETRY       if set: where up to three tests of a file fail, those run once
+#                 more, and what passes then is said to be FLAKY, not failed
 # RESULTS         append "cli PASSED FAILED SKIPPED" to this file
 set -eu
 self=$(readlink -f "$0")
@@ -85,16 +87,50 @@ for f in "$@"; do
 done >"$work/files"
 
 mkdir "$work/t"
+# in_world FILE FILTER: its lines, on stdout and in $work/one.
+in_world() {
+	{
+		sh -c 'echo $$ >"$1" && shift && exec "$@"' sh "$work/world" \
+			env BATS_FILTER="$2" \
+			unshare --mount --pid --net --ipc --fork --kill-child \
+			--mount-proc --propagation private -- \
+			sh "$self" --inside "$work/t" "$1" 9>"$work/alive" ||
+			echo "not ok 0 $1: did not run"
+	} 2>&1 | tee "$work/one"
+	[ ! -e "$work/ended" ] && [ -e "$work/alive" ] || exit 1
+	rm "$work/world"
+}
+
+# The names of the failed tests as a regular expression; none if too many did,
+# or if something else than a test failed.
+to_retry() {
+	[ -n "${CLI_RETRY-}" ] || return 0
+	sed -n 's/^not ok [1-9][0-9]* \(.*\) in [0-9]*ms$/\1/p' "$work/one" \
+		>"$work/names"
+	n=$(wc -l <"$work/names")
+	[ "$n" -le 3 ] && [ "$n" = "$(grep -c '^not ok ' "$work/one")" ] ||
+		return 0
+	sed 's/[][\.*^$+?(){}|]/\\&/g' "$work/names" | paste -s -d '|' |
+		sed 's/..*/^(&)$/'
+}
+
+: >"$work/tap"
 while read -r f; do
 	echo "# $f"
-	unshare --mount --pid --net --ipc --fork --kill-child --mount-proc \
-		--propagation private -- sh "$self" --inside "$work/t" \
-		"$(readlink -f "$f")" 9>"$work/alive" &
-	echo $! >"$work/world"
-	wait $! || echo "not ok 0 $f: did not run"
-	[ -e "$work/alive" ] && [ ! -e "$work/ended" ] || exit 1
-	rm "$work/world"
-done <"$work/files" 2>&1 | tee "$work/tap" &
+	f=$(readlink -f "$f")
+	in_world "$f" "${BATS_FILTER-}"
+	again=$(to_retry)
+	if [ -z "$again" ]; then
+		cat "$work/one" >>"$work/tap"
+		continue
+	fi
+	grep -v '^not ok' "$work/one" >>"$work/tap"
+	echo "# once more: $again"
+	in_world "$f" "$again"
+	cat "$work/one" >>"$work/tap"
+	sed -n "s|^ok [0-9]* \(.*\) in [0-9]*ms|${f##*/}: \1|p" "$work/one" \
+		>>"$work/flaky"
+done <"$work/files" &
 wait $! # not in the foreground: a trap would wait for its end
 
 # A test that skips names the host feature it misses ("needs FEATURE").
@@ -117,5 +153,6 @@ if [ -n "${RESULTS-}" ]; then
 	echo "cli $passed $failed $skipped" >>"$RESULTS"
 fi
 grep '^not ok' "$work/tap" | sed 's/^/FAILED: /' || true
+[ ! -e "$work/flaky" ] || sed 's/^/FLAKY: /' "$work/flaky"
 echo "cli: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
