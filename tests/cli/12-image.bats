@@ -541,12 +541,25 @@ sealed() {
 	require_root
 	skip_without fsverity
 	truncate -s 64M fs.img
-	mkfs.ext4 -q -O verity fs.img
+	mkfs.ext4 -q -b 4096 -O verity fs.img
 	mkdir fs
 	mount -o loop fs.img fs
 	"$RKT" --dir="$D/tmp/fs/data" --insecure-options=image fetch \
 		"$F/a1.aci" >/dev/null 2>&1
 	lsattr fs/data/cas/blob/*.tar | grep -q '^[^ ]*V'
+	# What changes below the file system is not read.
+	local blob block
+	blob=$(echo fs/data/cas/blob/*.tar)
+	umount fs
+	block=$(debugfs -R "blocks ${blob#fs}" fs.img 2>/dev/null | cut -d' ' -f9)
+	printf X | dd of=fs.img bs=1 seek=$((block * 4096 + 99)) conv=notrunc \
+		2>/dev/null
+	mount -o loop fs.img fs
+	run cat "$blob"
+	[ "$status" != 0 ]
+	run "$RKT" --dir="$D/tmp/fs/data" image verify example.com/a
+	expect_status 254
+	expect_output "Input/output error"
 	"$RKT" --dir="$D/tmp/fs/data" image rm example.com/a
 	[ -z "$(ls -A fs/data/cas/blob)" ]
 	umount fs

@@ -546,6 +546,19 @@ refused() {
 	[ "$(images)" = "example.com/plain:1.0 " ]
 }
 
+@test "gc during a download waits for it, and takes no part of it" {
+	"$RKT" --dir="$D/data" --insecure-options=image fetch \
+		"$CDN/slow/p.aci" >"$D/out" 2>&1 &
+	local fetch=$!
+	wait_for 10 test -e "$D/data/cas/download"
+	"$RKT" --dir="$D/data" image gc --grace-period=0s >"$D/gc" 2>&1 ||
+		fail "$(cat "$D/gc")"
+	wait "$fetch" || fail "$(cat "$D/out")"
+	grep -q '^sha512-' "$D/out"
+	asked 1 "^GET $CDN/slow/p.aci 200"
+	nothing_partial
+}
+
 find_partial() {
 	[ -n "$(find "$D/data/cas/download" -type f -size +100k)" ]
 }

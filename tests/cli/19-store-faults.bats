@@ -582,6 +582,20 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(r)' "$D/out" "$@"
 }
 
+# Threads come, take and give back much memory, inside the cage.
+@test "xz in many blocks that do not compress" {
+	skip_without xz
+	mkdir -p "$D/big/rootfs"
+	head -c 24M /dev/urandom >"$D/big/rootfs/big"
+	cp "$F/b/manifest" "$D/big/manifest"
+	tar -C "$D/big" -c manifest rootfs |
+		xz -T2 --block-size=3MiB --lzma2=preset=0,dict=1MiB >"$D/big.aci"
+	run R fetch "$D/big.aci"
+	expect_status 0
+	sound end
+	emptied
+}
+
 @test "no compression takes more than 64 MiB" {
 	skip_without not-sanitized
 	host_has python3 || skip "needs python3: not on this host"

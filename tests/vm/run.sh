@@ -35,6 +35,7 @@ fetch_kernel() {
 		tar -x -C "$vm/kernel.new" --wildcards './boot/vmlinuz*' \
 			'./lib/modules/*/modules.*' \
 			'./lib/modules/*/kernel/drivers/virtio/*' \
+			'./lib/modules/*/kernel/drivers/block/loop.ko' \
 			'./lib/modules/*/kernel/drivers/net/*.ko' \
 			'./lib/modules/*/kernel/net/*' \
 			'./lib/modules/*/kernel/fs/*' \
