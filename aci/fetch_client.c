@@ -554,7 +554,8 @@ static int memory_file(const struct index_plan *plan, struct error *err)
 	cleanup_fd int fd = memfd_create("plan", MFD_CLOEXEC);
 	int r = 0;
 
-	index_plan_write(plan, &text);
+	if (plan)
+		index_plan_write(plan, &text);
 	if (fd >= 0)
 		r = write_full(fd, text.buf, text.len);
 	if (fd < 0 || r < 0)
@@ -618,6 +619,47 @@ int fetch_flatten(const char *libexec_dir, const struct index_plan *plan,
 
 	return call_plan(libexec_dir, FETCH_JOB_FLATTEN, plan, blob_fds, out_fd,
 			 manifest_fd, &reply, err);
+}
+
+int fetch_make_layer(const char *libexec_dir, const struct index_plan *plan,
+		     const int *blob_fds, int layer_fd, struct fetch_layer *ret,
+		     struct error *err)
+{
+	size_t n = plan ? plan->n_layers : 1;
+	struct fetch_request req = {
+		.job = FETCH_JOB_LAYER,
+		.n_fds = (uint32_t)n + 2,
+		.max_tar_size = FETCH_TAR_SIZE_MAX,
+	};
+	cleanup_fd int plan_fd = -EBADF;
+	int fds[FETCH_FDS_MAX] = {layer_fd};
+	struct fetch_reply reply = {0};
+	uint64_t size = 0;
+	int r;
+
+	if (n > FETCH_BLOBS_MAX)
+		return error_set(err, EFBIG,
+				 "make a layer: of more than %d images",
+				 FETCH_BLOBS_MAX);
+	plan_fd = memory_file(plan, err);
+	if (plan_fd < 0)
+		return plan_fd;
+	fds[1] = plan_fd;
+	memcpy(fds + 2, blob_fds, n * sizeof(*blob_fds));
+	r = call(libexec_dir, &req, fds, 7300, &reply, err);
+	if (r == 0)
+		r = regular_size(layer_fd, "layer", &size, err);
+	if (r < 0)
+		return r;
+	if (size != reply.layer.size)
+		return lied("size of the layer", err);
+	*ret = (struct fetch_layer){
+		.size = size,
+		.is_empty = reply.layer.is_empty,
+	};
+	memcpy(ret->diff_id, reply.layer.diff_id, sizeof(ret->diff_id));
+	memcpy(ret->digest, reply.layer.digest, sizeof(ret->digest));
+	return 0;
 }
 
 int fetch_digest(const char *libexec_dir, int fd, uint64_t size,

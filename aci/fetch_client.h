@@ -192,6 +192,24 @@ int fetch_flatten(const char *libexec_dir, const struct index_plan *plan,
 		  const int *blob_fds, int manifest_fd, int out_fd,
 		  struct error *err);
 
+/* A layer of an OCI image as it was written. */
+struct fetch_layer {
+	uint8_t diff_id[32]; /* SHA-256 of the tar */
+	uint8_t digest[32];  /* SHA-256 of the file */
+	uint64_t size;	     /* bytes of the file */
+	bool is_empty;	     /* it says nothing of any file */
+};
+
+/*
+ * Writes the root file system that PLAN makes of the validated tars BLOB_FDS
+ * to LAYER_FD (empty, open for writing; not synced) as a layer; or, with PLAN
+ * NULL, the one file BLOB_FDS as it is.  Compressed with gzip, the same bytes
+ * for the same input.  Errors as layer_write.h has them.
+ */
+int fetch_make_layer(const char *libexec_dir, const struct index_plan *plan,
+		     const int *blob_fds, int layer_fd, struct fetch_layer *ret,
+		     struct error *err);
+
 /* The SHA-512 of the first SIZE bytes of FD, a regular file. */
 int fetch_digest(const char *libexec_dir, int fd, uint64_t size,
 		 uint8_t ret[64], struct error *err);

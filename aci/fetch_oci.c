@@ -48,15 +48,15 @@ static int list_file(const struct strv *list, struct error *err)
 
 /* OUT_FD negative: the answer is a list, for RET. */
 static int run(const char *libexec_dir, enum oci_step step, int in_fd,
-	       const struct strv *args, int out_fd, struct strv *ret,
-	       struct error *err)
+	       const struct strv *args, int manifest_fd, int out_fd,
+	       struct strv *ret, struct error *err)
 {
 	cleanup_fetch_child struct fetch_child c = FETCH_CHILD_INIT;
 	cleanup_fd int args_fd = list_file(args, err);
 	cleanup_fd int answer_fd = -EBADF;
 	struct fetch_request req = {
 		.job = FETCH_JOB_OCI,
-		.n_fds = 3,
+		.n_fds = manifest_fd < 0 ? 3 : 4,
 		.oci_step = step,
 		.max_tar_size = FETCH_MANIFEST_MAX * 4,
 	};
@@ -76,7 +76,8 @@ static int run(const char *libexec_dir, enum oci_step step, int in_fd,
 		r = fetch_child_send(
 			&c, &req,
 			(const int[]){in_fd, args_fd,
-				      out_fd < 0 ? answer_fd : out_fd},
+				      out_fd < 0 ? answer_fd : out_fd,
+				      manifest_fd},
 			err);
 	if (r == 0)
 		r = fetch_child_reply(&c, req.job, SECONDS, &reply, err);
@@ -104,6 +105,7 @@ static bool take_plan(const struct strv *answer, struct oci_plan *ret)
 		return false;
 	memcpy(ret->digest, answer->v[0], sizeof(ret->digest));
 	ret->is_index = strcmp(answer->v[1], "index") == 0;
+	ret->is_docker = strcmp(answer->v[1], "docker") == 0;
 	ret->layers = xcalloc(n + 1, sizeof(*ret->layers));
 	for (; ret->n_layers < n; ret->n_layers++)
 		if (!take_blob(answer->v + 4 + 2 * ret->n_layers,
@@ -126,7 +128,7 @@ int fetch_oci_manifest(const char *libexec_dir, int fd, const char *digest,
 	strv_push(&args, want->os);
 	strv_push(&args, want->arch);
 	strv_push(&args, want->variant);
-	r = run(libexec_dir, OCI_MANIFEST, fd, &args, -1, &answer, err);
+	r = run(libexec_dir, OCI_MANIFEST, fd, &args, -1, -1, &answer, err);
 	if (r < 0)
 		return r;
 	if (!take_plan(&answer, &plan))
@@ -144,7 +146,7 @@ int fetch_oci_config(const char *libexec_dir, int fd, const char *digest,
 	int r;
 
 	strv_push(&args, digest);
-	r = run(libexec_dir, OCI_CONFIG, fd, &args, -1, &answer, err);
+	r = run(libexec_dir, OCI_CONFIG, fd, &args, -1, -1, &answer, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < answer.n; i++)
@@ -154,26 +156,71 @@ int fetch_oci_config(const char *libexec_dir, int fd, const char *digest,
 	return 0;
 }
 
-int fetch_oci_image(const char *libexec_dir, int config_fd,
+int fetch_oci_image(const char *libexec_dir, int config_fd, int manifest_fd,
 		    const struct strv *args, int out_fd, struct error *err)
 {
-	return run(libexec_dir, OCI_IMAGE, config_fd, args, out_fd, NULL, err);
+	return run(libexec_dir, OCI_IMAGE, config_fd, args, manifest_fd, out_fd,
+		   NULL, err);
+}
+
+/* A memory file with TEXT in it. */
+static int text_file(const char *text, size_t len, struct error *err)
+{
+	cleanup_fd int fd = memfd_create("text", MFD_CLOEXEC);
+	int r = fd < 0 ? -errno : write_full(fd, text, len);
+
+	return r < 0 ? error_sys(err, -r, "make a memory file") : TAKE_FD(fd);
+}
+
+int fetch_oci_text(const char *libexec_dir, const char *text, size_t len,
+		   char ret[DOCKER_DIGEST_LEN + 1], struct error *err)
+{
+	static const struct strv no_args = STRV_INIT;
+	cleanup_strv struct strv answer = STRV_INIT;
+	cleanup_fd int fd = text_file(text, len, err);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = run(libexec_dir, OCI_DIGEST, fd, &no_args, -1, -1, &answer, err);
+	if (r < 0)
+		return r;
+	if (answer.n != 1 || oci_digest_check(answer.v[0], NULL) < 0)
+		return lied(err);
+	memcpy(ret, answer.v[0], DOCKER_DIGEST_LEN + 1);
+	return TAKE_FD(fd);
+}
+
+int fetch_oci_refusal(const char *libexec_dir, const char *text, char **ret,
+		      struct error *err)
+{
+	static const struct strv no_args = STRV_INIT;
+	cleanup_strv struct strv answer = STRV_INIT;
+	cleanup_fd int fd = text_file(text, strlen(text), err);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = run(libexec_dir, OCI_REFUSAL, fd, &no_args, -1, -1, &answer, err);
+	if (r < 0)
+		return r;
+	if (answer.n != 1)
+		return lied(err);
+	*ret = xstrdup(answer.v[0]);
+	return 0;
 }
 
 int fetch_oci_challenge(const char *libexec_dir, const char *header,
 			struct strv *ret, struct error *err)
 {
 	static const struct strv no_args = STRV_INIT;
-	cleanup_fd int fd = memfd_create("header", MFD_CLOEXEC);
+	cleanup_fd int fd = text_file(header, strlen(header), err);
 	cleanup_strv struct strv answer = STRV_INIT;
 	int r;
 
 	if (fd < 0)
-		return error_sys(err, errno, "make a memory file");
-	r = write_full(fd, header, strlen(header));
-	if (r < 0)
-		return error_sys(err, -r, "write a memory file");
-	r = run(libexec_dir, OCI_CHALLENGE, fd, &no_args, -1, &answer, err);
+		return fd;
+	r = run(libexec_dir, OCI_CHALLENGE, fd, &no_args, -1, -1, &answer, err);
 	if (r < 0)
 		return r;
 	if (answer.n != 4)
@@ -189,7 +236,7 @@ int fetch_oci_token(const char *libexec_dir, int fd, char **ret,
 {
 	static const struct strv no_args = STRV_INIT;
 	cleanup_strv struct strv answer = STRV_INIT;
-	int r = run(libexec_dir, OCI_TOKEN, fd, &no_args, -1, &answer, err);
+	int r = run(libexec_dir, OCI_TOKEN, fd, &no_args, -1, -1, &answer, err);
 
 	if (r < 0)
 		return r;

@@ -24,6 +24,7 @@ struct oci_blob {
 struct oci_plan {
 	char digest[DOCKER_DIGEST_LEN + 1]; /* of the manifest itself */
 	bool is_index;
+	bool is_docker;		/* not in OCI's terms, but in docker's */
 	struct oci_blob config; /* an index: the manifest that was chosen */
 	struct oci_blob *layers;
 	size_t n_layers;
@@ -49,8 +50,15 @@ int fetch_oci_config(const char *libexec_dir, int fd, const char *digest,
 
 /* ARGS: those of the step IMAGE.  Writes an App Container Image to OUT_FD, an
  * empty file. */
-int fetch_oci_image(const char *libexec_dir, int config_fd,
+int fetch_oci_image(const char *libexec_dir, int config_fd, int manifest_fd,
 		    const struct strv *args, int out_fd, struct error *err);
+
+/* TEXT in a memory file, which is returned, and its digest. */
+int fetch_oci_text(const char *libexec_dir, const char *text, size_t len,
+		   char ret[DOCKER_DIGEST_LEN + 1], struct error *err);
+/* oci_refusal_parse(); malloc'ed, any text. */
+int fetch_oci_refusal(const char *libexec_dir, const char *text, char **ret,
+		      struct error *err);
 
 /* Four strings: "bearer" or "basic", realm, service, scope; printable. */
 int fetch_oci_challenge(const char *libexec_dir, const char *header,

@@ -22,7 +22,9 @@
  *	FLATTEN		parse	 image, plan, blob..., manifest
  *	DIGEST		parse	 file
  *	DISCOVER	parse	 page, tags (memfd to write)
- *	OCI		parse	 text, arguments, answer (oci_job.h)
+ *	OCI		parse	 text, arguments, answer (oci_job.h), [manifest]
+ *	LAYER		parse	 layer, plan (index_plan.h; empty: the one blob
+ *				 as it is), blob...
  *	HTTP		http	 request, answer (memfds, http_wire.h), [body],
  *				 [partial], [bell], [upload]
  *
@@ -58,6 +60,7 @@ enum fetch_job_id {
 	FETCH_JOB_DIGEST,
 	FETCH_JOB_OCI,
 	FETCH_JOB_FLATTEN,
+	FETCH_JOB_LAYER,
 };
 
 struct fetch_request {
@@ -71,7 +74,8 @@ struct fetch_request {
 	uint32_t oci_step;    /* OCI: enum oci_step */
 	/* HTTP: max_tar_size bounds the body. */
 	uint8_t has_body, has_partial, has_http_bell, has_upload;
-	uint32_t http_flags;		     /* enum http_flags */
+	uint64_t upload_from; /* HTTP: offset of the first byte to send */
+	uint32_t http_flags;  /* enum http_flags */
 	uint32_t http_retries, http_timeout; /* times, seconds */
 };
 
@@ -108,6 +112,12 @@ struct fetch_import_reply {
 	uint8_t diff_id[32]; /* of a layer, which has no manifest */
 };
 
+struct fetch_layer_reply {
+	uint8_t diff_id[32], digest[32]; /* SHA-256 of the tar, of the layer */
+	uint64_t size;			 /* bytes of the layer */
+	uint8_t is_empty;		 /* it says nothing of any file */
+};
+
 struct fetch_reply {
 	uint32_t magic, version, job;
 	uint32_t code;		 /* positive errno, 0 = done */
@@ -117,6 +127,7 @@ struct fetch_reply {
 		struct fetch_signer signer;
 		struct fetch_key key;
 		struct fetch_http_reply http;
+		struct fetch_layer_reply layer;
 		uint64_t index_size; /* INDEX */
 		uint8_t digest[64];  /* DIGEST: SHA-512 */
 		uint32_t tags_len;   /* DISCOVER: bytes in the memfd */

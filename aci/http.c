@@ -17,11 +17,13 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/parse.h"
+#include "base/strbuf.h"
 #include "spec/config.h"
 
 #define PROGRAM "rkt-http"
 #define TIMEOUT_DEFAULT 60 /* seconds without a byte */
 #define TIMEOUT_MAX 86400
+#define WORDS_MAX 200 /* bytes of what a server says to a refusal */
 
 struct http_job {
 	struct fetch_child child;
@@ -110,6 +112,7 @@ static int send_request(struct http_job *job, const struct http_request *req,
 	struct fetch_request request = {
 		.job = FETCH_JOB_HTTP,
 		.max_tar_size = req->max_body,
+		.upload_from = req->upload_from,
 		.http_flags = req->flags,
 		.http_retries = req->retries,
 		.http_timeout = timeout_seconds(),
@@ -237,9 +240,10 @@ static int take_answer(const struct http_job *job, struct http_response *ret,
 		.status = (int)reply->status,
 		.body_size = reply->body_size,
 		.url = xstrdup(lines.n ? lines.v[0] : job->url),
+		.text = xstrdup(lines.n > 1 ? lines.v[1] : ""),
 	};
 	make_printable(ret->url);
-	for (size_t i = 1; i < lines.n; i++)
+	for (size_t i = 2; i < lines.n; i++)
 		if (header_is_plain(lines.v[i]))
 			strv_push(&ret->headers, lines.v[i]);
 	return 0;
@@ -284,6 +288,7 @@ int http_do(const char *libexec_dir, const struct http_request *req,
 void http_response_release(struct http_response *response)
 {
 	free(response->url);
+	free(response->text);
 	strv_release(&response->headers);
 	*response = (struct http_response){0};
 }
@@ -300,6 +305,22 @@ const char *http_response_header(const struct http_response *response,
 			return line + len + 2;
 	}
 	return NULL;
+}
+
+/* ": what the server says", short and printable. */
+static void add_words(const struct http_response *response, struct strbuf *sb)
+{
+	const char *text = response->text ? response->text : "";
+
+	text += strspn(text, " \t\r\n");
+	if (!*text)
+		return;
+	strbuf_addf(sb, ": %.*s", WORDS_MAX, text);
+	while (strchr(" \t\r\n", sb->buf[sb->len - 1]))
+		strbuf_setlen(sb, sb->len - 1);
+	if (strlen(text) > WORDS_MAX)
+		strbuf_addstr(sb, "...");
+	make_printable(sb->buf);
 }
 
 int http_response_check(const struct http_response *response, const char *url,
@@ -323,13 +344,17 @@ int http_response_check(const struct http_response *response, const char *url,
 		{504, EIO, " Gateway Timeout"},
 	};
 
+	cleanup_strbuf struct strbuf words = STRBUF_INIT;
+
 	if (response->status >= 200 && response->status < 300)
 		return 0;
+	add_words(response, &words);
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (known[i].status == response->status)
 			return error_set(err, known[i].code,
-					 "%s: the server answered %d%s", url,
-					 known[i].status, known[i].text);
-	return error_set(err, EIO, "%s: the server answered %d", url,
-			 response->status);
+					 "%s: the server answered %d%s%s", url,
+					 known[i].status, known[i].text,
+					 words.buf);
+	return error_set(err, EIO, "%s: the server answered %d%s", url,
+			 response->status, words.buf);
 }

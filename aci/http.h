@@ -63,7 +63,8 @@ struct http_request {
 	/* Rung (http_bell.h) when there is more in the body file, by a
 	 * pipe's write end; negative: nobody reads along. */
 	int bell_fd;
-	int upload_fd; /* a regular file to send; negative: none */
+	int upload_fd;	      /* a regular file to send; negative: none */
+	uint64_t upload_from; /* bytes of it that are left out */
 	/* Of http_do(): called while the body comes, a negative answer ends
 	 * the request with it.  May be NULL. */
 	int (*on_progress)(void *arg, const struct http_progress *progress,
@@ -83,6 +84,8 @@ struct http_response {
 	char *url;	     /* of the last answer, after redirects */
 	struct strv headers; /* of the last answer: "name: value", names in
 			      * lower case, printable */
+	char *text; /* what the body of a refusal begins with, unless a GET
+		     * was refused; any text */
 };
 
 void http_response_release(struct http_response *response);
@@ -112,7 +115,7 @@ int http_do(const char *libexec_dir, const struct http_request *request,
 
 struct http_progress {
 	int status;	  /* 2xx once the body has begun, 0 before */
-	uint64_t done;	  /* bytes in the body file */
+	uint64_t done;	  /* bytes in the body file, or sent */
 	uint64_t total;	  /* 0 = unknown */
 	uint64_t resumed; /* bytes that were there before */
 	char note[256];	  /* why it is tried again; empty otherwise */

@@ -8,7 +8,8 @@
  *
  *	request: URL, method, kind of credentials, user, secret, region,
  *	         then header lines; what is not given is ""
- *	answer:  URL after redirects, then header lines "name: value"
+ *	answer:  URL after redirects, what a refusal's body begins with (not
+ *		 of a GET), then header lines "name: value"
  */
 
 #include <stddef.h>

@@ -21,7 +21,7 @@ enum pull_policy {
 	PULL_UPDATE, /* always asked for again */
 };
 
-/* One download, seen while it goes on. */
+/* One download, or what is sent, seen while it goes on. */
 struct image_progress {
 	const char *what; /* "ACI", "signature" */
 	const char *url;
@@ -30,6 +30,7 @@ struct image_progress {
 	uint64_t resumed; /* of done, from an earlier try */
 	bool ended;
 	bool is_one_of_many; /* others go on beside */
+	bool is_upload;
 };
 
 struct image_fetcher {

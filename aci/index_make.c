@@ -85,8 +85,8 @@ static int merge_all(struct image_pool *pool, const struct index_plan *plan,
 	return r;
 }
 
-static int read_all(struct image_pool *pool, const struct index_plan *plan,
-		    const int *blob_fds, struct image_tree **ret,
+int index_tree_make(const struct index_plan *plan, const int *blob_fds,
+		    struct image_pool *pool, struct image_tree **ret,
 		    struct error *err)
 {
 	cleanup_free struct image_tree **layers =
@@ -112,7 +112,7 @@ int index_make(const struct index_plan *plan, const int *blob_fds, int index_fd,
 		       sizeof(devices[i].digest));
 		devices[i].size = plan->layers[i].size;
 	}
-	r = read_all(pool, plan, blob_fds, &tree, err);
+	r = index_tree_make(plan, blob_fds, pool, &tree, err);
 	return r < 0 ? r
 		     : erofs_write(tree, devices, plan->n_layers, index_fd,
 				   ret_size, err);
@@ -131,7 +131,7 @@ int index_flatten(const struct index_plan *plan, const int *blob_fds,
 	r = strbuf_read_fd(&manifest, manifest_fd, FETCH_MANIFEST_MAX);
 	if (r < 0)
 		return error_sys(err, -r, "read the manifest");
-	r = read_all(pool, plan, blob_fds, &tree, err);
+	r = index_tree_make(plan, blob_fds, pool, &tree, err);
 	return r < 0 ? r
 		     : tree_tar_write(tree, blob_fds, &manifest, out_fd, err);
 }

@@ -10,6 +10,8 @@
 struct aci_contents;
 struct aci_limits;
 struct error;
+struct image_pool;
+struct image_tree;
 struct index_plan;
 
 /*
@@ -20,6 +22,12 @@ struct index_plan;
 int index_import(int image_fd, int blob_fd, int index_fd,
 		 const struct aci_limits *limits, struct aci_contents *ret,
 		 uint64_t *ret_size, struct error *err);
+
+/* What PLAN makes of its archives, which are open as BLOB_FDS, out of POOL;
+ * devices are numbered as the plan's layers.  -EFBIG as below. */
+int index_tree_make(const struct index_plan *plan, const int *blob_fds,
+		    struct image_pool *pool, struct image_tree **ret,
+		    struct error *err);
 
 /*
  * The index of PLAN's archives, which are open as BLOB_FDS, in INDEX_FD.

@@ -29,7 +29,7 @@ struct job {
 	const struct strbuf *in;
 	const struct strv *args;
 	char digest[DOCKER_DIGEST_LEN + 1]; /* of the input */
-	int out_fd;
+	int manifest_fd, out_fd;
 };
 
 static int digest_make(const struct strbuf *in, char *ret, struct error *err)
@@ -97,7 +97,9 @@ static int read_manifest(const struct job *job, struct strv *ret,
 	if (r < 0)
 		return r;
 	strv_push(ret, job->digest);
-	strv_push(ret, m.is_index ? "index" : "manifest");
+	strv_push(ret, m.is_index    ? "index"
+		       : m.is_docker ? "docker"
+				     : "manifest");
 	add_descriptor(ret, &m.config);
 	for (size_t i = 0; i < m.n_layers; i++)
 		add_descriptor(ret, &m.layers[i]);
@@ -112,6 +114,25 @@ static int read_config(const struct job *job, struct strv *ret,
 
 	if (r == 0)
 		strv_append(ret, &config.diff_ids);
+	return r;
+}
+
+static int read_digest(const struct job *job, struct strv *ret,
+		       struct error *err)
+{
+	(void)err;
+	strv_push(ret, job->digest);
+	return 0;
+}
+
+static int read_refusal(const struct job *job, struct strv *ret,
+			struct error *err)
+{
+	char *text;
+	int r = oci_refusal_parse(job->in->buf, job->in->len, &text, err);
+
+	if (r == 0)
+		strv_take(ret, text);
 	return r;
 }
 
@@ -187,8 +208,9 @@ static int make_image(const struct job *job, struct strv *ret,
 	cleanup_oci_config struct oci_config config = OCI_CONFIG_INIT;
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	cleanup_strv struct strv layers = STRV_INIT;
+	cleanup_strbuf struct strbuf kept = STRBUF_INIT;
 	char *const *args = job->args->v;
-	const struct oci_origin origin = {
+	struct oci_origin origin = {
 		.registry = args[OCI_ARG_REGISTRY],
 		.repository = args[OCI_ARG_REPOSITORY],
 		.name = args[OCI_ARG_NAME],
@@ -200,6 +222,13 @@ static int make_image(const struct job *job, struct strv *ret,
 	int r = oci_config_parse(job->in->buf, job->in->len, &config, err);
 
 	(void)ret;
+	/* Both or none, so that what is pushed again is what was pulled. */
+	if (job->manifest_fd >= 0 && job->in->len <= OCI_KEPT_MAX &&
+	    lseek(job->manifest_fd, 0, SEEK_SET) == 0 &&
+	    strbuf_read_fd(&kept, job->manifest_fd, OCI_KEPT_MAX) == 0) {
+		origin.config_text = job->in->buf;
+		origin.manifest_text = kept.buf;
+	}
 	for (size_t i = OCI_IMAGE_ARGS; i < job->args->n; i++)
 		strv_push(&layers, args[i]);
 	if (r == 0)
@@ -221,6 +250,8 @@ static const struct {
 	[OCI_TOKEN] = {0, "the token server's answer", read_token},
 	[OCI_MANIFEST] = {OCI_MANIFEST_ARGS, "the manifest", read_manifest},
 	[OCI_CONFIG] = {1, "the image's configuration", read_config},
+	[OCI_DIGEST] = {0, NULL, read_digest},
+	[OCI_REFUSAL] = {0, NULL, read_refusal},
 	[OCI_IMAGE] = {OCI_IMAGE_ARGS, "the image's configuration", make_image},
 };
 
@@ -236,11 +267,16 @@ static int check_digest(const struct job *job, const char *what,
 }
 
 int oci_job_run(enum oci_step step, int in_fd, const struct strv *args,
-		int out_fd, size_t *ret_len, struct error *err)
+		int manifest_fd, int out_fd, size_t *ret_len, struct error *err)
 {
 	cleanup_strbuf struct strbuf in = STRBUF_INIT;
 	cleanup_strv struct strv answer = STRV_INIT;
-	struct job job = {.in = &in, .args = args, .out_fd = out_fd};
+	struct job job = {
+		.in = &in,
+		.args = args,
+		.manifest_fd = manifest_fd,
+		.out_fd = out_fd,
+	};
 	int r;
 
 	*ret_len = 0;

@@ -14,12 +14,16 @@
  *			variant				"manifest", then digest
  *							and size of each blob
  *	CONFIG		digest				diff_id...
+ *	DIGEST		-				digest
+ *	REFUSAL		-				one line
  *	IMAGE		digest, name, registry,		(an App Container Image)
  *			repository, tag, manifest
  *			digest, then diff_id, image ID,
  *			size of each layer
  *
- * A digest among the arguments is what the input must have.
+ * The manifest, for IMAGE, comes in a file of its own, and is kept with the
+ * configuration if they are not too long.  A digest among the arguments is what
+ *the input must have.
  */
 
 #include <stddef.h>
@@ -32,6 +36,8 @@ enum oci_step {
 	OCI_TOKEN,
 	OCI_MANIFEST,
 	OCI_CONFIG,
+	OCI_DIGEST,
+	OCI_REFUSAL,
 	OCI_IMAGE,
 };
 
@@ -56,8 +62,12 @@ enum {
 /* Longest input. */
 #define OCI_TEXT_MAX (4UL << 20)
 
-/* -EBADMSG: IN_FD has not the digest. */
+/* A manifest and a configuration longer than this are not kept. */
+#define OCI_KEPT_MAX (256UL << 10)
+
+/* MANIFEST_FD negative: none.  -EBADMSG: IN_FD has not the digest. */
 int oci_job_run(enum oci_step step, int in_fd, const struct strv *args,
-		int out_fd, size_t *ret_len, struct error *err);
+		int manifest_fd, int out_fd, size_t *ret_len,
+		struct error *err);
 
 #endif

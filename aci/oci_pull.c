@@ -42,7 +42,7 @@ struct pull {
 	const char *repository, *tag;
 	const char *source; /* as in the table */
 	struct oci_plan plan;
-	int config_fd;
+	int manifest_fd, config_fd;
 	struct strv diff_ids;
 };
 
@@ -51,6 +51,7 @@ static void pull_release(struct pull *p)
 	registry_release(&p->registry);
 	oci_plan_release(&p->plan);
 	strv_release(&p->diff_ids);
+	fd_close(&p->manifest_fd);
 	fd_close(&p->config_fd);
 	fd_close(&p->layout_fd);
 }
@@ -101,8 +102,12 @@ static int get_manifest(struct pull *p, struct error *err)
 		oci_plan_release(&p->plan);
 		r = fetch_oci_manifest(p->f->libexec_dir, fd, expected, &want,
 				       &p->plan, err);
-		if (r < 0 || !p->plan.is_index)
+		if (r < 0)
 			return r;
+		if (!p->plan.is_index) {
+			p->manifest_fd = TAKE_FD(fd);
+			return 0;
+		}
 		log_debug("index %s: going on with %s", p->plan.digest,
 			  p->plan.config.digest);
 		memcpy(digest, p->plan.config.digest, sizeof(digest));
@@ -212,8 +217,8 @@ static int make_image(struct pull *p, struct image_id *ret, struct error *err)
 		return error_sys(err, errno, "make a memory file");
 	r = image_args(p, &args, err);
 	if (r == 0)
-		r = fetch_oci_image(p->f->libexec_dir, p->config_fd, &args, fd,
-				    err);
+		r = fetch_oci_image(p->f->libexec_dir, p->config_fd,
+				    p->manifest_fd, &args, fd, err);
 	return r < 0 ? r : store_image(p, fd, ret, err);
 }
 
@@ -309,6 +314,7 @@ int oci_pull_docker(struct image_fetcher *f, const struct docker_ref *ref,
 			     .http_flags = f->http_flags,
 			     .plain_ok = f->http_discovery},
 		.layout_fd = -EBADF,
+		.manifest_fd = -EBADF,
 		.config_fd = -EBADF,
 		.reference = ref->digest ? ref->digest : ref->tag,
 		.digest = ref->digest,
@@ -366,6 +372,7 @@ int oci_pull_layout(struct image_fetcher *f, const struct oci_layout_ref *ref,
 	cleanup_pull struct pull p = {
 		.f = f,
 		.layout_fd = open(ref->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		.manifest_fd = -EBADF,
 		.config_fd = -EBADF,
 		.name = slash && slash[1] ? slash + 1 : "oci",
 		.repository = "",

@@ -73,7 +73,7 @@ static void token_url(const struct registry *g, char *const *challenge,
 	/* No more than what we need, whatever is asked for. */
 	strbuf_addstr(url, "scope=repository:");
 	add_escaped(url, g->ref->repository);
-	strbuf_addstr(url, ":pull");
+	strbuf_addstr(url, g->for_push ? ":pull,push" : ":pull");
 }
 
 static int ask_for_token(struct registry *g, char *const *challenge,
@@ -145,8 +145,8 @@ static int log_in(struct registry *g, const struct http_response *response,
 
 /* --- requests ------------------------------------------------------------ */
 
-static void url_make(const struct registry *g, const char *kind,
-		     const char *what, struct strbuf *sb)
+void registry_url(const struct registry *g, const char *kind, const char *what,
+		  struct strbuf *sb)
 {
 	strbuf_reset(sb);
 	strbuf_addf(sb, "%s://%s/v2/%s/%s/%s", g->is_plain ? "http" : "https",
@@ -173,9 +173,8 @@ static int ask_once(const struct registry *g, const struct http_request *req,
 	return http_do(g->libexec_dir, &with, ret, err);
 }
 
-/* With credentials once the registry asks for some. */
-static int ask(struct registry *g, struct http_request *req,
-	       struct http_response *ret, struct error *err)
+int registry_ask(struct registry *g, struct http_request *req,
+		 struct http_response *ret, struct error *err)
 {
 	bool had_token = g->token || g->send_password;
 	int r = ask_once(g, req, ret, err);
@@ -189,13 +188,25 @@ static int ask(struct registry *g, struct http_request *req,
 	return r < 0 ? r : ask_once(g, req, ret, err);
 }
 
-/* Credentials were had, or not needed: what counts is the answer. */
-static int check(const struct registry *g, const char *url,
-		 const struct http_response *response, struct error *err)
+int registry_check(const struct registry *g, const char *url,
+		   struct http_response *response, struct error *err)
 {
-	if ((response->status == 401 || response->status == 403) &&
+	cleanup_free char *line = NULL;
+
+	bool says_why = response->text && *response->text;
+
+	if ((response->status == 401 ||
+	     (response->status == 403 && !says_why)) &&
 	    !find_password(g))
 		return no_password(g, err);
+	/* Registries say what is wrong in JSON; what does not is shown as it
+	 * is. */
+	if (response->text && response->text[0] == '{' &&
+	    fetch_oci_refusal(g->libexec_dir, response->text, &line, NULL) ==
+		    0) {
+		free(response->text);
+		response->text = TAKE_PTR(line);
+	}
 	return http_response_check(response, url, err);
 }
 
@@ -206,11 +217,11 @@ static int get(struct registry *g, const char *kind, const char *what,
 	cleanup_strbuf struct strbuf url = STRBUF_INIT;
 	int r;
 
-	url_make(g, kind, what, &url);
+	registry_url(g, kind, what, &url);
 	req->url = url.buf;
 	req->flags |= g->http_flags | (g->plain_ok ? HTTP_PLAIN_OK : 0);
-	r = ask(g, req, &response, err);
-	return r < 0 ? r : check(g, url.buf, &response, err);
+	r = registry_ask(g, req, &response, err);
+	return r < 0 ? r : registry_check(g, url.buf, &response, err);
 }
 
 static bool is_no_https(int r)

@@ -29,6 +29,7 @@ void strv_take(struct strv *sv, char *s);
 void strv_pushf(struct strv *sv, const char *fmt, ...)
 	__attribute__((__format__(__printf__, 2, 3)));
 void strv_append(struct strv *sv, const struct strv *more);
+bool strv_equal(const struct strv *a, const struct strv *b);
 bool strv_has(const struct strv *sv, const char *s);
 /* By bytes, as strcmp(3) orders; _sorted_has is a binary search. */
 void strv_sort(struct strv *sv);

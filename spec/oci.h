@@ -17,6 +17,14 @@
 
 struct error;
 struct image_manifest;
+struct strbuf;
+
+/* Annotations that say what an image was in its registry begin so. */
+#define OCI_ANNOTATION "appc.io/docker/"
+/* Of an image that was pushed by us: what it was as an appc image. */
+#define OCI_LABEL_ORIGINAL "appc.io/image-manifest"
+#define OCI_TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define OCI_TYPE_DOCKER "application/vnd.docker.distribution.manifest.v2+json"
 
 /* One image: layers and what is laid over them together. */
 #define OCI_LAYERS_MAX 200
@@ -38,7 +46,8 @@ struct oci_descriptor {
 };
 
 struct oci_manifest {
-	bool is_index; /* `config` is the manifest to go on with */
+	bool is_index;	/* `config` is the manifest to go on with */
+	bool is_docker; /* a manifest of OCI_TYPE_DOCKER */
 	struct oci_descriptor config;
 	struct oci_descriptor *layers; /* lowest first */
 	size_t n_layers;
@@ -100,6 +109,8 @@ struct oci_origin {
 	const char *tag;		   /* "" = none */
 	const char *manifest_digest, *config_digest;
 	const struct strv *layers; /* by threes: diff_id, image ID, size */
+	/* As the registry has them, to be kept; NULL = too long. */
+	const char *config_text, *manifest_text;
 };
 
 /*
@@ -110,6 +121,22 @@ struct oci_origin {
 int oci_image_make(const struct oci_config *config,
 		   const struct oci_origin *origin, struct image_manifest *ret,
 		   struct error *err);
+
+/* --- the other way -------------------------------------------------------- */
+
+/*
+ * IM's app as a configuration without layers, with a label that has what OCI
+ * cannot say.  -ENOTSUP: it is for machines OCI has no name for.
+ */
+int oci_config_make(const struct image_manifest *im, struct oci_config *ret,
+		    struct error *err);
+/* What CONFIG was made of, if its label says so and nobody has changed it
+ * since: RET without dependencies. */
+bool oci_config_original(const struct oci_config *config,
+			 struct image_manifest *ret);
+void oci_config_write(const struct oci_config *config, struct strbuf *out);
+/* Of layers that are compressed with gzip. */
+void oci_manifest_write(const struct oci_manifest *m, struct strbuf *out);
 
 /* --- how a registry wants to be asked ------------------------------------- */
 
@@ -127,6 +154,11 @@ int oci_challenge_parse(const char *text, struct oci_challenge *ret,
 void oci_challenge_release(struct oci_challenge *c);
 #define cleanup_oci_challenge                                                  \
 	__attribute__((__cleanup__(oci_challenge_release)))
+
+/* What a registry says of a request it refuses, as one line: "CODE: message;
+ * ...".  -EINVAL if it says nothing. */
+int oci_refusal_parse(const char *buf, size_t len, char **ret,
+		      struct error *err);
 
 /* The token of a token server's answer. */
 int oci_token_parse(const char *buf, size_t len, char **ret, struct error *err);

@@ -113,6 +113,39 @@ int oci_challenge_parse(const char *text, struct oci_challenge *ret,
 	return 0;
 }
 
+int oci_refusal_parse(const char *buf, size_t len, char **ret,
+		      struct error *err)
+{
+	cleanup_json_doc struct json_doc doc = {0};
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct json_node root, list, item;
+	int r = json_doc_parse(&doc, buf, len, NULL, err);
+
+	if (r < 0)
+		return r;
+	root = json_root(&doc);
+	if (json_want_object(&root) && json_member(&root, "errors", &list))
+		for (size_t i = 0; json_item(&list, i, &item); i++) {
+			cleanup_free char *code = NULL;
+			cleanup_free char *message = NULL;
+
+			if (!json_want_object(&item))
+				break;
+			json_get_string(&item, "code", &code);
+			json_get_string(&item, "message", &message);
+			strbuf_addf(&text, "%s%s%s%s", i ? "; " : "",
+				    code ? code : "",
+				    code && message ? ": " : "",
+				    message ? message : "");
+		}
+	r = json_doc_result(&doc);
+	if (r == 0 && text.len == 0)
+		r = error_set(err, EINVAL, "it holds no errors");
+	if (r == 0)
+		*ret = strbuf_detach(&text);
+	return r;
+}
+
 int oci_token_parse(const char *buf, size_t len, char **ret, struct error *err)
 {
 	cleanup_json_doc struct json_doc doc = {0};

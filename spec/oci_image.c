@@ -16,7 +16,7 @@
 #include "spec/service.h"
 
 #define AC_VERSION "0.8.11"
-#define ANNOTATION "appc.io/docker/"
+#define ANNOTATION OCI_ANNOTATION
 #define HEX_AT (sizeof("sha256:") - 1)
 
 bool oci_is_layer_name(const char *name)
@@ -216,6 +216,7 @@ static void annotate_label(struct image_manifest *im,
 			   const struct name_value *label)
 {
 	if (acidentifier_check(label->name, NULL) < 0 ||
+	    strcmp(label->name, OCI_LABEL_ORIGINAL) == 0 ||
 	    name_values_get(&im->annotations, label->name) ||
 	    (strcmp(label->name, "created") == 0 &&
 	     date_check(label->value, NULL) < 0) ||
@@ -238,11 +239,30 @@ static void add_annotations(struct image_manifest *im,
 	annotate(im, ANNOTATION "tag", origin->tag);
 	annotate(im, ANNOTATION "imageid", origin->config_digest);
 	annotate(im, ANNOTATION "manifesthash", origin->manifest_digest);
+	annotate(im, ANNOTATION "manifest", origin->manifest_text);
+	annotate(im, ANNOTATION "config", origin->config_text);
 	annotate_command(im, ANNOTATION "entrypoint", &config->entrypoint);
 	annotate_command(im, ANNOTATION "cmd", &config->cmd);
 	annotate(im, DOCKER_STOP_SIGNAL_ANNOTATION, config->stop_signal);
 	for (size_t i = 0; i < config->labels.n; i++)
 		annotate_label(im, &config->labels.v[i]);
+}
+
+/* The app and the annotations of an image that was an appc image once. */
+static bool take_original(struct image_manifest *im,
+			  const struct oci_config *config)
+{
+	cleanup_image_manifest struct image_manifest original =
+		IMAGE_MANIFEST_INIT;
+
+	if (!oci_config_original(config, &original))
+		return false;
+	im->has_app = original.has_app;
+	im->app = original.app;
+	original.app = (struct app){0};
+	im->annotations = original.annotations;
+	original.annotations = (struct name_values)NAME_VALUES_INIT;
+	return true;
 }
 
 /* --- layers -------------------------------------------------------------- */
@@ -278,7 +298,8 @@ int oci_image_make(const struct oci_config *config,
 		return r;
 	im.ac_version = xstrdup(AC_VERSION);
 	add_labels(&im, config, origin);
-	add_app(&im, config);
+	if (!take_original(&im, config))
+		add_app(&im, config);
 	add_annotations(&im, config, origin);
 	r = add_layers(&im, origin->layers, err);
 	if (r < 0)

@@ -248,6 +248,7 @@ static int read_document(const struct json_node *root,
 			 struct error *err)
 {
 	struct json_node list, node;
+	const char *type;
 	int64_t version = 0;
 	int r;
 
@@ -265,6 +266,9 @@ static int read_document(const struct json_node *root,
 		descriptor_read(&node, &ret->config);
 		return 0;
 	}
+	if (json_member(root, "mediaType", &list) &&
+	    json_read_string(&list, &type))
+		ret->is_docker = strcmp(type, OCI_TYPE_DOCKER) == 0;
 	if (!json_member(root, "config", &node)) {
 		json_problem(root, "neither a manifest nor an index");
 		return 0;

@@ -19,6 +19,7 @@
 #include "aci/http_wire.h"
 #include "aci/index_make.h"
 #include "aci/index_plan.h"
+#include "aci/layer_write.h"
 #include "aci/oci_job.h"
 #include "aci/sandbox.h"
 #include "aci/signature.h"
@@ -200,37 +201,69 @@ static int run_oci(struct fetch_job *job, struct fetch_reply *reply,
 	r = http_wire_read(job->fds[1], (size_t)end, &args, err);
 	if (r == 0)
 		r = oci_job_run(job->request.oci_step, job->fds[0], &args,
+				job->request.n_fds > 3 ? job->fds[3] : -EBADF,
 				job->fds[2], &len, err);
 	reply->answer_len = (uint32_t)len;
 	return r;
 }
 
-static int run_index(struct fetch_job *job, struct fetch_reply *reply,
+/* 0: the file is empty, 1: it is a plan for the job's descriptors. */
+static int read_plan(const struct fetch_job *job, struct index_plan *ret,
 		     struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	cleanup_index_plan struct index_plan plan = INDEX_PLAN_INIT;
 	bool is_flat = job->request.job == FETCH_JOB_FLATTEN;
 	int r;
 
 	if (lseek(job->fds[1], 0, SEEK_SET) < 0)
-		return error_sys(err, errno, "read the plan of an index");
+		return error_sys(err, errno, "read the plan");
 	r = strbuf_read_fd(&text, job->fds[1], STRBUF_MAX / 2);
 	if (r < 0)
-		return error_sys(err, -r, "read the plan of an index");
-	r = index_plan_parse(text.buf, text.len, &plan, err);
-	if (r == 0 && plan.n_layers != job->request.n_fds - 2 - is_flat)
+		return error_sys(err, -r, "read the plan");
+	if (text.len == 0)
+		return 0;
+	r = index_plan_parse(text.buf, text.len, ret, err);
+	if (r == 0 && ret->n_layers != job->request.n_fds - 2 - is_flat)
 		r = error_set(err, EPROTO,
 			      "receive the request: its descriptors are "
 			      "missing");
+	return r < 0 ? r : 1;
+}
+
+static int run_index(struct fetch_job *job, struct fetch_reply *reply,
+		     struct error *err)
+{
+	cleanup_index_plan struct index_plan plan = INDEX_PLAN_INIT;
+	int r = read_plan(job, &plan, err);
+
 	if (r < 0)
 		return r;
-	if (is_flat)
+	if (job->request.job == FETCH_JOB_FLATTEN)
 		return index_flatten(&plan, job->fds + 2,
 				     job->fds[job->request.n_fds - 1],
 				     job->fds[0], err);
 	return index_make(&plan, job->fds + 2, job->fds[0], &reply->index_size,
 			  err);
+}
+
+static int run_layer(struct fetch_job *job, struct fetch_reply *reply,
+		     struct error *err)
+{
+	cleanup_index_plan struct index_plan plan = INDEX_PLAN_INIT;
+	struct written_layer layer = {0};
+	int r = read_plan(job, &plan, err);
+
+	if (r > 0)
+		r = layer_write(&plan, job->fds + 2, job->fds[0], &layer, err);
+	else if (r == 0)
+		r = layer_copy(job->fds[2], job->fds[0], &layer, err);
+	if (r < 0)
+		return r;
+	reply->layer.size = layer.size;
+	reply->layer.is_empty = layer.is_empty;
+	memcpy(reply->layer.diff_id, layer.diff_id, sizeof(layer.diff_id));
+	memcpy(reply->layer.digest, layer.digest, sizeof(layer.digest));
+	return 0;
 }
 
 static int run_digest(struct fetch_job *job, struct fetch_reply *reply,
@@ -300,6 +333,12 @@ static int lock_in_extract(const struct sandbox *s, const struct fetch_job *job,
 	return sandbox_enter_extract(&without_dir, job->fds[1], err);
 }
 
+static int prepare_layer(struct error *err)
+{
+	keep_names();
+	return layer_write_prepare(err);
+}
+
 static const struct fetch_job_kind kinds[] = {
 	{FETCH_JOB_IMPORT, FETCH_MODE_PARSE, 2, 2048 * MiB, 7200,
 	 prepare_archives, fetch_lock_in_parse, run_import},
@@ -315,6 +354,8 @@ static const struct fetch_job_kind kinds[] = {
 	 prepare_archives, fetch_lock_in_parse, run_index},
 	{FETCH_JOB_FLATTEN, FETCH_MODE_PARSE, 4, 2048 * MiB, 7200,
 	 prepare_archives, fetch_lock_in_parse, run_index},
+	{FETCH_JOB_LAYER, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200, prepare_layer,
+	 fetch_lock_in_parse, run_layer},
 	{FETCH_JOB_OCI, FETCH_MODE_PARSE, 3, 512 * MiB, 30, prepare_archives,
 	 fetch_lock_in_parse, run_oci},
 	{FETCH_JOB_DIGEST, FETCH_MODE_PARSE, 1, 1024 * MiB, 1800,

@@ -27,6 +27,7 @@
 #define RETRY_AFTER_MAX 30 /* seconds */
 #define EVENT_MS 100	   /* between events */
 #define HEADERS_MAX (64UL * 1024)
+#define TEXT_MAX 2048 /* bytes of a refusal that are kept */
 
 DEFINE_CLEANUP(CURL *, curl_easy_cleanup);
 DEFINE_CLEANUP(struct curl_slist *, curl_slist_free_all);
@@ -37,16 +38,19 @@ struct transfer {
 	struct strv wire; /* enum http_wire_request */
 	struct body body;
 	int upload_fd;
-	uint64_t uploaded;
+	uint64_t upload_from; /* offset of the first byte to send */
+	uint64_t upload_size; /* bytes to send */
+	uint64_t uploaded;    /* of them */
 	CURL *curl;
 	char reason[CURL_ERROR_SIZE];
 
 	/* Of the attempt under way. */
 	struct strv headers; /* "Name: value" of the last answer so far */
 	size_t headers_len;
-	bool has_begun;	  /* the answer's head was judged */
-	bool is_dropping; /* its body is nobody's business */
-	uint64_t total;	  /* of the whole resource, 0 = unknown */
+	bool has_begun;	    /* the answer's head was judged */
+	bool is_dropping;   /* its body is nobody's business */
+	struct strbuf text; /* but what it says to a push */
+	uint64_t total;	    /* of the whole resource, 0 = unknown */
 	long status;
 	struct error error; /* why a callback ended it */
 	int64_t event_ms;   /* when the last event was sent */
@@ -60,6 +64,13 @@ static bool has_flag(const struct transfer *t, enum http_flags flag)
 static const char *url(const struct transfer *t)
 {
 	return t->wire.v[HTTP_WIRE_URL];
+}
+
+static const char *method(const struct transfer *t)
+{
+	const char *given = t->wire.v[HTTP_WIRE_METHOD];
+
+	return *given ? given : t->upload_fd >= 0 ? "PUT" : "GET";
 }
 
 /* --- events -------------------------------------------------------------- */
@@ -80,8 +91,8 @@ static void send_event(struct transfer *t, const char *note)
 		.version = FETCH_VERSION,
 		.status = t->has_begun && !t->is_dropping ? (uint32_t)t->status
 							  : 0,
-		.done = t->body.at,
-		.total = t->total,
+		.done = t->upload_fd >= 0 ? t->uploaded : t->body.at,
+		.total = t->upload_fd >= 0 ? t->upload_size : t->total,
 		.resumed = t->body.resumed,
 	};
 
@@ -198,6 +209,9 @@ static int begin_whole(struct transfer *t)
 
 	(void)curl_easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
 				&length);
+	/* A HEAD tells the length of what it does not send. */
+	if (strcmp(method(t), "HEAD") == 0)
+		length = 0;
 	t->total = length > 0 ? (uint64_t)length : 0;
 	r = body_restart(&t->body, validator(t), &t->error);
 	return r < 0 ? error_prefix(&t->error, r, "GET %s", url(t)) : 0;
@@ -233,7 +247,15 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	struct transfer *t = arg;
 	size_t len = size * n;
 
-	if (begin(t) < 0 || t->is_dropping)
+	if (begin(t) < 0)
+		return 0;
+	/* Who only gets needs no more than the status. */
+	if (t->is_dropping && strcmp(method(t), "GET") != 0 &&
+	    t->text.len + len <= TEXT_MAX) {
+		strbuf_add(&t->text, data, len);
+		return len;
+	}
+	if (t->is_dropping)
 		return 0;
 	if (body_write(&t->body, data, len, &t->error) < 0) {
 		(void)error_prefix(&t->error, -t->error.code, "GET %s", url(t));
@@ -245,13 +267,27 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 static size_t on_upload(char *buf, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
-	ssize_t got =
-		pread_full(t->upload_fd, buf, size * n, (off_t)t->uploaded);
+	uint64_t left = t->upload_size - t->uploaded;
+	size_t want = size * n < left ? size * n : (size_t)left;
+	ssize_t got = pread_full(t->upload_fd, buf, want,
+				 (off_t)(t->upload_from + t->uploaded));
 
 	if (got < 0)
 		return CURL_READFUNC_ABORT;
 	t->uploaded += (uint64_t)got;
 	return (size_t)got;
+}
+
+/* A redirection, or credentials that were asked for: from the beginning. */
+static int on_rewind(void *arg, curl_off_t offset, int origin)
+{
+	struct transfer *t = arg;
+
+	if (origin != SEEK_SET || offset < 0 ||
+	    (uint64_t)offset > t->upload_size)
+		return CURL_SEEKFUNC_FAIL;
+	t->uploaded = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 /* --- the request --------------------------------------------------------- */
@@ -320,25 +356,44 @@ static void set_credentials(const struct transfer *t)
 	}
 }
 
-static int set_method(const struct transfer *t, struct error *err)
+static int set_upload(struct transfer *t, struct error *err)
 {
-	const char *method = t->wire.v[HTTP_WIRE_METHOD];
 	struct stat st;
 
-	if (t->upload_fd >= 0) {
-		if (fstat(t->upload_fd, &st) < 0)
-			return error_sys(err, errno, "look at what to send");
-		(void)curl_easy_setopt(t->curl, CURLOPT_UPLOAD, 1L);
-		(void)curl_easy_setopt(t->curl, CURLOPT_READFUNCTION,
-				       on_upload);
-		(void)curl_easy_setopt(t->curl, CURLOPT_READDATA, t);
-		(void)curl_easy_setopt(t->curl, CURLOPT_INFILESIZE_LARGE,
-				       (curl_off_t)st.st_size);
-	}
-	if (strcmp(method, "HEAD") == 0)
+	if (fstat(t->upload_fd, &st) < 0)
+		return error_sys(err, errno, "look at what to send");
+	if ((uint64_t)st.st_size < t->upload_from)
+		return error_set(err, EPROTO,
+				 "look at what to send: it is too "
+				 "short");
+	t->upload_size = (uint64_t)st.st_size - t->upload_from;
+	(void)curl_easy_setopt(t->curl, CURLOPT_UPLOAD, 1L);
+	(void)curl_easy_setopt(t->curl, CURLOPT_READFUNCTION, on_upload);
+	(void)curl_easy_setopt(t->curl, CURLOPT_READDATA, t);
+	(void)curl_easy_setopt(t->curl, CURLOPT_SEEKFUNCTION, on_rewind);
+	(void)curl_easy_setopt(t->curl, CURLOPT_SEEKDATA, t);
+	(void)curl_easy_setopt(t->curl, CURLOPT_INFILESIZE_LARGE,
+			       (curl_off_t)t->upload_size);
+	return 0;
+}
+
+static int set_method(struct transfer *t, struct error *err)
+{
+	const char *given = t->wire.v[HTTP_WIRE_METHOD];
+	int r = t->upload_fd >= 0 ? set_upload(t, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (strcmp(given, "HEAD") == 0)
 		(void)curl_easy_setopt(t->curl, CURLOPT_NOBODY, 1L);
-	else if (*method)
-		(void)curl_easy_setopt(t->curl, CURLOPT_CUSTOMREQUEST, method);
+	else if (*given)
+		(void)curl_easy_setopt(t->curl, CURLOPT_CUSTOMREQUEST, given);
+	/* Without a file to send, what is no GET sends an empty body. */
+	if (t->upload_fd < 0 &&
+	    (strcmp(given, "POST") == 0 || strcmp(given, "PUT") == 0)) {
+		(void)curl_easy_setopt(t->curl, CURLOPT_POSTFIELDS, "");
+		(void)curl_easy_setopt(t->curl, CURLOPT_POSTFIELDSIZE, 0L);
+	}
 	return 0;
 }
 
@@ -415,13 +470,13 @@ static int refuse_scheme(struct transfer *t)
 
 	if (is_first)
 		return error_set(&t->error, EPERM,
-				 "GET %s: plain http is not allowed (see "
+				 "%s %s: plain http is not allowed (see "
 				 "--insecure-options)",
-				 url(t));
+				 method(t), url(t));
 	return error_set(&t->error, EPERM,
-			 "GET %s: it redirects to where nothing is fetched "
+			 "%s %s: it redirects to where nothing is fetched "
 			 "from: only %s is allowed",
-			 url(t),
+			 method(t), url(t),
 			 has_flag(t, HTTP_PLAIN_OK) ? "http and https"
 						    : "https");
 }
@@ -440,8 +495,8 @@ static bool judge(struct transfer *t, CURLcode curl)
 		(void)refuse_scheme(t);
 		return false;
 	}
-	(void)error_set(&t->error, m ? m->code : EIO, "GET %s: %s", url(t),
-			m && m->text ? m->text : text);
+	(void)error_set(&t->error, m ? m->code : EIO, "%s %s: %s", method(t),
+			url(t), m && m->text ? m->text : text);
 	return m && m->is_passing;
 }
 
@@ -491,11 +546,14 @@ static CURLcode perform(struct transfer *t)
 	t->has_begun = t->is_dropping = false;
 	t->status = 0;
 	t->uploaded = 0;
+	strbuf_reset(&t->text);
 	t->reason[0] = '\0';
 	t->error.code = 0;
 	for (size_t i = HTTP_WIRE_HEADERS; i < t->wire.n; i++)
 		add_line(&lines, t->wire.v[i]);
-	add_line(&lines, "Expect:");
+	/* What is sent may be long: curl asks whether it is wanted. */
+	if (t->upload_fd < 0)
+		add_line(&lines, "Expect:");
 	ask_range(t, &lines);
 	(void)curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, lines);
 	curl = curl_easy_perform(t->curl);
@@ -595,6 +653,7 @@ static void take_descriptors(struct transfer *t, const struct fetch_job *job)
 		t->body.bell_fd = *next++;
 	if (r->has_upload)
 		t->upload_fd = *next++;
+	t->upload_from = r->upload_from;
 	t->body.max = r->max_tar_size;
 }
 
@@ -612,7 +671,7 @@ static int read_wire(struct transfer *t, const struct fetch_job *job,
 	return r;
 }
 
-static int write_answer(const struct transfer *t, int fd,
+static int write_answer(struct transfer *t, int fd,
 			struct fetch_http_reply *ret, struct error *err)
 {
 	cleanup_strv struct strv answer = STRV_INIT;
@@ -622,6 +681,8 @@ static int write_answer(const struct transfer *t, int fd,
 
 	(void)curl_easy_getinfo(t->curl, CURLINFO_EFFECTIVE_URL, &effective);
 	strv_push(&answer, effective ? effective : url(t));
+	strbuf_addch(&t->text, '\0');
+	strv_push(&answer, t->text.buf);
 	strv_append(&answer, &t->headers);
 	r = http_wire_write(fd, &answer, &len, err);
 	if (r < 0)
@@ -666,7 +727,7 @@ int transfer_run(const struct fetch_job *job, const struct strbuf *authorities,
 		 struct fetch_http_reply *ret, struct error *err)
 {
 	cleanup_with(curl_easy_cleanup_cleanup) CURL *curl = curl_easy_init();
-	static struct transfer t;
+	static struct transfer t = {.text = STRBUF_INIT};
 	int r;
 
 	if (!curl)
@@ -679,6 +740,7 @@ int transfer_run(const struct fetch_job *job, const struct strbuf *authorities,
 		r = run(&t, job, authorities, ret, err);
 	strv_release(&t.headers);
 	strv_release(&t.wire);
+	strbuf_release(&t.text);
 	body_release(&t.body);
 	return r;
 }

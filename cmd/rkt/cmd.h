@@ -138,6 +138,7 @@ extern const struct command cmd_image;
 extern const struct command cmd_list;
 extern const struct command cmd_logs;
 extern const struct command cmd_prepare;
+extern const struct command cmd_push;
 extern const struct command cmd_rm;
 extern const struct command cmd_rollback;
 extern const struct command cmd_run;

@@ -30,6 +30,7 @@ static const struct command *const commands[] = {
 	&cmd_list,
 	&cmd_logs,
 	&cmd_prepare,
+	&cmd_push,
 	&cmd_rm,
 	&cmd_rollback,
 	&cmd_run,

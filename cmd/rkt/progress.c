@@ -82,12 +82,14 @@ static void add_numbers(struct strbuf *sb, const struct image_progress *seen,
 void progress_format(const struct image_progress *seen, uint64_t since_begin,
 		     int64_t ms, unsigned int columns, struct strbuf *sb)
 {
+	const char *verb = seen->is_upload ? "Uploading" : "Downloading";
 	cleanup_strbuf struct strbuf numbers = STRBUF_INIT;
 	size_t used;
 
 	add_numbers(&numbers, seen, since_begin, ms);
-	strbuf_addf(sb, "Downloading %s: ", seen->what);
-	used = strlen("Downloading : [] ") + strlen(seen->what) + numbers.len;
+	strbuf_addf(sb, "%s %s: ", verb, seen->what);
+	used = strlen(verb) + strlen(" : [] ") + strlen(seen->what) +
+	       numbers.len;
 	if (seen->total && columns >= used + BAR_MIN) {
 		size_t width = columns - used;
 

@@ -25,6 +25,14 @@ a path may say what is to happen; the file is what follows it:
     defer             202 until the file without .asc was asked for
     basic, bearer     401 without the right Authorization
     noise             bytes that are no HTTP
+
+PUT makes the file, and understands status-N, once-N, basic, bearer and the
+redirections (as 307) in front of it, and besides:
+
+    deny              403 with a page that is no text for a terminal
+    drop-N            the connection ends after N bytes, once
+    lose              201, and the file is not there
+    short-N           201, and only N bytes are there
 """
 import hashlib
 import http.server
@@ -37,6 +45,9 @@ import time
 
 ROOT, LOG = os.path.abspath(sys.argv[1]), sys.argv[2]
 AUTH = {"basic": "Basic dXNlcjpwYXNzd29yZA==", "bearer": "Bearer sometoken"}
+KNOWN = {"status", "once", "basic", "bearer", "deny", "drop", "lose",
+         "short", "to-file", "to-http", "to-loop", "to-files",
+         "to-cdn"}
 seen = set()
 lock = threading.Lock()
 
@@ -72,6 +83,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         if length is not None:
             self.send_header("Content-Length", str(length))
+        # What is sent cannot be sent again as a GET can.
+        if self.command == "PUT":
+            self.send_header("Connection", "close")
         self.end_headers()
 
     def do_GET(self):
@@ -88,6 +102,61 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not number.isdigit():
             word, number = what, 0
         return self.act(word, int(number), name, file)
+
+    def do_PUT(self):
+        self.close_connection = True
+        self.host = self.headers.get("Host", "").split(":")[0]
+        what, _, name = self.path.lstrip("/").partition("/")
+        word, _, number = what.rpartition("-")
+        if not number.isdigit():
+            word, number = what, 0
+        if word not in KNOWN:
+            word, name = "", self.path.lstrip("/")
+        return self.put(word, int(number), name,
+                        os.path.join(ROOT, self.host, name))
+
+    def put(self, word, number, name, file):
+        targets = {"to-file": f"file://{file}",
+                   "to-http": f"http://{self.host}/{name}",
+                   "to-loop": f"{self.scheme}://{self.host}/to-loop/{name}",
+                   "to-files": f"/{name}",
+                   "to-cdn": f"https://cdn.example.com/basic/{name}"}
+        if word == "drop" and first(self.path):
+            self.rfile.read(number)
+            return self.note(0)
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        if word in targets:
+            return self.head(307, Location=targets[word])
+        if word in AUTH and self.headers.get("Authorization") != AUTH[word]:
+            return self.head(401, WWW_Authenticate=word)
+        if word == "deny":
+            body = b"\n <p>No \x1b[31mway\x1b[0m: " + 500 * b"x"
+            self.head(403, len(body))
+            return self.wfile.write(body)
+        if word == "status" or word == "once" and first(self.path):
+            return self.head(number)
+        if word == "short":
+            data = data[:number]
+        if word != "lose":
+            os.makedirs(os.path.dirname(file), exist_ok=True)
+            with open(file, "wb") as f:
+                f.write(data)
+        return self.head(201)
+
+    def do_HEAD(self):
+        self.close_connection = True
+        self.host = self.headers.get("Host", "").split(":")[0]
+        what, _, name = self.path.lstrip("/").partition("/")
+        word = what.rpartition("-")[0] or what
+        if word not in KNOWN and what not in KNOWN:
+            name = self.path.lstrip("/")
+        if word == "status":
+            return self.head(405)
+        try:
+            size = os.path.getsize(os.path.join(ROOT, self.host, name))
+        except OSError:
+            return self.head(404)
+        return self.head(200, size)
 
     def page(self, path):
         try:

@@ -37,6 +37,23 @@ and what it does with layers of more than 4 KB (after the "-" a number N):
     total-N       as stall; of a part its Content-Range says another size
     all-N         as stall; instead of a part there is everything behind it
     slow          a fifth of a second for each tenth
+
+What is pushed goes into memory, below the same words token, anonymous and
+basic, or:
+
+    into          as it should
+    digest        says that it stored something else
+    manifest      says that of the manifest
+    elsewhere     wants uploads sent to another host
+    plain         wants them sent without TLS
+    strange-url   wants them sent to what is no URL
+    nowhere       does not say where to
+    loop          redirects uploads for ever
+    denied        403 with docker's errors
+    page          403 with a page
+    broken        500 to every upload
+    once          500 to the first upload of each blob
+    hang-N        reads N bytes of each upload, or half of it, and hangs up
 """
 import base64
 import gzip
@@ -46,6 +63,7 @@ import io
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -208,7 +226,103 @@ def first(key):
         return is_first
 
 
-class Registry(http.server.BaseHTTPRequestHandler):
+BLOBS, UPLOADS = {}, {}
+
+
+class Pushed:
+    """What uploads need; mixed into Registry."""
+
+    def where(self):
+        path = self.path.split("?")[0]
+        _, _, what, name, rest = path.split("/", 4)
+        return what, name, rest
+
+    def body(self):
+        return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+
+    def do_HEAD(self):
+        what, name, rest = self.where()
+        if not self.may(what):
+            return None
+        data = BLOBS.get((what, name, rest.split("/")[-1]))
+        if data is None:
+            return self.answer(404, b"")
+        return self.answer(200, b"", size=len(data))
+
+    def do_POST(self):
+        what, name, rest = self.where()
+        self.body()
+        if not self.may(what):
+            return None
+        if what == "denied":
+            return self.answer(403, json.dumps({"errors": [
+                {"code": "DENIED", "message": "no \u001b[31mway"},
+                {"code": "X"}]}).encode())
+        if what == "page":
+            return self.answer(403, b"<h1>Go \x1b[31maway</h1>" + 400 * b"x")
+        number = len(UPLOADS) + 1
+        UPLOADS[str(number)] = b""
+        path = f"/v2/{what}/{name}/up/{number}"
+        location = {
+            "elsewhere": "https://cdn.example.com" + path,
+            "plain": "http://example.com" + path,
+            "strange-url": "gopher://example.com" + path,
+            "nowhere": None}.get(what, path)
+        headers = {"Location": location} if location else {}
+        return self.answer(202, b"", **headers)
+
+    def do_PATCH(self):
+        what, _, rest = self.where()
+        if not self.may(what):
+            return None
+        number = rest.split("/")[1]
+        start = self.headers["Content-Range"].split("-")[0]
+        data = self.body()
+        if int(start) != len(UPLOADS[number]):
+            return self.answer(416, b"")
+        UPLOADS[number] += data
+        return self.answer(202, b"", Location=self.path)
+
+    def status(self, number):
+        data = UPLOADS.get(number)
+        if not data:
+            return self.answer(404, b"")
+        return self.answer(204, b"", Range=f"0-{len(data) - 1}")
+
+    def do_PUT(self):
+        what, name, rest = self.where()
+        if not self.may(what):
+            return None
+        if rest.startswith("manifests/"):
+            data = self.body()
+            BLOBS[what, name, rest.split("/")[1]] = data
+            BLOBS[what, name, digest(data)] = data
+            lie = "sha256:" + 64 * "0"
+            return self.answer(201, b"", Docker_Content_Digest=lie
+                               if what == "manifest" else digest(data))
+        number = rest.split("/")[1]
+        if what == "loop":
+            self.body()
+            return self.answer(307, b"", Location=self.path)
+        if what.startswith("hang-") and first(("hang", number)) and \
+                not UPLOADS[number]:
+            size = int(self.headers["Content-Length"])
+            UPLOADS[number] = self.rfile.read(min(int(what[5:]), size // 2))
+            self.close_connection = True
+            return self.connection.shutdown(socket.SHUT_RDWR)
+        data = UPLOADS[number] + self.body()
+        key = self.path.split("digest=")[1]
+        if what == "broken" or what == "once" and first(("once", key)):
+            return self.answer(500, b"")
+        if digest(data) != key:
+            return self.answer(400, b"")
+        BLOBS[what, name, key] = data
+        lie = "sha256:" + 64 * "0"
+        return self.answer(201, b"", Docker_Content_Digest=lie
+                           if what == "digest" else key)
+
+
+class Registry(Pushed, http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args):
@@ -228,7 +342,8 @@ class Registry(http.server.BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def may(self, what):
         given = self.headers.get("Authorization", "")
@@ -259,6 +374,12 @@ class Registry(http.server.BaseHTTPRequestHandler):
         _, _, what, name, kind, ref = self.path.split("/")
         if not self.may(what):
             return None
+        if kind == "up":
+            return self.status(ref)
+        if (what, name, ref) in BLOBS:
+            return self.answer(200, BLOBS[what, name, ref])
+        if not os.path.isdir(f"{sys.argv[2]}/{name}"):
+            return self.answer(404, b"")
         return self.manifest(what, name, ref) if kind == "manifests" \
             else self.blob(what, name, ref)
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACI_LAYER_WRITE_H
+#define ACI_LAYER_WRITE_H
+
+/*
+ * Layers of OCI images (image specification, "Image Layer Filesystem
+ * Changeset") out of stored archives: gzip-compressed, and the same bytes for
+ * the same input on every machine.  Reads hostile bytes: only inside the
+ * sandbox.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct error;
+struct index_plan;
+
+struct written_layer {
+	uint8_t diff_id[32]; /* SHA-256 of the tar */
+	uint8_t digest[32];  /* SHA-256 of what was written */
+	uint64_t size;	     /* bytes written */
+	bool is_empty;	     /* it says nothing of any file */
+};
+
+/* Before the sandbox. */
+int layer_write_prepare(struct error *err);
+
+/* The file FD as it is, compressed, to the empty file OUT_FD. */
+int layer_copy(int fd, int out_fd, struct written_layer *ret,
+	       struct error *err);
+
+/*
+ * The root file system that PLAN makes of the archives BLOB_FDS, sorted by
+ * name, to the empty file OUT_FD.  Holes become zeros.  -EINVAL: it has a
+ * file that would be a whiteout in a layer; -EFBIG: what cannot be said, or
+ * would be longer than FETCH_TAR_SIZE_MAX.
+ */
+int layer_write(const struct index_plan *plan, const int *blob_fds, int out_fd,
+		struct written_layer *ret, struct error *err);
+
+#endif
