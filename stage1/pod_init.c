@@ -186,6 +186,7 @@ static int enter_namespaces(const struct pod_init_plan *plan, struct error *err)
 static int prepare(const struct pod_init_plan *plan, int ready,
 		   struct error *err)
 {
+	const int keep[] = {ready, plan->users->maker};
 	cleanup_fd int proc_sys = -EBADF;
 	int r;
 
@@ -224,12 +225,13 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 		r = users_enter(plan->users, 0, err);
 	if (r < 0)
 		return r;
-	r = close_all_from(0, &ready, 1);
+	r = close_all_from(0, keep, 2);
 	if (r < 0)
 		return error_sys(err, -r, "close descriptors");
 	/* Closed with all the others. */
 	(void)TAKE_FD(proc_sys);
-	return drop_everything(plan->users, err);
+	r = drop_everything(plan->users, err);
+	return r < 0 ? r : users_check_maker(plan->users, err);
 }
 
 /* Failing is forbidden from here on: our death ends the pod. */

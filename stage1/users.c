@@ -2,11 +2,13 @@
 #include "stage1/users.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/fsuid.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -24,6 +26,9 @@ int users_make(const struct user_range *range, struct users *ret,
 	if (range->count == 0)
 		return 0;
 	ret->range = *range;
+	ret->maker = pidfd_open(getpid(), 0);
+	if (ret->maker < 0)
+		return error_sys(err, errno, "open stage1's pidfd");
 	ret->ns = user_ns_new(range->first, range->count, err);
 	return ret->ns < 0 ? ret->ns : 0;
 }
@@ -45,6 +50,7 @@ int users_open(pid_t pid, const struct user_range *range, struct users *ret,
 
 void users_close(struct users *users)
 {
+	fd_close(&users->maker);
 	fd_close(&users->ns);
 }
 
@@ -160,6 +166,18 @@ int users_move(const struct users *users, int flags, struct error *err)
 	(void)sys_pidfd_send_signal(pidfd, SIGKILL);
 	(void)process_wait(pidfd, &status);
 	return r;
+}
+
+int users_check_maker(const struct users *users, struct error *err)
+{
+	struct pollfd fds = {.fd = users->maker, .events = POLLIN};
+
+	if (users->maker < 0)
+		return 0;
+	if (poll(&fds, 1, 0) != 0)
+		return error_set(err, ECHILD, "stage1 is gone");
+	(void)close(users->maker); /* nothing of the host stays in it */
+	return 0;
 }
 
 int users_enter(const struct users *users, int flags, struct error *err)

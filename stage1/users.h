@@ -29,13 +29,14 @@
 struct error;
 
 struct users {
-	int ns; /* -EBADF: none */
+	int ns;	   /* -EBADF: none */
+	int maker; /* pidfd of stage1, for pod init */
 	struct user_range range;
 };
 
 #define USERS_INIT                                                             \
 	{                                                                      \
-		.ns = -EBADF                                                   \
+		.ns = -EBADF, .maker = -EBADF                                  \
 	}
 
 static inline bool users_are_private(const struct users *users)
@@ -71,6 +72,13 @@ void users_rest(const struct users *users);
 /* In pod init: moves into new namespaces (FLAGS, CLONE_NEW*) that belong to the
  * pod's root, without entering the user namespace. */
 int users_move(const struct users *users, int flags, struct error *err);
+
+/*
+ * In pod init, once, when PDEATHSIG is set for good: -ECHILD if stage1 is dead.
+ * Each change of ids above took the signal away, so it may have died unnoticed;
+ * and its sockets do not tell, because processes it made have them, too.
+ */
+int users_check_maker(const struct users *users, struct error *err);
 
 /*
  * Goes into it, with all capabilities there and none elsewhere, and what
