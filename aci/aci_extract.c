@@ -14,13 +14,12 @@
 #include "aci/aci_read.h"
 #include "aci/layer_links.h"
 #include "aci/oci_layer.h"
+#include "aci/tar_source.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "base/strbuf.h"
-
-#define READ_SIZE (1UL << 20)
 
 #define EXTRACT_FLAGS                                                          \
 	(ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME | \
@@ -34,27 +33,6 @@ static void tar_free(struct archive *a)
 }
 DEFINE_CLEANUP(struct archive *, tar_free);
 #define cleanup_tar cleanup_with(tar_free_cleanup)
-
-struct blob_reader {
-	int fd;
-	off_t offset;
-	uint8_t buf[READ_SIZE];
-};
-
-static la_ssize_t blob_read(struct archive *a, void *data, const void **ret)
-{
-	struct blob_reader *b = data;
-	ssize_t n = pread_full(b->fd, b->buf, sizeof(b->buf), b->offset);
-
-	if (n < 0) {
-		archive_set_error(a, (int)-n, "read the blob: %s",
-				  strerrordesc_np((int)-n));
-		return -1;
-	}
-	b->offset += n;
-	*ret = b->buf;
-	return n;
-}
 
 static int disk_error(struct archive *disk, const char *path, struct error *err)
 {
@@ -233,7 +211,7 @@ int aci_extract(int blob_fd, bool is_layer, struct error *err)
 	cleanup_aci_check struct aci_check check;
 	cleanup_tar struct archive *tar = aci_tar_new();
 	cleanup_tar struct archive *disk = archive_write_disk_new();
-	cleanup_free struct blob_reader *blob = xcalloc(1, sizeof(*blob));
+	cleanup_free struct tar_source *blob = xcalloc(1, sizeof(*blob));
 	struct oci_layer layer = {0};
 	cleanup_strbuf struct strbuf links = STRBUF_INIT;
 	const struct extraction x = {tar, disk, &check,
@@ -248,10 +226,7 @@ int aci_extract(int blob_fd, bool is_layer, struct error *err)
 	    archive_write_disk_set_options(disk, EXTRACT_FLAGS) != ARCHIVE_OK)
 		r = error_sys(err, ENOMEM, "start the extraction");
 	else
-		r = aci_tar_result(
-			tar, NULL,
-			archive_read_open(tar, blob, NULL, blob_read, NULL),
-			err);
+		r = aci_tar_result(tar, NULL, tar_source_open(tar, blob), err);
 	if (r == 0)
 		r = extract_all(&x, err);
 	/* A layer may be empty. */

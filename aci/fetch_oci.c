@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "aci/fetch_child.h"
 #include "aci/fetch_protocol.h"
@@ -21,6 +22,7 @@
 
 #define PROGRAM "rkt-fetch"
 #define SECONDS 60
+#define ARCHIVE_SECONDS 7300
 
 void oci_plan_release(struct oci_plan *plan)
 {
@@ -84,6 +86,57 @@ static int run(const char *libexec_dir, enum oci_step step, int in_fd,
 	if (r == 0 && ret)
 		r = http_wire_read(answer_fd, reply.answer_len, ret, err);
 	return r;
+}
+
+static bool files_are_within(const struct strv *files, int tar_fd)
+{
+	struct stat st;
+
+	if (files->n % 3 || fstat(tar_fd, &st) < 0)
+		return false;
+	for (size_t i = 0; i < files->n; i += 3) {
+		uint64_t size = (uint64_t)st.st_size, at, len;
+
+		if (parse_uint(files->v[i + 1], size, &at) < 0 ||
+		    parse_uint(files->v[i + 2], size - at, &len) < 0)
+			return false;
+	}
+	return true;
+}
+
+int fetch_oci_archive(const char *libexec_dir, int fd, int tar_fd,
+		      struct strv *ret, struct error *err)
+{
+	cleanup_fetch_child struct fetch_child c = FETCH_CHILD_INIT;
+	cleanup_fd int answer_fd = memfd_create("answer", MFD_CLOEXEC);
+	cleanup_strv struct strv files = STRV_INIT;
+	struct fetch_request req = {
+		.job = FETCH_JOB_OCI_ARCHIVE,
+		.n_fds = 3,
+		.max_tar_size = FETCH_TAR_SIZE_MAX,
+	};
+	struct fetch_reply reply = {0};
+	char *envp[] = {NULL};
+	int r;
+
+	if (answer_fd < 0)
+		return error_sys(err, errno, "make a memory file");
+	r = fetch_child_start(libexec_dir, PROGRAM, FETCH_MODE_PARSE, envp, &c,
+			      err);
+	if (r == 0)
+		r = fetch_child_send(&c, &req,
+				     (const int[]){fd, tar_fd, answer_fd}, err);
+	if (r == 0)
+		r = fetch_child_reply(&c, req.job, ARCHIVE_SECONDS, &reply,
+				      err);
+	if (r == 0)
+		r = http_wire_read(answer_fd, reply.answer_len, &files, err);
+	if (r < 0)
+		return r;
+	if (!files_are_within(&files, tar_fd))
+		return lied(err);
+	strv_append(ret, &files);
+	return 0;
 }
 
 static bool take_blob(char *const *answer, struct oci_blob *ret)

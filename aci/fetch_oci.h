@@ -59,6 +59,13 @@ int fetch_oci_text(const char *libexec_dir, const char *text, size_t len,
 /* oci_refusal_parse(); malloc'ed, any text. */
 int fetch_oci_refusal(const char *libexec_dir, const char *text, char **ret,
 		      struct error *err);
+/*
+ * Unpacks the archive FD into TAR_FD (an empty file) and appends name, offset
+ * and size of each regular file in it, by threes: numbers within the tar, names
+ * as they are.
+ */
+int fetch_oci_archive(const char *libexec_dir, int fd, int tar_fd,
+		      struct strv *ret, struct error *err);
 
 /* Four strings: "bearer" or "basic", realm, service, scope; printable. */
 int fetch_oci_challenge(const char *libexec_dir, const char *header,

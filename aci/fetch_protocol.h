@@ -25,6 +25,7 @@
  *	OCI		parse	 text, arguments, answer (oci_job.h), [manifest]
  *	LAYER		parse	 layer, plan (index_plan.h; empty: the one blob
  *				 as it is), blob...
+ *	OCI_ARCHIVE	parse	 archive, tar to write, answer
  *	HTTP		http	 request, answer (memfds, http_wire.h), [body],
  *				 [partial], [bell], [upload]
  *
@@ -61,6 +62,7 @@ enum fetch_job_id {
 	FETCH_JOB_OCI,
 	FETCH_JOB_FLATTEN,
 	FETCH_JOB_LAYER,
+	FETCH_JOB_OCI_ARCHIVE,
 };
 
 struct fetch_request {

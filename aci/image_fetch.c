@@ -94,7 +94,9 @@ int image_arg_parse(const char *arg, bool is_file, struct image_arg *ret,
 				  .value = arg};
 	if (starts_with(arg, "docker:"))
 		ret->kind = IMAGE_ARG_DOCKER;
-	else if (starts_with(arg, "oci:") && !is_file)
+	else if ((starts_with(arg, "oci:") ||
+		  starts_with(arg, "oci-archive:")) &&
+		 !is_file)
 		ret->kind = IMAGE_ARG_LAYOUT;
 	else if (starts_with(arg, IMAGE_ID_PREFIX) && !is_file)
 		ret->kind = IMAGE_ARG_ID;

@@ -288,8 +288,9 @@ static int download_layer(struct getting *g, struct error *err)
 
 static int copy_layer(struct getting *g, struct error *err)
 {
-	cleanup_fd int fd = oci_layout_open_blob(
-		g->l->layout_fd, g->layer->blob->digest, UINT64_MAX, err);
+	cleanup_fd int fd =
+		oci_layout_open_blob(g->l->layout, g->f->store,
+				     g->layer->blob->digest, UINT64_MAX, err);
 	int r = fd < 0 ? fd : import_start(g, fd, err);
 
 	if (r == 0)

@@ -13,6 +13,7 @@
 struct error;
 struct image_fetcher;
 struct image_id;
+struct oci_layout;
 struct oci_plan;
 struct registry;
 struct strv;
@@ -20,10 +21,10 @@ struct strv;
 struct oci_layers {
 	struct image_fetcher *f;
 	const struct registry *registry; /* NULL: of a layout */
-	int layout_fd;
-	const char *name;	     /* of the image */
-	const struct oci_plan *plan; /* the blobs, and as many */
-	const struct strv *diff_ids; /* digests of what they unpack to */
+	const struct oci_layout *layout; /* or this */
+	const char *name;		 /* of the image */
+	const struct oci_plan *plan;	 /* the blobs, and as many */
+	const struct strv *diff_ids;	 /* digests of what they unpack to */
 };
 
 /* Digest and size of each are checked, as it came and unpacked: -EBADMSG. */

@@ -34,7 +34,8 @@
 struct pull {
 	struct image_fetcher *f;
 	struct registry registry; /* of a registry, or */
-	int layout_fd;		  /* negative: of a registry */
+	struct oci_layout layout;
+	bool is_layout;
 	struct oci_want want;
 	const char *reference; /* tag or digest; NULL: index.json */
 	const char *digest;    /* that was asked for, or NULL */
@@ -53,7 +54,7 @@ static void pull_release(struct pull *p)
 	strv_release(&p->diff_ids);
 	fd_close(&p->manifest_fd);
 	fd_close(&p->config_fd);
-	fd_close(&p->layout_fd);
+	oci_layout_release(&p->layout);
 }
 #define cleanup_pull cleanup_with(pull_release)
 
@@ -67,11 +68,11 @@ static int get_text(struct pull *p, bool is_manifest, const char *reference,
 	cleanup_fd int fd = -EBADF;
 	int r;
 
-	if (p->layout_fd >= 0 && !reference)
-		return oci_layout_open_file(p->layout_fd, "index.json",
-					    OCI_TEXT_MAX, err);
-	if (p->layout_fd >= 0)
-		return oci_layout_open_blob(p->layout_fd, reference,
+	if (p->is_layout && !reference)
+		return oci_layout_open_file(&p->layout, p->f->store,
+					    "index.json", OCI_TEXT_MAX, err);
+	if (p->is_layout)
+		return oci_layout_open_blob(&p->layout, p->f->store, reference,
 					    OCI_TEXT_MAX, err);
 	fd = memfd_create("text", MFD_CLOEXEC);
 	if (fd < 0)
@@ -141,8 +142,8 @@ static int get_layers(const struct pull *p, struct error *err)
 {
 	const struct oci_layers layers = {
 		.f = p->f,
-		.registry = p->layout_fd < 0 ? &p->registry : NULL,
-		.layout_fd = p->layout_fd,
+		.registry = !p->is_layout ? &p->registry : NULL,
+		.layout = &p->layout,
 		.name = p->name,
 		.plan = &p->plan,
 		.diff_ids = &p->diff_ids,
@@ -158,7 +159,7 @@ static int image_args(struct pull *p, struct strv *ret, struct error *err)
 {
 	strv_push(ret, p->plan.config.digest);
 	strv_push(ret, p->name);
-	strv_push(ret, p->layout_fd < 0 ? p->registry.ref->registry : "");
+	strv_push(ret, !p->is_layout ? p->registry.ref->registry : "");
 	strv_push(ret, p->repository);
 	strv_push(ret, p->tag ? p->tag : "");
 	strv_push(ret, p->plan.digest);
@@ -313,8 +314,8 @@ int oci_pull_docker(struct image_fetcher *f, const struct docker_ref *ref,
 			     .ref = ref,
 			     .http_flags = f->http_flags,
 			     .plain_ok = f->http_discovery},
-		.layout_fd = -EBADF,
 		.manifest_fd = -EBADF,
+		.layout = OCI_LAYOUT_INIT,
 		.config_fd = -EBADF,
 		.reference = ref->digest ? ref->digest : ref->tag,
 		.digest = ref->digest,
@@ -345,20 +346,17 @@ int oci_pull_docker(struct image_fetcher *f, const struct docker_ref *ref,
 	return pull(&p, ret, err);
 }
 
-/* --- from a directory ---------------------------------------------------- */
+/* --- from a layout ---------------------------------------------------- */
 
-static int check_layout(const struct pull *p, const char *dir,
-			struct error *err)
+/* The last part of PATH, without what says that it is an archive. */
+static char *layout_name(const char *path)
 {
-	cleanup_fd int fd = openat(p->layout_fd, "oci-layout",
-				   O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	const char *name = slash && slash[1] ? slash + 1 : "oci";
+	const char *end = strstr(name, ".tar");
 
-	if (fd >= 0)
-		return 0;
-	return error_set(err, EINVAL,
-			 "%s is no OCI image layout: it has no file "
-			 "oci-layout",
-			 dir);
+	return end && end > name ? xstrndup(name, (size_t)(end - name))
+				 : xstrdup(name);
 }
 
 int oci_pull_layout(struct image_fetcher *f, const struct oci_layout_ref *ref,
@@ -368,22 +366,20 @@ int oci_pull_layout(struct image_fetcher *f, const struct oci_layout_ref *ref,
 	cleanup_free char *source =
 		xasprintf("oci:%s%s%s", dir ? dir : ref->dir,
 			  ref->tag ? ":" : "", ref->tag ? ref->tag : "");
-	const char *slash = dir ? strrchr(dir, '/') : NULL;
+	cleanup_free char *name = layout_name(dir);
 	cleanup_pull struct pull p = {
 		.f = f,
-		.layout_fd = open(ref->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 		.manifest_fd = -EBADF,
+		.layout = OCI_LAYOUT_INIT,
+		.is_layout = true,
 		.config_fd = -EBADF,
-		.name = slash && slash[1] ? slash + 1 : "oci",
+		.name = name,
 		.repository = "",
 		.tag = ref->tag,
 		.source = source,
 	};
-	int r;
+	int r = oci_layout_open(f, ref->dir, &p.layout, err);
 
-	if (p.layout_fd < 0)
-		return error_sys(err, errno, "open %s", ref->dir);
-	r = check_layout(&p, ref->dir, err);
 	if (r == 0)
 		r = want_make(&ref->labels, &p.want, err);
 	if (r < 0)

@@ -253,12 +253,20 @@ void docker_ref_release(struct docker_ref *ref)
 int oci_layout_ref_parse(const char *s, struct oci_layout_ref *ret,
 			 struct error *err)
 {
+	static const char *const schemes[] = {"oci:", "oci-archive:"};
 	cleanup_oci_layout_ref struct oci_layout_ref ref = OCI_LAYOUT_REF_INIT;
 	cleanup_free char *copy = NULL;
 	struct error why = ERROR_INIT;
 	char *slash, *colon;
 
-	copy = xstrdup(strncmp(s, "oci:", 4) == 0 ? s + 4 : s);
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+		size_t len = strlen(schemes[i]);
+
+		if (!copy && strncmp(s, schemes[i], len) == 0)
+			copy = xstrdup(s + len);
+	}
+	if (!copy)
+		copy = xstrdup(s);
 	if (take_labels(copy, &ref.labels, &why) < 0)
 		return bad_ref(s, why.msg, err);
 	slash = strrchr(copy, '/');
@@ -270,7 +278,7 @@ int oci_layout_ref_parse(const char *s, struct oci_layout_ref *ret,
 		ref.tag = xstrdup(colon + 1);
 	}
 	if (!*copy)
-		return bad_ref(s, "it names no directory", err);
+		return bad_ref(s, "it names no directory or file", err);
 	ref.dir = TAKE_PTR(copy);
 	*ret = ref;
 	memset(&ref, 0, sizeof(ref));

@@ -7,6 +7,7 @@
  *
  *	docker:[//][HOST[:PORT]/]NAME[:TAG|@sha256:HEX][,os=OS][,arch=ARCH]
  *	oci:DIR[:TAG][,os=OS][,arch=ARCH]
+ *	oci-archive:FILE[:TAG][,os=OS][,arch=ARCH]
  *
  * Grammar of the distribution project (reference/reference.go).  Without a
  * host the registry is registry-1.docker.io, where a name of one part lies
@@ -43,7 +44,7 @@ int docker_ref_parse(const char *s, struct docker_ref *ret, struct error *err);
 void docker_ref_format(const struct docker_ref *ref, struct strbuf *out);
 
 struct oci_layout_ref {
-	char *dir;
+	char *dir; /* or a tar of one */
 	char *tag; /* NULL = the only one */
 	struct name_values labels;
 };

@@ -20,6 +20,7 @@
 #include "aci/index_make.h"
 #include "aci/index_plan.h"
 #include "aci/layer_write.h"
+#include "aci/oci_archive.h"
 #include "aci/oci_job.h"
 #include "aci/sandbox.h"
 #include "aci/signature.h"
@@ -207,6 +208,20 @@ static int run_oci(struct fetch_job *job, struct fetch_reply *reply,
 	return r;
 }
 
+static int run_oci_archive(struct fetch_job *job, struct fetch_reply *reply,
+			   struct error *err)
+{
+	cleanup_strv struct strv files = STRV_INIT;
+	size_t len = 0;
+	int r = oci_archive_read(job->fds[0], job->fds[1],
+				 job->request.max_tar_size, &files, err);
+
+	if (r == 0)
+		r = http_wire_write(job->fds[2], &files, &len, err);
+	reply->answer_len = (uint32_t)len;
+	return r;
+}
+
 /* 0: the file is empty, 1: it is a plan for the job's descriptors. */
 static int read_plan(const struct fetch_job *job, struct index_plan *ret,
 		     struct error *err)
@@ -358,6 +373,8 @@ static const struct fetch_job_kind kinds[] = {
 	 fetch_lock_in_parse, run_layer},
 	{FETCH_JOB_OCI, FETCH_MODE_PARSE, 3, 512 * MiB, 30, prepare_archives,
 	 fetch_lock_in_parse, run_oci},
+	{FETCH_JOB_OCI_ARCHIVE, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200,
+	 prepare_archives, fetch_lock_in_parse, run_oci_archive},
 	{FETCH_JOB_DIGEST, FETCH_MODE_PARSE, 1, 1024 * MiB, 1800,
 	 digest_prepare, fetch_lock_in_parse, run_digest},
 	{0},

@@ -288,6 +288,61 @@ stops() {
 	expect_output "it names no directory"
 }
 
+@test "oci-archive: what skopeo makes, compressed or not, and what is none" {
+	local file
+	skopeo copy -q --insecure-policy "oci:$F/www/app:v1" \
+		"oci-archive:$D/app.tar:v1"
+	gzip -c "$D/app.tar" >"$D/app2.tar.gz"
+	zstd -q -c "$D/app.tar" >"$D/app3.tar.zst"
+	tar -cf "$D/app4.tar" -C "$F/www/app" .
+	for file in app.tar app2.tar.gz app3.tar.zst app4.tar; do
+		run_rkt run --net=none "oci-archive:$D/$file:v1" \
+			--exec=/bin/busybox -- cat /etc/version
+		expect_status 0
+		expect_output one
+		[ -z "$(find "$D/data/cas/tmp" -type f)" ]
+	done
+	run rkt image list --no-legend --fields=name
+	expect_output "app:v1" "app4:v1"
+	# Its layers were stored with the first.
+	[ "$(rkt image list --no-legend --all --fields=name |
+		grep -c oci-layer)" = 2 ]
+	run_rkt fetch "oci-archive:$D/app.tar:v2"
+	expect_status 254
+	expect_output "tagged v2 in the index, but: v1"
+	run_rkt fetch "oci-archive:$D/missing.tar"
+	expect_status 254
+	expect_output "missing.tar"
+	echo nothing >"$D/nothing.tar"
+	tar -cf "$D/other.tar" -C "$F/www/app" index.json
+	head -c 100000 "$D/app.tar" >"$D/cut.tar"
+	head -c 100000 "$D/app2.tar.gz" >"$D/cut.tar.gz"
+	for file in nothing.tar other.tar cut.tar cut.tar.gz; do
+		run_rkt fetch "oci-archive:$D/$file"
+		echo "$file: $output"
+		expect_status 254
+		[ -z "$(find "$D/data/cas/tmp" -type f)" ]
+	done
+	run_rkt fetch "oci-archive:$D/other.tar"
+	expect_output "is no OCI image layout: it has no file oci-layout"
+}
+
+@test "oci-archive: a layer that is another one, or a link, is refused" {
+	local layer
+	cp -r "$F/www/app" "$D/lie"
+	layer=$(find "$D/lie/blobs" -size +100k)
+	printf X | dd of="$layer" bs=1 seek=5000 conv=notrunc status=none
+	tar -cf "$D/lie.tar" -C "$D/lie" .
+	run_rkt fetch "oci-archive:$D/lie.tar"
+	expect_status 254
+	expect_output ": layer sha256:"
+	ln -sf /etc/passwd "$layer"
+	tar -cf "$D/link.tar" -C "$D/lie" .
+	run_rkt fetch "oci-archive:$D/link.tar"
+	expect_status 254
+	expect_output "there is no blobs/sha256/${layer##*/} in the archive"
+}
+
 # tree_of ID: where ID's root file system is mounted
 tree_of() {
 	local m

@@ -84,6 +84,8 @@ Test(oci, layout_references)
 		{"oci:/a:x/b:1", "/a:x/b", "1"},
 		{"oci:b:v1", "b", "v1"},
 		{"oci:./b:v1,arch=aarch64", "./b", "v1"},
+		{"oci-archive:a.tar:v1", "a.tar", "v1"},
+		{"oci-archive:", NULL, NULL},
 		{"oci:", NULL, NULL},
 		{"oci::1", NULL, NULL},
 		{"oci:a:", NULL, NULL},
