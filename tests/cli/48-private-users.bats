@@ -355,6 +355,28 @@ other:589824:4294000000' >"$D/subuid"
 	[ -z "$found" ]
 }
 
+nothing_runs() {
+	! pgrep -f '^(pod-init|stage1 run)'
+}
+
+@test "kill -9 at any time of a start: nothing goes on" {
+	for n in $(seq 0 11); do
+		"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
+			--private-users --uuid-file-save="$D/uuid" \
+			"$F/inside.aci" -- sleep 1000 >"$D/out" 2>&1 &
+		pid=$!
+		wait_for 30 test -s "$D/uuid"
+		sleep "0.0$(printf %02d "$n")"
+		kill -9 "$pid"
+		wait "$pid" || true
+		wait_for 30 nothing_runs
+		rm "$D/uuid"
+	done
+	run rkt gc --grace-period=0s --expire-prepared=0s
+	expect_status 0
+	[ -z "$(find "$D/data/pods" -mindepth 2)" ]
+}
+
 # --- updates -----------------------------------------------------------------
 
 # Connections the pod's listeners have got so far.
