@@ -106,7 +106,7 @@ one_error() {
 		3) words=(image gc --grace-period=0s) ;;
 		esac
 		# Up to where it would have ended, and a little more.
-		step=$(printf '%d.%04d' 0 $((i * 2 + 5)))
+		step=$(printf '0.%03d' $((i + 1)))
 		timeout --foreground -s KILL "$step" "$RKT" --dir="$D/data" \
 			--insecure-options=image "${words[@]}" >/dev/null 2>&1 ||
 			true
