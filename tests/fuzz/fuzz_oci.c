@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What registries say.  The first byte chooses: a manifest or an index, a
- * configuration, a challenge, a token, a reference, a whiteout.  What is made
- * of a configuration is a valid image manifest.
+ * configuration, a challenge, a token, a reference, a refusal, a whiteout.
+ * What is made of a configuration is a valid image manifest, and of that a
+ * configuration that says what it was made of.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include "spec/image_manifest.h"
 #include "spec/oci.h"
 #include "tests/fuzz/fuzz.h"
+
+#define OCI_FUZZ_MAX (1UL << 20)
 
 static void try_manifest(const char *text, size_t len)
 {
@@ -33,6 +36,23 @@ static void try_manifest(const char *text, size_t len)
 	fuzz_expect(m.n_layers <= OCI_LAYERS_MAX);
 	for (size_t i = 0; i < m.n_layers; i++)
 		fuzz_expect(oci_digest_check(m.layers[i].digest, NULL) == 0);
+}
+
+/* What is pushed can be read, and is believed. */
+static void try_push(const struct image_manifest *im)
+{
+	cleanup_oci_config struct oci_config config = OCI_CONFIG_INIT;
+	cleanup_oci_config struct oci_config again = OCI_CONFIG_INIT;
+	cleanup_image_manifest struct image_manifest back = IMAGE_MANIFEST_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	if (oci_config_make(im, &config, NULL) < 0)
+		return;
+	oci_config_write(&config, &text);
+	if (text.len > OCI_FUZZ_MAX)
+		return;
+	fuzz_expect(oci_config_parse(text.buf, text.len, &again, NULL) == 0);
+	fuzz_expect(oci_config_original(&again, &back));
 }
 
 static void try_config(const char *text, size_t len)
@@ -55,6 +75,7 @@ static void try_config(const char *text, size_t len)
 		return;
 	image_manifest_write(&im, JSON_COMPACT_STYLE, &json);
 	fuzz_expect(image_manifest_parse(json.buf, json.len, &back, NULL) == 0);
+	try_push(&back);
 }
 
 static void try_challenge(const char *text)
@@ -71,6 +92,14 @@ static void try_token(const char *text, size_t len)
 
 	if (oci_token_parse(text, len, &token, NULL) == 0)
 		fuzz_expect(*token && !strpbrk(token, " \r\n"));
+}
+
+static void try_refusal(const char *text, size_t len)
+{
+	cleanup_free char *line = NULL;
+
+	if (oci_refusal_parse(text, len, &line, NULL) == 0)
+		fuzz_expect(*line);
 }
 
 static void try_reference(const char *text)
@@ -139,7 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	text = xstrndup((const char *)data + 1, size - 1);
-	switch (data[0] % 6) {
+	switch ((data[0] + 1) % 7) {
 	case 0:
 		try_manifest((const char *)data + 1, size - 1);
 		break;
@@ -154,6 +183,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 4:
 		try_reference(text);
+		break;
+	case 6:
+		try_refusal((const char *)data + 1, size - 1);
 		break;
 	default:
 		try_merge(text);

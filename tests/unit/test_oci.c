@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -362,5 +363,103 @@ Test(oci, tokens)
 		cr_expect_eq(r == 0, rows[i].out != NULL, "%s", rows[i].in);
 		if (r == 0)
 			cr_expect_str_eq(token, rows[i].out);
+	}
+}
+
+/* --- push ----------------------------------------------------------------- */
+
+#define PUSHED                                                                 \
+	"{\"acKind\":\"ImageManifest\",\"acVersion\":\"0.8.11\",\"name\":"     \
+	"\"a.b/c\",\"labels\":[{\"name\":\"os\",\"value\":\"linux\"},"         \
+	"{\"name\":\"arch\",\"value\":\"armv7l\"}],\"app\":{\"exec\":"         \
+	"[\"/x\",\"y\"],\"user\":\"7\",\"group\":\"8\","                       \
+	"\"supplementaryGIDs\":[9],\"ports\":[{\"name\":\"p\",\"protocol\":"   \
+	"\"udp\",\"port\":5,\"count\":2}]},\"annotations\":["                  \
+	"{\"name\":\"authors\",\"value\":\"me\"},"                             \
+	"{\"name\":\"org.x\",\"value\":\"1\"}]}"
+
+static void push_and_read(struct oci_config *ret)
+{
+	cleanup_oci_config struct oci_config made = OCI_CONFIG_INIT;
+	cleanup_image_manifest struct image_manifest im = IMAGE_MANIFEST_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+
+	cr_assert(image_manifest_parse(PUSHED, strlen(PUSHED), &im, &err) == 0,
+		  "%s", err.msg);
+	cr_assert(oci_config_make(&im, &made, &err) == 0, "%s", err.msg);
+	strv_push(&made.diff_ids, DIGEST);
+	oci_config_write(&made, &text);
+	cr_assert(oci_config_parse(text.buf, text.len, ret, &err) == 0, "%s",
+		  err.msg);
+}
+
+Test(oci, a_manifest_becomes_a_configuration_and_a_manifest_again)
+{
+	cleanup_oci_config struct oci_config c = OCI_CONFIG_INIT;
+	cleanup_image_manifest struct image_manifest im = IMAGE_MANIFEST_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_strbuf struct strbuf before = STRBUF_INIT;
+	cleanup_image_manifest struct image_manifest was = IMAGE_MANIFEST_INIT;
+
+	push_and_read(&c);
+	cr_expect_str_eq(c.arch, "arm");
+	cr_expect_str_eq(c.variant, "v7");
+	cr_expect_str_eq(c.user, "7:8");
+	cr_expect_str_eq(c.author, "me");
+	cr_expect(c.ports.n == 2);
+	cr_expect_str_eq(c.ports.v[1], "6/udp");
+	cr_expect(c.diff_ids.n == 1);
+	cr_assert(oci_config_original(&c, &im));
+	cr_assert(image_manifest_parse(PUSHED, strlen(PUSHED), &was, NULL) ==
+		  0);
+	image_manifest_write(&was, JSON_COMPACT_STYLE, &before);
+	image_manifest_write(&im, JSON_COMPACT_STYLE, &text);
+	cr_expect_str_eq(text.buf, before.buf);
+}
+
+Test(oci, a_label_that_does_not_agree_is_not_believed)
+{
+	for (int i = 0; i < 4; i++) {
+		cleanup_oci_config struct oci_config c = OCI_CONFIG_INIT;
+		cleanup_image_manifest struct image_manifest im =
+			IMAGE_MANIFEST_INIT;
+
+		push_and_read(&c);
+		if (i == 0)
+			strv_push(&c.cmd, "more");
+		else if (i == 1)
+			strv_push(&c.env, "A=b");
+		else if (i == 2)
+			name_values_add(&c.labels, "more", "x");
+		else
+			strv_push(&c.volumes, "/x");
+		cr_expect(!oci_config_original(&c, &im), "%d", i);
+	}
+}
+
+Test(oci, refusals)
+{
+	static const struct {
+		const char *in, *out; /* NULL = refused */
+	} rows[] = {
+		{"{\"errors\":[{\"code\":\"A\",\"message\":\"b\"},"
+		 "{\"code\":\"C\"},{\"message\":\"d\"}]}",
+		 "A: b; C; d"},
+		{"{\"errors\":[]}", NULL},
+		{"{\"errors\":{}}", NULL},
+		{"{\"errors\":[1]}", NULL},
+		{"{}", NULL},
+		{"{\"errors\":[{\"code\":\"A", NULL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_free char *line = NULL;
+		int r = oci_refusal_parse(rows[i].in, strlen(rows[i].in), &line,
+					  NULL);
+
+		cr_expect((r == 0) == (rows[i].out != NULL), "%s", rows[i].in);
+		if (r == 0 && rows[i].out)
+			cr_expect_str_eq(line, rows[i].out);
 	}
 }
