@@ -6,6 +6,7 @@
  * allows, and who is told of what happens. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct config;
@@ -56,6 +57,11 @@ struct image_fetcher {
 	/* May be NULL. */
 	void (*progress)(void *arg, const struct image_progress *progress);
 	void *progress_arg;
+	/* Several at once, again and again, in one process for all of them;
+	 * WHAT is NULL until one has begun; none at all: they are over.  May
+	 * be NULL. */
+	void (*progress_all)(void *arg, const struct image_progress *v,
+			     size_t n);
 	/*
 	 * Called before an image called NAME is downloaded for whose name no
 	 * key is trusted: may find some, and have them trusted.  Success

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,14 +43,25 @@ struct layer {
 	const char *diff_id;
 };
 
+/* How far one is, as its process says. */
+struct seen {
+	uint64_t done, resumed;
+	bool has_begun, has_ended;
+};
+
 struct missing {
 	const struct oci_layers *l;
 	struct layer *v;
 	size_t n;
+	struct seen *seen; /* shared with the processes; NULL: nobody looks */
+	struct image_progress *shown;
 };
 
 static void missing_release(struct missing *m)
 {
+	if (m->seen)
+		(void)munmap(m->seen, m->n * sizeof(*m->seen));
+	free(m->shown);
 	free(m->v);
 }
 #define cleanup_missing cleanup_with(missing_release)
@@ -59,6 +71,7 @@ struct getting {
 	const struct oci_layers *l;
 	const struct layer *layer;
 	struct image_fetcher *f;
+	struct seen *seen; /* may be NULL */
 	struct download file;
 	int bell_fd; /* read end; negative once the import has it */
 	int blob_fd; /* the tar */
@@ -186,6 +199,11 @@ static int on_progress(void *arg, const struct http_progress *progress,
 
 	if (progress->note[0])
 		image_notice(g->f, "%s; trying again", progress->note);
+	if (g->seen && progress->status) {
+		g->seen->done = progress->done;
+		g->seen->resumed = progress->resumed;
+		g->seen->has_begun = true;
+	}
 	if (import_has_ended(g))
 		return -ECANCELED;
 	if (progress->status && !g->is_importing)
@@ -223,6 +241,10 @@ static int download_once(struct getting *g, uint64_t have, struct error *err)
 {
 	int r = have == g->layer->blob->size ? 0 : request(g, err);
 
+	if (r == 0 && g->seen && g->seen->has_begun) {
+		g->seen->done = g->layer->blob->size;
+		g->seen->has_ended = true;
+	}
 	if (r == 0 && !g->is_importing)
 		r = import_start(g, g->file.fd, err);
 	if (r == 0 || (r == -ECANCELED && g->is_importing))
@@ -310,6 +332,7 @@ static int fetch_layer(void *arg, size_t i, void *result, struct error *err)
 		.l = m->l,
 		.layer = &m->v[i],
 		.f = &f,
+		.seen = m->seen ? &m->seen[i] : NULL,
 		.file = DOWNLOAD_INIT,
 		.bell_fd = -EBADF,
 		.blob_fd = -EBADF,
@@ -366,12 +389,56 @@ static int find_missing(struct missing *m, struct error *err)
 	return 0;
 }
 
+/* --- who looks at it ----------------------------------------------------- */
+
+static int watch_begin(struct missing *m, struct error *err)
+{
+	if (!m->l->registry || !m->l->f->progress_all)
+		return 0;
+	m->seen = mmap(NULL, m->n * sizeof(*m->seen), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (m->seen == MAP_FAILED) {
+		m->seen = NULL;
+		return error_sys(err, errno, "share memory");
+	}
+	m->shown = xcalloc(m->n, sizeof(*m->shown));
+	return 0;
+}
+
+static void show(void *arg)
+{
+	struct missing *m = arg;
+
+	for (size_t i = 0; m->seen && i < m->n; i++) {
+		const struct seen *seen = &m->seen[i];
+
+		m->shown[i] = (struct image_progress){
+			.what = seen->has_begun ? "layer" : NULL,
+			.url = m->v[i].blob->digest,
+			.done = seen->done,
+			.total = m->v[i].blob->size,
+			.resumed = seen->resumed,
+			.ended = seen->has_ended,
+			.is_one_of_many = true,
+		};
+	}
+	if (m->seen)
+		m->l->f->progress_all(m->l->f->progress_arg, m->shown, m->n);
+}
+
 int oci_layers_fetch(const struct oci_layers *l, struct error *err)
 {
 	cleanup_missing struct missing m = {.l = l};
 	int r = find_missing(&m, err);
 
-	return r < 0 || m.n == 0
-		       ? r
-		       : parallel_run(m.n, fetch_layer, &m, NULL, 0, err);
+	if (r < 0 || m.n == 0)
+		return r;
+	r = watch_begin(&m, err);
+	if (r < 0)
+		return r;
+	r = parallel_watch(m.n, fetch_layer, show, &m, err);
+	show(&m);
+	if (m.seen)
+		l->f->progress_all(l->f->progress_arg, NULL, 0);
+	return r;
 }

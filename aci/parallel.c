@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -17,6 +18,7 @@ struct task {
 	void *arg;
 	char *results;
 	size_t size;
+	void (*tick)(void *arg); /* may be NULL */
 };
 
 /* What a process says at its end, before its result. */
@@ -66,13 +68,23 @@ static int start(const struct task *t, size_t i, struct worker *ret,
 	return 0;
 }
 
+static void wait_for(const struct task *t, int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	while (t->tick && poll(&p, 1, PARALLEL_MS) == 0)
+		t->tick(t->arg);
+}
+
 static int finish(const struct task *t, struct worker *w, struct error *err)
 {
 	struct outcome outcome = {0};
 	void *result = t->results ? t->results + w->i * t->size : NULL;
-	ssize_t n = read_full(w->pipe_fd, &outcome, sizeof(outcome));
-	ssize_t m = read_full(w->pipe_fd, result, t->size);
+	ssize_t n, m;
 
+	wait_for(t, w->pipe_fd);
+	n = read_full(w->pipe_fd, &outcome, sizeof(outcome));
+	m = read_full(w->pipe_fd, result, t->size);
 	fd_close(&w->pipe_fd);
 	(void)waitpid(w->pid, NULL, 0);
 	if (n != (ssize_t)sizeof(outcome) || m != (ssize_t)t->size)
@@ -83,12 +95,8 @@ static int finish(const struct task *t, struct worker *w, struct error *err)
 	return outcome.r < 0 ? outcome.r : 0;
 }
 
-int parallel_run(size_t n,
-		 int (*work_fn)(void *arg, size_t i, void *result,
-				struct error *err),
-		 void *arg, void *results, size_t size, struct error *err)
+static int run_all(const struct task *task, size_t n, struct error *err)
 {
-	const struct task t = {work_fn, arg, results, size};
 	struct worker workers[PARALLEL_MAX] = {0};
 	size_t started = 0, finished = 0;
 	int ret = 0;
@@ -98,16 +106,36 @@ int parallel_run(size_t n,
 
 		if (ret == 0 && started < n &&
 		    started - finished < PARALLEL_MAX) {
-			ret = start(&t, started,
+			ret = start(task, started,
 				    &workers[started % PARALLEL_MAX], err);
 			started += ret == 0;
 			continue;
 		}
-		r = finish(&t, &workers[finished % PARALLEL_MAX],
+		r = finish(task, &workers[finished % PARALLEL_MAX],
 			   ret == 0 ? err : NULL);
 		finished++;
 		if (ret == 0)
 			ret = r;
 	}
 	return ret;
+}
+
+int parallel_run(size_t n,
+		 int (*work_fn)(void *arg, size_t i, void *result,
+				struct error *err),
+		 void *arg, void *results, size_t size, struct error *err)
+{
+	const struct task t = {work_fn, arg, results, size, NULL};
+
+	return run_all(&t, n, err);
+}
+
+int parallel_watch(size_t n,
+		   int (*work_fn)(void *arg, size_t i, void *result,
+				  struct error *err),
+		   void (*tick)(void *arg), void *arg, struct error *err)
+{
+	const struct task t = {work_fn, arg, NULL, 0, tick};
+
+	return run_all(&t, n, err);
 }

@@ -47,6 +47,7 @@ void images_init(const struct rkt *rkt, struct images *im)
 			rkt->insecure & INSECURE_TLS ? HTTP_TLS_UNCHECKED : 0,
 		.notice = say_of_image,
 		.progress = progress_show,
+		.progress_all = progress_show_all,
 		.progress_arg = &im->progress,
 		.find_keys = pubkey_find,
 		.keys_arg = rkt,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "aci/image_fetcher.h"
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/strbuf.h"
@@ -142,4 +143,68 @@ void progress_show(void *arg, const struct image_progress *seen)
 		p->started_ms = 0;
 	}
 	(void)write_full(STDERR_FILENO, line.buf, line.len);
+}
+
+/* --- several ------------------------------------------------------------- */
+
+#define SHOWN_DIGEST 19 /* "sha256:0123456789ab" */
+
+static void add_line(const struct progress *p, const struct image_progress *one,
+		     unsigned int columns, struct strbuf *sb)
+{
+	cleanup_free char *what =
+		xasprintf("layer %.*s", SHOWN_DIGEST, one->url);
+	struct image_progress named = *one;
+
+	named.what = what;
+	progress_format(&named, one->done - one->resumed,
+			now_ms() - p->all_started_ms, columns, sb);
+}
+
+/* As many as the terminal has room for. */
+static size_t terminal_lines(size_t n)
+{
+	struct winsize size;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 1 &&
+	    n >= size.ws_row)
+		return size.ws_row - 1U;
+	return n;
+}
+
+static void draw_all(struct progress *p, const struct image_progress *v,
+		     size_t n, struct strbuf *sb)
+{
+	unsigned int columns = terminal_columns() - 1;
+	size_t room = terminal_lines(n), drawn = 0;
+
+	if (p->n_lines)
+		strbuf_addf(sb, "\033[%zuA", p->n_lines);
+	for (size_t i = 0; i < n && drawn < room; i++) {
+		if (!v[i].what)
+			continue;
+		strbuf_addstr(sb, "\r\033[K");
+		add_line(p, &v[i], columns, sb);
+		strbuf_addch(sb, '\n');
+		drawn++;
+	}
+	p->n_lines = drawn;
+}
+
+void progress_show_all(void *arg, const struct image_progress *v, size_t n)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct progress *p = arg;
+
+	if (n == 0) {
+		p->all_started_ms = 0;
+		p->n_lines = 0;
+		return;
+	}
+	if (!p->all_started_ms)
+		p->all_started_ms = now_ms();
+	if (!isatty(STDERR_FILENO))
+		return;
+	draw_all(p, v, n, &text);
+	(void)write_full(STDERR_FILENO, text.buf, text.len);
 }

@@ -6,6 +6,7 @@
  * each that is done. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct image_progress;
@@ -14,10 +15,16 @@ struct strbuf;
 struct progress {
 	int64_t started_ms; /* of the download that is shown; 0 = none */
 	uint64_t began_at;  /* its bytes then */
+	/* Of several at once: */
+	int64_t all_started_ms;
+	size_t n_lines; /* on the terminal, above the cursor */
 };
 
 /* The progress of struct image_fetcher; ARG is a struct progress. */
 void progress_show(void *arg, const struct image_progress *seen);
+
+/* The same of several: a line for each that has begun, on a terminal only. */
+void progress_show_all(void *arg, const struct image_progress *v, size_t n);
 
 /*
  * "Downloading ACI: [=====>    ] 1.2 MB/4.5 MB 3.4 MB/s 1s" after MS

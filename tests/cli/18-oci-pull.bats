@@ -235,3 +235,16 @@ runs() {
 	asked 1 "206 - bytes=$PART-$"
 	nothing_partial
 }
+
+@test "progress: a line a layer on a terminal, none wider than that" {
+	server_does slow
+	run python3 "$TESTS/cli/terminal.py" 24x80 -- "$RKT" --dir="$D/data" \
+		--insecure-options=image fetch "$IMAGE"
+	expect_status 0
+	expect_output "Downloading layer ${BIG:0:19}: [=" $'\e['
+	# What is between two moves of the cursor, without them.
+	[ -z "$(tr '\r' '\n' <<<"$output" | sed 's/\x1b\[[0-9]*[A-Z]//g' |
+		grep Downloading | grep -E '^.{80,}')" ]
+	run_rkt --dir="$D/other" fetch "$IMAGE"
+	expect_no_output $'\e['
+}
