@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "base/strbuf.h"
 
 DEFINE_CLEANUP(struct image_pool *, image_pool_free);
@@ -118,12 +119,24 @@ int index_make(const struct index_plan *plan, const int *blob_fds, int index_fd,
 				   ret_size, err);
 }
 
+static int write_file(void *arg, const void *data, size_t n)
+{
+	return write_full(*(const int *)arg, data, n);
+}
+
 int index_flatten(const struct index_plan *plan, const int *blob_fds,
 		  int manifest_fd, int out_fd, struct error *err)
 {
 	cleanup_pool struct image_pool *pool = image_pool_new();
 	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
-	struct image_tree *tree = NULL;
+	struct tree_tar tar = {
+		.write = write_file,
+		.arg = &out_fd,
+		.blob_fds = blob_fds,
+		.manifest = &manifest,
+		.with_implied = true,
+	};
+	size_t n;
 	int r;
 
 	if (lseek(manifest_fd, 0, SEEK_SET) < 0)
@@ -131,7 +144,6 @@ int index_flatten(const struct index_plan *plan, const int *blob_fds,
 	r = strbuf_read_fd(&manifest, manifest_fd, FETCH_MANIFEST_MAX);
 	if (r < 0)
 		return error_sys(err, -r, "read the manifest");
-	r = index_tree_make(plan, blob_fds, pool, &tree, err);
-	return r < 0 ? r
-		     : tree_tar_write(tree, blob_fds, &manifest, out_fd, err);
+	r = index_tree_make(plan, blob_fds, pool, &tar.tree, err);
+	return r < 0 ? r : tree_tar_write(&tar, &n, err);
 }

@@ -22,18 +22,14 @@ struct written_layer {
 	bool is_empty;	     /* it says nothing of any file */
 };
 
-/* Before the sandbox. */
-int layer_write_prepare(struct error *err);
-
 /* The file FD as it is, compressed, to the empty file OUT_FD. */
 int layer_copy(int fd, int out_fd, struct written_layer *ret,
 	       struct error *err);
 
 /*
- * The root file system that PLAN makes of the archives BLOB_FDS, sorted by
- * name, to the empty file OUT_FD.  Holes become zeros.  -EINVAL: it has a
- * file that would be a whiteout in a layer; -EFBIG: what cannot be said, or
- * would be longer than FETCH_TAR_SIZE_MAX.
+ * The root file system that PLAN makes of the archives BLOB_FDS to the empty
+ * file OUT_FD.  Errors as tree_tar_write() has them, which is prepared; -EFBIG
+ * also for what cannot be said.
  */
 int layer_write(const struct index_plan *plan, const int *blob_fds, int out_fd,
 		struct written_layer *ret, struct error *err);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/tree_tar.h"
 
-#include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "aci/fetch_types.h"
 #include "aci/image_tree.h"
 #include "aci/layout.h"
 #include "base/alloc.h"
@@ -17,15 +18,16 @@
 #include "base/strbuf.h"
 
 #define COPY_SIZE (256UL << 10)
+#define WHITEOUT ".wh."
 
 struct writer {
+	const struct tree_tar *t;
 	struct archive *a;
-	struct image_tree *tree;
-	const int *blob_fds;
-	int out_fd;
 	int failed; /* errno of the first write that failed */
 	struct strbuf path;
-	uint8_t *buf; /* COPY_SIZE */
+	uint64_t total; /* bytes of files' data */
+	size_t n;	/* entries */
+	uint8_t *buf;	/* COPY_SIZE */
 };
 
 static void tar_entry_free(struct archive_entry *e)
@@ -35,12 +37,20 @@ static void tar_entry_free(struct archive_entry *e)
 DEFINE_CLEANUP(struct archive_entry *, tar_entry_free);
 #define cleanup_tar_entry cleanup_with(tar_entry_free_cleanup)
 
+static locale_t utf8;
+
+int tree_tar_prepare(struct error *err)
+{
+	utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	return utf8 ? 0 : error_sys(err, errno, "use the locale C.UTF-8");
+}
+
 /* Never fails for the library: an archive it has given up it does not free. */
 static la_ssize_t on_write(struct archive *a, void *arg, const void *data,
 			   size_t n)
 {
 	struct writer *w = arg;
-	int r = w->failed ? 0 : write_full(w->out_fd, data, n);
+	int r = w->failed ? 0 : w->t->write(w->t->arg, data, n);
 
 	(void)a;
 	if (r < 0)
@@ -48,16 +58,14 @@ static la_ssize_t on_write(struct archive *a, void *arg, const void *data,
 	return (la_ssize_t)n;
 }
 
-/* After a call of the library that answered R. */
-static int check(struct writer *w, int r, struct error *err)
+static int fail(struct writer *w, struct error *err)
 {
 	const char *text = archive_error_string(w->a);
+	int code = archive_errno(w->a);
 
 	if (w->failed)
 		return error_sys(err, w->failed, "write the image");
-	if (r == ARCHIVE_OK)
-		return 0;
-	return error_set(err, EIO, "write the image: %s",
+	return error_set(err, code > 0 ? code : EIO, "write the image: %s",
 			 text ? text : "unknown error");
 }
 
@@ -68,7 +76,7 @@ static int write_data(struct writer *w, const void *data, size_t n,
 {
 	bool done = archive_write_data(w->a, data, n) == (la_ssize_t)n;
 
-	return check(w, done ? ARCHIVE_OK : ARCHIVE_FATAL, err);
+	return done && !w->failed ? 0 : fail(w, err);
 }
 
 static int write_zeros(struct writer *w, uint64_t n, struct error *err)
@@ -85,24 +93,33 @@ static int write_zeros(struct writer *w, uint64_t n, struct error *err)
 	return r;
 }
 
+static int too_short(struct error *err)
+{
+	return error_set(err, EBADMSG,
+			 "read the stored image: it is too short");
+}
+
 static int write_extent(struct writer *w, const struct image_extent *e,
 			uint64_t len, struct error *err)
 {
-	const struct strbuf *literals = image_pool_literals(w->tree->pool);
+	const struct strbuf *literals = image_pool_literals(w->t->tree->pool);
 	uint64_t at = e->physical;
 	int r = 0;
 
 	if (e->device == IMAGE_LITERAL)
-		return write_data(w, literals->buf + at, (size_t)len, err);
+		return at > literals->len || len > literals->len - at
+			       ? too_short(err)
+			       : write_data(w, literals->buf + at, (size_t)len,
+					    err);
 	while (r == 0 && len > 0) {
 		size_t part = len < COPY_SIZE ? (size_t)len : COPY_SIZE;
-		ssize_t n = pread_full(w->blob_fds[e->device], w->buf, part,
+		ssize_t n = pread_full(w->t->blob_fds[e->device], w->buf, part,
 				       (off_t)at);
 
+		if (n < 0)
+			return error_sys(err, (int)-n, "read the stored image");
 		if (n != (ssize_t)part)
-			return error_set(err, EIO, "read a stored tar: %s",
-					 n < 0 ? strerrordesc_np((int)-n)
-					       : "it is too short");
+			return too_short(err);
 		r = write_data(w, w->buf, part, err);
 		at += part;
 		len -= part;
@@ -119,9 +136,12 @@ static int write_content(struct writer *w, const struct image_inode *inode,
 
 	for (size_t i = 0; r == 0 && i < inode->n_extents; i++) {
 		const struct image_extent *e = &inode->extents[i];
-		uint64_t left = inode->size - e->logical;
-		uint64_t len = e->len < left ? e->len : left;
+		uint64_t left, len;
 
+		if (e->logical >= inode->size)
+			break;
+		left = inode->size - e->logical;
+		len = e->len < left ? e->len : left;
 		r = write_zeros(w, e->logical - at, err);
 		if (r == 0)
 			r = write_extent(w, e, len, err);
@@ -137,7 +157,7 @@ static struct archive_entry *entry_make(const struct writer *w,
 {
 	struct archive_entry *e = archive_entry_new();
 
-	archive_entry_copy_pathname(e, w->path.buf);
+	archive_entry_copy_pathname(e, w->path.len ? w->path.buf : "./");
 	archive_entry_set_mode(e, inode->mode);
 	archive_entry_set_uid(e, inode->uid);
 	archive_entry_set_gid(e, inode->gid);
@@ -157,6 +177,49 @@ static struct archive_entry *entry_make(const struct writer *w,
 	return e;
 }
 
+static bool is_utf8(const char *s)
+{
+	return !s || mbstowcs(NULL, s, 0) != (size_t)-1;
+}
+
+/* A warning means that something would be lost, except for names that are not
+ * UTF-8: those are written as bytes. */
+static int write_header(struct writer *w, struct archive_entry *e,
+			struct error *err)
+{
+	int r = archive_write_header(w->a, e);
+
+	w->n++;
+	if (!w->failed &&
+	    (r == ARCHIVE_OK ||
+	     (r == ARCHIVE_WARN && !(is_utf8(archive_entry_pathname(e)) &&
+				     is_utf8(archive_entry_symlink(e)) &&
+				     is_utf8(archive_entry_hardlink(e))))))
+		return 0;
+	r = fail(w, err);
+	return error_prefix(err, r, "%s", w->path.buf);
+}
+
+static int check_entry(struct writer *w, const struct image_entry *e,
+		       struct error *err)
+{
+	uint64_t size = S_ISREG(e->inode->mode) ? e->inode->size : 0;
+
+	if (!w->t->manifest && e->name_len >= strlen(WHITEOUT) &&
+	    memcmp(e->name, WHITEOUT, strlen(WHITEOUT)) == 0)
+		return error_set(err, EINVAL,
+				 "%s: in an OCI image a file of this name "
+				 "removes another",
+				 w->path.buf);
+	if (size > FETCH_TAR_SIZE_MAX - w->total)
+		return error_set(err, EFBIG,
+				 "write the image: it would be longer than "
+				 "%llu GiB",
+				 FETCH_TAR_SIZE_MAX >> 30);
+	w->total += size;
+	return 0;
+}
+
 /* The first name of an inode brings it, the others are links to that. */
 static int write_inode(struct writer *w, struct image_inode *inode,
 		       struct error *err)
@@ -170,10 +233,10 @@ static int write_inode(struct writer *w, struct image_inode *inode,
 		archive_entry_copy_hardlink(e, inode->link);
 	} else if (!S_ISDIR(inode->mode)) {
 		inode->visited = w;
-		inode->link = image_pool_copy(w->tree->pool, w->path.buf,
+		inode->link = image_pool_copy(w->t->tree->pool, w->path.buf,
 					      w->path.len);
 	}
-	r = check(w, archive_write_header(w->a, e), err);
+	r = write_header(w, e, err);
 	if (r < 0 || is_link || !S_ISREG(inode->mode))
 		return r;
 	return write_content(w, inode, err);
@@ -186,25 +249,43 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-static int write_entry(struct writer *w, const struct image_entry *entry,
+static int write_below(struct writer *w, const struct image_entry *dir,
+		       struct error *err);
+
+static int write_entry(struct writer *w, const struct image_entry *e,
+		       struct error *err)
+{
+	int r = check_entry(w, e, err);
+
+	if (r < 0 || S_ISSOCK(e->inode->mode))
+		return r;
+	if (!e->is_implied || w->t->with_implied)
+		r = write_inode(w, e->inode, err);
+	return r < 0 ? r : write_below(w, e, err);
+}
+
+/* The depth is bounded by that of paths (aci_check.h). */
+static int write_below(struct writer *w, const struct image_entry *dir,
 		       struct error *err)
 {
 	cleanup_free const struct image_entry **children = NULL;
 	size_t n = 0, len = w->path.len;
-	int r;
+	int r = 0;
 
-	strbuf_addf(&w->path, "%s%s", len ? "/" : "", entry->name);
-	r = write_inode(w, entry->inode, err);
-	for (const struct image_entry *c = entry->first; c; c = c->next)
+	for (const struct image_entry *c = dir->first; c; c = c->next)
 		n++;
 	children = xreallocarray(NULL, n + 1, sizeof(*children));
 	n = 0;
-	for (const struct image_entry *c = entry->first; c; c = c->next)
-		children[n++] = c;
+	for (const struct image_entry *c = dir->first; c; c = c->next)
+		if (c->inode && !c->is_whiteout)
+			children[n++] = c;
 	qsort(children, n, sizeof(*children), by_name);
-	for (size_t i = 0; r == 0 && i < n; i++)
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		strbuf_addf(&w->path, "%s%s", len ? "/" : "",
+			    children[i]->name);
 		r = write_entry(w, children[i], err);
-	strbuf_setlen(&w->path, len);
+		strbuf_setlen(&w->path, len);
+	}
 	return r;
 }
 
@@ -220,52 +301,65 @@ static int write_manifest(struct writer *w, const struct strbuf *manifest,
 
 	strbuf_addstr(&w->path, ACI_MANIFEST);
 	e = entry_make(w, &inode);
+	r = write_header(w, e, err);
 	strbuf_reset(&w->path);
-	r = check(w, archive_write_header(w->a, e), err);
 	return r < 0 ? r : write_data(w, manifest->buf, manifest->len, err);
 }
 
-static int write_all(struct writer *w, const struct strbuf *manifest,
-		     struct error *err)
+static int write_entries(struct writer *w, struct error *err)
 {
-	const struct image_entry *rootfs = image_tree_child(
-		w->tree, w->tree->top, ACI_ROOTFS, strlen(ACI_ROOTFS));
-	int r;
+	const struct tree_tar *t = w->t;
+	const struct image_entry *rootfs = image_tree_find(t->tree, ACI_ROOTFS);
+	int r = 0;
 
-	if (!rootfs)
+	if (!rootfs && t->manifest)
 		return error_set(err, EINVAL, "the image has no rootfs");
-	/* Names are bytes; one form of attributes, which every reader knows. */
-	if (archive_write_set_format_pax(w->a) != ARCHIVE_OK ||
-	    archive_write_set_options(w->a,
-				      "pax:xattrheader=SCHILY,"
-				      "pax:hdrcharset=BINARY") != ARCHIVE_OK ||
-	    archive_write_set_bytes_in_last_block(w->a, 1) != ARCHIVE_OK ||
-	    archive_write_open(w->a, w, NULL, on_write, NULL) != ARCHIVE_OK)
-		return check(w, ARCHIVE_FATAL, err);
-	r = write_manifest(w, manifest, err);
-	if (r == 0)
-		r = write_entry(w, rootfs, err);
-	return r < 0 ? r : check(w, archive_write_close(w->a), err);
+	if (t->manifest)
+		r = write_manifest(w, t->manifest, err);
+	if (r < 0 || !rootfs)
+		return r;
+	if (t->manifest)
+		strbuf_addstr(&w->path, ACI_ROOTFS);
+	return write_entry(w, rootfs, err);
 }
 
-int tree_tar_write(struct image_tree *tree, const int *blob_fds,
-		   const struct strbuf *manifest, int out_fd, struct error *err)
+static int write_all(struct writer *w, struct error *err)
+{
+	int r;
+
+	/* One form of extended attributes, the one every reader knows. */
+	if (archive_write_set_format_pax(w->a) != ARCHIVE_OK ||
+	    archive_write_set_options(w->a, "pax:xattrheader=SCHILY") !=
+		    ARCHIVE_OK ||
+	    archive_write_set_bytes_in_last_block(w->a, 1) != ARCHIVE_OK ||
+	    archive_write_open(w->a, w, NULL, on_write, NULL) != ARCHIVE_OK)
+		return fail(w, err);
+	r = write_entries(w, err);
+	if (r < 0)
+		return r;
+	return archive_write_close(w->a) == ARCHIVE_OK && !w->failed
+		       ? 0
+		       : fail(w, err);
+}
+
+int tree_tar_write(const struct tree_tar *t, size_t *ret_n, struct error *err)
 {
 	struct writer w = {
+		.t = t,
 		.a = archive_write_new(),
-		.tree = tree,
-		.blob_fds = blob_fds,
-		.out_fd = out_fd,
 		.path = STRBUF_INIT,
 		.buf = xmalloc(COPY_SIZE),
 	};
-	int r = write_all(&w, manifest, err);
+	locale_t before = uselocale(utf8);
+	int r = write_all(&w, err);
 
 	/* After a failure closing would still write: drop what is buffered. */
 	if (r < 0 && !w.failed)
 		w.failed = -r;
 	(void)archive_write_free(w.a);
+	(void)uselocale(before);
 	strbuf_release(&w.path);
 	free(w.buf);
+	*ret_n = w.n;
 	return r;
 }

@@ -24,6 +24,7 @@
 #include "aci/oci_job.h"
 #include "aci/sandbox.h"
 #include "aci/signature.h"
+#include "aci/tree_tar.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -348,10 +349,11 @@ static int lock_in_extract(const struct sandbox *s, const struct fetch_job *job,
 	return sandbox_enter_extract(&without_dir, job->fds[1], err);
 }
 
-static int prepare_layer(struct error *err)
+static int prepare_tar(struct error *err)
 {
-	keep_names();
-	return layer_write_prepare(err);
+	int r = prepare_archives(err);
+
+	return r < 0 ? r : tree_tar_prepare(err);
 }
 
 static const struct fetch_job_kind kinds[] = {
@@ -367,9 +369,9 @@ static const struct fetch_job_kind kinds[] = {
 	 prepare_archives, fetch_lock_in_parse, run_discover},
 	{FETCH_JOB_INDEX, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200,
 	 prepare_archives, fetch_lock_in_parse, run_index},
-	{FETCH_JOB_FLATTEN, FETCH_MODE_PARSE, 4, 2048 * MiB, 7200,
-	 prepare_archives, fetch_lock_in_parse, run_index},
-	{FETCH_JOB_LAYER, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200, prepare_layer,
+	{FETCH_JOB_FLATTEN, FETCH_MODE_PARSE, 4, 2048 * MiB, 7200, prepare_tar,
+	 fetch_lock_in_parse, run_index},
+	{FETCH_JOB_LAYER, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200, prepare_tar,
 	 fetch_lock_in_parse, run_layer},
 	{FETCH_JOB_OCI, FETCH_MODE_PARSE, 3, 512 * MiB, 30, prepare_archives,
 	 fetch_lock_in_parse, run_oci},

@@ -379,7 +379,8 @@ tree_of() {
 
 @test "layers: an exported image has them in it" {
 	local case id other
-	for case in replace opaque-new hard-links-below hard-link-moves; do
+	for case in replace opaque-new hard-links-below hard-link-moves \
+		odd-names; do
 		oci layout "$D/$case" "$case" gzip
 		id=$(rkt --insecure-options=image fetch --full \
 			"oci:$D/$case:v1" 2>/dev/null)

@@ -134,6 +134,10 @@ CASES = {
                       ("z", LINK, "/x/y")]],
     "odd-device": [[("d/", DIR), ("d/null", CHAR, "")]],
     "odd-none": [],
+    "odd-names": [BASE, [("\u00e9", FILE, "one"), ("e\u0301", FILE, "two"),
+                         ("\udcff\udc80", FILE, "bytes"),
+                         ("long/" + "x" * 200, FILE, "long"),
+                         ("link", LINK, "\udcff" * 120)]],
 }
 
 
@@ -145,13 +149,13 @@ def tar(entries):
             info.type, info.mtime, info.mode = TYPES[kind], 1000, 0o755
             info.uid, info.gid = 7, 8
             data = rest[0] if rest else ""
-            data = data.encode() if isinstance(data, str) else data
+            data = data.encode(errors="surrogateescape") if isinstance(data, str) else data
             if kind == FILE:
                 info.size = len(data)
             elif kind == CHAR:
                 info.devmajor, info.devminor = 1, 3
             else:
-                info.linkname = data.decode()
+                info.linkname = data.decode(errors="surrogateescape")
             t.addfile(info, io.BytesIO(data))
     return out.getvalue()
 
