@@ -314,6 +314,10 @@ static int start_handler(struct generation *g, const struct strv *exec,
 					   err);
 	if (r < 0)
 		return error_prefix(err, r, "app %s", g->app->name);
+	/* Nothing of an image runs beside a pod init that has rights left. */
+	r = pod_init_wait_ready(&g->app->pod->init, err);
+	if (r < 0)
+		return r;
 	request_init(g, &request);
 	request.exec = exec;
 	request.filter = &g->handler_filter;

@@ -276,6 +276,18 @@ os.execv("/inside", ["inside", "cwd-escape"])' "$D/root"
 	[ "$(grep -c 'fd\.[0-9]*=' <<<"$output")" -le 3 ] || fail "$output"
 }
 
+@test "handlers begin when pod init has no rights left" {
+	image_inside "$D/h.aci" '.app.eventHandlers=[
+		{name:"pre-start",exec:["/inside","hunt","1"]}]'
+	# Long enough for the handler to look, if nobody waits.
+	run strace -f -qq -o /dev/null -e trace=sethostname \
+		-e inject=sethostname:delay_enter=400000 \
+		"$RKT" --dir="$D/data" --insecure-options=image run --net=none \
+		--debug "$D/h.aci" --caps-retain=CAP_KILL -- exit-code 0
+	expect_status 0
+	expect_value hunt clean
+}
+
 # Its handlers run while others of the pod stand one call before execve, with
 # rights no app has.
 @test "a handler with CAP_SYS_PTRACE meets no process that has not executed" {
