@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/layer_links.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -29,6 +30,7 @@ int layer_links_add(struct strbuf *list, enum aci_link kind,
 		r = aci_path_clean(e->target, &target, err);
 	if (r < 0)
 		return r;
+	assert(path && target);
 	strbuf_addch(list, (char)kind);
 	strbuf_add(list, path + strlen(ROOTFS), strlen(path + strlen(ROOTFS)));
 	strbuf_addch(list, '\0');

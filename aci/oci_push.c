@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/oci_push.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,6 +325,7 @@ static int push_original(struct push *p, const struct original *o,
 	if (r > 0) {
 		r = send_text(p, &o->config, &config, err);
 		free(config.digest);
+		assert(o->manifest); /* what was kept of it has it */
 		return r < 0 ? r
 			     : send_manifest(p,
 					     o->plan.is_docker

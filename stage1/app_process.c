@@ -234,8 +234,8 @@ static int take_ids(struct child *c, uid_t uid, gid_t gid, struct error *err)
 static int find_ids(struct child *c, int root, struct error *err)
 {
 	const struct app_plan *plan = c->req->plan;
-	uid_t uid;
-	gid_t gid;
+	uid_t uid = 0;
+	gid_t gid = 0;
 	int r;
 
 	if (c->req->as_root)
