@@ -280,8 +280,8 @@ const struct command cmd_image_diff = {
 	.description =
 		"What an update from one to the other would change: the "
 		"manifest, and the files of the root file system with their "
-		"sizes (+ added, - removed, ~ changed). Times and extended "
-		"attributes are not compared.",
+		"sizes (+ added, - removed, ~ changed). Times are not "
+		"compared.",
 	.flags = CMD_ROOT,
 	.options = rows,
 	.opts_size = sizeof(struct opts),
