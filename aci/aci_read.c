@@ -437,6 +437,11 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
 		.max_file_size = limits->max_tar_size,
 		.max_files = limits->max_files,
 	};
+	const struct image_input input = {
+		.fd = image_fd,
+		.bell_fd = limits->bell_fd > 0 ? limits->bell_fd : -EBADF,
+		.digest = limits->image_digest,
+	};
 	cleanup_stream struct image_stream *stream = NULL;
 	cleanup_aci_contents struct aci_contents contents = ACI_CONTENTS_INIT;
 	cleanup_aci_check struct aci_check check;
@@ -445,9 +450,8 @@ int aci_read(int image_fd, int blob_fd, const struct aci_limits *limits,
 	int r;
 
 	aci_check_init(&check, &check_limits);
-	r = image_stream_open(image_fd,
-			      limits->bell_fd > 0 ? limits->bell_fd : -EBADF,
-			      blob_fd, limits->max_tar_size, &stream, err);
+	r = image_stream_open(&input, blob_fd, limits->max_tar_size, &stream,
+			      err);
 	if (r == 0 && limits->is_layer)
 		r = digest_init(&diff_id, DIGEST_SHA256, err);
 	if (r < 0)

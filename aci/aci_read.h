@@ -25,8 +25,9 @@ struct tar_index;
 struct aci_limits {
 	uint64_t max_tar_size; /* bytes */
 	uint64_t max_files;
-	int bell_fd;   /* of image_stream_open(); 0 = none */
+	int bell_fd;   /* of struct image_input; 0 = none */
 	bool is_layer; /* of an OCI image: oci_layer.h */
+	enum digest_type image_digest;
 };
 
 struct aci_contents {

@@ -13,7 +13,6 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "aci/digest.h"
 #include "aci/http_bell.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -334,15 +333,15 @@ static int fill_input(struct decompressor *d, struct error *err)
 	return 0;
 }
 
-int decompressor_open(int fd, int bell_fd, struct decompressor **ret,
-		      struct error *err)
+int decompressor_open(int fd, int bell_fd, enum digest_type type,
+		      struct decompressor **ret, struct error *err)
 {
 	struct decompressor *d = xcalloc(1, sizeof(*d));
 	int r;
 
 	d->fd = fd;
 	d->bell_fd = bell_fd;
-	r = digest_init(&d->digest, DIGEST_SHA256, err);
+	r = digest_init(&d->digest, type, err);
 	if (r == 0)
 		r = fill_input(d, err);
 	if (r == 0 && compression_detect(d->in, d->len, &d->type) < 0)
@@ -429,7 +428,8 @@ uint64_t decompressor_input_size(const struct decompressor *d)
 	return (uint64_t)d->offset;
 }
 
-void decompressor_input_digest(struct decompressor *d, uint8_t ret[32])
+void decompressor_input_digest(struct decompressor *d,
+			       uint8_t ret[DIGEST_SHA512_SIZE])
 {
 	digest_final(&d->digest, ret);
 }

@@ -259,6 +259,7 @@ int fetch_import_start(const char *libexec_dir, const struct fetch_source *src,
 		limits->max_files ? limits->max_files : FETCH_FILES_MAX;
 	ret->is_layer = limits->is_layer;
 	req.is_layer = limits->is_layer;
+	req.is_sha512 = limits->is_sha512;
 	req.max_tar_size = ret->max_tar_size;
 	req.max_files = ret->max_files;
 	req.n_fds = import_fds(ret, src->bell_fd, fds);
@@ -622,14 +623,15 @@ int fetch_flatten(const char *libexec_dir, const struct index_plan *plan,
 }
 
 int fetch_make_layer(const char *libexec_dir, const struct index_plan *plan,
-		     const int *blob_fds, int layer_fd, struct fetch_layer *ret,
-		     struct error *err)
+		     const int *blob_fds, int layer_fd, bool is_sha512,
+		     struct fetch_layer *ret, struct error *err)
 {
 	size_t n = plan ? plan->n_layers : 1;
 	struct fetch_request req = {
 		.job = FETCH_JOB_LAYER,
 		.n_fds = (uint32_t)n + 2,
 		.max_tar_size = FETCH_TAR_SIZE_MAX,
+		.is_sha512 = is_sha512,
 	};
 	cleanup_fd int plan_fd = -EBADF;
 	int fds[FETCH_FDS_MAX] = {layer_fd};

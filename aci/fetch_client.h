@@ -37,6 +37,7 @@ struct fetch_limits {
 	uint64_t max_files; /* tar entries; default FETCH_FILES_MAX */
 	/* Not an image, but a layer of an OCI image (oci_layer.h). */
 	bool is_layer;
+	bool is_sha512; /* what image_digest is */
 };
 
 /* What an image was found to be. */
@@ -51,7 +52,8 @@ struct fetch_image {
 	uint64_t n_files;	 /* entries below rootfs, rootfs included */
 	uint64_t unpacked_size;	 /* file content in whole 4 KiB blocks, bytes */
 	uint64_t index_size;	 /* bytes in the index; 0 = there is none */
-	uint8_t image_digest[32]; /* SHA-256 of the bytes as transported */
+	/* SHA-256, or what was asked for, of the bytes as transported. */
+	uint8_t image_digest[64];
 	/* The manifest's entry in the tar, its headers and padding included:
 	 * whole blocks of 512 bytes. */
 	uint64_t manifest_start, manifest_end;
@@ -195,7 +197,7 @@ int fetch_flatten(const char *libexec_dir, const struct index_plan *plan,
 /* A layer of an OCI image as it was written. */
 struct fetch_layer {
 	uint8_t diff_id[32]; /* SHA-256 of the tar */
-	uint8_t digest[32];  /* SHA-256 of the file */
+	uint8_t digest[64];  /* of the file: SHA-256 or SHA-512 */
 	uint64_t size;	     /* bytes of the file */
 	bool is_empty;	     /* it says nothing of any file */
 };
@@ -207,8 +209,8 @@ struct fetch_layer {
  * for the same input.  Errors as layer_write.h has them.
  */
 int fetch_make_layer(const char *libexec_dir, const struct index_plan *plan,
-		     const int *blob_fds, int layer_fd, struct fetch_layer *ret,
-		     struct error *err);
+		     const int *blob_fds, int layer_fd, bool is_sha512,
+		     struct fetch_layer *ret, struct error *err);
 
 /* The SHA-512 of the first SIZE bytes of FD, a regular file. */
 int fetch_digest(const char *libexec_dir, int fd, uint64_t size,

@@ -139,13 +139,18 @@ int fetch_oci_archive(const char *libexec_dir, int fd, int tar_fd,
 	return 0;
 }
 
+static bool take_digest(const char *answer, char ret[OCI_DIGEST_MAX])
+{
+	if (oci_digest_check(answer, NULL) < 0)
+		return false;
+	memcpy(ret, answer, strlen(answer) + 1);
+	return true;
+}
+
 static bool take_blob(char *const *answer, struct oci_blob *ret)
 {
-	if (oci_digest_check(answer[0], NULL) < 0 ||
-	    parse_uint(answer[1], INT64_MAX, &ret->size) < 0)
-		return false;
-	memcpy(ret->digest, answer[0], sizeof(ret->digest));
-	return true;
+	return take_digest(answer[0], ret->digest) &&
+	       parse_uint(answer[1], INT64_MAX, &ret->size) == 0;
 }
 
 static bool take_plan(const struct strv *answer, struct oci_plan *ret)
@@ -153,10 +158,9 @@ static bool take_plan(const struct strv *answer, struct oci_plan *ret)
 	size_t n = answer->n / 2 - 2;
 
 	if (answer->n < 4 || answer->n % 2 || n > OCI_LAYERS_MAX ||
-	    oci_digest_check(answer->v[0], NULL) < 0 ||
+	    !take_digest(answer->v[0], ret->digest) ||
 	    !take_blob(answer->v + 2, &ret->config))
 		return false;
-	memcpy(ret->digest, answer->v[0], sizeof(ret->digest));
 	ret->is_index = strcmp(answer->v[1], "index") == 0;
 	ret->is_docker = strcmp(answer->v[1], "docker") == 0;
 	ret->layers = xcalloc(n + 1, sizeof(*ret->layers));
@@ -226,21 +230,22 @@ static int text_file(const char *text, size_t len, struct error *err)
 }
 
 int fetch_oci_text(const char *libexec_dir, const char *text, size_t len,
-		   char ret[DOCKER_DIGEST_LEN + 1], struct error *err)
+		   const char *like, char ret[OCI_DIGEST_MAX],
+		   struct error *err)
 {
-	static const struct strv no_args = STRV_INIT;
+	cleanup_strv struct strv args = STRV_INIT;
 	cleanup_strv struct strv answer = STRV_INIT;
 	cleanup_fd int fd = text_file(text, len, err);
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = run(libexec_dir, OCI_DIGEST, fd, &no_args, -1, -1, &answer, err);
+	strv_push(&args, like ? like : "sha256:");
+	r = run(libexec_dir, OCI_DIGEST, fd, &args, -1, -1, &answer, err);
 	if (r < 0)
 		return r;
-	if (answer.n != 1 || oci_digest_check(answer.v[0], NULL) < 0)
+	if (answer.n != 1 || !take_digest(answer.v[0], ret))
 		return lied(err);
-	memcpy(ret, answer.v[0], DOCKER_DIGEST_LEN + 1);
 	return TAKE_FD(fd);
 }
 

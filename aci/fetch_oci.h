@@ -10,19 +10,19 @@
 #include <stdint.h>
 
 #include "base/strv.h"
-#include "spec/docker_ref.h"
+#include "spec/oci_digest.h"
 
 struct error;
 struct oci_want;
 
 struct oci_blob {
-	char digest[DOCKER_DIGEST_LEN + 1];
+	char digest[OCI_DIGEST_MAX];
 	uint64_t size; /* bytes */
 };
 
 /* A manifest, or what to go on with if it is an index. */
 struct oci_plan {
-	char digest[DOCKER_DIGEST_LEN + 1]; /* of the manifest itself */
+	char digest[OCI_DIGEST_MAX]; /* of the manifest itself */
 	bool is_index;
 	bool is_docker;		/* not in OCI's terms, but in docker's */
 	struct oci_blob config; /* an index: the manifest that was chosen */
@@ -53,9 +53,11 @@ int fetch_oci_config(const char *libexec_dir, int fd, const char *digest,
 int fetch_oci_image(const char *libexec_dir, int config_fd, int manifest_fd,
 		    const struct strv *args, int out_fd, struct error *err);
 
-/* TEXT in a memory file, which is returned, and its digest. */
+/* TEXT in a memory file, which is returned, and its digest: of the algorithm
+ * that the digest LIKE is of, SHA-256 if that is NULL. */
 int fetch_oci_text(const char *libexec_dir, const char *text, size_t len,
-		   char ret[DOCKER_DIGEST_LEN + 1], struct error *err);
+		   const char *like, char ret[OCI_DIGEST_MAX],
+		   struct error *err);
 /* oci_refusal_parse(); malloc'ed, any text. */
 int fetch_oci_refusal(const char *libexec_dir, const char *text, char **ret,
 		      struct error *err);

@@ -43,7 +43,7 @@
 
 #define FETCH_SOCKET_FD 3
 #define FETCH_MAGIC 0x46544b52 /* "RKTF" */
-#define FETCH_VERSION 5
+#define FETCH_VERSION 6
 #define FETCH_FDS_MAX (FETCH_BLOBS_MAX + 2) /* the kernel takes 253 */
 
 #define FETCH_MODE_PARSE "parse"
@@ -72,6 +72,7 @@ struct fetch_request {
 	uint8_t has_bell;     /* IMPORT: the last descriptor is one */
 	uint8_t has_index;    /* IMPORT: the one behind the blob */
 	uint8_t is_layer;     /* IMPORT, EXTRACT: oci_layer.h */
+	uint8_t is_sha512;    /* IMPORT, LAYER: of the file, not SHA-256 */
 	uint64_t digest_size; /* DIGEST: of the first so many bytes */
 	uint32_t oci_step;    /* OCI: enum oci_step */
 	/* HTTP: max_tar_size bounds the body. */
@@ -110,14 +111,15 @@ struct fetch_import_reply {
 	uint64_t image_size, tar_size, n_files, unpacked_size;
 	uint64_t manifest_start, manifest_end; /* of its entry in the tar */
 	uint64_t index_size; /* 0: an index cannot say what is in it */
-	uint8_t image_digest[32], tar_digest[64];
+	uint8_t image_digest[64], tar_digest[64];
 	uint8_t diff_id[32]; /* of a layer, which has no manifest */
 };
 
 struct fetch_layer_reply {
-	uint8_t diff_id[32], digest[32]; /* SHA-256 of the tar, of the layer */
-	uint64_t size;			 /* bytes of the layer */
-	uint8_t is_empty;		 /* it says nothing of any file */
+	uint8_t diff_id[32]; /* SHA-256 of the tar */
+	uint8_t digest[64];  /* of the layer */
+	uint64_t size;	     /* bytes of the layer */
+	uint8_t is_empty;    /* it says nothing of any file */
 };
 
 struct fetch_reply {

@@ -134,8 +134,9 @@ static void *hash(void *arg)
 	return NULL;
 }
 
-int image_stream_open(int image_fd, int bell_fd, int blob_fd, uint64_t max_size,
-		      struct image_stream **ret, struct error *err)
+int image_stream_open(const struct image_input *input, int blob_fd,
+		      uint64_t max_size, struct image_stream **ret,
+		      struct error *err)
 {
 	struct image_stream *s = xcalloc(1, sizeof(*s));
 	int r;
@@ -146,7 +147,8 @@ int image_stream_open(int image_fd, int bell_fd, int blob_fd, uint64_t max_size,
 	(void)pthread_cond_init(&s->changed, NULL);
 	for (size_t i = 0; i < STREAM_CHUNKS; i++)
 		s->chunks[i].data = xmalloc(STREAM_CHUNK_SIZE);
-	r = decompressor_open(image_fd, bell_fd, &s->decompressor, err);
+	r = decompressor_open(input->fd, input->bell_fd, input->digest,
+			      &s->decompressor, err);
 	if (r < 0)
 		goto fail;
 	r = digest_init(&s->digest, DIGEST_SHA512, err);

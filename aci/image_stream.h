@@ -20,22 +20,28 @@ struct image_stream;
 #define STREAM_CHUNKS 8
 #define STREAM_CHUNK_SIZE (1UL << 20)
 
+struct image_input {
+	int fd;			 /* a regular file, read from offset 0 */
+	int bell_fd;		 /* as in decompress.h; negative: none */
+	enum digest_type digest; /* of the bytes as transported */
+};
+
 struct image_totals {
 	enum compression compression;
 	uint64_t image_size; /* bytes as transported */
 	uint64_t tar_size;
-	uint8_t image_digest[32]; /* SHA-256 as transported */
+	uint8_t image_digest[64]; /* as transported, of the type asked for */
 	uint8_t tar_digest[64];	  /* SHA-512 of the tar */
 };
 
 /*
- * IMAGE_FD is a regular file, read from offset 0, BELL_FD (or a negative
- * number) tells that there is more in it (decompress.h).  BLOB_FD (or a
+ * BLOB_FD (or a
  * negative number) gets the bytes at their offsets, zero blocks left as holes.
  * A stream longer than MAX_SIZE fails with -EFBIG.
  */
-int image_stream_open(int image_fd, int bell_fd, int blob_fd, uint64_t max_size,
-		      struct image_stream **ret, struct error *err);
+int image_stream_open(const struct image_input *input, int blob_fd,
+		      uint64_t max_size, struct image_stream **ret,
+		      struct error *err);
 
 /* The next chunk, borrowed until the next call; 0 at the end. */
 ssize_t image_stream_next(struct image_stream *s, const uint8_t **ret,

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aci/digest.h"
 #include "aci/image_tree.h"
 #include "aci/index_make.h"
 #include "aci/index_plan.h"
@@ -95,12 +94,13 @@ static int open_gzip(struct out *o, struct error *err)
 	return 0;
 }
 
-static int out_open(struct out *o, int fd, struct error *err)
+static int out_open(struct out *o, int fd, enum digest_type type,
+		    struct error *err)
 {
 	int r = digest_init(&o->diff_id, DIGEST_SHA256, err);
 
 	if (r == 0)
-		r = digest_init(&o->digest, DIGEST_SHA256, err);
+		r = digest_init(&o->digest, type, err);
 	o->fd = fd;
 	return r < 0 ? r : open_gzip(o, err);
 }
@@ -130,11 +130,12 @@ static void out_release(struct out *o)
 
 /* --- one file as it is --------------------------------------------------- */
 
-int layer_copy(int fd, int out_fd, struct written_layer *ret, struct error *err)
+int layer_copy(int fd, int out_fd, enum digest_type type,
+	       struct written_layer *ret, struct error *err)
 {
 	cleanup_free char *buf = xmalloc(COPY_SIZE);
 	cleanup_out struct out o = {0};
-	int r = out_open(&o, out_fd, err);
+	int r = out_open(&o, out_fd, type, err);
 	off_t at = 0;
 
 	while (r == 0) {
@@ -163,7 +164,8 @@ static int write_tar(void *arg, const void *data, size_t n)
 }
 
 int layer_write(const struct index_plan *plan, const int *blob_fds, int out_fd,
-		struct written_layer *ret, struct error *err)
+		enum digest_type type, struct written_layer *ret,
+		struct error *err)
 {
 	cleanup_pool struct image_pool *pool = image_pool_new();
 	cleanup_out struct out o = {0};
@@ -180,7 +182,7 @@ int layer_write(const struct index_plan *plan, const int *blob_fds, int out_fd,
 	int r = index_tree_make(plan, blob_fds, pool, &tar.tree, err);
 
 	if (r == 0)
-		r = out_open(&o, out_fd, err);
+		r = out_open(&o, out_fd, type, err);
 	if (r == 0)
 		r = tree_tar_write(&tar, &n, err);
 	ret->is_empty = n == 0;

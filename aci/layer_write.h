@@ -12,19 +12,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aci/digest.h"
+
 struct error;
 struct index_plan;
 
 struct written_layer {
 	uint8_t diff_id[32]; /* SHA-256 of the tar */
-	uint8_t digest[32];  /* SHA-256 of what was written */
+	uint8_t digest[64];  /* of what was written */
 	uint64_t size;	     /* bytes written */
 	bool is_empty;	     /* it says nothing of any file */
 };
 
-/* The file FD as it is, compressed, to the empty file OUT_FD. */
-int layer_copy(int fd, int out_fd, struct written_layer *ret,
-	       struct error *err);
+/* The file FD as it is, compressed, to the empty file OUT_FD; TYPE is that of
+ * the digest. */
+int layer_copy(int fd, int out_fd, enum digest_type type,
+	       struct written_layer *ret, struct error *err);
 
 /*
  * The root file system that PLAN makes of the archives BLOB_FDS to the empty
@@ -32,6 +35,7 @@ int layer_copy(int fd, int out_fd, struct written_layer *ret,
  * also for what cannot be said.
  */
 int layer_write(const struct index_plan *plan, const int *blob_fds, int out_fd,
-		struct written_layer *ret, struct error *err);
+		enum digest_type type, struct written_layer *ret,
+		struct error *err);
 
 #endif

@@ -28,11 +28,12 @@ DEFINE_CLEANUP(struct archive *, reader_free);
 static int unpack(int fd, int tar_fd, uint64_t max_size, struct tar_walk *walk,
 		  struct error *err)
 {
+	const struct image_input input = {.fd = fd, .bell_fd = -EBADF};
 	cleanup_stream struct image_stream *s = NULL;
 	struct image_totals totals;
 	const uint8_t *chunk;
 	ssize_t n;
-	int r = image_stream_open(fd, -EBADF, tar_fd, max_size, &s, err);
+	int r = image_stream_open(&input, tar_fd, max_size, &s, err);
 
 	if (r < 0)
 		return r;

@@ -15,12 +15,11 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "base/parse.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
-#include "spec/docker_ref.h"
 #include "spec/image_manifest.h"
 #include "spec/oci.h"
+#include "spec/oci_digest.h"
 
 /* Headers of two entries and the end of the archive. */
 #define HEADERS_ROOM (64UL << 10)
@@ -28,22 +27,25 @@
 struct job {
 	const struct strbuf *in;
 	const struct strv *args;
-	char digest[DOCKER_DIGEST_LEN + 1]; /* of the input */
+	char digest[OCI_DIGEST_MAX]; /* of the input */
 	int manifest_fd, out_fd;
 };
 
-static int digest_make(const struct strbuf *in, char *ret, struct error *err)
+/* Of the algorithm that the first argument has, if it is one. */
+static int digest_make(const struct strbuf *in, const struct strv *args,
+		       char ret[OCI_DIGEST_MAX], struct error *err)
 {
+	bool is_sha512 = args->n > 0 && oci_digest_is_sha512(args->v[0]);
 	cleanup_digest struct digest digest = DIGEST_INIT;
-	uint8_t bytes[DIGEST_SHA256_SIZE];
-	int r = digest_init(&digest, DIGEST_SHA256, err);
+	uint8_t bytes[OCI_DIGEST_SIZE_MAX];
+	int r = digest_init(&digest, is_sha512 ? DIGEST_SHA512 : DIGEST_SHA256,
+			    err);
 
 	if (r < 0)
 		return r;
 	digest_update(&digest, in->buf, in->len);
 	digest_final(&digest, bytes);
-	memcpy(ret, "sha256:", sizeof("sha256:"));
-	format_hex(bytes, sizeof(bytes), ret + strlen("sha256:"));
+	oci_digest_format(bytes, is_sha512, ret);
 	return 0;
 }
 
@@ -250,7 +252,7 @@ static const struct {
 	[OCI_TOKEN] = {0, "the token server's answer", read_token},
 	[OCI_MANIFEST] = {OCI_MANIFEST_ARGS, "the manifest", read_manifest},
 	[OCI_CONFIG] = {1, "the image's configuration", read_config},
-	[OCI_DIGEST] = {0, NULL, read_digest},
+	[OCI_DIGEST] = {1, NULL, read_digest},
 	[OCI_REFUSAL] = {0, NULL, read_refusal},
 	[OCI_IMAGE] = {OCI_IMAGE_ARGS, "the image's configuration", make_image},
 };
@@ -260,7 +262,7 @@ static int check_digest(const struct job *job, const char *what,
 {
 	const char *want = job->args->n > 0 ? job->args->v[0] : "";
 
-	if (!*want || strcmp(want, job->digest) == 0)
+	if (!what || !*want || strcmp(want, job->digest) == 0)
 		return 0;
 	return error_set(err, EBADMSG, "%s has the digest %s, %s was asked for",
 			 what, job->digest, want);
@@ -288,7 +290,7 @@ int oci_job_run(enum oci_step step, int in_fd, const struct strv *args,
 	r = strbuf_read_fd(&in, in_fd, OCI_TEXT_MAX);
 	if (r < 0)
 		return error_sys(err, -r, "read the file");
-	r = digest_make(&in, job.digest, err);
+	r = digest_make(&in, args, job.digest, err);
 	if (r == 0)
 		r = check_digest(&job, steps[step].what, err);
 	if (r == 0)

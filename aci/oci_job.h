@@ -14,16 +14,16 @@
  *			variant				"manifest", then digest
  *							and size of each blob
  *	CONFIG		digest				diff_id...
- *	DIGEST		-				digest
+ *	DIGEST		algorithm			digest
  *	REFUSAL		-				one line
  *	IMAGE		digest, name, registry,		(an App Container Image)
  *			repository, tag, manifest
- *			digest, then diff_id, image ID,
+ *			digest, then name, image ID and
  *			size of each layer
  *
  * The manifest, for IMAGE, comes in a file of its own, and is kept with the
- * configuration if they are not too long.  A digest among the arguments is what
- *the input must have.
+ * configuration if they are not too long.  A digest as the first argument is
+ * what the input must have.
  */
 
 #include <stddef.h>

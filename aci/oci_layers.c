@@ -21,21 +21,19 @@
 #include "aci/oci_layout.h"
 #include "aci/parallel.h"
 #include "aci/registry.h"
+#include "aci/stored_layer.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/format.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/image_id.h"
 #include "spec/image_ref.h"
 #include "spec/oci.h"
-
-#define HEX_AT (sizeof("sha256:") - 1)
-#define DIGEST_SHOWN (HEX_AT + 12)
+#include "spec/oci_digest.h"
 
 /* One that is to be fetched. */
 struct layer {
@@ -79,14 +77,35 @@ struct getting {
 	struct fetch_importing import;
 };
 
+/* A SHA-512 is the ID of the tar; but that may be an image. */
+static int find_by_id(struct imagestore *store, const char *hex,
+		      struct image_id *ret, struct error *err)
+{
+	cleanup_free char *id = xasprintf(IMAGE_ID_PREFIX "%s", hex);
+	int r = imagestore_find_id(store, id, ret, err);
+
+	if (r >= 0)
+		r = stored_layer_is(store, ret, err);
+	return r < 0 ? r : r > 0 ? 0 : -ENOENT;
+}
+
+static int find_by_name(struct imagestore *store, const char *hex,
+			struct image_id *ret, struct error *err)
+{
+	cleanup_free char *name = xasprintf(OCI_LAYER_PREFIX "%s", hex);
+	const struct image_ref ref = {.name = name};
+
+	return imagestore_find_name(store, &ref, ret, err);
+}
+
 int oci_layer_find(const struct image_fetcher *f, const char *diff_id,
 		   struct image_id *ret, struct error *err)
 {
-	cleanup_free char *name =
-		xasprintf(OCI_LAYER_PREFIX "%s", diff_id + HEX_AT);
-	const struct image_ref ref = {.name = name};
+	const char *hex = diff_id + OCI_DIGEST_HEX_AT;
 	struct error why = ERROR_INIT;
-	int r = imagestore_find_name(f->store, &ref, ret, &why);
+	int r = oci_digest_is_sha512(diff_id)
+			? find_by_id(f->store, hex, ret, &why)
+			: find_by_name(f->store, hex, ret, &why);
 
 	if (r < 0 && r != -ENOENT && err)
 		*err = why;
@@ -108,7 +127,10 @@ static void import_release(struct getting *g)
 
 static int import_start(struct getting *g, int fd, struct error *err)
 {
-	static const struct fetch_limits limits = {.is_layer = true};
+	const struct fetch_limits limits = {
+		.is_layer = true,
+		.is_sha512 = oci_digest_is_sha512(g->layer->blob->digest),
+	};
 	const struct fetch_source source = {
 		.fd = fd,
 		.bell_fd = g->bell_fd,
@@ -126,12 +148,24 @@ static int import_start(struct getting *g, int fd, struct error *err)
 	return r;
 }
 
+/* What IMAGE unpacked to, of the algorithm that LIKE is of. */
+static void diff_id_make(const struct fetch_image *image, const char *like,
+			 char ret[OCI_DIGEST_MAX])
+{
+	if (!oci_digest_is_sha512(like))
+		oci_digest_format(image->diff_id, false, ret);
+	else /* the ID says the same with a dash */
+		(void)snprintf(ret, OCI_DIGEST_MAX, "sha512:%s",
+			       image->id + strlen(IMAGE_ID_PREFIX));
+}
+
 static int check_layer(const struct layer *layer,
 		       const struct fetch_image *image, struct error *err)
 {
-	char digest[DOCKER_DIGEST_LEN + 1] = "sha256:";
+	char digest[OCI_DIGEST_MAX];
 
-	format_hex(image->image_digest, 32, digest + HEX_AT);
+	oci_digest_format(image->image_digest,
+			  oci_digest_is_sha512(layer->blob->digest), digest);
 	if (image->image_size != layer->blob->size)
 		return error_set(err, EBADMSG,
 				 "it has %llu bytes, the manifest says %llu",
@@ -142,7 +176,7 @@ static int check_layer(const struct layer *layer,
 				 "it has the digest %s: the registry or what "
 				 "lies before it is broken or lies",
 				 digest);
-	format_hex(image->diff_id, 32, digest + HEX_AT);
+	diff_id_make(image, layer->diff_id, digest);
 	if (strcmp(digest, layer->diff_id) != 0)
 		return error_set(err, EBADMSG,
 				 "unpacked it has the digest %s, the "
@@ -276,7 +310,7 @@ static int download(struct getting *g, struct error *err)
 	}
 	image_notice(g->f,
 		     "layer %.*s cannot be gone on with: fetching it anew",
-		     (int)DIGEST_SHOWN, g->layer->blob->digest);
+		     OCI_DIGEST_SHOWN, g->layer->blob->digest);
 	r = download_restart(&g->file, err);
 	return r < 0 ? r : download_once(g, 0, err);
 }
@@ -291,7 +325,7 @@ static int download_layer(struct getting *g, struct error *err)
 		image_notice(g->f,
 			     "another rkt instance is downloading layer %.*s, "
 			     "waiting...",
-			     (int)DIGEST_SHOWN, g->layer->blob->digest);
+			     OCI_DIGEST_SHOWN, g->layer->blob->digest);
 		r = download_wait(g->f->store, key, &g->file, err);
 	}
 	/* It may have come since we looked. */
@@ -367,7 +401,7 @@ static void add_layer(struct missing *m, const struct oci_blob *blob,
 	if (!m->l->registry)
 		return;
 	format_size(&size, blob->size);
-	image_notice(m->l->f, "fetching layer %.*s (%s)", (int)DIGEST_SHOWN,
+	image_notice(m->l->f, "fetching layer %.*s (%s)", OCI_DIGEST_SHOWN,
 		     blob->digest, size.buf);
 }
 

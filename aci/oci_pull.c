@@ -91,7 +91,7 @@ static int get_text(struct pull *p, bool is_manifest, const char *reference,
 static int get_manifest(struct pull *p, struct error *err)
 {
 	struct oci_want want = p->want;
-	char digest[DOCKER_DIGEST_LEN + 1];
+	char digest[OCI_DIGEST_MAX];
 	const char *reference = p->reference, *expected = p->digest;
 
 	for (int depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
@@ -177,7 +177,7 @@ static int image_args(struct pull *p, struct strv *ret, struct error *err)
 					 p->diff_ids.v[i]);
 		if (r < 0)
 			return r;
-		strv_push(ret, p->diff_ids.v[i]);
+		strv_push(ret, row.name);
 		strv_push(ret, id.text);
 		strv_pushf(ret, "%llu", (unsigned long long)row.size);
 	}

@@ -21,20 +21,17 @@
 #include "base/error.h"
 #include "base/format.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/strbuf.h"
 #include "spec/image_id.h"
 #include "spec/image_manifest.h"
 #include "spec/oci.h"
 
-#define DIGEST_SHOWN (sizeof("sha256:") - 1 + 12)
-
 /* A layer in a file of the store's, to be sent. */
 struct packed {
 	int fd; /* negative: not made, or the same as another */
 	struct fetch_layer layer;
-	char digest[DOCKER_DIGEST_LEN + 1];
-	char diff_id[DOCKER_DIGEST_LEN + 1];
+	char digest[OCI_DIGEST_MAX];
+	char diff_id[OCI_DIGEST_MAX];
 };
 
 struct push {
@@ -44,7 +41,7 @@ struct push {
 	struct packed *packed;
 	size_t n_packed;
 	struct image_progress seen; /* of the layer under way */
-	char url[DOCKER_DIGEST_LEN + 32];
+	char url[OCI_DIGEST_MAX + 32];
 };
 
 static void packed_drop(struct push *p, struct packed *packed)
@@ -97,17 +94,17 @@ static int send_file(struct push *p, const char *what, const char *digest,
 		return r;
 	format_size(&text, size);
 	image_notice(p->f, "%s %s %.*s (%s)", r ? "already there:" : "pushing",
-		     what, (int)DIGEST_SHOWN, digest, text.buf);
+		     what, OCI_DIGEST_SHOWN, digest, text.buf);
 	if (r)
 		return 0;
 	(void)snprintf(p->url, sizeof(p->url), "%s %.*s", what,
-		       (int)DIGEST_SHOWN, digest);
+		       OCI_DIGEST_SHOWN, digest);
 	p->seen = (struct image_progress){
 		.what = what, .url = p->url, .is_upload = true};
 	r = registry_put_blob(&p->registry, digest, fd, err);
 	if (r < 0)
 		return error_prefix(err, r, "push %s %.*s", what,
-				    (int)DIGEST_SHOWN, digest);
+				    OCI_DIGEST_SHOWN, digest);
 	p->seen.done = p->seen.total = size;
 	p->seen.ended = true;
 	if (p->f->progress)
@@ -115,12 +112,14 @@ static int send_file(struct push *p, const char *what, const char *digest,
 	return 0;
 }
 
+/* LIKE: fetch_oci_text(). */
 static int send_text(struct push *p, const struct strbuf *text,
-		     struct oci_descriptor *ret, struct error *err)
+		     const char *like, struct oci_descriptor *ret,
+		     struct error *err)
 {
-	char digest[DOCKER_DIGEST_LEN + 1];
+	char digest[OCI_DIGEST_MAX];
 	cleanup_fd int fd = fetch_oci_text(p->f->libexec_dir, text->buf,
-					   text->len, digest, err);
+					   text->len, like, digest, err);
 
 	if (fd < 0)
 		return fd;
@@ -130,12 +129,12 @@ static int send_text(struct push *p, const struct strbuf *text,
 }
 
 static int send_manifest(struct push *p, const char *type, const char *text,
-			 size_t len, char ret[DOCKER_DIGEST_LEN + 1],
+			 size_t len, char ret[OCI_DIGEST_MAX],
 			 struct error *err)
 {
 	const char *tag = p->registry.ref->tag;
 	cleanup_fd int fd =
-		fetch_oci_text(p->f->libexec_dir, text, len, ret, err);
+		fetch_oci_text(p->f->libexec_dir, text, len, NULL, ret, err);
 
 	if (fd < 0)
 		return fd;
@@ -144,15 +143,10 @@ static int send_manifest(struct push *p, const char *type, const char *text,
 
 /* --- layers -------------------------------------------------------------- */
 
-static void digest_make(const uint8_t bytes[32], char *ret)
-{
-	memcpy(ret, "sha256:", sizeof("sha256:"));
-	format_hex(bytes, 32, ret + strlen("sha256:"));
-}
-
 /* PLAN NULL: the one blob as it is. */
 static int pack(struct push *p, const struct index_plan *plan,
-		const int *blob_fds, struct packed *ret, struct error *err)
+		const int *blob_fds, bool is_sha512, struct packed *ret,
+		struct error *err)
 {
 	int r;
 
@@ -160,11 +154,11 @@ static int pack(struct push *p, const struct index_plan *plan,
 	if (ret->fd < 0)
 		return ret->fd;
 	r = fetch_make_layer(p->f->libexec_dir, plan, blob_fds, ret->fd,
-			     &ret->layer, err);
+			     is_sha512, &ret->layer, err);
 	if (r < 0)
 		return r;
-	digest_make(ret->layer.digest, ret->digest);
-	digest_make(ret->layer.diff_id, ret->diff_id);
+	oci_digest_format(ret->layer.digest, is_sha512, ret->digest);
+	oci_digest_format(ret->layer.diff_id, false, ret->diff_id);
 	return 0;
 }
 
@@ -177,16 +171,17 @@ static void packed_make(struct push *p, size_t n)
 }
 
 static int pack_stored(struct push *p, const struct image_id *id,
-		       struct packed *ret, struct error *err)
+		       bool is_sha512, struct packed *ret, struct error *err)
 {
 	cleanup_fd int blob = imagestore_open_blob(p->f->store, id, err);
 
-	return blob < 0 ? blob : pack(p, NULL, &blob, ret, err);
+	return blob < 0 ? blob : pack(p, NULL, &blob, is_sha512, ret, err);
 }
 
 /* The packed layers as they are now, and a manifest of them and CONFIG. */
 static int push_packed(struct push *p, const struct strbuf *config,
-		       char ret[DOCKER_DIGEST_LEN + 1], struct error *err)
+		       const char *like, char ret[OCI_DIGEST_MAX],
+		       struct error *err)
 {
 	cleanup_oci_manifest struct oci_manifest m = OCI_MANIFEST_INIT;
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
@@ -204,7 +199,7 @@ static int push_packed(struct push *p, const struct strbuf *config,
 		packed_drop(p, packed);
 	}
 	if (r == 0)
-		r = send_text(p, config, &m.config, err);
+		r = send_text(p, config, like, &m.config, err);
 	if (r < 0)
 		return r;
 	oci_manifest_write(&m, &text);
@@ -238,7 +233,7 @@ static int find_original(const struct push *p, struct original *ret,
 		name_values_get(&im->annotations, OCI_ANNOTATION "config");
 	const char *manifest =
 		name_values_get(&im->annotations, OCI_ANNOTATION "manifest");
-	char digest[DOCKER_DIGEST_LEN + 1];
+	char digest[OCI_DIGEST_MAX];
 	cleanup_fd int fd = -EBADF;
 	cleanup_fd int config_fd = -EBADF;
 
@@ -247,7 +242,7 @@ static int find_original(const struct push *p, struct original *ret,
 	for (size_t i = 0; i < im->n_dependencies; i++)
 		if (!oci_is_layer_name(im->dependencies[i].image_name))
 			return 0;
-	fd = fetch_oci_text(p->f->libexec_dir, manifest, strlen(manifest),
+	fd = fetch_oci_text(p->f->libexec_dir, manifest, strlen(manifest), NULL,
 			    digest, err);
 	if (fd < 0)
 		return fd;
@@ -256,7 +251,7 @@ static int find_original(const struct push *p, struct original *ret,
 	    ret->plan.is_index || ret->plan.n_layers != im->n_dependencies)
 		return 0;
 	config_fd = fetch_oci_text(p->f->libexec_dir, config, strlen(config),
-				   digest, err);
+				   ret->plan.config.digest, digest, err);
 	if (config_fd < 0)
 		return config_fd;
 	strbuf_addstr(&ret->config, config);
@@ -279,6 +274,16 @@ static const char *other_repository(const struct push *p)
 	return repository;
 }
 
+/* The blob is the layer as it is stored, uncompressed. */
+static bool is_tar(const struct packed *packed, const struct image_id *id,
+		   const char *digest)
+{
+	if (!oci_digest_is_sha512(digest))
+		return strcmp(packed->diff_id, digest) == 0;
+	return strcmp(id->text + IMAGE_ID_PREFIX_LEN,
+		      digest + OCI_DIGEST_HEX_AT) == 0;
+}
+
 /* 1 if the registry now has the blob itself, 0 if it cannot be had. */
 static int keep_layer(struct push *p, const struct oci_blob *blob, size_t i,
 		      struct error *err)
@@ -294,16 +299,16 @@ static int keep_layer(struct push *p, const struct oci_blob *blob, size_t i,
 		r = 1;
 	if (r > 0)
 		image_notice(p->f, "already there: layer %.*s",
-			     (int)DIGEST_SHOWN, blob->digest);
+			     OCI_DIGEST_SHOWN, blob->digest);
 	if (r != 0)
 		return r;
-	r = pack_stored(p, id, packed, err);
+	r = pack_stored(p, id, oci_digest_is_sha512(blob->digest), packed, err);
 	if (r < 0)
 		return r;
 	if (strcmp(packed->digest, blob->digest) == 0)
 		r = send_file(p, "layer", blob->digest, packed->fd, blob->size,
 			      err);
-	else if (strcmp(packed->diff_id, blob->digest) != 0)
+	else if (!is_tar(packed, id, blob->digest))
 		return 0;
 	else if ((raw = imagestore_open_blob(p->f->store, id, err)) < 0)
 		return raw;
@@ -313,8 +318,9 @@ static int keep_layer(struct push *p, const struct oci_blob *blob, size_t i,
 }
 
 static int push_original(struct push *p, const struct original *o,
-			 char ret[DOCKER_DIGEST_LEN + 1], struct error *err)
+			 char ret[OCI_DIGEST_MAX], struct error *err)
 {
+	const char *like = o->plan.config.digest;
 	struct oci_descriptor config = {0};
 	size_t n = o->plan.n_layers;
 	int r = 1;
@@ -323,7 +329,7 @@ static int push_original(struct push *p, const struct original *o,
 	for (size_t i = 0; r > 0 && i < n; i++)
 		r = keep_layer(p, &o->plan.layers[i], i, err);
 	if (r > 0) {
-		r = send_text(p, &o->config, &config, err);
+		r = send_text(p, &o->config, like, &config, err);
 		free(config.digest);
 		assert(o->manifest); /* what was kept of it has it */
 		return r < 0 ? r
@@ -341,8 +347,9 @@ static int push_original(struct push *p, const struct original *o,
 		if (p->packed[i].fd < 0)
 			r = pack_stored(
 				p, &p->set.v[p->set.v[0].dependencies[i]].id,
+				oci_digest_is_sha512(o->plan.layers[i].digest),
 				&p->packed[i], err);
-	return r < 0 ? r : push_packed(p, &o->config, ret, err);
+	return r < 0 ? r : push_packed(p, &o->config, like, ret, err);
 }
 
 /* --- any other image ------------------------------------------------------ */
@@ -361,9 +368,9 @@ static int pack_pass(struct push *p, const struct render_pass *pass,
 	cleanup_fd int blob = -EBADF;
 
 	if (member->is_layer)
-		return pack_stored(p, &member->id, ret, err);
+		return pack_stored(p, &member->id, false, ret, err);
 	blob = imagestore_open_blob(p->f->store, &member->id, err);
-	return blob < 0 ? blob : pack(p, &plan, &blob, ret, err);
+	return blob < 0 ? blob : pack(p, &plan, &blob, false, ret, err);
 }
 
 static int pack_passes(struct push *p, const struct render_plan *plan,
@@ -408,7 +415,7 @@ static int pack_flat(struct push *p, const struct render_plan *passes,
 			r = blobs[n];
 	}
 	if (r == 0)
-		r = pack(p, &plan, blobs, &p->packed[0], err);
+		r = pack(p, &plan, blobs, false, &p->packed[0], err);
 	for (size_t i = 0; i < n; i++)
 		fd_close(&blobs[i]);
 	return r;
@@ -440,7 +447,7 @@ static bool must_be_flat(const struct render_plan *plan)
 	return false;
 }
 
-static int push_rendered(struct push *p, char ret[DOCKER_DIGEST_LEN + 1],
+static int push_rendered(struct push *p, char ret[OCI_DIGEST_MAX],
 			 struct error *err)
 {
 	cleanup_oci_config struct oci_config config = OCI_CONFIG_INIT;
@@ -462,7 +469,7 @@ static int push_rendered(struct push *p, char ret[DOCKER_DIGEST_LEN + 1],
 	for (size_t i = 0; i < p->n_packed; i++)
 		strv_push(&config.diff_ids, p->packed[i].diff_id);
 	oci_config_write(&config, &text);
-	return push_packed(p, &text, ret, err);
+	return push_packed(p, &text, NULL, ret, err);
 }
 
 /* --- all of it ----------------------------------------------------------- */
@@ -483,7 +490,7 @@ static int check_ref(const struct docker_ref *ref, struct error *err)
 }
 
 int oci_push(struct image_fetcher *f, const struct image_id *id,
-	     const struct docker_ref *ref, char ret[DOCKER_DIGEST_LEN + 1],
+	     const struct docker_ref *ref, char ret[OCI_DIGEST_MAX],
 	     struct error *err)
 {
 	cleanup_push struct push p = {

@@ -12,6 +12,7 @@
  */
 
 #include "spec/docker_ref.h"
+#include "spec/oci_digest.h"
 
 struct error;
 struct image_fetcher;
@@ -20,7 +21,7 @@ struct image_id;
 /* RET: the digest of the manifest.  -EINVAL: REF is none to push to, or the
  * image is none for OCI. */
 int oci_push(struct image_fetcher *f, const struct image_id *id,
-	     const struct docker_ref *ref, char ret[DOCKER_DIGEST_LEN + 1],
+	     const struct docker_ref *ref, char ret[OCI_DIGEST_MAX],
 	     struct error *err);
 
 #endif

@@ -12,9 +12,8 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
+#include "spec/oci_digest.h"
 
-#define DIGEST_PREFIX "sha256:"
-#define HEX_DIGITS "0123456789abcdef"
 #define TAG_MAX 128
 #define REPOSITORY_MAX 255
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
@@ -26,18 +25,6 @@ static int bad_ref(const char *s, const char *why, struct error *err)
 {
 	return error_set(err, EINVAL, "invalid image string \"%s\": %s", s,
 			 why);
-}
-
-int oci_digest_check(const char *s, struct error *err)
-{
-	size_t prefix = strlen(DIGEST_PREFIX);
-
-	if (strlen(s) == DOCKER_DIGEST_LEN &&
-	    strncmp(s, DIGEST_PREFIX, prefix) == 0 &&
-	    strspn(s + prefix, HEX_DIGITS) == DOCKER_DIGEST_LEN - prefix)
-		return 0;
-	return error_set(err, EINVAL,
-			 "the digest is not \"sha256:\" and 64 hex digits");
 }
 
 /* --- parts --------------------------------------------------------------- */

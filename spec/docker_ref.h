@@ -5,14 +5,15 @@
 /*
  * References to images of registries and of OCI image layouts:
  *
- *	docker:[//][HOST[:PORT]/]NAME[:TAG|@sha256:HEX][,os=OS][,arch=ARCH]
+ *	docker:[//][HOST[:PORT]/]NAME[:TAG|@DIGEST][,os=OS][,arch=ARCH]
  *	oci:DIR[:TAG][,os=OS][,arch=ARCH]
  *	oci-archive:FILE[:TAG][,os=OS][,arch=ARCH]
  *
  * Grammar of the distribution project (reference/reference.go).  Without a
  * host the registry is registry-1.docker.io, where a name of one part lies
  * below "library/"; the default tag is "latest".  The labels, in appc's
- * terms, choose among the platforms of a multi-platform image.
+ * terms, choose among the platforms of a multi-platform image.  DIGEST is one
+ * of oci_digest.h.
  */
 
 #include "spec/name_value.h"
@@ -21,7 +22,6 @@ struct error;
 struct strbuf;
 
 #define DOCKER_REGISTRY "registry-1.docker.io"
-#define DOCKER_DIGEST_LEN 71 /* "sha256:" and 64 hex digits */
 
 struct docker_ref {
 	char *registry;	  /* HOST[:PORT] */
@@ -60,8 +60,5 @@ void oci_layout_ref_release(struct oci_layout_ref *ref);
 
 int oci_layout_ref_parse(const char *s, struct oci_layout_ref *ret,
 			 struct error *err);
-
-/* "sha256:" and 64 lower-case hex digits; -EINVAL. */
-int oci_digest_check(const char *s, struct error *err);
 
 #endif

@@ -5,7 +5,8 @@
 /*
  * Images as registries have them: OCI image specification 1.1 and docker's
  * manifest schema 2.  Bytes in, struct out, and what of that an appc image
- * manifest says.  Digests are sha256 ones.
+ * manifest says.  Digests are those of
+ * oci_digest.h.
  */
 
 #include <stdbool.h>
@@ -108,7 +109,7 @@ struct oci_origin {
 	const char *name;		   /* any text: sanitised */
 	const char *tag;		   /* "" = none */
 	const char *manifest_digest, *config_digest;
-	const struct strv *layers; /* by threes: diff_id, image ID, size */
+	const struct strv *layers; /* by threes: name, image ID, size */
 	/* As the registry has them, to be kept; NULL = too long. */
 	const char *config_text, *manifest_text;
 };

@@ -5,9 +5,9 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "spec/docker_ref.h"
 #include "spec/json_read.h"
 #include "spec/oci.h"
+#include "spec/oci_digest.h"
 
 void oci_config_release(struct oci_config *config)
 {
@@ -87,9 +87,12 @@ static void read_layers(const struct json_node *root, struct oci_config *ret)
 	if (!json_member(root, "rootfs", &rootfs) || !json_want_object(&rootfs))
 		return;
 	json_get_strv(&rootfs, "diff_ids", &ret->diff_ids);
-	for (size_t i = 0; i < ret->diff_ids.n; i++)
-		if (oci_digest_check(ret->diff_ids.v[i], NULL) < 0)
-			json_problem(&rootfs, "diff_ids[%zu] is no digest", i);
+	for (size_t i = 0; i < ret->diff_ids.n; i++) {
+		struct error err = ERROR_INIT;
+
+		if (oci_digest_check(ret->diff_ids.v[i], &err) < 0)
+			json_problem(&rootfs, "diff_ids[%zu]: %s", i, err.msg);
+	}
 }
 
 int oci_config_parse(const char *buf, size_t len, struct oci_config *ret,

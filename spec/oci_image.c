@@ -17,7 +17,6 @@
 
 #define AC_VERSION "0.8.11"
 #define ANNOTATION OCI_ANNOTATION
-#define HEX_AT (sizeof("sha256:") - 1)
 
 bool oci_is_layer_name(const char *name)
 {
@@ -276,8 +275,7 @@ static int add_layers(struct image_manifest *im, const struct strv *layers,
 	for (size_t i = 0; i < n; i++) {
 		struct dependency *dep = &im->dependencies[i];
 
-		dep->image_name = xasprintf(OCI_LAYER_PREFIX "%s",
-					    layers->v[3 * i] + HEX_AT);
+		dep->image_name = xstrdup(layers->v[3 * i]);
 		dep->image_id = xstrdup(layers->v[3 * i + 1]);
 		im->n_dependencies++;
 		if (parse_uint(layers->v[3 * i + 2], INT64_MAX, &dep->size) < 0)

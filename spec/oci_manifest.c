@@ -7,9 +7,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strbuf.h"
-#include "spec/docker_ref.h"
 #include "spec/json_read.h"
 #include "spec/oci.h"
+#include "spec/oci_digest.h"
 
 #define INDEX_ENTRIES_MAX 1000
 #define BLOB_SIZE_MAX (INT64_C(1) << 46)
@@ -59,13 +59,16 @@ void oci_manifest_release(struct oci_manifest *m)
 static void descriptor_read(const struct json_node *node,
 			    struct oci_descriptor *ret)
 {
+	struct json_node digest;
 	int64_t size = -1;
+	bool has_digest;
 
 	if (!json_want_object(node))
 		return;
+	has_digest = json_member(node, "digest", &digest);
 	json_get_checked(node, "digest", oci_digest_check, &ret->digest);
 	json_get_int(node, "size", 0, BLOB_SIZE_MAX, &size);
-	if (!ret->digest || size < 0)
+	if (!has_digest || size < 0)
 		json_problem(node, "it has no digest or no size");
 	ret->size = size < 0 ? 0 : (uint64_t)size;
 }

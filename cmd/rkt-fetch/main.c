@@ -87,6 +87,12 @@ static int rewrite_manifest(const struct strbuf *raw, int fd, uint32_t *ret_len,
 	return 0;
 }
 
+/* Of the file that is read or written. */
+static enum digest_type digest_type(const struct fetch_job *job)
+{
+	return job->request.is_sha512 ? DIGEST_SHA512 : DIGEST_SHA256;
+}
+
 static int run_import(struct fetch_job *job, struct fetch_reply *reply,
 		      struct error *err)
 {
@@ -94,6 +100,7 @@ static int run_import(struct fetch_job *job, struct fetch_reply *reply,
 		.max_tar_size = job->request.max_tar_size,
 		.max_files = job->request.max_files,
 		.is_layer = job->request.is_layer,
+		.image_digest = digest_type(job),
 		.bell_fd = job->request.has_bell
 				   ? job->fds[job->request.n_fds - 1]
 				   : 0,
@@ -270,9 +277,11 @@ static int run_layer(struct fetch_job *job, struct fetch_reply *reply,
 	int r = read_plan(job, &plan, err);
 
 	if (r > 0)
-		r = layer_write(&plan, job->fds + 2, job->fds[0], &layer, err);
+		r = layer_write(&plan, job->fds + 2, job->fds[0],
+				digest_type(job), &layer, err);
 	else if (r == 0)
-		r = layer_copy(job->fds[2], job->fds[0], &layer, err);
+		r = layer_copy(job->fds[2], job->fds[0], digest_type(job),
+			       &layer, err);
 	if (r < 0)
 		return r;
 	reply->layer.size = layer.size;

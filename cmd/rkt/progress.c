@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/strbuf.h"
+#include "spec/oci_digest.h"
 
 #define COLUMNS_DEFAULT 80
 #define BAR_MIN 10
@@ -147,13 +148,11 @@ void progress_show(void *arg, const struct image_progress *seen)
 
 /* --- several ------------------------------------------------------------- */
 
-#define SHOWN_DIGEST 19 /* "sha256:0123456789ab" */
-
 static void add_line(const struct progress *p, const struct image_progress *one,
 		     unsigned int columns, struct strbuf *sb)
 {
 	cleanup_free char *what =
-		xasprintf("layer %.*s", SHOWN_DIGEST, one->url);
+		xasprintf("layer %.*s", OCI_DIGEST_SHOWN, one->url);
 	struct image_progress named = *one;
 
 	named.what = what;

@@ -19,6 +19,7 @@
 #include "cmd/rkt/images.h"
 #include "cmd/rkt/say.h"
 #include "spec/image_manifest.h"
+#include "spec/oci_digest.h"
 
 struct opts {
 	const char *signature;
@@ -72,7 +73,7 @@ static int push_docker(struct images *im, const struct image_arg *from,
 {
 	cleanup_docker_ref struct docker_ref ref = DOCKER_REF_INIT;
 	const struct opts *o = call->opts;
-	char digest[DOCKER_DIGEST_LEN + 1];
+	char digest[OCI_DIGEST_MAX];
 	struct image_id id;
 	int r;
 
@@ -153,7 +154,7 @@ static int open_to_send(struct images *im, const struct image_id *id,
 	if (*ret_temp < 0)
 		return *ret_temp;
 	r = fetch_make_layer(im->fetcher.libexec_dir, NULL, &blob, *ret_temp,
-			     &packed, err);
+			     false, &packed, err);
 	return r < 0 ? r : dup(*ret_temp);
 }
 

@@ -48,7 +48,7 @@ static int inflate(char **argv)
 	int fd = open(argv[0], O_RDONLY | O_CLOEXEC);
 	ssize_t n = 0;
 
-	if (fd < 0 || decompressor_open(fd, -1, &d, &error) < 0)
+	if (fd < 0 || decompressor_open(fd, -1, DIGEST_SHA256, &d, &error) < 0)
 		return failed(argv[0]);
 	while ((n = decompressor_read(d, buf, CHUNK, &error)) > 0)
 		;

@@ -288,6 +288,56 @@ stops() {
 	expect_output "it names no directory"
 }
 
+@test "sha512: digests of it are as good as those of sha256" {
+	local digest what blob
+	mkdir -p "$F/www"
+	DIGEST=sha512 oci layout "$F/www/long" busybox long
+	run_rkt fetch "oci:$F/www/long:v1"
+	expect_status 0
+	digest=$(jq -r '.manifests[0].digest' "$F/www/long/index.json")
+	[ ${#digest} = 135 ]
+	run_rkt fetch "docker://example.com/good/long@$digest"
+	expect_status 0
+	# The layers are those of the layout.
+	expect_no_output "fetching layer"
+	run rkt image cat-manifest example.com/good/long
+	jq -e --arg d "$digest" '.annotations | map({(.name): .value}) | add |
+		."appc.io/docker/manifesthash" == $d and
+		(."appc.io/docker/imageid" | startswith("sha512:"))' \
+		<<<"$output"
+	run_rkt run --net=none docker://example.com/good/long:v1 \
+		--exec=/bin/busybox -- cat /etc/version
+	expect_status 0
+	expect_output long
+	run_rkt fetch "docker://example.com/manifest/long@$digest"
+	expect_status 254
+	expect_output "the manifest has the digest sha512:"
+	rm -rf "$D/data"
+	mkdir "$D/data"
+	for what in config layer diff; do
+		run_rkt fetch "docker://example.com/$what/long:v1"
+		expect_status 254
+		expect_output "has the digest sha512:"
+	done
+	run_rkt fetch docker://example.com/slow/long:v1
+	expect_status 0
+	expect_output "fetching layer sha512:"
+}
+
+@test "digests of an algorithm nobody registered are one clear error" {
+	DIGEST=blake2b oci layout "$F/www/other" plain
+	run_rkt fetch "oci:$F/www/other:v1"
+	expect_status 254
+	expect_output "the digest is one of blake2b, and only sha256 and sha512 can be checked"
+	[ "$(grep -c '^fetch: ' <<<"$output")" = 1 ]
+	run_rkt fetch "docker://example.com/good/app@md5:0123456789abcdef0123456789abcdef"
+	expect_status 254
+	expect_output "one of md5"
+	run_rkt fetch "docker://example.com/good/app@sha512:0123"
+	expect_status 254
+	expect_output 'the digest is not "sha512:" and 128 hex digits'
+}
+
 @test "oci-archive: what skopeo makes, compressed or not, and what is none" {
 	local file
 	skopeo copy -q --insecure-policy "oci:$F/www/app:v1" \

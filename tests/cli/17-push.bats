@@ -260,6 +260,41 @@ same_tree() {
 	[ "$output" = "$digest" ]
 }
 
+@test "what has sha512 digests goes back with them" {
+	local id number=0 to
+	DIGEST=sha512 oci layout "$D/app" busybox one
+	run_plain fetch "oci:$D/app:v1"
+	expect_status 0
+	id=$output
+	# The second layer is compressed as we never would: only where it is
+	# already, or with another manifest.
+	lying
+	run rkt push "$id" "$E/into/app:one"
+	expect_status 0
+	expect_output "compressed anew"
+	digest=$(tail -1 <<<"$output")
+	curl -sk "https://example.com/v2/into/app/manifests/one" >"$D/manifest"
+	[ "$(jq -r '.config.digest, .layers[].digest | .[:7]' "$D/manifest" |
+		sort | uniq -c | tr -s ' ')" = " 3 sha512:" ]
+	[ "$(jq -r .config.digest "$D/manifest")" = "$(jq -r \
+		'.annotations[] | select(.name == "appc.io/docker/imageid") |
+		.value' <(rkt image cat-manifest "$id"))" ]
+	# That one can be made again bit by bit.
+	run_rkt fetch --pull-policy=update "$E/into/app:one"
+	expect_status 0
+	id=$(tail -1 <<<"$output")
+	run rkt push "$id" "$E/anonymous/app:two"
+	expect_status 0
+	expect_no_output "compressed anew"
+	[ "$(tail -1 <<<"$output")" = "$digest" ]
+	# docker-registry keeps it, too.
+	run_plain push "$id" "$R/long/app:two"
+	expect_status 0
+	[ "$output" = "$digest" ]
+	run_plain fetch "$R/long/app:two"
+	expect_status 0
+}
+
 @test "a file is stored first, and must be signed for that" {
 	stored lib
 	run rkt push "$F/images/app.aci" "$S/x"

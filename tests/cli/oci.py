@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images as registries have them, and a registry that lies.
 
-oci.py layout DIR CASE [ARG]   writes an OCI image layout, tagged v1
+oci.py layout DIR CASE [ARG]   writes an OCI image layout, tagged v1, with
+                               digests of the algorithm $DIGEST
 oci.py cases good|bad-|broken-|odd-    their names
 oci.py serve DIR LOG CERT KEY  serves the layouts below DIR on port 443
 
@@ -160,8 +161,17 @@ def tar(entries):
     return out.getvalue()
 
 
-def digest(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+def digest(data, algorithm="sha256"):
+    return algorithm + ":" + hashlib.new(algorithm, data).hexdigest()
+
+
+def blob_file(top, name):
+    """The file of the blob NAME."""
+    return f"{top}/blobs/{name.replace(':', '/')}"
+
+
+# What layouts are made with: any that hashlib knows.
+DIGEST = os.environ.get("DIGEST", "sha256")
 
 
 def pack(data, number):
@@ -175,14 +185,14 @@ def pack(data, number):
 
 
 def put(top, data, media=None, **more):
-    with open(f"{top}/blobs/sha256/{digest(data)[7:]}", "wb") as f:
+    with open(blob_file(top, digest(data, DIGEST)), "wb") as f:
         f.write(data)
     kind = {"mediaType": media} if media else {}
-    return {**kind, "digest": digest(data), "size": len(data), **more}
+    return {**kind, "digest": digest(data, DIGEST), "size": len(data), **more}
 
 
 def layout(top, case, arg=""):
-    os.makedirs(f"{top}/blobs/sha256", exist_ok=True)
+    os.makedirs(f"{top}/blobs/{DIGEST}", exist_ok=True)
     if case == "busybox":
         with open("/bin/busybox", "rb") as f:
             data = f.read()
@@ -202,7 +212,8 @@ def layout(top, case, arg=""):
             "Env": ["PATH=/bin", "GREETING=hello"], "WorkingDir": "/etc",
             "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/var/data": {}},
             "StopSignal": "SIGQUIT", "Labels": {"org.example/x": "y"}},
-        "rootfs": {"type": "layers", "diff_ids": [digest(t) for t in tars]},
+        "rootfs": {"type": "layers",
+                   "diff_ids": [digest(t, DIGEST) for t in tars]},
     }).encode()
     manifest = json.dumps({
         "schemaVersion": 2,
@@ -318,7 +329,7 @@ class Pushed:
         key = self.path.split("digest=")[1]
         if what == "broken" or what == "once" and first(("once", key)):
             return self.answer(500, b"")
-        if digest(data) != key:
+        if digest(data, key.split(":")[0]) != key:
             return self.answer(400, b"")
         BLOBS[what, name, key] = data
         lie = "sha256:" + 64 * "0"
@@ -391,14 +402,14 @@ class Registry(Pushed, http.server.BaseHTTPRequestHandler):
         top = f"{sys.argv[2]}/{name}"
         with open(top + "/index.json") as f:
             entry = json.load(f)["manifests"][0]
-        with open(f"{top}/blobs/sha256/{entry['digest'][7:]}", "rb") as f:
+        with open(blob_file(top, entry["digest"]), "rb") as f:
             data = f.read()
         other = dict(entry, platform={"os": "linux", "architecture": "vax"},
                      digest="sha256:" + 64 * "0")
         mine = dict(entry, platform={"os": "linux", "architecture": "amd64"})
         lists = {"list": [other, mine], "others": [other],
                  "loop": [dict(mine, digest=entry["digest"])]}
-        if what == "manifest" and ref.startswith("sha256:"):
+        if what == "manifest" and ":" in ref:
             data += b" "
         elif what == "schema1":
             data = b'{"schemaVersion":1,"name":"x","fsLayers":[]}'
@@ -414,7 +425,7 @@ class Registry(Pushed, http.server.BaseHTTPRequestHandler):
         return self.answer(200, data)
 
     def blob(self, what, name, ref):
-        with open(f"{sys.argv[2]}/{name}/blobs/sha256/{ref[7:]}", "rb") as f:
+        with open(blob_file(f"{sys.argv[2]}/{name}", ref), "rb") as f:
             data = f.read()
         is_config = data.startswith(b"{")
         if what == "missing" and not is_config:

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ssize_t n = 0, total = 0;
 
 	fuzz_expect(fd >= 0 && write_full(fd, data, size) == 0);
-	if (decompressor_open(fd, -1, &d, &err) < 0) {
+	if (decompressor_open(fd, -1, DIGEST_SHA256, &d, &err) < 0) {
 		fuzz_expect(err.msg[0]);
 		return 0;
 	}

@@ -17,6 +17,7 @@
 #include "spec/docker_ref.h"
 #include "spec/image_manifest.h"
 #include "spec/oci.h"
+#include "spec/oci_digest.h"
 #include "tests/fuzz/fuzz.h"
 
 #define OCI_FUZZ_MAX (1UL << 20)

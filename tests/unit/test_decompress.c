@@ -110,7 +110,7 @@ static ssize_t unpack(const uint8_t *in, size_t n, uint8_t *out, size_t max,
 	struct error err = ERROR_INIT;
 	ssize_t total = 0, r;
 
-	r = decompressor_open(fd, -1, &d, &err);
+	r = decompressor_open(fd, -1, DIGEST_SHA256, &d, &err);
 	if (r < 0)
 		return r;
 	cr_expect_str_eq(compression_name(decompressor_type(d)), name);

@@ -10,10 +10,12 @@
 #include "spec/docker_ref.h"
 #include "spec/image_manifest.h"
 #include "spec/oci.h"
+#include "spec/oci_digest.h"
 
 #define ROWS(a) (sizeof(a) / sizeof((a)[0]))
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define DIGEST "sha256:" HEX
+#define DIGEST512 "sha512:" HEX HEX
 #define DIGEST2                                                                \
 	"sha256:"                                                              \
 	"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
@@ -50,7 +52,10 @@ Test(oci, references)
 		{"docker://q.io/a:-b", NULL},
 		{"docker://q.io/../a", NULL},
 		{"docker://q.io/a@sha256:12", NULL},
-		{"docker://q.io/a@sha512:" HEX HEX, NULL},
+		{"docker://q.io/a@sha512:" HEX HEX,
+		 "docker://q.io/a@sha512:" HEX HEX},
+		{"docker://q.io/a@sha512:" HEX, NULL},
+		{"docker://q.io/a@md5:" HEX, NULL},
 		{"docker://a,arch=vax", "docker://registry-1.docker.io/library/"
 					"a:latest,arch=vax"},
 		{"docker://a,os=linux,arch=vax", NULL},
@@ -182,6 +187,10 @@ Test(oci, manifests)
 		{"{\"config\":{\"digest\":\"sha256:..\",\"size\":1}}", -EINVAL},
 		{"{\"config\":{\"digest\":\"" DIGEST "\",\"size\":-1}}",
 		 -EINVAL},
+		{"{\"config\":{\"digest\":\"" DIGEST512 "\",\"size\":1},"
+		 "\"layers\":[" BLOB "}]}",
+		 0},
+		{"{\"config\":{\"digest\":\"blake3:00\",\"size\":1}}", -EINVAL},
 		{"{\"schemaVersion\":1,\"fsLayers\":[]}", -ENOTSUP},
 		{"{}", -EINVAL},
 		{"[]", -EINVAL},
@@ -200,6 +209,52 @@ Test(oci, manifests)
 		cr_expect_eq(r < 0, *err.msg != '\0');
 		cr_expect(r < 0 || (!m.is_index && m.n_layers == 1));
 	}
+}
+
+Test(oci, digests)
+{
+	static const struct {
+		const char *text;
+		int r;
+	} rows[] = {
+		{DIGEST, 0},
+		{DIGEST512, 0},
+		{DIGEST "0", -EINVAL},
+		{"sha512:" HEX, -EINVAL},
+		{"sha256:" HEX HEX, -EINVAL},
+		{"sha256:", -EINVAL},
+		{"sha256", -EINVAL},
+		{":" HEX, -EINVAL},
+		{"", -EINVAL},
+		{"SHA256:" HEX, -EINVAL},
+		{"blake3:" HEX, -ENOTSUP},
+		{"tarsum.v1+sha256:" HEX, -ENOTSUP},
+		{"\033[31m:" HEX, -EINVAL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct error err = ERROR_INIT;
+		int r = oci_digest_check(rows[i].text, &err);
+
+		cr_expect_eq(r, rows[i].r, "%zu: %d %s", i, r, err.msg);
+		cr_expect_eq(r < 0, *err.msg != '\0');
+	}
+	cr_expect(oci_digest_is_sha512(DIGEST512));
+	cr_expect(!oci_digest_is_sha512(DIGEST));
+}
+
+Test(oci, digests_as_text)
+{
+	uint8_t bytes[OCI_DIGEST_SIZE_MAX];
+	char text[OCI_DIGEST_MAX];
+
+	memset(bytes, 0xab, sizeof(bytes));
+	for (int is_sha512 = 0; is_sha512 < 2; is_sha512++) {
+		oci_digest_format(bytes, is_sha512, text);
+		cr_expect(oci_digest_check(text, NULL) == 0);
+		cr_expect_eq(oci_digest_is_sha512(text), is_sha512);
+	}
+	cr_expect_eq(strlen(text), OCI_DIGEST_MAX - 1);
 }
 
 /* --- what appc makes of it ------------------------------------------------ */
@@ -270,7 +325,7 @@ Test(oci, configuration_becomes_a_manifest)
 	};
 	struct error err = ERROR_INIT;
 
-	strv_push(&layers, DIGEST);
+	strv_push(&layers, OCI_LAYER_PREFIX HEX);
 	strv_push(&layers, "sha512-ab");
 	strv_push(&layers, "9");
 	cr_assert(oci_config_parse(CONFIG, strlen(CONFIG), &config, &err) == 0,
