@@ -5,6 +5,7 @@
 -include config.mk
 
 VERSION := 0.1.0
+VERSION_DATE := 2026-11-23
 APPC_VERSION := 0.8.11
 
 PREFIX ?= /usr/local
@@ -65,7 +66,7 @@ DEPS_CHECK := libcriterion-dev clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
 	docker-registry skopeo umoci redis-server python3 bsdextrautils iproute2 procps util-linux socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \
-	nftables libcap2-bin openssl
+	nftables libcap2-bin openssl mandoc groff zsh fish
 DEPS_BENCH := crun bubblewrap podman wrk
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
@@ -97,7 +98,7 @@ endif
 .PHONY: all deps check check-unit check-vm check-cli check-fuzz-corpus \
 	check-headers check-layers check-format check-san demo bench \
 	bench-image bench-update downloads lint fuzz \
-	format install clean help compile_commands.json
+	format install uninstall man clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -123,6 +124,8 @@ help:
 	'make lint            format, clang-tidy, cppcheck, shellcheck, layers' \
 	'make format          clang-format the whole tree' \
 	'make install         PREFIX=$(PREFIX) DESTDIR=' \
+	'make uninstall       remove what install put there' \
+	'make man             the manual pages, in $(B)/man' \
 	'make compile_commands.json   for clangd' \
 	'Variables: CC=clang SAN=address,undefined DEVELOPER=1 V=1'
 
@@ -139,6 +142,8 @@ $(B)/flags: FORCE
 	echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
 .PHONY: FORCE
 FORCE:
+
+$(B)/obj/cmd/rkt/completion.o: $(wildcard dist/completion/*)
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -288,10 +293,37 @@ bench-update: deps
 lint: check-layers check-headers check-format
 	sh tests/lint.sh $(all_SRC) -- $(CPPFLAGS_ALL)
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/rkt
-	install -m 0755 $(B)/bin/rkt $(B)/bin/actool $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 $(B)/libexec/rkt/* $(DESTDIR)$(PREFIX)/libexec/rkt
+# --- installing --------------------------------------------------------------
+
+MAN := $(B)/man
+man: $(MAN)/.done
+$(MAN)/.done: $(B)/bin/rkt $(B)/bin/actool $(wildcard dist/man/* dist/man/more/*)
+	@[ $(V) = 1 ] || echo '  MAN   $(MAN)'
+	$(Q)sh dist/man/build.sh $(B) $(MAN) $(VERSION_DATE)
+	@touch $@
+
+# Where things go below PREFIX; a distribution may know better.
+MANDIR ?= share/man
+DOCDIR ?= share/doc/rkt
+BASHDIR ?= share/bash-completion/completions
+ZSHDIR ?= share/zsh/site-functions
+FISHDIR ?= share/fish/vendor_completions.d
+UNITDIR ?= lib/systemd/system
+SYSUSERSDIR ?= lib/sysusers.d
+TMPFILESDIR ?= lib/tmpfiles.d
+
+install: all man
+	PREFIX='$(PREFIX)' BUILD=$(B) ROOT='$(DESTDIR)$(PREFIX)' MANDIR='$(MANDIR)' DOCDIR='$(DOCDIR)' \
+	BASHDIR='$(BASHDIR)' ZSHDIR='$(ZSHDIR)' FISHDIR='$(FISHDIR)' UNITDIR='$(UNITDIR)' \
+	SYSUSERSDIR='$(SYSUSERSDIR)' TMPFILESDIR='$(TMPFILESDIR)' sh dist/install.sh
+
+# What this version installs; pods, images and configuration stay.
+uninstall:
+	rm -rf $(B)/uninstall
+	$(MAKE) -s install DESTDIR=$(abspath $(B))/uninstall
+	cd $(B)/uninstall$(PREFIX) && find . ! -type d -exec rm -f '$(DESTDIR)$(PREFIX)/{}' \;
+	-rmdir $(DESTDIR)$(PREFIX)/libexec/rkt $(DESTDIR)$(PREFIX)/$(DOCDIR)
+	rm -rf $(B)/uninstall
 
 compile_commands.json:
 	rm -rf $(B)/obj

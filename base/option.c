@@ -158,10 +158,10 @@ static void row_help(const struct option_row *row, struct strbuf *sb)
 		       (unsigned int)(sb->len - start + 7) / 8 * 8, 2);
 }
 
-void option_help(const struct option_row *const *tables, size_t n,
-		 struct strbuf *sb)
+const struct option_row **option_sorted(const struct option_row *const *tables,
+					size_t n, size_t *ret_n)
 {
-	cleanup_free const struct option_row **sorted = NULL;
+	const struct option_row **sorted = NULL;
 	size_t n_sorted = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -177,6 +177,17 @@ void option_help(const struct option_row *const *tables, size_t n,
 	}
 	if (n_sorted > 0)
 		qsort(sorted, n_sorted, sizeof(*sorted), row_compare);
+	*ret_n = n_sorted;
+	return sorted;
+}
+
+void option_help(const struct option_row *const *tables, size_t n,
+		 struct strbuf *sb)
+{
+	size_t n_sorted;
+	cleanup_free const struct option_row **sorted =
+		option_sorted(tables, n, &n_sorted);
+
 	for (size_t i = 0; i < n_sorted; i++)
 		row_help(sorted[i], sb);
 }

@@ -31,6 +31,10 @@ enum option_flags {
 	OPTION_DEPRECATED = 1 << 1, /* not in help */
 };
 
+/* Of row->values. */
+#define OPTION_VALUES_FILES ":files"
+#define OPTION_VALUES_DIRECTORIES ":directories"
+
 /*
  * TARGET is the struct of the row's set plus row->offset.  On failure returns
  * -errno with the reason alone as message: the caller names the flag.
@@ -47,6 +51,9 @@ struct option_row {
 	const char *implied; /* value of a bare --name; NULL: needs one */
 	char letter;	     /* 'f': "-f" is a bare --name; 0 = none */
 	unsigned int flags;
+	/* For completion: words that "|" separates, or one of the
+	 * OPTION_VALUES_ below; NULL: unknown. */
+	const char *values;
 	option_parse_fn parse; /* OPTION_CALL */
 	long tag;	       /* for row->parse */
 };
@@ -73,6 +80,10 @@ bool option_is_flag(const char *arg);
  */
 int option_apply(const struct option_set *sets, size_t n, char *const *argv,
 		 struct error *err);
+
+/* The rows of N tables that help shows, sorted by name; malloc'ed. */
+const struct option_row **option_sorted(const struct option_row *const *tables,
+					size_t n, size_t *ret_n);
 
 /* Appends "      --name=shown<TAB>help" lines of N tables, sorted by name. */
 void option_help(const struct option_row *const *tables, size_t n,

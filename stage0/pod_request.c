@@ -129,6 +129,7 @@ const struct option_row pod_request_rows[] = {
 	 .offset = offsetof(struct pod_request, set_env),
 	 .help = "environment variable NAME=VALUE for all apps (repeatable)"},
 	{.name = "set-env-file",
+	 .values = OPTION_VALUES_FILES,
 	 .kind = OPTION_LIST,
 	 .offset = offsetof(struct pod_request, set_env_file),
 	 .help = "file with environment variables for all apps, NAME=VALUE "

@@ -13,7 +13,7 @@ shift
 bad=0
 
 echo "== shellcheck"
-shellcheck -x .ci/run tests/*.sh tests/*/*.sh tests/bench/handover \
+shellcheck -x .ci/run dist/*.sh dist/*/*.sh dist/completion/rkt.bash tests/*.sh tests/*/*.sh tests/bench/handover \
 	tests/cli/lib.bash || bad=1
 # bats sets status, output and stderr; each test is a subshell.
 shellcheck -S warning -x -e SC2154,SC2030,SC2031,SC2054,SC2120 tests/cli/*.bats || bad=1

@@ -47,6 +47,22 @@ extern const struct actool_command actool_patch_manifest;
 extern const struct actool_command actool_sign;
 extern const struct actool_command actool_validate;
 
+/* All of them, then NULL, and the flags each has. */
+extern const struct actool_command *const actool_commands[];
+extern const struct option_row actool_global_rows[];
+
+/* Print, made from these tables, the manual page of COMMAND (of actool for
+ * NULL), and which pages there are: its name, a tab, the command. */
+int actool_manual(const struct actool_command *command);
+int actool_list_pages(void);
+
+/*
+ * What the last word of ARGV ("--" and the words of a command line) may
+ * become, for the scripts in dist/completion: one candidate a line, a tab,
+ * what it is; ":files" for the shell's own.
+ */
+int actool_complete(int argc, char *const *argv);
+
 /* Prints ERR, all levels of it, and returns ACTOOL_FAILED. */
 int actool_fail(struct error *err);
 

@@ -18,10 +18,32 @@
 static int run_help(const struct actool_call *call);
 static int run_version(const struct actool_call *call);
 
+struct help_opts {
+	bool man;
+	bool pages;
+};
+
+static const struct option_row help_rows[] = {
+	{.name = "man",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .flags = OPTION_HIDDEN,
+	 .offset = offsetof(struct help_opts, man),
+	 .help = "print the manual page of the command"},
+	{.name = "pages",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .flags = OPTION_HIDDEN,
+	 .offset = offsetof(struct help_opts, pages),
+	 .help = "list the manual pages there are"},
+	{0}};
+
 static const struct actool_command actool_help = {
 	.name = "help",
 	.summary = "show the commands, or how to use one",
 	.usage = "[COMMAND]",
+	.options = help_rows,
+	.opts_size = sizeof(struct help_opts),
 	.max_args = 1,
 	.run = run_help,
 };
@@ -33,19 +55,20 @@ static const struct actool_command actool_version = {
 	.run = run_version,
 };
 
-static const struct actool_command *const commands[] = {
-	&actool_build,	  &actool_cat_manifest,	  &actool_discover,
-	&actool_genkey,	  &actool_patch_manifest, &actool_sign,
-	&actool_validate, &actool_version,	  &actool_help,
+const struct actool_command *const actool_commands[] = {
+	&actool_build,		&actool_cat_manifest,
+	&actool_discover,	&actool_genkey,
+	&actool_patch_manifest, &actool_sign,
+	&actool_validate,	&actool_version,
+	&actool_help,		NULL,
 };
-#define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 
 struct globals {
 	bool debug;
 	bool help;
 };
 
-static const struct option_row global_rows[] = {
+const struct option_row actool_global_rows[] = {
 	{.name = "debug",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -60,9 +83,9 @@ static const struct option_row global_rows[] = {
 
 static const struct actool_command *command_find(const char *name)
 {
-	for (size_t i = 0; i < N_COMMANDS; i++) {
-		if (!strcmp(commands[i]->name, name))
-			return commands[i];
+	for (const struct actool_command *const *c = actool_commands; *c; c++) {
+		if (!strcmp((*c)->name, name))
+			return *c;
 	}
 	return NULL;
 }
@@ -70,10 +93,13 @@ static const struct actool_command *command_find(const char *name)
 /* Rows of an actool command show what their value is, as row->shown. */
 static void flags_help(const struct option_row *rows, struct strbuf *sb)
 {
-	for (const struct option_row *r = rows; r && r->name; r++)
+	for (const struct option_row *r = rows; r && r->name; r++) {
+		if (r->flags & OPTION_HIDDEN)
+			continue;
 		strbuf_addf(sb, "  --%s%s%s\n        %s\n", r->name,
 			    r->shown ? "=" : "", r->shown ? r->shown : "",
 			    r->help);
+	}
 }
 
 static void overview(struct strbuf *sb)
@@ -81,11 +107,10 @@ static void overview(struct strbuf *sb)
 	strbuf_addstr(sb, "actool - build, check and sign App Container images"
 			  "\n\nUSAGE\n  actool COMMAND [FLAGS] ARGUMENTS\n\n"
 			  "COMMANDS\n");
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		strbuf_addf(sb, "  %-16s%s\n", commands[i]->name,
-			    commands[i]->summary);
+	for (const struct actool_command *const *c = actool_commands; *c; c++)
+		strbuf_addf(sb, "  %-16s%s\n", (*c)->name, (*c)->summary);
 	strbuf_addstr(sb, "\nFLAGS\n");
-	flags_help(global_rows, sb);
+	flags_help(actool_global_rows, sb);
 	strbuf_addstr(sb, "\nEXIT CODES\n"
 			  "  0 done, 1 failed or not valid, 2 used wrongly\n\n"
 			  "actool help COMMAND tells more.\n");
@@ -99,7 +124,7 @@ static void command_help(const struct actool_command *c, struct strbuf *sb)
 		strbuf_addf(sb, "\nDESCRIPTION\n%s", c->description);
 	strbuf_addstr(sb, "\nFLAGS\n");
 	flags_help(c->options, sb);
-	flags_help(global_rows, sb);
+	flags_help(actool_global_rows, sb);
 }
 
 /* Of COMMAND, or of all for NULL. */
@@ -118,6 +143,7 @@ static int print_help(const struct actool_command *command)
 static int run_help(const struct actool_call *call)
 {
 	const struct actool_command *command = NULL;
+	const struct help_opts *o = call->opts;
 
 	if (call->argc) {
 		command = command_find(call->argv[0]);
@@ -126,6 +152,8 @@ static int run_help(const struct actool_call *call)
 			return ACTOOL_USAGE;
 		}
 	}
+	if (o->pages || o->man)
+		return o->pages ? actool_list_pages() : actool_manual(command);
 	return print_help(command);
 }
 
@@ -220,7 +248,7 @@ static int run_command(const struct actool_command *command, int argc,
 	struct globals globals = {0};
 	const struct option_set sets[] = {
 		{command->options, opts},
-		{global_rows, &globals},
+		{actool_global_rows, &globals},
 	};
 	struct error err = ERROR_INIT;
 	int r = read_arguments(sets, 2, &call, &owned, &err);
@@ -259,6 +287,8 @@ static int actool_main(int argc, char **argv)
 		if (!strcmp(flag, "version"))
 			return run_version(NULL);
 	}
+	if (!strcmp(argv[1], "__complete"))
+		return actool_complete(argc - 2, argv + 2);
 	command = command_find(argv[1]);
 	if (!command) {
 		log_error("no command \"%s\" (try actool help)", argv[1]);

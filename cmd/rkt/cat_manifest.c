@@ -51,6 +51,7 @@ const struct command cmd_cat_manifest = {
 	.name = "cat-manifest",
 	.summary = "Inspect and print the pod manifest",
 	.usage = "--uuid-file=FILE | UUID",
+	.words = CMD_WORDS_PODS,
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.init = init,

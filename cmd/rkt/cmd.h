@@ -82,6 +82,11 @@ struct cmd_call {
 
 #define CMD_MORE_MAX 4
 
+/* Of command.words, beside OPTION_VALUES_*. */
+#define CMD_WORDS_PODS ":pods"
+#define CMD_WORDS_IMAGES ":images"
+#define CMD_WORDS_COMMANDS ":commands"
+
 struct command {
 	const char *name;
 	const char *summary;		  /* one line, for lists of commands */
@@ -105,6 +110,9 @@ struct command {
 	 * in a form that has a place for that: true if so.  May be NULL. */
 	bool (*failed)(const struct cmd_call *call, const char *text);
 	const struct command *const *subcommands; /* NULL-terminated */
+	/* For completion: what the words that are not flags mean, as in
+	 * option_row.values; NULL: nothing to offer. */
+	const char *words;
 };
 
 /* Misuse: MESSAGE (may be NULL) on stderr, the command's usage on stdout (or
@@ -125,9 +133,22 @@ void cmd_help(const struct command *const *path, struct strbuf *sb);
 #define CMD_DEPTH_MAX 4
 int cmd_find(char *const *words, const struct command *path[CMD_DEPTH_MAX]);
 
+/*
+ * Flags may stand before the command: moves the words that name it out of
+ * ARGV and into WORDS (at most CMD_DEPTH_MAX - 2 and a NULL), keeping the
+ * order of the rest.
+ */
+void cmd_take_words(int *argc, char **argv, char *words[CMD_DEPTH_MAX]);
+
+/* Appends the manual page of the command PATH leads to, or with NULL a line
+ * for each page there is: its name, a tab, the command. */
+void cmd_manual(const struct command *const *path, struct strbuf *sb);
+
 extern const struct command cmd_root;
 
 extern const struct command cmd_cat_manifest;
+extern const struct command cmd_complete;
+extern const struct command cmd_completion;
 extern const struct command cmd_config;
 extern const struct command cmd_enter;
 extern const struct command cmd_fetch;

@@ -116,6 +116,7 @@ const struct command cmd_enter = {
 	.name = "enter",
 	.summary = "Enter the namespaces of an app within a rkt pod",
 	.usage = "[--app=APPNAME] UUID [CMD [ARGS ...]]",
+	.words = CMD_WORDS_PODS,
 	.description = "The command runs as root of the pod, within the "
 		       "limits, capabilities and system call filter of the "
 		       "app.",

@@ -41,6 +41,7 @@ static int signature_parse(const struct option_row *row, void *target,
 
 static const struct option_row rows[] = {
 	{.name = "signature",
+	 .values = OPTION_VALUES_FILES,
 	 .kind = OPTION_CALL,
 	 .parse = signature_parse,
 	 .shown = "",
@@ -138,7 +139,7 @@ static int run(struct cmd_call *call)
 	{                                                                      \
 		.name = "fetch",                                               \
 		.summary = "Fetch image(s) and store them in the local store", \
-		.usage = "IMAGE_URL...",                                       \
+		.usage = "IMAGE_URL...", .words = OPTION_VALUES_FILES,         \
 		.description =                                                 \
 			"Images are names, which are discovered, URLs "        \
 			"ending in .aci (with their signature beside, as "     \

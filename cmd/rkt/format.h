@@ -19,7 +19,7 @@ enum output_format {
 #define FORMAT_OPTION_ROW(type, field)                                         \
 	{                                                                      \
 		.name = "format", .kind = OPTION_CALL, .parse = format_parse,  \
-		.offset = offsetof(type, field),                               \
+		.offset = offsetof(type, field), .values = "json|json-pretty", \
 		.help = "choose the output format, allowed values: 'json', "   \
 			"'json-pretty'"                                        \
 	}

@@ -102,6 +102,7 @@ static int driver_parse(const struct option_row *row, void *target,
 #define DIR_ROW(row_name, field, row_shown, row_help)                          \
 	{                                                                      \
 		.name = (row_name), .kind = OPTION_CALL, .parse = dir_parse,   \
+		.values = OPTION_VALUES_DIRECTORIES,                           \
 		.offset = offsetof(struct globals, field),                     \
 		.shown = (row_shown), .help = (row_help)                       \
 	}
@@ -120,6 +121,7 @@ const struct option_row globals_rows[] = {
 		"local configuration directory"),
 	DIR_ROW("user-config", user_config, "", "user configuration directory"),
 	{.name = "image-driver",
+	 .values = "auto|erofs|loop|tree",
 	 .kind = OPTION_CALL,
 	 .parse = driver_parse,
 	 .offset = offsetof(struct globals, image_driver),
@@ -129,6 +131,8 @@ const struct option_row globals_rows[] = {
 		 "devices), \"tree\" (unpacked), or \"auto\": the first of "
 		 "these that works"},
 	{.name = "insecure-options",
+	 .values = "none|image|tls|ondisk|http|pubkey|capabilities|paths|"
+		   "seccomp|all-fetch|all-run|all",
 	 .kind = OPTION_CALL,
 	 .parse = insecure_parse,
 	 .shown = "none",

@@ -155,9 +155,31 @@ int cmd_failure(const struct cmd_call *call, const struct error *err,
 	return RKT_EXIT_FAILURE;
 }
 
+struct opts {
+	bool man;
+	bool pages;
+};
+
+static const struct option_row rows[] = {
+	{.name = "man",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .flags = OPTION_HIDDEN,
+	 .offset = offsetof(struct opts, man),
+	 .help = "print the manual page of the command"},
+	{.name = "pages",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .flags = OPTION_HIDDEN,
+	 .offset = offsetof(struct opts, pages),
+	 .help = "list the manual pages there are"},
+	{.name = NULL},
+};
+
 static int help_run(struct cmd_call *call)
 {
 	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
+	const struct opts *o = call->opts;
 	const struct command *path[CMD_DEPTH_MAX];
 	int used = cmd_find(call->argv, path);
 
@@ -165,7 +187,10 @@ static int help_run(struct cmd_call *call)
 		log_error("unknown help topic \"%s\"", call->argv[used]);
 		return RKT_EXIT_FAILURE;
 	}
-	cmd_help(path, &sb);
+	if (o->man || o->pages)
+		cmd_manual(o->pages ? NULL : path, &sb);
+	else
+		cmd_help(path, &sb);
 	(void)fwrite(sb.buf, 1, sb.len, stdout);
 	return 0;
 }
@@ -174,6 +199,9 @@ const struct command cmd_help_command = {
 	.name = "help",
 	.summary = "Help about any command",
 	.usage = "[COMMAND]",
+	.words = CMD_WORDS_COMMANDS,
 	.description = "Shows what a command does and its options.",
+	.options = rows,
+	.opts_size = sizeof(struct opts),
 	.run = help_run,
 };

@@ -257,6 +257,7 @@ const struct command cmd_history = {
 	.name = "history",
 	.summary = "Show the updates of a pod and how they ended",
 	.usage = "[--full] [--no-legend] [--format=json] POD",
+	.words = CMD_WORDS_PODS,
 	.description = "A line for each update and rollback: when, by whom, "
 		       "of which app, from which generation and image to "
 		       "which, by which tier, and how it ended.",

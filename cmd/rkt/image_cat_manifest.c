@@ -70,6 +70,7 @@ const struct command cmd_image_cat_manifest = {
 	.name = "cat-manifest",
 	.summary = "Inspect and print the image manifest",
 	.usage = "IMAGE",
+	.words = CMD_WORDS_IMAGES,
 	.description = "IMAGE should be a string referencing an image: either "
 		       "a hash or an image name.",
 	.options = rows,

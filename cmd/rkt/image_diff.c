@@ -277,6 +277,7 @@ const struct command cmd_image_diff = {
 	.name = "diff",
 	.summary = "Show what differs between two stored images",
 	.usage = "BEFORE AFTER",
+	.words = CMD_WORDS_IMAGES,
 	.description =
 		"What an update from one to the other would change: the "
 		"manifest, and the files of the root file system with their "

@@ -132,6 +132,7 @@ const struct command cmd_image_export = {
 	.name = "export",
 	.summary = "Export a stored image to an ACI file",
 	.usage = "IMAGE OUTPUT_ACI_FILE",
+	.words = CMD_WORDS_IMAGES "|" OPTION_VALUES_FILES,
 	.description = "IMAGE should be a string referencing an image: either "
 		       "a hash or an image name. The file is not compressed. "
 		       "An image of layers (docker, OCI) becomes one ACI that "

@@ -181,6 +181,7 @@ const struct command cmd_image_extract = {
 	.name = "extract",
 	.summary = "Extract a stored image to a directory",
 	.usage = "IMAGE OUTPUT_DIR",
+	.words = CMD_WORDS_IMAGES "|" OPTION_VALUES_DIRECTORIES,
 	.description = "IMAGE should be a string referencing an image: either "
 		       "a hash or an image name. Dependencies are not "
 		       "extracted; the layers of an OCI image are.",
@@ -195,6 +196,7 @@ const struct command cmd_image_render = {
 	.summary = "Render a stored image to a directory with all its "
 		   "dependencies",
 	.usage = "IMAGE OUTPUT_DIR",
+	.words = CMD_WORDS_IMAGES "|" OPTION_VALUES_DIRECTORIES,
 	.description = "IMAGE should be a string referencing an image: either "
 		       "a hash or an image name.",
 	.flags = CMD_ROOT,

@@ -20,6 +20,7 @@ struct opts {
 
 static const struct option_row rows[] = {
 	{.name = "signature",
+	 .values = OPTION_VALUES_FILES,
 	 .kind = OPTION_STRING,
 	 .shown = "",
 	 .offset = offsetof(struct opts, signature),
@@ -116,6 +117,7 @@ const struct command cmd_image_import = {
 	.name = "import",
 	.summary = "Put an image file into the local store",
 	.usage = "FILE|-",
+	.words = OPTION_VALUES_FILES,
 	.description =
 		"Nothing is looked for elsewhere: FILE is a path, - is stdin. "
 		"The image must be signed by a key that is trusted for its "

@@ -242,6 +242,7 @@ static const struct option_row rows[] = {
 	 .offset = offsetof(struct opts, full),
 	 .help = "use long output format"},
 	{.name = "format",
+	 .values = "json|json-pretty",
 	 .kind = OPTION_STRING,
 	 .shown = "",
 	 .offset = offsetof(struct opts, format),

@@ -113,6 +113,7 @@ const struct command cmd_image_rm = {
 	.summary = "Remove one or more images with the given IDs or image "
 		   "names from the local store",
 	.usage = "IMAGE...",
+	.words = CMD_WORDS_IMAGES,
 	.description = "Unlike image gc, image rm allows users to remove "
 		       "specific images.",
 	.run = run,

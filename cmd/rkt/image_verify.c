@@ -102,6 +102,7 @@ const struct command cmd_image_verify = {
 	.name = "verify",
 	.summary = "Verify one or more rendered images in the local store",
 	.usage = "IMAGE...",
+	.words = CMD_WORDS_IMAGES,
 	.description =
 		"Reads each image again, and compares what was made of it "
 		"with what it holds. What can be made again is; an image "

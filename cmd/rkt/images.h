@@ -50,6 +50,7 @@ struct pull_opts {
 	{.name = "pull-policy",                                                \
 	 .kind = OPTION_STRING,                                                \
 	 .shown = default_policy,                                              \
+	 .values = "new|update|never",                                         \
 	 .offset = offsetof(type, field.policy),                               \
 	 .help = "when to pull an image: new (what is not stored), update "    \
 		 "or never"},                                                  \

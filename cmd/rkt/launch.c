@@ -31,6 +31,7 @@
 
 const struct option_row launch_rows[] = {
 	{.name = "net",
+	 .values = "default|host|none",
 	 .kind = OPTION_LIST,
 	 .implied = "default",
 	 .shown = "default",
@@ -51,6 +52,7 @@ const struct option_row launch_rows[] = {
 	 .offset = offsetof(struct launch_opts, hostname),
 	 .help = "host name of the pod (default rkt-$PODUUID)"},
 	{.name = "ipc",
+	 .values = "auto|private|parent",
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct launch_opts, ipc),
 	 .help = "IPC namespace: \"auto\", \"private\" or \"parent\""},

@@ -113,6 +113,7 @@ const struct command cmd_logs = {
 	.name = "logs",
 	.summary = "Show what the apps of a pod printed",
 	.usage = "[-f] [--app=NAME] --uuid-file=FILE | UUID",
+	.words = CMD_WORDS_PODS,
 	.description = "Lines of several apps are shown in the order of their "
 		       "times.",
 	.options = rows,

@@ -20,6 +20,8 @@
 /* clang-format off */
 static const struct command *const commands[] = {
 	&cmd_cat_manifest,
+	&cmd_complete,
+	&cmd_completion,
 	&cmd_config,
 	&cmd_enter,
 	&cmd_fetch,
@@ -118,13 +120,7 @@ static bool takes_value(const struct command *command, const char *name)
 	return false;
 }
 
-/*
- * Flags may stand before the command: moves the words that name it out of
- * ARGV and into WORDS (at most CMD_DEPTH_MAX - 2 and a NULL), keeping the
- * order of the rest.
- */
-static void take_command_words(int *argc, char **argv,
-			       char *words[CMD_DEPTH_MAX])
+void cmd_take_words(int *argc, char **argv, char *words[CMD_DEPTH_MAX])
 {
 	const struct command *at = &cmd_root;
 	int n_words = 0;
@@ -263,7 +259,7 @@ static int rkt_main(int argc, char **argv)
 
 	(void)umask(022);
 	globals_init(&globals);
-	take_command_words(&argc, argv, words);
+	cmd_take_words(&argc, argv, words);
 	used = cmd_find(words, path);
 	call = (struct cmd_call){
 		.rkt = &rkt,

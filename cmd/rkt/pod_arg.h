@@ -18,6 +18,7 @@ struct pod;
 	{                                                                      \
 		.name = "uuid-file", .kind = OPTION_STRING,                    \
 		.offset = offsetof(type, field),                               \
+		.values = OPTION_VALUES_FILES,                                 \
 		.help = "read the pod's UUID from this file"                   \
 	}
 

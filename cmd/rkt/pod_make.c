@@ -40,6 +40,7 @@ static int parse_pod_name(const struct option_row *row, void *target,
 const struct option_row make_rows[] = {
 	PULL_OPTION_ROWS(struct make_opts, pull, "new"),
 	{.name = "pod-manifest",
+	 .values = OPTION_VALUES_FILES,
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct make_opts, pod_manifest),
 	 .help = "run the pod of this Pod Manifest file; its images must be "

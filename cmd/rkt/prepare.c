@@ -125,6 +125,7 @@ const struct command cmd_prepare = {
 	.summary = "Prepare to run image(s) in a pod in rkt",
 	.usage = "[--volume=name,kind=host,...] IMAGE [-- "
 		 "image-args...[---]]...",
+	.words = CMD_WORDS_IMAGES "|" OPTION_VALUES_FILES,
 	.description = "Prints the UUID of the prepared pod, which `rkt "
 		       "run-prepared` runs.",
 	.flags = CMD_ROOT | CMD_NON_INTERSPERSED | CMD_OWN_FLAGS,

@@ -28,6 +28,7 @@ struct opts {
 
 static const struct option_row rows[] = {
 	{.name = "signature",
+	 .values = OPTION_VALUES_FILES,
 	 .kind = OPTION_STRING,
 	 .shown = "",
 	 .offset = offsetof(struct opts, signature),
@@ -247,6 +248,7 @@ const struct command cmd_push = {
 	.name = "push",
 	.summary = "Push an image to a registry or a web server",
 	.usage = "IMAGE DESTINATION",
+	.words = CMD_WORDS_IMAGES,
 	.description =
 		"IMAGE is the name or hash of a stored image, or a file. "
 		"DESTINATION is docker://[REGISTRY/]NAME[:TAG], where image "

@@ -52,6 +52,7 @@ const struct command cmd_rm = {
 	.summary = "Remove all files and resources associated with an exited "
 		   "pod",
 	.usage = "--uuid-file=FILE | UUID ...",
+	.words = CMD_WORDS_PODS,
 	.description = "Unlike gc, rm allows users to remove specific pods.",
 	.flags = CMD_ROOT,
 	.options = rows,

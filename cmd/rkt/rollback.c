@@ -207,6 +207,7 @@ const struct command cmd_rollback = {
 	.name = "rollback",
 	.summary = "Move an app of a running pod back to an earlier generation",
 	.usage = "[flags] POD",
+	.words = CMD_WORDS_PODS,
 	.description = "Works as rkt update does, with an image the pod ran "
 		       "before. --plan shows what that would be. Exit codes "
 		       "are those of rkt update.",

@@ -26,6 +26,7 @@ struct opts {
 
 static const struct option_row rows[] = {
 	{.name = "uuid-file-save",
+	 .values = OPTION_VALUES_FILES,
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct opts, uuid_file_save),
 	 .help = "write the pod's UUID to this file before preparing"},
@@ -184,6 +185,7 @@ const struct command cmd_run = {
 	.summary = "Run image(s) in a pod in rkt",
 	.usage = "[--volume=name,kind=host,...] IMAGE [-- "
 		 "image-args...[---]]...",
+	.words = CMD_WORDS_IMAGES "|" OPTION_VALUES_FILES,
 	.description =
 		"IMAGE is a file, a name or URL (fetched if it is not stored), "
 		"or the id of a stored image.\n\n"

@@ -65,6 +65,7 @@ const struct command cmd_run_prepared = {
 	.name = "run-prepared",
 	.summary = "Run a prepared application pod in rkt",
 	.usage = "[flags] UUID",
+	.words = CMD_WORDS_PODS,
 	.description = "UUID must have been acquired via `rkt prepare`.",
 	.flags = CMD_ROOT,
 	.options = launch_rows,

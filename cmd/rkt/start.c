@@ -67,6 +67,7 @@ const struct command cmd_start = {
 	.name = "start",
 	.summary = "Start an exited pod again",
 	.usage = "[--detach] UUID",
+	.words = CMD_WORDS_PODS,
 	.description = "The pod runs as it did before: same volumes, networks "
 		       "and arguments, each app in its last committed "
 		       "generation.",

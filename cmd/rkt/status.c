@@ -272,6 +272,7 @@ const struct command cmd_status = {
 	.summary = "Check the status of a rkt pod",
 	.usage = "[--wait=bool|timeout] [--wait-ready=bool|timeout] "
 		 "--uuid-file=FILE | UUID",
+	.words = CMD_WORDS_PODS,
 	.description =
 		"Prints the state of the pod, the exit status of its apps, "
 		"the generation each app is in and its version, the update "

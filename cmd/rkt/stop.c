@@ -103,6 +103,7 @@ const struct command cmd_stop = {
 	.name = "stop",
 	.summary = "Stop a pod",
 	.usage = "[--force] --uuid-file=FILE | UUID ...",
+	.words = CMD_WORDS_PODS,
 	.description = "The apps get SIGTERM and some time; returns when the "
 		       "stop has begun: `rkt status --wait` waits for the "
 		       "end.",

@@ -128,6 +128,7 @@ const struct option_row transact_rows[] = {
 	 .help = "how long clients of the old generation may stay, and it may "
 		 "take to end"},
 	{.name = "strategy",
+	 .values = "auto|handover|restart",
 	 .kind = OPTION_CALL,
 	 .parse = parse_strategy,
 	 .offset = offsetof(struct transact_opts, strategy),
@@ -151,6 +152,7 @@ const struct option_row transact_rows[] = {
 		 "the old one, before it gets a connection: tcp[:PORT], "
 		 "http:[PORT]/PATH or exec:COMMAND"},
 	{.name = "on-fail",
+	 .values = "rollback|hold",
 	 .kind = OPTION_CALL,
 	 .parse = parse_on_fail,
 	 .offset = offsetof(struct transact_opts, hold),
@@ -161,6 +163,7 @@ const struct option_row transact_rows[] = {
 		 "on (handover), or are stopped with their files left in the "
 		 "pod's directory (restart, or one that ended)"},
 	{.name = "wait",
+	 .values = "switched|committed",
 	 .kind = OPTION_CALL,
 	 .parse = parse_wait,
 	 .offset = offsetof(struct transact_opts, wait),

@@ -119,6 +119,7 @@ const struct command cmd_trust = {
 	.summary = "Trust a key for image verification",
 	.usage = "[--prefix=PREFIX] [--insecure-allow-http] "
 		 "[--skip-fingerprint-review] [--root] [PUBKEY ...]",
+	.words = OPTION_VALUES_FILES,
 	.description =
 		"Adds keys to the local keystore for use in verifying signed "
 		"images.\n\nPUBKEY is a file or URL holding one public key. "

@@ -20,11 +20,13 @@
 
 static const struct option_row rows[] = {
 	{.name = "image",
+	 .values = OPTION_VALUES_FILES,
 	 .kind = OPTION_LIST,
 	 .offset = offsetof(struct update_opts, images),
 	 .help = "the new image: a file, a stored image's name or its id; once "
 		 "for all, or once for each --app, in that order"},
 	{.name = "signature",
+	 .values = OPTION_VALUES_FILES,
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct update_opts, signature),
 	 .help = "local signature file of --image"},
@@ -195,6 +197,7 @@ const struct command cmd_update = {
 	.summary = "Move apps of a running pod to a new image version",
 	.usage = "[--image=IMAGE | --to=VERSION | --latest] [flags] "
 		 "POD | IMAGE-NAME | --all | --abort POD | --resume POD",
+	.words = CMD_WORDS_PODS "|" CMD_WORDS_IMAGES,
 	.description =
 		"The new image is verified and prepared while the old one "
 		"serves, with less priority (nice 5). The pod, its network, "
