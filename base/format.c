@@ -60,23 +60,36 @@ static const struct {
 	{INT64_MAX, 0, "a long while"},
 };
 
+/* Lists have thousands of these: printf() would be most of their cost. */
+static void add_number(struct strbuf *sb, uint64_t n)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	strbuf_add(sb, digits + i, sizeof(digits) - i);
+}
+
 void format_time_ago(struct strbuf *sb, int64_t ns, int64_t now_ns)
 {
 	int64_t diff = (now_ns - ns) / NS_PER_S;
-	const char *when = diff < 0 ? "from now" : "ago";
+	bool is_future = diff < 0;
 	size_t i = 0;
 
 	if (diff < 0)
 		diff = -diff;
 	while (diff >= ago[i].limit && ago[i].limit != INT64_MAX)
 		i++;
-	if (i == 0)
-		strbuf_addstr(sb, ago[i].text);
-	else if (ago[i].unit)
-		strbuf_addf(sb, "%lld %s %s", (long long)(diff / ago[i].unit),
-			    ago[i].text, when);
-	else
-		strbuf_addf(sb, "%s %s", ago[i].text, when);
+	if (ago[i].unit) {
+		add_number(sb, (uint64_t)(diff / ago[i].unit));
+		strbuf_addch(sb, ' ');
+	}
+	strbuf_addstr(sb, ago[i].text);
+	if (i > 0)
+		strbuf_addstr(sb, is_future ? " from now" : " ago");
 }
 
 void format_size(struct strbuf *sb, uint64_t bytes)
@@ -84,13 +97,23 @@ void format_size(struct strbuf *sb, uint64_t bytes)
 	static const char *const units[] = {"B",   "KiB", "MiB", "GiB",
 					    "TiB", "PiB", "EiB"};
 	double value = (double)bytes;
+	uint64_t tenths, whole;
 	size_t i = 0;
 
 	for (; value >= 1024 && i + 1 < sizeof(units) / sizeof(*units); i++)
 		value /= 1024;
-	value = (double)(uint64_t)(value * 10 + 0.5) / 10;
-	strbuf_addf(sb, i > 0 && value < 10 ? "%.1f %s" : "%.0f %s", value,
-		    units[i]);
+	tenths = (uint64_t)(value * 10 + 0.5);
+	whole = tenths / 10;
+	if (i > 0 && whole < 10) {
+		add_number(sb, whole);
+		strbuf_addch(sb, '.');
+		add_number(sb, tenths % 10);
+	} else {
+		/* A half goes to the even neighbour, as with Go's %.0f. */
+		add_number(sb, whole + (tenths % 10 + (whole & 1) > 5));
+	}
+	strbuf_addch(sb, ' ');
+	strbuf_addstr(sb, units[i]);
 }
 
 void format_time(struct strbuf *sb, int64_t ns, bool full)

@@ -72,14 +72,17 @@ void strbuf_addch(struct strbuf *sb, char c)
 
 void strbuf_vaddf(struct strbuf *sb, const char *fmt, va_list ap)
 {
+	size_t room = sb->alloc ? sb->alloc - sb->len : 0;
 	va_list again;
 	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(room ? sb->buf + sb->len : NULL, room, fmt, ap);
 	assert(n >= 0);
-	strbuf_grow(sb, (size_t)n);
-	(void)vsnprintf(sb->buf + sb->len, (size_t)n + 1, fmt, again);
+	if ((size_t)n >= room) {
+		strbuf_grow(sb, (size_t)n);
+		(void)vsnprintf(sb->buf + sb->len, (size_t)n + 1, fmt, again);
+	}
 	va_end(again);
 	sb->len += (size_t)n;
 }

@@ -1,52 +1,97 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/table.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
-#include "base/strbuf.h"
-#include "base/strv.h"
 
 #define TAB 8
 
 void table_release(struct table *t)
 {
-	for (size_t i = 0; i < t->n_rows; i++)
-		strv_release(&t->rows[i]);
+	strbuf_release(&t->text);
+	free(t->cells);
 	free(t->rows);
 	*t = (struct table)TABLE_INIT;
 }
 
-struct strv *table_row(struct table *t)
+static void push(size_t **v, size_t *n, size_t *room, size_t value)
 {
-	t->rows = xreallocarray(t->rows, t->n_rows + 1, sizeof(*t->rows));
-	t->rows[t->n_rows] = (struct strv)STRV_INIT;
-	return &t->rows[t->n_rows++];
+	if (*n == *room) {
+		*room = *room * 2 + 16;
+		*v = xreallocarray(*v, *room, sizeof(**v));
+	}
+	(*v)[(*n)++] = value;
+}
+
+void table_row(struct table *t)
+{
+	push(&t->rows, &t->n_rows, &t->room_rows, t->n_cells);
+}
+
+struct strbuf *table_cell(struct table *t)
+{
+	push(&t->cells, &t->n_cells, &t->room_cells, t->text.len);
+	return &t->text;
+}
+
+void table_add(struct table *t, const char *text)
+{
+	strbuf_addstr(table_cell(t), text);
+}
+
+void table_addf(struct table *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	strbuf_vaddf(table_cell(t), fmt, ap);
+	va_end(ap);
+}
+
+static size_t cell_count(const struct table *t, size_t row)
+{
+	size_t end = row + 1 < t->n_rows ? t->rows[row + 1] : t->n_cells;
+
+	return end - t->rows[row];
+}
+
+/* Borrowed; it is LEN bytes long. */
+static const char *cell_text(const struct table *t, size_t row, size_t col,
+			     size_t *len)
+{
+	size_t i = t->rows[row] + col;
+	size_t end = i + 1 < t->n_cells ? t->cells[i + 1] : t->text.len;
+
+	*len = end - t->cells[i];
+	return t->text.buf + t->cells[i];
 }
 
 /* Characters, not bytes: continuation bytes take no room. */
-static size_t text_width(const char *s)
+static size_t text_width(const char *s, size_t len)
 {
 	size_t n = 0;
 
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
+	for (size_t i = 0; i < len; i++)
+		n += ((unsigned char)s[i] & 0xc0) != 0x80;
 	return n;
 }
 
 /*
- * The width of column COL in the block that begins at row I.  As in tabwriter
+ * The width of column COL in the block that begins at ROW.  As in tabwriter
  * a block is consecutive rows that have a cell there which is not their last.
  */
-static size_t block_width(const struct table *t, size_t i, size_t col)
+static size_t block_width(const struct table *t, size_t row, size_t col)
 {
 	size_t width = 0;
 
-	for (; i < t->n_rows && col + 1 < t->rows[i].n; i++) {
-		size_t w = text_width(t->rows[i].v[col]) + 1;
+	for (; row < t->n_rows && col + 1 < cell_count(t, row); row++) {
+		size_t len;
+		const char *s = cell_text(t, row, col, &len);
+		size_t w = text_width(s, len) + 1;
 
 		if (w > width)
 			width = w;
@@ -56,17 +101,41 @@ static size_t block_width(const struct table *t, size_t i, size_t col)
 
 static size_t most_cells(const struct table *t)
 {
-	size_t n = 0;
+	size_t most = 0;
 
-	for (size_t i = 0; i < t->n_rows; i++)
-		if (t->rows[i].n > n)
-			n = t->rows[i].n;
-	return n;
+	for (size_t i = 0; i < t->n_rows; i++) {
+		size_t n = cell_count(t, i);
+
+		if (n > most)
+			most = n;
+	}
+	return most;
 }
 
-static bool begins_block(const struct table *t, size_t i, size_t col)
+static bool begins_block(const struct table *t, size_t row, size_t col)
 {
-	return i == 0 || col + 1 >= t->rows[i - 1].n;
+	return row == 0 || col + 1 >= cell_count(t, row - 1);
+}
+
+static void format_row(const struct table *t, size_t row, size_t *widths,
+		       struct strbuf *out)
+{
+	size_t n = cell_count(t, row);
+
+	for (size_t col = 0; col < n; col++) {
+		size_t len;
+		const char *s = cell_text(t, row, col, &len);
+
+		strbuf_add(out, s, len);
+		if (col + 1 == n)
+			break;
+		if (begins_block(t, row, col))
+			widths[col] = block_width(t, row, col);
+		for (size_t at = text_width(s, len); at < widths[col];
+		     at = at / TAB * TAB + TAB)
+			strbuf_addch(out, '\t');
+	}
+	strbuf_addch(out, '\n');
 }
 
 void table_format(const struct table *t, struct strbuf *out)
@@ -74,20 +143,8 @@ void table_format(const struct table *t, struct strbuf *out)
 	cleanup_free size_t *widths =
 		xcalloc(most_cells(t) + 1, sizeof(*widths));
 
-	for (size_t i = 0; i < t->n_rows; i++) {
-		const struct strv *row = &t->rows[i];
-
-		for (size_t col = 0; col < row->n; col++) {
-			size_t at = text_width(row->v[col]);
-
-			strbuf_addstr(out, row->v[col]);
-			if (col + 1 == row->n)
-				break;
-			if (begins_block(t, i, col))
-				widths[col] = block_width(t, i, col);
-			for (; at < widths[col]; at = at / TAB * TAB + TAB)
-				strbuf_addch(out, '\t');
-		}
-		strbuf_addch(out, '\n');
-	}
+	/* At least; not to grow step by step. */
+	strbuf_grow(out, t->text.len + t->n_cells);
+	for (size_t i = 0; i < t->n_rows; i++)
+		format_row(t, i, widths, out);
 }

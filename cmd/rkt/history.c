@@ -66,20 +66,20 @@ static size_t same_name(const char *from, const char *to)
 	return from[n] && strncmp(from, to, n + 1) == 0 ? n + 1 : 0;
 }
 
-static void push_image(struct strv *row, const struct pod *pod,
+static void push_image(struct table *table, const struct pod *pod,
 		       const struct history_entry *e)
 {
 	cleanup_free char *to =
 		e->to_image ? xstrdup(e->to_image) : find_image(pod, e);
 
 	if (e->from_image)
-		strv_pushf(row, "%s -> %s", e->from_image,
+		table_addf(table, "%s -> %s", e->from_image,
 			   to + same_name(e->from_image, to));
 	else
-		strv_push(row, to);
+		table_add(table, to);
 }
 
-static void push_states(struct strv *row, const struct history_entry *e)
+static void push_states(struct table *table, const struct history_entry *e)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 
@@ -87,7 +87,7 @@ static void push_states(struct strv *row, const struct history_entry *e)
 		strbuf_addf(&text, "%s%s %.1fms", i ? ", " : "",
 			    update_state_text(e->steps[i].state),
 			    (double)e->steps[i].us / 1000);
-	strv_push(row, e->n_steps ? text.buf : "-");
+	table_add(table, e->n_steps ? text.buf : "-");
 }
 
 static void add_count(struct strbuf *text, const char *what, uint64_t n)
@@ -97,7 +97,7 @@ static void add_count(struct strbuf *text, const char *what, uint64_t n)
 			    (unsigned long long)n, what);
 }
 
-static void push_counts(struct strv *row, const struct update_counts *c)
+static void push_counts(struct table *table, const struct update_counts *c)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 
@@ -107,27 +107,26 @@ static void push_counts(struct strv *row, const struct update_counts *c)
 	add_count(&text, "moved", c->moved);
 	add_count(&text, "drained", c->drained);
 	add_count(&text, "lost", c->lost);
-	strv_push(row, text.len ? text.buf : "-");
+	table_add(table, text.len ? text.buf : "-");
 }
 
 static void add_row(const struct opts *o, struct table *table,
 		    const struct pod *pod, const struct history_entry *e)
 {
-	struct strv *row = table_row(table);
-
-	strv_pushf(row, "%.19sZ", e->time);
-	strv_push(row, e->who ? e->who : "-");
-	strv_push(row, e->app);
-	strv_pushf(row, "%u -> %u", e->from, e->to);
-	push_image(row, pod, e);
-	strv_push(row,
+	table_row(table);
+	table_addf(table, "%.19sZ", e->time);
+	table_add(table, e->who ? e->who : "-");
+	table_add(table, e->app);
+	table_addf(table, "%u -> %u", e->from, e->to);
+	push_image(table, pod, e);
+	table_add(table,
 		  e->tier == UPDATE_AUTO ? "-" : update_strategy_text(e->tier));
-	strv_push(row, update_state_text(e->state));
+	table_add(table, update_state_text(e->state));
 	if (o->full) {
-		push_states(row, e);
-		push_counts(row, &e->counts);
+		push_states(table, e);
+		push_counts(table, &e->counts);
 	}
-	strv_push(row, e->text);
+	table_add(table, e->text);
 }
 
 static void add_legend(const struct opts *o, struct table *table)
@@ -141,11 +140,10 @@ static void add_legend(const struct opts *o, struct table *table)
 		{"STATE", false},      {"STATES", true},      {"CLIENTS", true},
 		{"DETAIL", false},
 	};
-	struct strv *row = table_row(table);
-
+	table_row(table);
 	for (size_t i = 0; i < sizeof(legend) / sizeof(*legend); i++)
 		if (o->full || !legend[i].is_full)
-			strv_push(row, legend[i].text);
+			table_add(table, legend[i].text);
 }
 
 static void format_table(const struct opts *o, const struct pod *pod,

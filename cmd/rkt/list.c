@@ -89,50 +89,44 @@ static size_t load_pods(const struct pods *pods, const struct strv *uuids,
 /* --- table -----------------------------------------------------------------
  */
 
-static void push(struct strv *row, const char *text, size_t max)
+static void push(struct table *table, const char *text, size_t max)
 {
-	strv_pushf(row, "%.*s", (int)max, text);
+	table_addf(table, "%.*s", (int)max, text);
 }
 
-static void push_time(struct strv *row, int64_t ns, bool full)
+static void push_time(struct table *table, int64_t ns, bool full)
 {
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct strbuf *cell = table_cell(table);
 
 	if (ns)
-		format_time(&text, ns, full);
-	strv_push(row, text.buf);
+		format_time(cell, ns, full);
 }
 
-static void push_image(struct strv *row, const struct app_info *app, bool full)
+static void push_image(struct table *table, const struct app_info *app,
+		       bool full)
 {
-	cleanup_strbuf struct strbuf name = STRBUF_INIT;
-
-	app_info_image_name(app, &name);
-	strv_push(row, name.buf);
+	app_info_image_name(app, table_cell(table));
 	if (full)
-		push(row, app->ra->image.id ? app->ra->image.id : "-",
+		push(table, app->ra->image.id ? app->ra->image.id : "-",
 		     SHORT_IMAGE_ID);
 }
 
 /* Behind rkt's own columns. */
-static void push_generation(struct strv *row, const struct app_info *app)
+static void push_generation(struct table *table, const struct app_info *app)
 {
 	if (app && app->generation)
-		strv_pushf(row, "%u", app->generation);
+		table_addf(table, "%u", app->generation);
 	else
-		strv_push(row, "-");
+		table_add(table, "-");
 }
 
-static void push_pod_cells(struct strv *row, const struct pod_info *info,
+static void push_pod_cells(struct table *table, const struct pod_info *info,
 			   bool full)
 {
-	cleanup_strbuf struct strbuf nets = STRBUF_INIT;
-
-	strv_push(row, pod_state_text(info->state));
-	push_time(row, info->created_ns, full);
-	push_time(row, info->started_ns, full);
-	pod_info_networks(info, &nets);
-	strv_push(row, nets.buf);
+	table_add(table, pod_state_text(info->state));
+	push_time(table, info->created_ns, full);
+	push_time(table, info->started_ns, full);
+	pod_info_networks(info, table_cell(table));
 }
 
 static void add_pod(struct table *table, const struct pod_info *info, bool full)
@@ -141,24 +135,23 @@ static void add_pod(struct table *table, const struct pod_info *info, bool full)
 	size_t n = info->manifest.n_apps;
 
 	for (size_t i = 0; i < n || (i == 0 && n == 0); i++) {
-		struct strv *row = table_row(table);
-
-		push(row, i == 0 ? info->uuid : "", uuid_len);
+		table_row(table);
+		push(table, i == 0 ? info->uuid : "", uuid_len);
 		if (n == 0) {
-			strv_push(row, "-");
-			strv_push(row, "-");
+			table_add(table, "-");
+			table_add(table, "-");
 			if (full)
-				strv_push(row, "-");
+				table_add(table, "-");
 		} else {
-			strv_push(row, info->apps[i].name);
-			push_image(row, &info->apps[i], full);
+			table_add(table, info->apps[i].name);
+			push_image(table, &info->apps[i], full);
 		}
 		if (i == 0)
-			push_pod_cells(row, info, full);
+			push_pod_cells(table, info, full);
 		for (int k = 0; i > 0 && k < 4; k++)
-			strv_push(row, "");
+			table_add(table, "");
 		if (full)
-			push_generation(row, n ? &info->apps[i] : NULL);
+			push_generation(table, n ? &info->apps[i] : NULL);
 	}
 }
 
@@ -174,12 +167,11 @@ static int print_table(const struct opts *o, const struct pod_info *infos,
 	const char *const *legend = o->full ? full_legend : short_legend;
 	cleanup_table struct table table = TABLE_INIT;
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
-	struct strv *row;
 
 	if (!o->no_legend) {
-		row = table_row(&table);
+		table_row(&table);
 		for (; *legend; legend++)
-			strv_push(row, *legend);
+			table_add(&table, *legend);
 	}
 	for (size_t i = 0; i < n; i++)
 		add_pod(&table, &infos[i], o->full);

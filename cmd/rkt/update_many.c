@@ -131,10 +131,9 @@ static void print_summary(const struct update_opts *o, const struct strv *uuids,
 
 	if (o->transact.format == FORMAT_TABLE) {
 		for (size_t i = 0; i < uuids->n; i++) {
-			struct strv *row = table_row(&table);
-
-			strv_push(row, uuids->v[i]);
-			strv_push(row, code_text(codes[i]));
+			table_row(&table);
+			table_add(&table, uuids->v[i]);
+			table_add(&table, code_text(codes[i]));
 		}
 		table_format(&table, &out);
 		(void)print_all(&out);

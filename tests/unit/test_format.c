@@ -81,6 +81,12 @@ Test(format, size)
 		{4404019, "4.2 MiB"},
 		{44040192, "42 MiB"},
 		{5ULL << 30, "5.0 GiB"},
+		{10189, "10 KiB"}, /* 9.95 */
+		{10752, "10 KiB"}, /* 10.5 and 11.5: to the even one */
+		{11776, "12 KiB"},
+		{10855, "11 KiB"}, /* 10.6 */
+		{1048575, "1024 KiB"},
+		{UINT64_MAX, "16 EiB"},
 	};
 
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {

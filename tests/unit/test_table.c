@@ -27,8 +27,14 @@ Test(table, format)
 		cleanup_strv struct strv rows = STRV_INIT;
 
 		strv_split(&rows, tests[i].cells, '\n');
-		for (size_t k = 0; k < rows.n; k++)
-			strv_split(table_row(&t), rows.v[k], '|');
+		for (size_t k = 0; k < rows.n; k++) {
+			cleanup_strv struct strv cells = STRV_INIT;
+
+			strv_split(&cells, rows.v[k], '|');
+			table_row(&t);
+			for (size_t c = 0; c < cells.n; c++)
+				table_add(&t, cells.v[c]);
+		}
 		table_format(&t, &sb);
 		cr_expect_str_eq(sb.buf, tests[i].want, "%zu: %s", i, sb.buf);
 	}
