@@ -38,12 +38,45 @@ void image_row_release(struct image_row *row)
 	*row = (struct image_row){0};
 }
 
+/* There may be thousands of rows of seven texts: a few large pieces of memory
+ * instead of an allocation for each. */
+struct image_texts {
+	struct image_texts *next;
+	size_t used, room;
+	char bytes[];
+};
+
+#define TEXTS_ROOM (64 * 1024 - sizeof(struct image_texts))
+
 void image_rows_release(struct image_rows *rows)
 {
-	for (size_t i = 0; i < rows->n; i++)
-		image_row_release(&rows->v[i]);
+	while (rows->texts) {
+		struct image_texts *texts = rows->texts;
+
+		rows->texts = texts->next;
+		free(texts);
+	}
 	free(rows->v);
 	*rows = (struct image_rows)IMAGE_ROWS_INIT;
+}
+
+static char *texts_add(struct image_texts **texts, const char *s, size_t len)
+{
+	struct image_texts *t = *texts;
+	char *copy;
+
+	if (!t || t->room - t->used <= len) {
+		size_t room = len < TEXTS_ROOM ? TEXTS_ROOM : len + 1;
+
+		t = xreallocarray(NULL, 1, sizeof(*t) + room);
+		*t = (struct image_texts){.next = *texts, .room = room};
+		*texts = t;
+	}
+	copy = t->bytes + t->used;
+	memcpy(copy, s, len);
+	copy[len] = '\0';
+	t->used += len + 1;
+	return copy;
 }
 
 static int db_error(const struct imagedb *db, struct error *err,
@@ -248,23 +281,27 @@ int imagedb_delete(struct imagedb *db, const char *id, struct error *err)
 
 #define BEST_FIRST " ORDER BY latest DESC, imported DESC, serial DESC"
 
-static char *column_dup(sqlite3_stmt *stmt, int i)
+/* Into TEXTS, or if that is NULL into memory of its own. */
+static char *column_dup(sqlite3_stmt *stmt, int i, struct image_texts **texts)
 {
 	const char *s = (const char *)sqlite3_column_text(stmt, i);
 
-	return xstrdup(s ? s : "");
+	if (!s)
+		s = "";
+	return texts ? texts_add(texts, s, strlen(s)) : xstrdup(s);
 }
 
-static void row_read(sqlite3_stmt *stmt, struct image_row *row)
+static void row_read(sqlite3_stmt *stmt, struct image_row *row,
+		     struct image_texts **texts)
 {
 	*row = (struct image_row){
-		.id = column_dup(stmt, 0),
-		.name = column_dup(stmt, 1),
-		.labels = column_dup(stmt, 2),
-		.version = column_dup(stmt, 3),
-		.source = column_dup(stmt, 4),
-		.etag = column_dup(stmt, 5),
-		.signer = column_dup(stmt, 6),
+		.id = column_dup(stmt, 0, texts),
+		.name = column_dup(stmt, 1, texts),
+		.labels = column_dup(stmt, 2, texts),
+		.version = column_dup(stmt, 3, texts),
+		.source = column_dup(stmt, 4, texts),
+		.etag = column_dup(stmt, 5, texts),
+		.signer = column_dup(stmt, 6, texts),
 		.expiry = sqlite3_column_int64(stmt, 7),
 		.imported = sqlite3_column_int64(stmt, 8),
 		.size = (uint64_t)sqlite3_column_int64(stmt, 9),
@@ -289,7 +326,7 @@ static int db_get_one(struct imagedb *db, const char *sql, const char *key,
 		return -ENOENT;
 	if (r != SQLITE_ROW)
 		return db_error(db, err, "read");
-	row_read(stmt, ret);
+	row_read(stmt, ret, NULL);
 	return 0;
 }
 
@@ -312,11 +349,15 @@ int imagedb_get_source(struct imagedb *db, const char *source,
 static int rows_read(struct imagedb *db, sqlite3_stmt *stmt,
 		     struct image_rows *ret, struct error *err)
 {
+	size_t room = 0;
 	int r;
 
 	while ((r = sqlite3_step(stmt)) == SQLITE_ROW) {
-		ret->v = xreallocarray(ret->v, ret->n + 1, sizeof(*ret->v));
-		row_read(stmt, &ret->v[ret->n++]);
+		if (ret->n == room) {
+			room = room * 2 + 8;
+			ret->v = xreallocarray(ret->v, room, sizeof(*ret->v));
+		}
+		row_read(stmt, &ret->v[ret->n++], &ret->texts);
 	}
 	return r == SQLITE_DONE ? 0 : db_error(db, err, "read");
 }
@@ -325,14 +366,20 @@ int imagedb_list(struct imagedb *db, const char *name, struct image_rows *ret,
 		 struct error *err)
 {
 	cleanup_stmt sqlite3_stmt *stmt = NULL;
-	int r;
+	int r = 0;
 
-	/* Not one query with OR: it would go through the whole table. */
-	r = db_prepare(db,
-		       name ? "SELECT " COLUMNS
-			      " FROM image WHERE name = ?" BEST_FIRST
-			    : "SELECT " COLUMNS " FROM image" BEST_FIRST,
-		       &stmt, err);
+	/* Each page of the table is read once: not all need be kept. */
+	if (!name)
+		r = db_exec(db, "PRAGMA cache_size = 8", "set up", err);
+	if (r < 0)
+		return r;
+	/* Not one query with OR: it would go through the whole table.  And
+	 * all rows in an order that the table has. */
+	r = db_prepare(
+		db,
+		name ? "SELECT " COLUMNS " FROM image WHERE name = ?" BEST_FIRST
+		     : "SELECT " COLUMNS " FROM image ORDER BY serial DESC",
+		&stmt, err);
 	if (r < 0)
 		return r;
 	if (name)

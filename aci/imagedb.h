@@ -19,6 +19,7 @@
 
 struct error;
 struct imagedb;
+struct image_texts;
 struct name_value;
 struct strbuf;
 
@@ -37,16 +38,19 @@ struct image_row {
 	uint64_t unpacked; /* what a rendered tree takes, bytes; 0 unknown */
 	uint64_t serial;   /* grows with every import: decides equal times */
 	bool latest;	   /* came for a name without version */
+	bool is_stored;	   /* scratch of imagestore_list() */
 };
 
+/* Their texts belong to the list: image_row_release() is not for them. */
 struct image_rows {
 	struct image_row *v;
 	size_t n;
+	struct image_texts *texts;
 };
 
 #define IMAGE_ROWS_INIT                                                        \
 	{                                                                      \
-		NULL, 0                                                        \
+		NULL, 0, NULL                                                  \
 	}
 
 void image_row_release(struct image_row *row);
@@ -74,7 +78,8 @@ int imagedb_delete(struct imagedb *db, const char *id, struct error *err);
 /* -ENOENT without message when there is no row. */
 int imagedb_get(struct imagedb *db, const char *id, struct image_row *ret,
 		struct error *err);
-/* Rows of NAME (NULL: all), best first: latest, then newest import. */
+/* Rows of NAME, best first: latest, then newest import.  NULL: all, the last
+ * written first. */
 int imagedb_list(struct imagedb *db, const char *name, struct image_rows *ret,
 		 struct error *err);
 /* The row last imported from SOURCE; -ENOENT without message if none. */

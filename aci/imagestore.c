@@ -41,14 +41,15 @@ static const struct {
 	 * but root may reach them by path. */
 	{"tree", 0700},
 	{"tmp", 0770},
-	/* What the kernel is to mount; last: if it is there, so are the
-	 * others. */
+	/* What the kernel is to mount. */
 	{STORE_INDEX, 0700},
+	/* Last: if it is there, so are the others. */
+	{STORE_USED, 0770},
 };
 
 static int make_dirs(int dirfd, const char *data_dir, struct error *err)
 {
-	if (faccessat(dirfd, STORE_INDEX, F_OK, 0) == 0)
+	if (faccessat(dirfd, STORE_USED, F_OK, 0) == 0)
 		return 0;
 	for (size_t i = 0; i < sizeof(store_dirs) / sizeof(*store_dirs); i++) {
 		if (mkdirat(dirfd, store_dirs[i].name, store_dirs[i].mode) <
@@ -355,14 +356,34 @@ int imagestore_get(struct imagestore *store, const struct image_id *id,
 	return r < 0 ? r : imagedb_get(db, id->text, ret, err);
 }
 
+/* An image that was imported just now needs no file that says so. */
+#define JUST_NOW_S 60
+
+static bool is_just_imported(const struct imagestore *store,
+			     const struct image_id *id)
+{
+	char name[STORE_NAME_MAX];
+	struct timespec now;
+	struct stat st;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return fstatat(store->dirfd, blob_name(id->text, name), &st,
+		       AT_SYMLINK_NOFOLLOW) < 0 ||
+	       llabs((long long)now.tv_sec - st.st_mtim.tv_sec) < JUST_NOW_S;
+}
+
 void imagestore_touch(struct imagestore *store, const struct image_id *id)
 {
 	char name[STORE_NAME_MAX];
 	const struct timespec now[2] = {{.tv_nsec = UTIME_NOW},
 					{.tv_nsec = UTIME_NOW}};
+	cleanup_fd int fd = -EBADF;
 
-	(void)utimensat(store->dirfd, manifest_name(id->text, name), now,
-			AT_SYMLINK_NOFOLLOW);
+	(void)snprintf(name, sizeof(name), STORE_USED "/%s", id->text);
+	if (utimensat(store->dirfd, name, now, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    errno == ENOENT && !is_just_imported(store, id))
+		fd = openat(store->dirfd, name,
+			    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
 }
 
 /* --- writing ------------------------------------------------------------- */
@@ -696,6 +717,8 @@ int imagestore_remove(struct imagestore *store, const struct image_id *id,
 	if (unlinkat(store->dirfd, manifest_name(id->text, name), 0) < 0 &&
 	    errno != ENOENT)
 		return error_sys(err, errno, "remove manifest of %s", id->text);
+	(void)snprintf(name, sizeof(name), STORE_USED "/%s", id->text);
+	(void)unlinkat(store->dirfd, name, 0);
 	r = imagestore_db(store, false, &db, err);
 	if (r == -ENOENT)
 		return 0;

@@ -7,7 +7,9 @@
  *
  *   blob/ID.tar    the uncompressed ACI, immutable; its link is the commit
  *                  (mode 0440, chattr +i and fs-verity where they are: seal.h)
- *   manifest/ID    the canonical image manifest; its mtime = last used
+ *   manifest/ID    the canonical image manifest
+ *   used/ID        empty; its mtime = last used, if that was not the import
+ *   complete       says that no row lacks its blob (imagestore_list.c)
  *   index/, tree/  rendered images (treestore.h)
  *   tmp/           work in progress; anything there is garbage after a crash
  *   images.sqlite  the table of images (imagedb.h)
@@ -150,9 +152,10 @@ int imagestore_condemn(struct imagestore *store, const struct image_id *id,
 
 /* --- the whole store ----------------------------------------------------- */
 
-/* Every stored image, newest import first, with last_used filled in. */
-int imagestore_list(struct imagestore *store, struct image_rows *ret,
-		    struct error *err);
+/* The stored images of NAME, best first (NULL: all, the last stored first),
+ * with last_used filled in. */
+int imagestore_list(struct imagestore *store, const char *name,
+		    struct image_rows *ret, struct error *err);
 
 struct imagestore_repairs {
 	size_t n_rows_added;

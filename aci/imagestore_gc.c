@@ -22,66 +22,6 @@
 
 #define NS_PER_S 1000000000LL
 
-/* --- listing ------------------------------------------------------------- */
-
-static int64_t file_time(const struct stat *st)
-{
-	return st->st_mtim.tv_sec * NS_PER_S + st->st_mtim.tv_nsec;
-}
-
-/* The IDs in blob/, sorted: cheaper than to ask for each. */
-static int list_blobs(const struct imagestore *store, struct strv *ret,
-		      struct error *err)
-{
-	cleanup_dir DIR *dir = NULL;
-	const struct dirent *e;
-	int r = store_opendir(store, "blob", &dir, err);
-
-	while (r >= 0 && (e = readdir(dir))) {
-		struct image_id id;
-
-		if (blob_id_of(e->d_name, &id))
-			strv_push(ret, id.text);
-	}
-	strv_sort(ret);
-	return r;
-}
-
-int imagestore_list(struct imagestore *store, struct image_rows *ret,
-		    struct error *err)
-{
-	cleanup_image_rows struct image_rows rows = IMAGE_ROWS_INIT;
-	cleanup_strv struct strv blobs = STRV_INIT;
-	struct imagedb *db;
-	size_t n = 0;
-	int r;
-
-	r = imagestore_db(store, false, &db, err);
-	if (r >= 0)
-		r = imagedb_list(db, NULL, &rows, err);
-	if (r >= 0)
-		r = list_blobs(store, &blobs, err);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	for (size_t i = 0; i < rows.n; i++) {
-		char name[STORE_NAME_MAX];
-		struct stat st;
-
-		if (!strv_sorted_has(&blobs, rows.v[i].id) ||
-		    fstatat(store->dirfd, manifest_name(rows.v[i].id, name),
-			    &st, AT_SYMLINK_NOFOLLOW) < 0) {
-			image_row_release(&rows.v[i]);
-			continue;
-		}
-		rows.v[i].last_used = file_time(&st);
-		rows.v[n++] = rows.v[i];
-	}
-	rows.n = n;
-	*ret = rows;
-	rows = (struct image_rows)IMAGE_ROWS_INIT;
-	return 0;
-}
-
 /* --- mending ------------------------------------------------------------- */
 
 /* Entries of tmp/ whose name begins with PREFIX. */
@@ -108,6 +48,11 @@ int imagestore_sweep(struct imagestore *store, struct error *err)
 	size_t n = 0;
 
 	return clear_tmp(store, STORE_TRASH "-", &n, err);
+}
+
+static int64_t file_time(const struct stat *st)
+{
+	return st->st_mtim.tv_sec * NS_PER_S + st->st_mtim.tv_nsec;
 }
 
 /* A blob without a row: killed before the row, or the table was lost. */
@@ -180,21 +125,21 @@ static int mend_blobs(struct imagestore *store, struct imagedb *db,
 	return r;
 }
 
-static int drop_lone_manifests(struct imagestore *store,
-			       struct imagestore_repairs *ret,
-			       struct error *err)
+/* Files of cas/NAME/ whose image is not there. */
+static int drop_lone_files(struct imagestore *store, const char *name,
+			   struct imagestore_repairs *ret, struct error *err)
 {
 	cleanup_dir DIR *dir = NULL;
 	const struct dirent *e;
 	int r;
 
-	r = store_opendir(store, "manifest", &dir, err);
+	r = store_opendir(store, name, &dir, err);
 	while (r >= 0 && (e = readdir(dir))) {
 		if (e->d_name[0] == '.' || blob_exists(store, e->d_name))
 			continue;
 		if (unlinkat(dirfd(dir), e->d_name, 0) < 0)
-			r = error_sys(err, errno, "remove manifest %s",
-				      e->d_name);
+			r = error_sys(err, errno, "remove %s/cas/%s/%s",
+				      store->data_dir, name, e->d_name);
 		ret->n_files_removed++;
 	}
 	return r;
@@ -230,7 +175,9 @@ int imagestore_reconcile(struct imagestore *store,
 	if (r >= 0)
 		r = mend_blobs(store, db, ret, err);
 	if (r >= 0)
-		r = drop_lone_manifests(store, ret, err);
+		r = drop_lone_files(store, "manifest", ret, err);
+	if (r >= 0)
+		r = drop_lone_files(store, STORE_USED, ret, err);
 	if (r >= 0)
 		r = drop_lone_rows(store, db, ret, err);
 	return r;

@@ -26,6 +26,12 @@ struct imagestore {
 
 #define STORE_INDEX "index"
 
+/* used/ID: empty; its mtime is when ID was last used, if not by its import. */
+#define STORE_USED "used"
+
+/* Empty; has the mtime that blob/ had when no row was without its blob. */
+#define STORE_COMPLETE "complete"
+
 /* "manifest/" + ID, "blob/" + ID + ".tar", "tree/" + ID + "/rootfs",
  * "index/" + ID + ".erofs" */
 #define STORE_NAME_MAX (IMAGE_ID_LEN + 16)

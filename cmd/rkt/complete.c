@@ -75,7 +75,7 @@ static void offer_images(struct completion *c)
 	cleanup_strv struct strv names = STRV_INIT;
 
 	if (images_open_existing(c->call->rkt, &im, NULL) < 0 || !im.store ||
-	    imagestore_list(im.store, &rows, NULL) < 0)
+	    imagestore_list(im.store, NULL, &rows, NULL) < 0)
 		return;
 	for (size_t i = 0; i < rows.n; i++) {
 		const char *name = rows.v[i].name;

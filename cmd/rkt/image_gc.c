@@ -266,7 +266,7 @@ static int collect(const struct cmd_call *call, struct error *err)
 	if (r >= 0)
 		r = imagestore_pod_images(im.store, &used, err);
 	if (r >= 0)
-		r = imagestore_list(im.store, &images, err);
+		r = imagestore_list(im.store, NULL, &images, err);
 	if (r >= 0)
 		r = remove_lone_trees(&im, &images, &used, err);
 	if (r >= 0)

@@ -14,6 +14,7 @@
 #include "base/strv.h"
 #include "base/table.h"
 #include "cmd/rkt/cmd.h"
+#include "cmd/rkt/format.h"
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/images.h"
 #include "spec/json_write.h"
@@ -58,8 +59,10 @@ static uint64_t row_size(const struct row *row)
 static void show_id(const struct row *row, const struct opts *o,
 		    struct strbuf *sb)
 {
-	strbuf_addf(sb, "%.*s", o->full ? IMAGE_ID_FULL_LEN : SHORT_ID_LEN,
-		    row->image->id);
+	const char *id = row->image->id;
+
+	strbuf_add(sb, id,
+		   strnlen(id, o->full ? IMAGE_ID_FULL_LEN : SHORT_ID_LEN));
 }
 
 static void show_name(const struct row *row, const struct opts *o,
@@ -67,8 +70,10 @@ static void show_name(const struct row *row, const struct opts *o,
 {
 	(void)o;
 	strbuf_addstr(sb, row->image->name);
-	if (row->image->version[0])
-		strbuf_addf(sb, ":%s", row->image->version);
+	if (row->image->version[0]) {
+		strbuf_addch(sb, ':');
+		strbuf_addstr(sb, row->image->version);
+	}
 }
 
 static void show_import_time(const struct row *row, const struct opts *o,
@@ -277,16 +282,14 @@ static int compare_rows(const void *a, const void *b, void *arg)
 static void add_line(const struct row *row, const struct opts *o,
 		     struct table *table)
 {
-	struct strv *cells = table_row(table);
-
+	table_row(table);
 	for (size_t i = 0; o->fields[i]; i++) {
-		cleanup_strbuf struct strbuf text = STRBUF_INIT;
+		struct strbuf *cell = table_cell(table);
 
 		if (row)
-			o->fields[i]->show(row, o, &text);
+			o->fields[i]->show(row, o, cell);
 		else
-			strbuf_addstr(&text, o->fields[i]->header);
-		strv_push(cells, text.buf);
+			strbuf_addstr(cell, o->fields[i]->header);
 	}
 }
 
@@ -380,7 +383,7 @@ static int list_images(const struct cmd_call *call, struct strbuf *out,
 
 	r = images_open_existing(call->rkt, &im, err);
 	if (r >= 0 && im.store)
-		r = imagestore_list(im.store, &images, err);
+		r = imagestore_list(im.store, NULL, &images, err);
 	if (r < 0)
 		return r;
 	list = xcalloc(images.n + 1, sizeof(*list));
@@ -401,8 +404,7 @@ static int run(struct cmd_call *call)
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;
 	}
-	fputs(out.buf, stdout);
-	return 0;
+	return print_all(&out);
 }
 
 const struct command cmd_image_list = {

@@ -170,7 +170,7 @@ static int choose_stored(struct job *j, const struct part *p,
 		.may_be_unsigned = j->rkt->insecure & INSECURE_IMAGE,
 	};
 	cleanup_image_rows struct image_rows images = IMAGE_ROWS_INIT;
-	int r = imagestore_list(j->im.store, &images, err);
+	int r = imagestore_list(j->im.store, im->name, &images, err);
 
 	if (read_file_at(j->pod->fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
 			 NULL) == 0)

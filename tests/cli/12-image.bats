@@ -422,7 +422,9 @@ example.com/b:1.0.0" ]
 
 # last_use FILE AGE ID...: the image was last used that long ago
 last_use() {
-	touch -d "$1" "$D"/data/cas/manifest/"$2"*
+	local blob
+	blob=$(basename "$D"/data/cas/blob/"$2"*.tar .tar)
+	touch -d "$1" "$D/data/cas/used/$blob"
 }
 
 @test "gc: the newest of each name, and no more than a size" {

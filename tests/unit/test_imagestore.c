@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "aci/imagestore.h"
@@ -230,7 +231,7 @@ Test(imagestore, remove)
 	cr_expect_eq(imagestore_read_manifest(store, &a, &manifest, &err),
 		     -ENOENT);
 	expect_found(store, "example.com/a", '\0');
-	cr_expect_eq(imagestore_list(store, &rows, &err), 0);
+	cr_expect_eq(imagestore_list(store, NULL, &rows, &err), 0);
 	cr_expect_eq(rows.n, 0);
 	imagestore_free(store);
 }
@@ -272,7 +273,7 @@ Test(imagestore, reconcile)
 	expect_found(store, "example.com/b", '\0');
 	expect_found(store, "example.com/c", 'c');
 	cr_expect_neq(faccessat(cas, "tmp/tree-1", F_OK, 0), 0);
-	cr_expect_eq(imagestore_list(store, &rows, &err), 0);
+	cr_expect_eq(imagestore_list(store, NULL, &rows, &err), 0);
 	cr_expect_eq(rows.n, 2);
 
 	cr_assert_eq(imagestore_reconcile(store, &n, &err), 0, "%s", err.msg);
@@ -383,5 +384,103 @@ Test(imagestore, signed_manifest_counts)
 		cr_expect_str_eq(row.name, steps[i].want, "%zu", i);
 		cr_expect_str_eq(row.signer, i < 2 ? "" : "1111", "%zu", i);
 	}
+	imagestore_free(store);
+}
+
+static void set_time(int dirfd, const char *name, time_t seconds)
+{
+	const struct timespec times[2] = {{.tv_sec = seconds},
+					  {.tv_sec = seconds}};
+
+	cr_assert_eq(utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+static size_t n_listed(struct imagestore *store, const char *name)
+{
+	cleanup_image_rows struct image_rows rows = IMAGE_ROWS_INIT;
+	struct error err = ERROR_INIT;
+
+	cr_assert_eq(imagestore_list(store, name, &rows, &err), 0, "%s",
+		     err.msg);
+	return rows.n;
+}
+
+/* Without a look at each blob, as long as blob/ is as it was. */
+Test(imagestore, list_without_blobs)
+{
+	struct imagestore *store = open_store(0);
+	int cas = imagestore_dirfd(store);
+	char name[200];
+	struct stat st;
+
+	import(store, 'a', "example.com/a", "1.0", false);
+	import(store, 'b', "example.com/b", "1.0", false);
+	import(store, 'c', "example.com/a", "2.0", false);
+	set_time(cas, "blob", time(NULL) + 100);
+	cr_expect_eq(n_listed(store, NULL), 3);
+	cr_expect_eq(n_listed(store, "example.com/a"), 2);
+	/* Too fresh to tell the next change from the last. */
+	cr_expect_neq(faccessat(cas, "complete", F_OK, 0), 0);
+	set_time(cas, "blob", 1000);
+	cr_expect_eq(n_listed(store, NULL), 3);
+	cr_assert_eq(fstatat(cas, "complete", &st, 0), 0);
+	cr_expect_eq(st.st_mtim.tv_sec, 1000);
+
+	unseal();
+	(void)snprintf(name, sizeof(name), "blob/%s.tar", id_of('a').text);
+	cr_assert_eq(unlinkat(cas, name, 0), 0);
+	cr_expect_eq(n_listed(store, NULL), 2);
+	cr_expect_eq(n_listed(store, "example.com/a"), 1);
+	/* What is not complete is not noted as such. */
+	set_time(cas, "blob", 2000);
+	cr_expect_eq(n_listed(store, NULL), 2);
+	cr_assert_eq(fstatat(cas, "complete", &st, 0), 0);
+	cr_expect_eq(st.st_mtim.tv_sec, 1000);
+	/* And that it is noted is believed. */
+	set_time(cas, "blob", 1000);
+	cr_expect_eq(n_listed(store, NULL), 3);
+	imagestore_free(store);
+}
+
+static int64_t last_used(struct imagestore *store, const char *name)
+{
+	cleanup_image_rows struct image_rows rows = IMAGE_ROWS_INIT;
+
+	cr_assert_eq(imagestore_list(store, name, &rows, NULL), 0);
+	cr_assert_geq(rows.n, 1);
+	return rows.v[rows.n - 1].last_used;
+}
+
+Test(imagestore, last_used)
+{
+	struct imagestore *store = open_store(IMAGESTORE_EXCLUSIVE);
+	int cas = imagestore_dirfd(store);
+	const int64_t now = time(NULL);
+	struct image_id a = id_of('a');
+	cleanup_free char *used = xasprintf("used/%s", a.text);
+	cleanup_free char *blob = xasprintf("blob/%s.tar", a.text);
+	struct imagestore_repairs n;
+
+	import(store, 'a', "example.com/a", "1.0", false);
+	cr_expect_geq(last_used(store, NULL) / 1000000000, now);
+	/* Its import was just now: no file says it again. */
+	imagestore_touch(store, &a);
+	cr_expect_neq(faccessat(cas, used, F_OK, 0), 0);
+	unseal();
+	set_time(cas, blob, 1000);
+	imagestore_touch(store, &a);
+	cr_expect_eq(faccessat(cas, used, F_OK, 0), 0);
+	set_time(cas, used, 5000);
+	cr_expect_eq(last_used(store, NULL), 5000 * 1000000000LL);
+	cr_expect_eq(last_used(store, "example.com/a"), 5000 * 1000000000LL);
+	imagestore_touch(store, &a);
+	cr_expect_geq(last_used(store, NULL) / 1000000000, now);
+	cr_assert_eq(imagestore_remove(store, &a, NULL), 0);
+	cr_expect_neq(faccessat(cas, used, F_OK, 0), 0);
+	/* Left over by a kill. */
+	cr_assert_eq(write_string_at(cas, used, 0640, "", NULL), 0);
+	cr_assert_eq(imagestore_reconcile(store, &n, NULL), 0);
+	cr_expect_eq(n.n_files_removed, 1);
+	cr_expect_neq(faccessat(cas, used, F_OK, 0), 0);
 	imagestore_free(store);
 }
