@@ -223,7 +223,7 @@ $(B)/tests/image_stages: $(B)/obj/tests/bench/image_stages.o $(B)/libaci.a $(B)/
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ \
 		$(foreach p,$(libexec/rkt/rkt-fetch_PKGS),$($(p)_L)) $(libexec/rkt/rkt-fetch_LIBS)
 
-check-cli: all $(B)/tests/inside $(B)/tests/load
+check-cli: all man $(B)/tests/inside $(B)/tests/load
 	BUILD=$(B) sh tests/run-cli.sh $(BATS)
 
 $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LAYERS:%=$(B)/lib%.a) $(filter-out %/main.o,$(stage1_SRC:%.c=$(B)/obj/%.o))
@@ -312,15 +312,17 @@ UNITDIR ?= lib/systemd/system
 SYSUSERSDIR ?= lib/sysusers.d
 TMPFILESDIR ?= lib/tmpfiles.d
 
-install: all man
-	PREFIX='$(PREFIX)' BUILD=$(B) ROOT='$(DESTDIR)$(PREFIX)' MANDIR='$(MANDIR)' DOCDIR='$(DOCDIR)' \
+install_to = PREFIX='$(PREFIX)' BUILD=$(B) ROOT='$(1)$(PREFIX)' MANDIR='$(MANDIR)' DOCDIR='$(DOCDIR)' \
 	BASHDIR='$(BASHDIR)' ZSHDIR='$(ZSHDIR)' FISHDIR='$(FISHDIR)' UNITDIR='$(UNITDIR)' \
 	SYSUSERSDIR='$(SYSUSERSDIR)' TMPFILESDIR='$(TMPFILESDIR)' sh dist/install.sh
 
+install: all man
+	$(call install_to,$(DESTDIR))
+
 # What this version installs; pods, images and configuration stay.
-uninstall:
+uninstall: all man
 	rm -rf $(B)/uninstall
-	$(MAKE) -s install DESTDIR=$(abspath $(B))/uninstall
+	$(call install_to,$(abspath $(B))/uninstall)
 	cd $(B)/uninstall$(PREFIX) && find . ! -type d -exec rm -f '$(DESTDIR)$(PREFIX)/{}' \;
 	-rmdir $(DESTDIR)$(PREFIX)/libexec/rkt $(DESTDIR)$(PREFIX)/$(DOCDIR)
 	rm -rf $(B)/uninstall

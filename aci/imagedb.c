@@ -2,9 +2,12 @@
 #include "aci/imagedb.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -182,6 +185,17 @@ static int db_migrate(struct imagedb *db, bool create, struct error *err)
 	return db_exec(db, "COMMIT", "create", err);
 }
 
+/* Members of the store's group write to it, too, whatever the umask; SQLite
+ * gives its journals the mode that the table has. */
+static void make_table_file(const char *path)
+{
+	cleanup_fd int fd = open(
+		path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		(void)fchmod(fd, 0660);
+}
+
 int imagedb_open(const char *path, bool create, struct imagedb **ret,
 		 struct error *err)
 {
@@ -189,8 +203,10 @@ int imagedb_open(const char *path, bool create, struct imagedb **ret,
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 	int r;
 
-	if (create)
+	if (create) {
+		make_table_file(path);
 		flags |= SQLITE_OPEN_CREATE;
+	}
 	r = sqlite3_open_v2(path, &db->db, flags, NULL);
 	if (r != SQLITE_OK)
 		return error_set(err, create ? EIO : ENOENT,

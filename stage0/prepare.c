@@ -47,10 +47,10 @@ static int make_volume(int poddir_fd, const struct volume *v, struct error *err)
 			return 0;
 		return error_sys(err, errno, "make volume %s", v->name);
 	}
-	if ((uid != 0 || gid != 0) &&
-	    fchownat(poddir_fd, path, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+	/* Even the default ones: the data directory may be set-group-ID. */
+	if (fchownat(poddir_fd, path, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_sys(err, errno, "set owner of volume %s", v->name);
-	if (mode != 0755 && fchmodat(poddir_fd, path, mode, 0) < 0)
+	if (fchmodat(poddir_fd, path, mode, 0) < 0)
 		return error_sys(err, errno, "set mode of volume %s", v->name);
 	return 0;
 }
