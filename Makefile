@@ -62,7 +62,7 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libarchive-dev libssl-dev \
 	liblzma-dev libbz2-dev libzstd-dev libsqlite3-dev \
 	libcurl4-openssl-dev libxml2-dev
 DEPS_RUN := containernetworking-plugins iptables
-DEPS_CHECK := libcriterion-dev clang clang-format clang-tidy \
+DEPS_CHECK := libcriterion-dev systemd dbus clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
 	docker-registry skopeo umoci redis-server python3 bsdextrautils iproute2 procps util-linux socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \

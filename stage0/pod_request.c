@@ -133,7 +133,7 @@ const struct option_row pod_request_rows[] = {
 	 .kind = OPTION_LIST,
 	 .offset = offsetof(struct pod_request, set_env_file),
 	 .help = "file with environment variables for all apps, NAME=VALUE "
-		 "lines (repeatable)"},
+		 "lines (repeatable); of -FILE, if there is one"},
 	{.name = NULL},
 };
 
@@ -295,14 +295,19 @@ int pod_request_parse(struct pod_request *req, char *const *argv,
 /* --- what was said for all -------------------------------------------------
  */
 
+/* As in systemd, a file after "-" may be missing. */
 static int read_env_file(const char *path, struct strv *ret, struct error *err)
 {
+	bool may_miss = *path == '-';
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	cleanup_strv struct strv lines = STRV_INIT;
 	cleanup_fd int fd = -EBADF;
 	int r;
 
+	path += may_miss;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && may_miss)
+		return 0;
 	if (fd < 0)
 		return error_sys(err, errno, "open environment file %s", path);
 	r = strbuf_read_fd(&text, fd, ENV_FILE_MAX);

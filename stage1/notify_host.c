@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/parse.h"
 
 #define VARIABLE "NOTIFY_SOCKET"
 
@@ -22,6 +23,22 @@ char *notify_host_take(void)
 
 	(void)unsetenv(VARIABLE);
 	return ret;
+}
+
+uint64_t notify_host_take_watchdog(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC");
+	const char *pid = getenv("WATCHDOG_PID");
+	uint64_t n = 0, number = 0;
+
+	if (usec && parse_uint(usec, INT64_MAX, &n) < 0)
+		n = 0;
+	if (pid && (parse_uint(pid, INT32_MAX, &number) < 0 ||
+		    (pid_t)number != getpid()))
+		n = 0;
+	(void)unsetenv("WATCHDOG_USEC");
+	(void)unsetenv("WATCHDOG_PID");
+	return n;
 }
 
 /* "@NAME" is abstract; other forms (vsock) are not a pod's. */

@@ -159,6 +159,7 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 				? xstrdup(pod->options.hostname)
 				: xasprintf("rkt-%s", pod->options.uuid);
 	pod->host_notify = notify_host_take();
+	pod->host_watchdog_us = notify_host_take_watchdog();
 	host_sockets_take(&pod->host_sockets);
 	return take_lock_fd(pod, err);
 }

@@ -100,7 +100,9 @@ struct pod {
 
 	struct event_source signals;
 	struct event_timer stop_timer;
-	char *host_notify; /* NOTIFY_SOCKET of the host, or NULL */
+	char *host_notify;	   /* NOTIFY_SOCKET of the host, or NULL */
+	uint64_t host_watchdog_us; /* 0: it does not watch us */
+	struct event_timer host_ping;
 	struct host_sockets host_sockets;
 	/* An app that tells when it serves has told. */
 	void (*on_told)(struct pod *pod);

@@ -34,8 +34,10 @@ static int harden(struct pod *pod, struct error *err)
 
 	(void)pod;
 	/* Handled by signalfd, or not at all: SIGPIPE of a closed terminal
-	 * is an error of write(2) here. */
+	 * is an error of write(2) here.  By SIGABRT systemd's watchdog ends
+	 * one that stands. */
 	(void)sigfillset(&all);
+	(void)sigdelset(&all, SIGABRT);
 	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
 		return error_sys(err, errno, "block signals");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||

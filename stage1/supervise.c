@@ -332,6 +332,17 @@ static bool is_app_ready(const struct pod_app *app)
 			     notify_readiness(app->current) != NOTIFY_AWAITED);
 }
 
+/* Twice in the time it gives us: an event loop that stands is not seen by
+ * anybody else.  Apps have watchdogs of their own. */
+static void ping_host(struct event_timer *timer)
+{
+	struct pod *pod = timer->data;
+	uint64_t ms = pod->host_watchdog_us / 2000;
+
+	notify_host_send(pod->host_notify, "WATCHDOG=1");
+	event_timer_set(&pod->loop, timer, ms ? ms : 1);
+}
+
 static void check_ready(struct pod *pod)
 {
 	char text[64];
@@ -348,6 +359,11 @@ static void check_ready(struct pod *pod)
 	(void)snprintf(text, sizeof(text), "READY=1\nMAINPID=%d",
 		       (int)getpid());
 	notify_host_send(pod->host_notify, text);
+	if (!pod->host_watchdog_us)
+		return;
+	pod->host_ping.fn = ping_host;
+	pod->host_ping.data = pod;
+	ping_host(&pod->host_ping);
 }
 
 static int release_apps_that(struct pod *pod, bool can_trace, struct error *err)

@@ -14,6 +14,7 @@
 #include "spec/stage1_abi.h"
 #include "stage1/generation.h"
 #include "stage1/journal.h"
+#include "stage1/notify_host.h"
 #include "stage1/pod.h"
 #include "stage1/update_impl.h"
 
@@ -54,9 +55,26 @@ static void begin_reply(const struct update *u, enum control_reply_kind kind,
 	(void)snprintf(ret->app, sizeof(ret->app), "%s", u->app->name);
 }
 
+/* For systemctl status: who asked may have gone when it has switched. */
+static void tell_host(const struct update *u, const char *text)
+{
+	cleanup_free char *image =
+		u->next ? update_image_text(&u->next->runtime_app) : NULL;
+	cleanup_free char *to =
+		image ? TAKE_PTR(image) : xasprintf("generation %u", u->to);
+	cleanup_free char *status =
+		xasprintf("STATUS=%s of %s to %s: %s: %s",
+			  u->is_rollback ? "rollback" : "update", u->app->name,
+			  to, update_state_text(u->state), text);
+
+	notify_host_send(u->pod->host_notify, status);
+}
+
 void update_tell(struct update *u, const char *text)
 {
 	struct control_reply rec;
+
+	tell_host(u, text);
 
 	begin_reply(u, CONTROL_PROGRESS, &rec);
 	if (u->group->n > 1 && u->state > UPDATE_PLANNED)

@@ -15,6 +15,7 @@
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "spec/acname.h"
+#include "spec/pod_file.h"
 #include "stage0/generation.h"
 #include "stage0/overlay_check.h"
 #include "stage0/pod.h"
@@ -45,6 +46,11 @@ const struct option_row make_rows[] = {
 	 .offset = offsetof(struct make_opts, pod_manifest),
 	 .help = "run the pod of this Pod Manifest file; its images must be "
 		 "in the store"},
+	{.name = "pod-file",
+	 .kind = OPTION_STRING,
+	 .offset = offsetof(struct make_opts, pod_file),
+	 .help = "flags, images and arguments from this JSON file, as "
+		 "rkt@.service does (see spec/pod_file.h)"},
 	{.name = "pod-name",
 	 .kind = OPTION_CALL,
 	 .parse = parse_pod_name,
@@ -69,6 +75,49 @@ const struct option_row make_rows[] = {
 		 "host that no other pod has"},
 	{.name = NULL},
 };
+
+/* --- from a file of /etc/rkt/pods.d ----------------------------------------
+ */
+
+static int read_pod_file(const char *file, struct strv *ret, struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	int r = read_file_path(file, POD_FILE_MAX, &text, err);
+
+	if (r < 0)
+		return r;
+	r = pod_file_parse(text.buf, text.len, ret, err);
+	return r < 0 ? error_prefix(err, r, "%s", file) : 0;
+}
+
+int make_parse(const struct cmd_call *call, struct make_opts *o,
+	       const struct option_set *sets, size_t n_sets, struct error *err)
+{
+	int r = pod_request_parse(&o->req, call->argv, sets, n_sets, err);
+	const char *file = o->pod_file;
+
+	if (r < 0 || !file)
+		return r;
+	if (o->req.n_apps)
+		return error_set(err, EINVAL,
+				 "with --pod-file, images are in the file");
+	r = read_pod_file(file, &o->file_words, err);
+	if (r < 0)
+		return r;
+	r = pod_request_parse(&o->req, o->file_words.v, sets, n_sets, err);
+	if (r == 0 && o->pod_file != file)
+		r = error_set(err, EINVAL, "--pod-file cannot be in the file");
+	return r < 0 ? error_prefix(err, r, "%s", file) : 0;
+}
+
+void make_opts_release(struct make_opts *o)
+{
+	pod_request_release(&o->req);
+	strv_release(&o->file_words);
+}
+
+/* --- choosing --------------------------------------------------------------
+ */
 
 void make_choose_overlay(struct make_opts *o, const struct pods *pods)
 {
@@ -369,20 +418,6 @@ static int check_same_apps(const struct make_opts *o,
 			 o->pod_name);
 }
 
-/* 1 if the app's image is another than that of its committed generation. */
-static int is_changed(const struct made *made, size_t i, const struct pod *pod,
-		      struct error *err)
-{
-	const char *app = made->manifest.apps[i].name;
-	struct image_id id;
-	unsigned int n;
-	int r = generation_current(pod->fd, app, &n, err);
-
-	if (r == 0)
-		r = generation_image_id(pod->fd, app, n, &id, err);
-	return r < 0 ? r : strcmp(id.text, made->images[i].id.text) != 0;
-}
-
 static bool same_words(const struct strv *a, const struct strv *b)
 {
 	if (a->n != b->n)
@@ -393,18 +428,43 @@ static bool same_words(const struct strv *a, const struct strv *b)
 	return true;
 }
 
+static bool has_other_words(const struct made *made, size_t i,
+			    const struct pod *pod)
+{
+	cleanup_strv struct strv old = STRV_INIT;
+
+	return made->words &&
+	       app_args_load(pod->fd, made->manifest.apps[i].name, &old,
+			     NULL) == 0 &&
+	       !same_words(&old, &made->words[i]);
+}
+
+/* 1 if the app's image is another than that of its committed generation, or
+ * its flags in the file are. */
+static int is_changed(const struct make_opts *o, const struct made *made,
+		      size_t i, const struct pod *pod, struct error *err)
+{
+	const char *app = made->manifest.apps[i].name;
+	struct image_id id;
+	unsigned int n;
+	int r = generation_current(pod->fd, app, &n, err);
+
+	if (r == 0)
+		r = generation_image_id(pod->fd, app, n, &id, err);
+	if (r < 0)
+		return r;
+	return strcmp(id.text, made->images[i].id.text) != 0 ||
+	       (o->pod_file && has_other_words(made, i, pod));
+}
+
 static void warn_other_words(const struct made *made, size_t i,
 			     const struct pod *pod)
 {
-	const char *app = made->manifest.apps[i].name;
-	cleanup_strv struct strv old = STRV_INIT;
-
-	if (made->words && app_args_load(pod->fd, app, &old, NULL) == 0 &&
-	    !same_words(&old, &made->words[i]))
+	if (has_other_words(made, i, pod))
 		log_warning("app %s has the same image: it keeps the flags and "
 			    "arguments the pod was made with (--replace "
 			    "starts anew)",
-			    app);
+			    made->manifest.apps[i].name);
 }
 
 static int add_generation(struct images *im, const struct make_opts *o,
@@ -483,13 +543,14 @@ int made_change(struct images *im, const struct make_opts *o,
 	if (r == 0)
 		r = check_same_apps(o, &old, &made->manifest, err);
 	for (size_t i = 0; i < made->n_images && r >= 0; i++) {
-		r = is_changed(made, i, pod, err);
+		r = is_changed(o, made, i, pod, err);
 		changed[i] = r > 0;
 		any |= changed[i];
 		if (r == 0)
 			warn_other_words(made, i, pod);
 	}
-	if (r < 0 || !any)
+	/* The file may say other ports and volumes. */
+	if (r < 0 || (!any && !o->pod_file))
 		return r < 0 ? r : 0;
 	return change(im, o, made, changed, &old, pod, err);
 }

@@ -22,6 +22,8 @@ struct make_opts {
 	struct pod_request req;
 	struct pull_opts pull;
 	const char *pod_manifest; /* file */
+	const char *pod_file;	  /* spec/pod_file.h */
+	struct strv file_words;	  /* what it says; flags point into it */
 	const char *pod_name;
 	bool replace;
 	bool no_overlay;
@@ -30,6 +32,11 @@ struct make_opts {
 
 /* Target struct make_opts; pod_request_rows are read besides. */
 extern const struct option_row make_rows[];
+
+/* Reads the words of CALL, and of --pod-file; SETS as pod_request_parse(). */
+int make_parse(const struct cmd_call *call, struct make_opts *o,
+	       const struct option_set *sets, size_t n_sets, struct error *err);
+void make_opts_release(struct make_opts *o);
 
 /* Falls back to copies, with a notice, where overlays do not work. */
 void make_choose_overlay(struct make_opts *o, const struct pods *pods);
@@ -79,7 +86,7 @@ int make_find_named(const struct cmd_call *call, const struct make_opts *o,
 
 /*
  * Brings the existing, locked POD to what was MADE: apps whose image changed
- * get a new committed generation.
+ * (with --pod-file, or whose flags did) get a new committed generation.
  */
 int made_change(struct images *im, const struct make_opts *o,
 		const struct made *made, struct pod *pod, struct error *err);

@@ -40,7 +40,7 @@ static int parse(struct cmd_call *call, struct error *err)
 		call->sets[1],
 	};
 
-	return pod_request_parse(&o->make.req, call->argv, sets, 3, err);
+	return make_parse(call, &o->make, sets, 3, err);
 }
 
 /* A name that is taken by a pod that does not run: it gets the new images. */
@@ -116,7 +116,7 @@ static int run(struct cmd_call *call)
 	r = prepare(call, &err);
 	if (r < 0)
 		log_failure(&err, NULL);
-	pod_request_release(&o->make.req);
+	make_opts_release(&o->make);
 	return r < 0 ? RKT_EXIT_FAILURE : 0;
 }
 

@@ -47,7 +47,7 @@ static int parse(struct cmd_call *call, struct error *err)
 		call->sets[1],
 	};
 
-	return pod_request_parse(&o->make.req, call->argv, sets, 4, err);
+	return make_parse(call, &o->make, sets, 4, err);
 }
 
 static int save_uuid(const char *file, const struct pod *pod, struct error *err)
@@ -176,7 +176,7 @@ static int run(struct cmd_call *call)
 		log_failure(&err, NULL);
 		r = RKT_EXIT_FAILURE;
 	}
-	pod_request_release(&o->make.req);
+	make_opts_release(&o->make);
 	return r;
 }
 

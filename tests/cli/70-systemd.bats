@@ -1,0 +1,419 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Pods as units of a real systemd, which is PID 1 of a machine of its own
+# (tests/systemd/boot.sh): one machine for all tests, as a server is.
+# shellcheck disable=SC2154 # status, output, stderr come from bats
+
+load lib
+
+M=$F/machine
+
+setup_file() {
+	skip_without not-sanitized
+	skip_without systemctl
+	mkdir -p "$M/data" "$F/py"
+	"$TESTS/images/build-images.sh" "$F" python >&2
+	tar -C "$F/py" -xf "$F/python.aci"
+	cp "$BATS_TEST_DIRNAME/notify.py" "$F/py/rootfs/srv/notify.py"
+	cp "$F/py/manifest" "$F/manifest"
+	for v in 1 2; do
+		version "$v" listens '["announce", "listen=80"]' \
+			'[{name: "http", protocol: "tcp", port: 80}]'
+		version "$v" activated '["say=READY=1", "serve"]' \
+			'[{name: "http", protocol: "tcp", port: 80, socketActivated: true}]'
+	done
+	version 3 listens '["exit=3"]' '[]'
+	sign
+	"$TESTS/systemd/boot.sh" "$M" >&2 3>&- &
+	echo $! >"$M/script"
+	wait_for 20 test -s "$M/pid"
+	wait_for 60 booted
+	machine rkt trust --prefix=example.com --skip-fingerprint-review \
+		/data/key.pub >&2
+	for image in "$M"/data/*.aci; do
+		[[ $image == *-3.aci ]] ||
+			machine rkt fetch "/data/${image##*/}" >&2
+	done
+}
+
+teardown_file() {
+	[ -e "$M/script" ] || return 0
+	kill -RTMIN+4 "$(cat "$M/pid")" 2>/dev/null || true
+	for _ in $(seq 100); do
+		[ -e "$M/pid" ] || break
+		sleep 0.1
+	done
+	[ ! -e "$M/pid" ] || kill -9 "$(cat "$M/pid")"
+	tail -f --pid="$(cat "$M/script")" /dev/null
+}
+
+setup() {
+	setup_test
+	rm -rf "$M/data/out"
+}
+
+# Every unit a test has made, with its pod.
+teardown() {
+	[ "$BATS_TEST_COMPLETED" = 1 ] ||
+		machine journalctl --no-pager -n 60 -o cat
+	# shellcheck disable=SC2016 # it is the machine's shell
+	machine sh -c '
+		systemctl stop "rkt@*" "rkt-test-*" "rkt@*.socket" 2>/dev/null
+		rm -rf /etc/systemd/system/rkt-test-* /etc/systemd/system/rkt@* \
+			/etc/rkt/pods.d /run/systemd/transient/rkt-test-*
+		systemctl daemon-reload
+		systemctl reset-failed
+		for n in /var/lib/rkt/names/*; do
+			[ ! -L "$n" ] || rkt rm "${n##*/}" >/dev/null
+		done
+		rkt gc --grace-period=0s >/dev/null 2>&1' || true
+	teardown_test
+}
+
+# version N NAME ARGS PORTS: $M/data/NAME-N.aci, whose app is notify.py.
+version() {
+	jq --arg version "$1" --arg name "$2" '.labels[0].value = $version + ".0.0"
+		| .name = "example.com/" + $name
+		| .app.exec = ["/usr/bin/python3", "-I", "/srv/notify.py"] + '"$3"'
+		| .app.environment = [{name: "VERSION", value: $version}]
+		| .annotations = [{name: "appc.io/executor/supports-systemd-notify", value: "true"}]
+		| .app.ports = '"$4" "$F/manifest" >"$F/py/manifest"
+	"$ACTOOL" build --overwrite "$F/py" "$M/data/$2-$1.aci" >&2
+}
+
+# Each image gets NAME.aci.asc, by a key that data/key.pub belongs to.
+sign() {
+	local image
+	GNUPGHOME=$(mktemp -d)
+	export GNUPGHOME
+	gpg --batch --quiet --passphrase '' --quick-generate-key \
+		'Tests <tests@example.com>' ed25519 sign never
+	gpg --batch --armor --export >"$M/data/key.pub"
+	for image in "$M"/data/*.aci; do
+		gpg --batch --quiet --armor --output "$image.asc" \
+			--detach-sign "$image"
+	done
+	gpgconf --kill all
+	rm -rf "$GNUPGHOME"
+}
+
+# machine COMMAND...: in there.
+machine() {
+	nsenter -t "$(cat "$M/pid")" -m -u -i -n -p -C -- \
+		env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		LANG=C.UTF-8 "$@"
+}
+
+booted() {
+	local state
+	state=$(machine systemctl is-system-running) || true
+	case $state in
+	running) ;;
+	degraded)
+		machine systemctl --failed --no-pager
+		return 1
+		;;
+	*) return 1 ;;
+	esac
+}
+
+# unit NAME: a unit from stdin.
+unit() {
+	machine sh -c "cat >/etc/systemd/system/$1"
+	machine systemctl daemon-reload
+}
+
+# pod_file NAME JQ: /etc/rkt/pods.d/NAME.json.
+pod_file() {
+	jq -n '{rktKind: "pod", rktVersion: "v1",
+		flags: ["--net=host"],
+		apps: [{image: "example.com/listens:1.0.0"}]} | '"${2:-.}" |
+		machine sh -c "mkdir -p /etc/rkt/pods.d; cat >/etc/rkt/pods.d/$1.json"
+}
+
+show() {
+	machine systemctl show --value -p "$2" "$1"
+}
+
+show_is() {
+	[ "$(show "$1" "$2")" = "$3" ] ||
+		fail "$2 of $1 is $(show "$1" "$2"), not $3"
+}
+
+# app_pid POD APP: its process, as the machine numbers it.
+app_pid() {
+	local dir
+	dir=/var/lib/rkt/pods/run/$(machine readlink "/var/lib/rkt/names/$1")
+	machine cat "$dir/appsinfo/$2/pid"
+}
+
+# ask [PORT]: what the server there says.
+ask() {
+	machine timeout 10 nc -N 127.0.0.1 "${1:-80}" <<<hello
+}
+
+answers() {
+	[ "$(ask "${2:-80}")" = "$1" ]
+}
+
+# clients FILE [PORT]: one after the other, until $D/end is there; $clients.
+clients() {
+	machine sh -c "until [ -e /data/out/end ]; do
+		timeout 20 nc -N 127.0.0.1 ${2:-80} </data/out/hello || echo refused
+	done" >"$1" 2>/dev/null 3>&- &
+	clients=$!
+	wait_for 10 test -s "$1"
+}
+
+clients_begin() {
+	mkdir -p "$M/data/out"
+	echo hello >"$M/data/out/hello"
+	clients "$D/answers" "$@"
+}
+
+# How many there were is the machine's; all were answered.
+clients_end() {
+	touch "$M/data/out/end"
+	wait "$clients"
+	sort "$D/answers" | uniq -c
+	! grep -q refused "$D/answers"
+}
+
+# --- the template ---------------------------------------------------------------
+
+@test "units are what systemd-analyze wants" {
+	pod_file web
+	run machine systemd-analyze verify --man=no \
+		/usr/lib/systemd/system/rkt-gc.timer \
+		/usr/lib/systemd/system/rkt-gc.service \
+		rkt@web.service
+	expect_status 0
+	[ -z "$output" ] || fail "$output"
+	run machine systemd-analyze security --no-pager --threshold=90 \
+		rkt-gc.service
+	expect_status 0
+}
+
+@test "rkt@NAME is the pod of pods.d/NAME.json, started and stopped" {
+	pod_file web '.flags += ["--hostname=from-file"]'
+	machine sh -c 'umask 077; echo SECRET=of-file >/etc/rkt/pods.d/web.env'
+	machine systemctl start rkt@web
+	answers 1
+	show_is rkt@web ActiveState active
+	show_is rkt@web Slice machine.slice
+	run machine rkt status web
+	expect_output state=running
+	app=$(app_pid web listens)
+	machine sh -c "tr '\\0' '\\n' </proc/$app/environ" | grep -qx SECRET=of-file
+	# The unit's process is the pod's supervisor, and all of it is in it.
+	machine grep -q stage1 "/proc/$(show rkt@web MainPID)/cmdline"
+	machine grep -q 'machine.slice/.*rkt@web.service' "/proc/$app/cgroup"
+	machine systemctl stop rkt@web
+	show_is rkt@web ActiveState inactive
+	show_is rkt@web Result success
+	run machine rkt status web
+	expect_output state=exited
+}
+
+@test "what is wrong with the file is said in the journal" {
+	pod_file web '.nets = []'
+	run machine systemctl start rkt@web
+	[ "$status" != 0 ]
+	run machine journalctl --no-pager -o cat -u rkt@web
+	expect_output '/etc/rkt/pods.d/web.json: nets: nobody knows this member'
+	pod_file web '.apps[0].flags = ["--no-such"]'
+	machine systemctl reset-failed rkt@web
+	run machine systemctl start rkt@web
+	[ "$status" != 0 ]
+	run machine journalctl --no-pager -o cat -u rkt@web
+	expect_output '/etc/rkt/pods.d/web.json: '
+}
+
+@test "a changed file is what a restart brings: image, flags, environment" {
+	pod_file web
+	machine systemctl start rkt@web
+	answers 1
+	pod_file web '.apps[0].image = "example.com/listens:2.0.0"'
+	machine systemctl restart rkt@web
+	answers 2
+	pod_file web '.apps[0].image = "example.com/listens:2.0.0"
+		| .flags += ["--set-env=VERSION=flag"]'
+	machine systemctl restart rkt@web
+	answers flag
+}
+
+@test "systemctl reload is a live update: nobody is refused, watched in the status" {
+	pod_file web '.apps[0].flags = ["--set-env=X=1"]'
+	machine systemctl start rkt@web
+	main=$(show rkt@web MainPID)
+	clients_begin
+	machine systemctl reload rkt@web
+	answers 2
+	# Its end is the pod's affair; the command is gone.
+	show_is rkt@web ActiveState active
+	run machine rkt history web
+	expect_no_output committed
+	run show rkt@web StatusText
+	expect_output "update of listens to example.com/listens:2.0.0: SWITCHED: "
+	machine rkt update --abort web
+	wait_for 20 answers 1
+	run machine rkt history web
+	expect_output ROLLED_BACK
+	wait_for 10 status_has rkt@web ROLLED_BACK
+	clients_end
+	show_is rkt@web MainPID "$main"
+	# What was rolled back is not tried again by itself.
+	machine systemctl reload rkt@web
+	answers 1
+}
+
+status_has() {
+	show "$1" StatusText | grep -qF "$2"
+}
+
+@test "an update that is refused, or fails, leaves unit and pod as they were" {
+	pod_file web '.apps[0].image = "example.com/listens:2.0.0"'
+	machine systemctl start rkt@web
+	machine rkt fetch /data/listens-3.aci
+	run machine systemctl reload rkt@web
+	[ "$status" != 0 ]
+	show_is rkt@web ActiveState active
+	answers 2
+	machine rkt image rm example.com/listens:3.0.0
+}
+
+# --- hand-written units ---------------------------------------------------------
+
+# by_hand NAME [LINE...]: a unit as a newcomer writes it.
+by_hand() {
+	{
+		cat <<-EOT
+		[Service]
+		Type=notify
+		ExecStart=/usr/bin/rkt run --net=host --pod-name=$1 example.com/${IMAGE:-listens:1.0.0}
+		ExecReload=/usr/bin/rkt update --latest --wait=switched $1
+		KillMode=mixed
+		Delegate=yes
+		Slice=machine.slice
+		EOT
+		printf '%s\n' "${@:2}"
+	} | unit "rkt-test-$1.service"
+}
+
+# held_by UNIT PATH: what the cgroup of a unit has in PATH, "CONTROLLER/FILE"
+# of cgroup v1 or FILE of v2.
+held_by() {
+	local group
+	group=$(show "$1" ControlGroup)
+	if machine test -e /sys/fs/cgroup/cgroup.controllers; then
+		machine cat "/sys/fs/cgroup$group/$3"
+	else
+		machine cat "/sys/fs/cgroup/${2%/*}$group/${2##*/}"
+	fi
+}
+
+@test "limits of the unit are the pod's" {
+	by_hand web MemoryMax=200M TasksMax=77 CPUQuota=50%
+	machine systemctl start rkt-test-web
+	answers 1
+	[ "$(held_by rkt-test-web memory/memory.limit_in_bytes memory.max)" = 209715200 ]
+	[ "$(held_by rkt-test-web pids/pids.max pids.max)" = 77 ]
+	# The app is below that group, wherever it is.
+	app=$(app_pid web listens)
+	run machine cat "/proc/$app/cgroup"
+	if machine test -e /sys/fs/cgroup/cgroup.controllers; then
+		expect_output rkt-test-web.service
+	else
+		for controller in memory pids name=systemd; do
+			grep -q ":$controller:/machine.slice/rkt-test-web.service" \
+				<<<"$output" || fail "$controller: $output"
+		done
+	fi
+}
+
+@test "an app that runs out of the unit's memory is killed, and said so" {
+	by_hand web MemoryMax=100M
+	machine sed -i 's|^ExecStart=.*|& --exec=/usr/bin/python3 -- -c "import time; x = bytearray(300 << 20); time.sleep(60)"|; s/^Type=.*/Type=exec/' \
+		/etc/systemd/system/rkt-test-web.service
+	machine systemctl daemon-reload
+	machine systemctl start rkt-test-web || true
+	wait_for 20 show_is rkt-test-web ActiveState failed
+	run machine rkt status web
+	expect_output app-listens=137
+}
+
+@test "stopping takes as long as the app does, and not the whole patience" {
+	by_hand web TimeoutStopSec=60
+	machine systemctl start rkt-test-web
+	answers 1
+	begun=$(date +%s)
+	machine systemctl stop rkt-test-web
+	[ $(($(date +%s) - begun)) -lt 30 ]
+	show_is rkt-test-web Result success
+}
+
+@test "a pod that cannot start is not tried for ever" {
+	by_hand web Restart=always RestartSec=10ms
+	machine sed -i 's|^ExecStart=.*|& --exec=/no/such|
+		s/^\[Service\]/[Unit]\nStartLimitBurst=3\nStartLimitIntervalSec=60\n[Service]/' \
+		/etc/systemd/system/rkt-test-web.service
+	machine systemctl daemon-reload
+	machine systemctl start rkt-test-web || true
+	given_up() {
+		run machine journalctl --no-pager -o cat -u rkt-test-web
+		expect_output /no/such "Start request repeated too quickly"
+	}
+	wait_for 30 given_up
+	show_is rkt-test-web ActiveState failed
+	show_is rkt-test-web NRestarts 3
+}
+
+@test "the service manager's watchdog is answered, and a stage1 that stands is ended" {
+	by_hand web WatchdogSec=2s Restart=no
+	machine systemctl start rkt-test-web
+	answers 1
+	stamp=$(show rkt-test-web WatchdogTimestampMonotonic)
+	pinged() { [ "$(show rkt-test-web WatchdogTimestampMonotonic)" -gt "$stamp" ]; }
+	wait_for 10 pinged
+	machine kill -STOP "$(show rkt-test-web MainPID)"
+	wait_for 20 show_is rkt-test-web Result watchdog
+	wait_for 20 show_is rkt-test-web ActiveState failed
+	run answers 1
+	[ "$status" != 0 ]
+}
+
+@test "systemd-run --service-type=notify: active when the app says so" {
+	machine systemd-run --quiet --unit=rkt-test-once --service-type=notify \
+		--slice=machine -p NotifyAccess=main \
+		rkt run --net=host --pod-name=once \
+		example.com/listens:2.0.0 -- announce listen=80
+	show_is rkt-test-once ActiveState active
+	wait_for 10 answers 2
+	machine systemctl stop rkt-test-once
+}
+
+# --- sockets ----------------------------------------------------------------------
+
+@test "a socket unit: nobody is refused by a restart, an update, or by waiting" {
+	printf '%s\n' '[Socket]' ListenStream=127.0.0.1:8080 \
+		FileDescriptorName=http Service=rkt-test-web.service |
+		unit rkt-test-web.socket
+	IMAGE=activated:1.0.0 by_hand web Restart=always RestartSec=100ms
+	machine sed -i 's/--net=host/--net=none/' \
+		/etc/systemd/system/rkt-test-web.service
+	machine systemctl daemon-reload
+	machine systemctl start rkt-test-web.socket
+	# Who connects starts it.
+	clients_begin 8080
+	show_is rkt-test-web ActiveState active
+	machine systemctl restart rkt-test-web
+	answers 1 8080
+	machine systemctl reload rkt-test-web
+	answers 2 8080
+	machine systemctl stop rkt-test-web
+	answers 1 8080
+	machine kill -9 "$(show rkt-test-web MainPID)"
+	answers 1 8080
+	clients_end
+	machine systemctl stop rkt-test-web.socket rkt-test-web
+}
