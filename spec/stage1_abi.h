@@ -33,7 +33,8 @@
 #define POD_HISTORY_FILE "history"
 #define POD_KEEP_FILE "keep" /* earlier generations that stay, decimal */
 #define POD_PRIVATE_USERS_FILE "private-users-prepared" /* SHIFT:COUNT */
-#define POD_RUNTIME_CONFIG_FILE "runtime-config" /* run arguments, JSON */
+#define POD_RUNTIME_VERSION_FILE "runtime-version" /* of its stage1, text */
+#define POD_RUNTIME_CONFIG_FILE "runtime-config"   /* run arguments, JSON */
 #define POD_ARGS_DIR "args"		  /* args/APP: JSON array of strings */
 #define POD_APPSINFO_DIR "appsinfo"	  /* appsinfo/APP -> generation */
 #define POD_GENERATIONS_DIR "generations" /* generations/APP/N/ */
@@ -218,6 +219,43 @@ struct control_reply {
 	uint32_t reserved;   /* 0 */
 	struct update_counts counts;	/* CONTROL_APP; DONE: of all together */
 	char app[CONTROL_APP_NAME_MAX]; /* whose; "" = the whole update's */
+	char text[CONTROL_TEXT_MAX];
+};
+
+/* --- another stage1 for a running pod ----------------------------------------
+ */
+
+/*
+ * Over the control socket, too, but for any version of rkt to ask of any
+ * version of stage1: these two records never change, whatever
+ * STAGE1_ABI_VERSION is.  One request a connection, with one descriptor: the
+ * stage1 to go on as, for execveat(2), as entrypoints are started.  One answer,
+ * by whoever is the supervisor then.
+ */
+#define RUNTIME_MAGIC 0x31746b72U
+
+enum runtime_op {
+	RUNTIME_CHECK = 1,   /* only says whether it could */
+	RUNTIME_REPLACE = 2, /* goes on as that one, or stays as it is */
+	RUNTIME_OP_MAX
+};
+
+struct runtime_request {
+	uint32_t magic; /* RUNTIME_MAGIC */
+	uint32_t op;	/* enum runtime_op */
+	uint32_t reserved[2];
+};
+
+#define RUNTIME_VERSION_MAX 64 /* bytes, with the NUL */
+
+struct runtime_reply {
+	uint32_t magic;
+	/* 0: it is done, or could be; RKT_EXIT_REFUSED: the old one goes on,
+	 * and `text` says why; RKT_EXIT_FAILURE. */
+	int32_t code;
+	uint64_t away_us; /* how long nobody supervised; 0: nothing was done */
+	char old_version[RUNTIME_VERSION_MAX];
+	char new_version[RUNTIME_VERSION_MAX];
 	char text[CONTROL_TEXT_MAX];
 };
 

@@ -297,9 +297,9 @@ int pod_start(struct pod *pod, const struct pod_start *start, struct error *err)
 int pod_reset(struct pod *pod, const char *libexec_dir, struct error *err)
 {
 	static const char *const left[] = {
-		POD_PID_FILE,	    POD_CONTROL_SOCKET, POD_READY_LINK,
-		POD_NETNS_FILE,	    POD_NET_INFO_FILE,	POD_CGROUP_FILE,
-		POD_ISOLATORS_FILE,
+		POD_PID_FILE,	    POD_CONTROL_SOCKET,	      POD_READY_LINK,
+		POD_NETNS_FILE,	    POD_NET_INFO_FILE,	      POD_CGROUP_FILE,
+		POD_ISOLATORS_FILE, POD_RUNTIME_VERSION_FILE,
 	};
 	int r = pod_clean(pod, libexec_dir, err);
 

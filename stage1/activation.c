@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "spec/app.h"
 #include "stage1/host_sockets.h"
+#include "stage1/state.h"
 
 /* systemd's; the kernel cuts it to net.core.somaxconn. */
 #define BACKLOG 4096
@@ -248,6 +249,44 @@ void activation_settle(struct activation *a, const struct app *app)
 	}
 	a->n = n;
 	activation_release(&plan);
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+static const struct state_row state_rows[] = {
+	STATE_FD_ROW(struct activated_socket, fd),
+	STATE_ROW(struct activated_socket, name),
+	STATE_ROW(struct activated_socket, udp),
+	STATE_ROW(struct activated_socket, port),
+	STATE_ROW(struct activated_socket, wanted),
+};
+
+void activation_save(const struct activation *a, struct state_writer *w,
+		     const char *key)
+{
+	json_open_array(&w->json, key);
+	for (size_t i = 0; i < a->n; i++)
+		STATE_WRITE_OBJECT(w, NULL, state_rows, &a->v[i]);
+	json_close_array(&w->json);
+}
+
+int activation_restore(const struct json_node *list, struct activation *ret)
+{
+	struct json_node item;
+	struct stat st;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && json_item(list, i, &item); i++) {
+		struct activated_socket *s;
+
+		add(ret, "", false, 0);
+		s = &ret->v[ret->n - 1];
+		r = STATE_READ(&item, state_rows, s);
+		if (s->fd >= 0 && fstat(s->fd, &st) == 0)
+			s->inode = st.st_ino;
+	}
+	return r;
 }
 
 bool activation_has_inode(const struct activation *a, ino_t inode)

@@ -18,6 +18,8 @@
 struct app;
 struct error;
 struct host_sockets;
+struct json_node;
+struct state_writer;
 
 /* More in one app is a mistake, and each is a descriptor of the pod. */
 #define ACTIVATION_MAX 256
@@ -72,6 +74,11 @@ void activation_give(const struct activation *a, uid_t uid, gid_t gid);
 
 /* Closes what APP, the one that serves now, does not ask for. */
 void activation_settle(struct activation *a, const struct app *app);
+
+/* For another supervisor (stage1/state.h). */
+void activation_save(const struct activation *a, struct state_writer *w,
+		     const char *key);
+int activation_restore(const struct json_node *list, struct activation *ret);
 
 bool activation_has_inode(const struct activation *a, ino_t inode);
 

@@ -34,6 +34,8 @@
 #include "stage1/cgroup_remove.h"
 
 struct error;
+struct json_node;
+struct state_writer;
 
 /* --- a pod's groups --------------------------------------------------------
  */
@@ -50,6 +52,16 @@ int cgroup_open(const char *uuid, struct cgroup **ret, struct error *err);
  */
 int cgroup_open_pod(const char *uuid, const struct strv *dirs,
 		    struct cgroup **ret, struct error *err);
+/*
+ * For a supervisor that goes on where another one was (stage1/state.h): it has
+ * been moved since into another group, so DIRS say where the pod's are, and
+ * what is missing of them is still made.
+ */
+void cgroup_save(const struct cgroup *cg, struct state_writer *w,
+		 const char *key);
+int cgroup_restore(const struct json_node *node, const char *uuid,
+		   const struct strv *dirs, struct cgroup **ret,
+		   struct error *err);
 void cgroup_free(struct cgroup *cg);
 DEFINE_CLEANUP(struct cgroup *, cgroup_free);
 #define cleanup_cgroup cleanup_with(cgroup_free_cleanup)

@@ -109,7 +109,7 @@ static int for_each_group(int dirfd, int depth, group_fn fn)
 	return sum;
 }
 
-static int write_at(int dirfd, const char *file, const char *value)
+int cgroup_write_at(int dirfd, const char *file, const char *value)
 {
 	cleanup_fd int fd = openat(dirfd, file, O_WRONLY | O_CLOEXEC);
 
@@ -118,22 +118,22 @@ static int write_at(int dirfd, const char *file, const char *value)
 
 int cgroup_kill_at(int dirfd)
 {
-	int r = write_at(dirfd, "cgroup.kill", "1");
+	int r = cgroup_write_at(dirfd, "cgroup.kill", "1");
 
 	if (r != -ENOENT)
 		return r;
 	/* Frozen, the processes cannot fork away from the loop. */
-	(void)write_at(dirfd, "cgroup.freeze", "1");
-	(void)write_at(dirfd, "freezer.state", "FROZEN");
+	(void)cgroup_write_at(dirfd, "cgroup.freeze", "1");
+	(void)cgroup_write_at(dirfd, "freezer.state", "FROZEN");
 	for (int i = 0; i < KILL_ROUNDS; i++) {
 		r = for_each_group(dirfd, 0, kill_listed);
 		/* v1 delivers the signal only to thawed processes. */
-		(void)write_at(dirfd, "freezer.state", "THAWED");
+		(void)cgroup_write_at(dirfd, "freezer.state", "THAWED");
 		if (r <= 0)
 			break;
 		(void)poll(NULL, 0, 1);
 	}
-	(void)write_at(dirfd, "cgroup.freeze", "0");
+	(void)cgroup_write_at(dirfd, "cgroup.freeze", "0");
 	return r < 0 ? r : 0;
 }
 

@@ -15,6 +15,9 @@ struct strv;
 /* 1 or 2 if FD lies on such a file system, else 0. */
 int cgroup_fs_version(int fd);
 
+/* Writes VALUE into FILE of the group DIRFD; 0 or -errno. */
+int cgroup_write_at(int dirfd, const char *file, const char *value);
+
 /* 0 if PATH is absolute, clean and ends in "/rkt/UUID"; else -EINVAL. */
 int cgroup_path_check(const char *path);
 

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "stage1/state.h"
 
 #define ESCAPE_CHAR '\x1d' /* ^] */
 #define ESCAPE_COUNT 3
@@ -58,6 +59,16 @@ static void stop_input(struct console *c)
 	c->input.fd = -EBADF;
 }
 
+static void watch_both(struct console *c)
+{
+	(void)event_modify(c->loop, &c->master,
+			   EPOLLIN | (c->to_app.len ? EPOLLOUT : 0));
+	/* What the app does not read yet stays with the caller's terminal. */
+	if (c->input.fd >= 0)
+		(void)event_modify(c->loop, &c->input,
+				   c->to_app.len ? 0 : EPOLLIN);
+}
+
 static void forward_input(struct console *c)
 {
 	ssize_t n;
@@ -70,12 +81,7 @@ static void forward_input(struct console *c)
 			c->to_app.len - (size_t)n);
 		strbuf_setlen(&c->to_app, c->to_app.len - (size_t)n);
 	}
-	(void)event_modify(c->loop, &c->master,
-			   EPOLLIN | (c->to_app.len ? EPOLLOUT : 0));
-	/* What the app does not read yet stays with the caller's terminal. */
-	if (c->input.fd >= 0)
-		(void)event_modify(c->loop, &c->input,
-				   c->to_app.len ? 0 : EPOLLIN);
+	watch_both(c);
 }
 
 static void on_input(struct event_source *source, uint32_t events)
@@ -199,4 +205,93 @@ void console_close(struct console *console)
 	if (console->is_raw)
 		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_termios);
 	strbuf_release(&console->to_app);
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+struct console_state {
+	bool has_input;
+	struct strbuf termios; /* as the kernel's ABI has it */
+};
+
+static const struct state_row rows[] = {
+	STATE_FD_ROW_AS(struct console, master.fd, "master"),
+	STATE_FD_ROW(struct console, slave),
+	STATE_ROW(struct console, to_app),
+	STATE_ROW(struct console, is_raw),
+	STATE_ROW(struct console, escapes),
+	STATE_ROW(struct console, first_escape_ns),
+	STATE_NESTED_ROW("terminal"),
+};
+
+static const struct state_row terminal_rows[] = {
+	STATE_ROW(struct console_state, has_input),
+	STATE_ROW(struct console_state, termios),
+};
+
+void console_save(const struct console *console, struct state_writer *w,
+		  const char *key)
+{
+	struct console_state state = {
+		.has_input = console->input.fd >= 0,
+		.termios = STRBUF_INIT,
+	};
+
+	strbuf_add(&state.termios, &saved_termios, sizeof(saved_termios));
+	json_open_object(&w->json, key);
+	STATE_WRITE(w, rows, console);
+	STATE_WRITE_OBJECT(w, "terminal", terminal_rows, &state);
+	json_close_object(&w->json);
+	strbuf_release(&state.termios);
+}
+
+static int restore_terminal(const struct json_node *node, bool *ret_input)
+{
+	struct console_state state = {.termios = STRBUF_INIT};
+	int r = STATE_READ(node, terminal_rows, &state);
+
+	if (r == 0 && state.termios.len != sizeof(saved_termios)) {
+		json_problem(node, "are not the settings of a terminal");
+		r = -EINVAL;
+	}
+	if (r == 0)
+		memcpy(&saved_termios, state.termios.buf,
+		       sizeof(saved_termios));
+	*ret_input = state.has_input;
+	strbuf_release(&state.termios);
+	return r;
+}
+
+int console_restore(const struct json_node *node, struct console *console,
+		    struct event_loop *loop, void (*on_escape)(void *),
+		    void *data, struct error *err)
+{
+	struct json_node terminal;
+	bool has_input = false;
+	int r;
+
+	*console = (struct console){
+		.loop = loop,
+		.input = {.fd = -EBADF, .fn = on_input, .data = console},
+		.master = {.fd = -EBADF, .fn = on_master, .data = console},
+		.to_app = STRBUF_INIT,
+		.slave = -EBADF,
+		.on_escape = on_escape,
+		.data = data,
+	};
+	r = STATE_READ(node, rows, console);
+	if (r == 0 && json_member(node, "terminal", &terminal))
+		r = restore_terminal(&terminal, &has_input);
+	if (r < 0)
+		return r;
+	r = event_add(loop, &console->master, EPOLLIN);
+	if (r == 0 && has_input) {
+		console->input.fd = STDIN_FILENO;
+		r = event_add(loop, &console->input, EPOLLIN);
+	}
+	if (r < 0)
+		return error_sys(err, -r, "watch the terminal");
+	watch_both(console);
+	return 0;
 }

@@ -12,6 +12,8 @@
 #include "stage1/event.h"
 
 struct error;
+struct json_node;
+struct state_writer;
 
 struct console {
 	struct event_loop *loop;
@@ -35,5 +37,12 @@ int console_slave(const struct console *console);
 void console_resize(struct console *console);
 /* Shows what the app still said, and gives the terminal back as it was. */
 void console_close(struct console *console);
+
+/* For another supervisor (stage1/state.h). */
+void console_save(const struct console *console, struct state_writer *w,
+		  const char *key);
+int console_restore(const struct json_node *node, struct console *console,
+		    struct event_loop *loop, void (*on_escape)(void *),
+		    void *data, struct error *err);
 
 #endif

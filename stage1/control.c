@@ -20,6 +20,7 @@
 #include "spec/stage1_abi.h"
 #include "stage1/control_record.h"
 #include "stage1/pod.h"
+#include "stage1/state.h"
 #include "stage1/supervise.h"
 #include "stage1/update.h"
 
@@ -215,15 +216,16 @@ static void on_request(struct event_source *source, uint32_t events)
 {
 	struct connection *c = source->data;
 	struct control *control = c->control;
-	struct control_request rec;
+	struct control_record record;
+	const struct control_request *rec = &record.request;
 	cleanup_fd int passed = -EBADF;
 	cleanup_fd int fd = -EBADF;
 	struct part *parts;
 	size_t n;
-	int r = control_record_receive(source->fd, &rec, &passed);
+	int r = control_record_receive(source->fd, &record, &passed);
 
 	(void)events;
-	if (r == 0 && keep_part(c, &rec, &passed))
+	if (r == 0 && !record.is_runtime && keep_part(c, rec, &passed))
 		return;
 	if (r < 0)
 		log_debug("control: refused a record: %s", strerrordesc_np(-r));
@@ -235,9 +237,13 @@ static void on_request(struct event_source *source, uint32_t events)
 	connection_close(control, c);
 	control->parts = parts;
 	control->n_parts = n;
-	if (r == 0 && fd >= 0 && (n == 0 || rec.op == CONTROL_UPDATE) &&
-	    !(rec.flags & CONTROL_MORE))
-		serve(control, &rec, &fd, &passed);
+	if (r == 0 && fd >= 0 && record.is_runtime && n == 0)
+		control->pod->on_runtime(control->pod, &record.runtime,
+					 TAKE_FD(passed), TAKE_FD(fd));
+	else if (r == 0 && fd >= 0 && !record.is_runtime &&
+		 (n == 0 || rec->op == CONTROL_UPDATE) &&
+		 !(rec->flags & CONTROL_MORE))
+		serve(control, rec, &fd, &passed);
 	control->parts = NULL;
 	control->n_parts = 0;
 	free_parts(parts, n);
@@ -261,11 +267,32 @@ static struct connection *oldest(const struct control *control)
 	return c;
 }
 
+/* Takes FD. */
+static int add_connection(struct control *control, int fd)
+{
+	struct connection *c = xcalloc(1, sizeof(*c));
+	int r;
+
+	*c = (struct connection){
+		.control = control,
+		.source = {.fd = fd, .fn = on_request, .data = c},
+		.next = control->connections,
+	};
+	r = event_add(&control->pod->loop, &c->source, EPOLLIN);
+	if (r < 0) {
+		fd_close(&c->source.fd);
+		free(c);
+		return r;
+	}
+	control->connections = c;
+	control->n_connections++;
+	return 0;
+}
+
 static void on_connection(struct event_source *source, uint32_t events)
 {
 	struct control *control = source->data;
 	cleanup_fd int fd = -EBADF;
-	struct connection *c;
 
 	(void)events;
 	fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -274,36 +301,37 @@ static void on_connection(struct event_source *source, uint32_t events)
 	/* Those who never ask must not keep out those who do. */
 	if (control->n_connections >= CONNECTIONS_MAX)
 		connection_close(control, oldest(control));
-	c = xcalloc(1, sizeof(*c));
-	*c = (struct connection){
-		.control = control,
-		.source = {.fd = fd, .fn = on_request, .data = c},
-		.next = control->connections,
+	(void)add_connection(control, TAKE_FD(fd));
+}
+
+static struct control *new_control(struct pod *pod, int listener)
+{
+	struct control *control = pod->control = xcalloc(1, sizeof(*control));
+
+	control->pod = pod;
+	control->listener = (struct event_source){
+		.fd = listener,
+		.fn = on_connection,
+		.data = control,
 	};
-	if (event_add(&control->pod->loop, &c->source, EPOLLIN) < 0) {
-		free(c);
-		return;
-	}
-	control->connections = c;
-	control->n_connections++;
-	(void)TAKE_FD(fd);
+	return control;
+}
+
+static int watch_listener(struct control *control, struct error *err)
+{
+	int r = event_add(&control->pod->loop, &control->listener, EPOLLIN);
+
+	return r < 0 ? error_sys(err, -r, "watch the control socket") : 0;
 }
 
 int control_open(struct pod *pod, struct error *err)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct control *control = xcalloc(1, sizeof(*control));
+	struct control *control = new_control(
+		pod, socket(AF_UNIX,
+			    SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	char dir[PROC_FD_MAX];
-	int r;
 
-	pod->control = control;
-	control->pod = pod;
-	control->listener = (struct event_source){
-		.fd = socket(AF_UNIX,
-			     SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
-		.fn = on_connection,
-		.data = control,
-	};
 	/* Through the descriptor: data directories may have long names. */
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path),
 		       "%s/" POD_CONTROL_SOCKET, proc_fd_path(pod->dirfd, dir));
@@ -314,8 +342,7 @@ int control_open(struct pod *pod, struct error *err)
 	    fchmodat(pod->dirfd, POD_CONTROL_SOCKET, 0600, 0) < 0 ||
 	    listen(control->listener.fd, CONNECTIONS_MAX) < 0)
 		return error_sys(err, errno, "open the control socket");
-	r = event_add(&pod->loop, &control->listener, EPOLLIN);
-	return r < 0 ? error_sys(err, -r, "watch the control socket") : 0;
+	return watch_listener(control, err);
 }
 
 void control_close(struct pod *pod)
@@ -329,4 +356,61 @@ void control_close(struct pod *pod)
 	(void)unlinkat(pod->dirfd, POD_CONTROL_SOCKET, 0);
 	free(pod->control);
 	pod->control = NULL;
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+static const struct state_row control_rows[] = {
+	STATE_FD_ROW_AS(struct control, listener.fd, "listener"),
+	STATE_NESTED_ROW("connections"),
+};
+
+static const struct state_row connection_rows[] = {
+	STATE_FD_ROW_AS(struct connection, source.fd, "fd"),
+};
+
+bool control_is_settled(const struct pod *pod)
+{
+	for (const struct connection *c = pod->control->connections; c;
+	     c = c->next)
+		if (c->n_parts)
+			return false;
+	return true;
+}
+
+void control_save(const struct pod *pod, struct state_writer *w,
+		  const char *key)
+{
+	json_open_object(&w->json, key);
+	STATE_WRITE(w, control_rows, pod->control);
+	json_open_array(&w->json, "connections");
+	for (const struct connection *c = pod->control->connections; c;
+	     c = c->next)
+		STATE_WRITE_OBJECT(w, NULL, connection_rows, c);
+	json_close_array(&w->json);
+	json_close_object(&w->json);
+}
+
+int control_restore(struct pod *pod, const struct json_node *node,
+		    struct error *err)
+{
+	struct control *control = new_control(pod, -EBADF);
+	struct json_node list, item;
+	int r = STATE_READ(node, control_rows, control);
+
+	if (r == 0)
+		r = watch_listener(control, err);
+	if (r < 0 || !json_member(node, "connections", &list))
+		return r;
+	/* The last one is the oldest, and came first. */
+	for (size_t i = json_n_items(&list); r == 0 && i > 0; i--) {
+		struct connection c = {.source = {.fd = -EBADF}};
+
+		(void)json_item(&list, i - 1, &item);
+		r = STATE_READ(&item, connection_rows, &c);
+		if (r == 0)
+			r = add_connection(control, c.source.fd);
+	}
+	return r;
 }

@@ -8,7 +8,6 @@
 
 #include "base/cleanup.h"
 #include "spec/acname.h"
-#include "spec/stage1_abi.h"
 
 /* Descriptors an operation comes with. */
 static const size_t fds_wanted[CONTROL_OP_MAX] = {
@@ -43,6 +42,21 @@ int control_record_check(const void *buf, size_t len, size_t n_fds,
 	return 0;
 }
 
+int runtime_record_check(const void *buf, size_t len, size_t n_fds,
+			 struct runtime_request *ret)
+{
+	struct runtime_request rec;
+
+	if (len != sizeof(rec) || n_fds != 1)
+		return -EPROTO;
+	memcpy(&rec, buf, sizeof(rec));
+	if (rec.magic != RUNTIME_MAGIC || rec.op < RUNTIME_CHECK ||
+	    rec.op >= RUNTIME_OP_MAX || rec.reserved[0] || rec.reserved[1])
+		return -EPROTO;
+	*ret = rec;
+	return 0;
+}
+
 /*
  * The only descriptor of MSG into *RET.  The space for one int has room for
  * two, because it is rounded up: all that came are closed then.
@@ -69,7 +83,7 @@ static size_t take_descriptors(struct msghdr *msg, int *ret)
 	return n_all;
 }
 
-int control_record_receive(int fd, struct control_request *ret, int *ret_passed)
+int control_record_receive(int fd, struct control_record *ret, int *ret_passed)
 {
 	union {
 		struct cmsghdr header;
@@ -94,7 +108,11 @@ int control_record_receive(int fd, struct control_request *ret, int *ret_passed)
 	n_fds = take_descriptors(&msg, &passed);
 	if (msg.msg_flags & MSG_CTRUNC)
 		return -EPROTO;
-	r = control_record_check(buf, (size_t)n, n_fds, ret);
+	ret->is_runtime =
+		runtime_record_check(buf, (size_t)n, n_fds, &ret->runtime) == 0;
+	r = ret->is_runtime ? 0
+			    : control_record_check(buf, (size_t)n, n_fds,
+						   &ret->request);
 	if (r == 0)
 		*ret_passed = TAKE_FD(passed);
 	return r;

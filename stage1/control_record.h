@@ -4,9 +4,17 @@
 
 /* Requests as they come over the control socket. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
-struct control_request;
+#include "spec/stage1_abi.h"
+
+/* What came: one of the two. */
+struct control_record {
+	bool is_runtime;
+	struct control_request request;
+	struct runtime_request runtime;
+};
 
 /*
  * -EPROTO unless BUF is exactly one request of our version, with a known
@@ -16,8 +24,12 @@ struct control_request;
 int control_record_check(const void *buf, size_t len, size_t n_fds,
 			 struct control_request *ret);
 
+/* The same of a request for another stage1, of whatever version its sender
+ * is. */
+int runtime_record_check(const void *buf, size_t len, size_t n_fds,
+			 struct runtime_request *ret);
+
 /* Receives one; at most one descriptor, which the caller owns. */
-int control_record_receive(int fd, struct control_request *ret,
-			   int *ret_passed);
+int control_record_receive(int fd, struct control_record *ret, int *ret_passed);
 
 #endif

@@ -70,17 +70,29 @@ void event_timer_cancel(struct event_loop *loop, struct event_timer *timer)
 	timer->next = NULL;
 }
 
-void event_timer_set(struct event_loop *loop, struct event_timer *timer,
-		     uint64_t ms)
+static void insert(struct event_loop *loop, struct event_timer *timer,
+		   uint64_t deadline_ns)
 {
 	struct event_timer **p = &loop->timers;
 
-	event_timer_cancel(loop, timer);
-	timer->deadline_ns = monotonic_ns() + ms * 1000000;
-	while (*p && (*p)->deadline_ns <= timer->deadline_ns)
+	timer->deadline_ns = deadline_ns;
+	while (*p && (*p)->deadline_ns <= deadline_ns)
 		p = &(*p)->next;
 	timer->next = *p;
 	*p = timer;
+}
+
+void event_timer_set(struct event_loop *loop, struct event_timer *timer,
+		     uint64_t ms)
+{
+	event_timer_cancel(loop, timer);
+	insert(loop, timer, monotonic_ns() + ms * 1000000);
+}
+
+void event_timer_resume(struct event_loop *loop, struct event_timer *timer)
+{
+	if (timer->deadline_ns)
+		insert(loop, timer, timer->deadline_ns);
 }
 
 static int next_timeout_ms(const struct event_loop *loop)

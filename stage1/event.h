@@ -48,6 +48,8 @@ void event_remove(struct event_loop *loop, struct event_source *source);
 void event_timer_set(struct event_loop *loop, struct event_timer *timer,
 		     uint64_t ms);
 void event_timer_cancel(struct event_loop *loop, struct event_timer *timer);
+/* Arms one that has its deadline, but is in no loop yet. */
+void event_timer_resume(struct event_loop *loop, struct event_timer *timer);
 
 /* Serves events until loop->stop; returns 0 or -errno of epoll itself. */
 int event_loop_run(struct event_loop *loop);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "stage1/event.h"
+#include "stage1/state.h"
 
 struct stored_fd {
 	struct fd_store *store;
@@ -150,6 +151,64 @@ bool fd_store_has_inode(const struct fd_store *store, ino_t inode)
 			return true;
 	}
 	return false;
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+static const struct state_row stored_rows[] = {
+	STATE_FD_ROW_AS(struct stored_fd, source.fd, "fd"),
+	STATE_ROW(struct stored_fd, name),
+	STATE_ROW(struct stored_fd, polled),
+};
+
+static const struct state_row store_rows[] = {
+	STATE_ROW(struct fd_store, max),
+	STATE_NESTED_ROW("stored"),
+};
+
+void fd_store_save(const struct fd_store *store, struct state_writer *w,
+		   const char *key)
+{
+	json_open_object(&w->json, key);
+	STATE_WRITE(w, store_rows, store);
+	json_open_array(&w->json, "stored");
+	for (size_t i = 0; i < store->n; i++)
+		STATE_WRITE_OBJECT(w, NULL, stored_rows, store->v[i]);
+	json_close_array(&w->json);
+	json_close_object(&w->json);
+}
+
+static int restore_one(const struct json_node *node, struct fd_store *store,
+		       struct error *err)
+{
+	struct stored_fd s = {.source = {.fd = -EBADF}};
+	int r = STATE_READ(node, stored_rows, &s);
+
+	if (r == 0 && s.source.fd >= 0 && s.name)
+		r = fd_store_add(store, TAKE_FD(s.source.fd), s.name, s.polled,
+				 err);
+	fd_close(&s.source.fd);
+	free(s.name);
+	return r;
+}
+
+int fd_store_restore(const struct json_node *node, struct event_loop *loop,
+		     struct fd_store **ret, struct error *err)
+{
+	struct fd_store *store = *ret = fd_store_new(loop);
+	struct json_node list, item;
+	size_t max;
+	int r = STATE_READ(node, store_rows, store);
+
+	/* What is stored stays, though less may be since. */
+	max = store->max;
+	store->max = FD_STORE_LIMIT;
+	if (r == 0 && json_member(node, "stored", &list))
+		for (size_t i = 0; r == 0 && json_item(&list, i, &item); i++)
+			r = restore_one(&item, store, err);
+	store->max = max;
+	return r;
 }
 
 int fd_store_parse_max(const char *value, size_t *ret)

@@ -15,6 +15,8 @@
 
 struct error;
 struct event_loop;
+struct json_node;
+struct state_writer;
 
 /* Annotation of an image: how many descriptors it may store. */
 #define FD_STORE_MAX_ANNOTATION "rkt.io/fd-store-max"
@@ -50,6 +52,12 @@ int fd_store_get(const struct fd_store *store, size_t index,
 
 /* True if the socket with this inode is stored. */
 bool fd_store_has_inode(const struct fd_store *store, ino_t inode);
+
+/* For another supervisor (stage1/state.h). */
+void fd_store_save(const struct fd_store *store, struct state_writer *w,
+		   const char *key);
+int fd_store_restore(const struct json_node *node, struct event_loop *loop,
+		     struct fd_store **ret, struct error *err);
 
 /* The value of the annotation (NULL: none); -EINVAL if it is no number up to
  * FD_STORE_LIMIT, *RET is the default then. */

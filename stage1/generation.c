@@ -26,19 +26,16 @@
 #include "stage1/generation_impl.h"
 #include "stage1/seccomp.h"
 
-/* How long tracing apps may take to stand still. */
-#define FREEZE_MS 1000
 /* How often one that must wait looks whether it may start. */
 #define WAIT_MS 2
 /* How long a process that is no child of ours may wait for its parent. */
 #define REAP_MS 100
 
-int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
-		   const struct generation_ops *ops, struct generation **ret,
-		   struct error *err)
+struct generation *generation_alloc(struct pod_app *app, unsigned int number,
+				    int tree_fd,
+				    const struct generation_ops *ops)
 {
 	struct generation *g = xcalloc(1, sizeof(*g));
-	int r;
 
 	*g = (struct generation){
 		.app = app,
@@ -63,7 +60,15 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 		.next = app->pod->generations,
 	};
 	app->pod->generations = g;
-	r = generation_make(g, err);
+	return g;
+}
+
+int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
+		   const struct generation_ops *ops, struct generation **ret,
+		   struct error *err)
+{
+	struct generation *g = generation_alloc(app, number, tree_fd, ops);
+	int r = generation_make(g, err);
 	if (r < 0) {
 		r = error_prefix(err, r, "app %s", app->name);
 		generation_free(g);
@@ -72,88 +77,6 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 	pod_note_ignored(app->pod, app->name, &g->plan.ignored);
 	*ret = g;
 	return 0;
-}
-
-/* --- who must not watch ------------------------------------------------------
- */
-
-/* Main process or handler: something of it could trace others. */
-static bool is_tracing(const struct generation *g)
-{
-	return generation_can_trace(g) && g->leaf.dirfd >= 0 &&
-	       (g->state == GENERATION_RUNNING || g->handler.pidfd >= 0);
-}
-
-/*
- * Between clone and execve a process of ours has more than any app may have,
- * and an app with CAP_SYS_PTRACE could take it over there (CVE-2016-9962):
- * such apps stand still meanwhile.
- */
-static bool freeze_tracers(struct pod *pod)
-{
-	bool any = false;
-
-	for (struct generation *g = pod->generations; g; g = g->next) {
-		struct error err = ERROR_INIT;
-
-		if (!is_tracing(g))
-			continue;
-		any = true;
-		g->is_frozen = true;
-		if (cgroup_leaf_freeze(&g->leaf, true, FREEZE_MS, &err) < 0)
-			log_failure(&err, g->app->name);
-	}
-	return any;
-}
-
-static void thaw_tracers(struct generation *g)
-{
-	struct pod *pod = g->app->pod;
-
-	if (!g->has_frozen)
-		return;
-	g->has_frozen = false;
-	for (const struct generation *o = pod->generations; o; o = o->next)
-		if (o->has_frozen)
-			return;
-	/* Also one whose main process has ended meanwhile: its post-stop
-	 * would stand still for good. */
-	for (struct generation *o = pod->generations; o; o = o->next) {
-		struct error err = ERROR_INIT;
-
-		if (o->is_frozen &&
-		    cgroup_leaf_freeze(&o->leaf, false, FREEZE_MS, &err) < 0)
-			log_failure(&err, o->app->name);
-		o->is_frozen = false;
-	}
-}
-
-bool generation_can_trace(const struct generation *g)
-{
-	return g->plan.caps & CAPS_BIT(CAP_SYS_PTRACE);
-}
-
-/*
- * A tracing pre-start cannot be frozen until a pod that starts lets its apps
- * go, because that waits for it.  So the processes that stand at barriers
- * come after such handlers, and such handlers never come upon one.
- */
-static bool may_start(const struct generation *g, bool handler)
-{
-	const struct pod *pod = g->app->pod;
-
-	if (handler && !generation_can_trace(g))
-		return true;
-	for (const struct generation *o = pod->generations; o; o = o->next) {
-		if (o == g)
-			continue;
-		if (handler && o->state == GENERATION_HELD)
-			return false;
-		if (!handler && o->plan.pre_start.n &&
-		    generation_can_trace(o) && o->state <= GENERATION_PRE_START)
-			return false;
-	}
-	return true;
 }
 
 static void wait_to_start(struct generation *g,
@@ -253,11 +176,11 @@ static int start_process(struct generation *g,
 		request->stdio[2] = g->output_fds[1];
 	}
 	if (r == 0) {
-		g->has_frozen = freeze_tracers(g->app->pod);
+		g->has_frozen = generation_freeze_tracers(g->app->pod);
 		r = app_process_start(request, process, err);
 	}
 	if (r < 0 || !request->listener)
-		thaw_tracers(g);
+		generation_thaw_tracers(g);
 	if (r < 0)
 		return error_prefix(err, r, "app %s", g->app->name);
 	g->out.pid = g->err.pid = process->pod_pid;
@@ -342,7 +265,7 @@ static void post_stop(struct generation *g)
 		finish(g);
 		return;
 	}
-	if (!may_start(g, true)) {
+	if (!generation_may_start(g, true)) {
 		wait_to_start(g, post_stop_waited);
 		return;
 	}
@@ -500,7 +423,7 @@ static int go_to_barrier(struct generation *g, struct error *err)
 {
 	int r;
 
-	if (!may_start(g, false)) {
+	if (!generation_may_start(g, false)) {
 		wait_to_start(g, main_waited);
 		return 0;
 	}
@@ -619,7 +542,7 @@ int generation_release(struct generation *g, struct error *err)
 		r = app_process_release(&g->main, err);
 	if (r == 0)
 		r = watch_exec(g, err);
-	thaw_tracers(g);
+	generation_thaw_tracers(g);
 	if (r < 0)
 		return error_prefix(err, r, "app %s", g->app->name);
 	save_pid(g, g->main.pid);
@@ -662,9 +585,9 @@ int generation_exec(struct generation *g, const struct strv *exec,
 	request.filter = &g->handler_filter;
 	request.listener = false;
 	request.meanwhile = NULL;
-	g->has_frozen = freeze_tracers(g->app->pod);
+	g->has_frozen = generation_freeze_tracers(g->app->pod);
 	r = app_process_start(&request, ret, err);
-	thaw_tracers(g);
+	generation_thaw_tracers(g);
 	return r;
 }
 
@@ -727,6 +650,24 @@ void generation_stop(struct generation *g, int signal, uint64_t timeout_ms)
 							      : SIGTERM);
 }
 
+int generation_resume(struct generation *g, struct error *err)
+{
+	int r = 0;
+
+	if (g->main.pidfd >= 0)
+		r = watch(g, &g->main_source, g->main.pidfd, on_main_exit, err);
+	if (r == 0)
+		r = watch(g, &g->listener_source, g->main.listener,
+			  g->ops->notify, err);
+	if (r == 0 && g->adopted >= 0)
+		r = watch(g, &g->adopted_source, g->adopted, on_adopted_exit,
+			  err);
+	g->kill_timer.fn = on_kill_timer;
+	g->kill_timer.data = g;
+	event_timer_resume(&g->app->pod->loop, &g->kill_timer);
+	return r;
+}
+
 static void end_process(struct generation *g, struct app_process *process,
 			struct event_source *source)
 {
@@ -764,7 +705,7 @@ void generation_free(struct generation *g)
 		unwatch(g, &g->exec_source);
 	leave_adopted(g);
 	end_process(g, &g->main, &g->main_source);
-	thaw_tracers(g);
+	generation_thaw_tracers(g);
 	end_process(g, &g->handler, &g->handler_source);
 	close_output(g);
 	generation_notify_close(g);

@@ -58,7 +58,9 @@ struct generation_ops {
 	void (*ended)(struct generation *g);
 };
 
+struct json_node;
 struct notify;
+struct state_writer;
 
 struct generation {
 	struct pod_app *app;
@@ -155,6 +157,11 @@ void generation_stop(struct generation *g, int signal, uint64_t timeout_ms);
 /* Makes the socket in its /dev, the directory DEV. */
 int generation_notify_open(struct generation *g, int dev, struct error *err);
 void generation_notify_close(struct generation *g);
+/* For another supervisor (stage1/state.h). */
+void generation_notify_save(const struct generation *g, struct state_writer *w,
+			    const char *key);
+int generation_notify_restore(struct generation *g,
+			      const struct json_node *node, struct error *err);
 /* Reads what is there: when the main process has ended, its last words
  * count. */
 void generation_notify_drain(struct generation *g);

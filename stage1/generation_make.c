@@ -38,7 +38,7 @@ static int make_service(struct generation *g, struct error *err)
 			    &g->service, err);
 }
 
-static int load(struct generation *g, struct error *err)
+int generation_load(struct generation *g, struct error *err)
 {
 	cleanup_free char *dir = xasprintf(POD_GENERATIONS_DIR "/%s/%u",
 					   g->app->name, g->number);
@@ -184,7 +184,7 @@ int generation_make(struct generation *g, struct error *err)
 	struct pod *pod = g->app->pod;
 	int r;
 
-	r = load(g, err);
+	r = generation_load(g, err);
 	if (r < 0)
 		return r;
 	if (g->plan.has_oom_score_adj)

@@ -14,6 +14,7 @@
 #include "stage1/generation.h"
 #include "stage1/pod.h"
 #include "stage1/probe.h"
+#include "stage1/state.h"
 
 enum said { SAID_NOTHING, SAID_OK, SAID_FAILING };
 
@@ -118,4 +119,42 @@ void health_stop(struct health *h)
 	if (h->run)
 		probe_cancel(h->run);
 	free(h);
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+static const struct state_row state_rows[] = {
+	STATE_ROW(struct health, timer),
+	STATE_ROW(struct health, begun_ns),
+	STATE_ROW(struct health, failures),
+	STATE_ROW(struct health, said),
+};
+
+void health_rewind(struct health *h)
+{
+	if (!h || !h->run)
+		return;
+	probe_cancel(h->run);
+	h->run = NULL;
+	event_timer_set(&h->g->app->pod->loop, &h->timer, 0);
+}
+
+void health_save(const struct health *h, struct state_writer *w,
+		 const char *key)
+{
+	STATE_WRITE_OBJECT(w, key, state_rows, h);
+}
+
+int health_restore(const struct json_node *node, struct health *h)
+{
+	struct event_loop *loop = &h->g->app->pod->loop;
+	int r;
+
+	event_timer_cancel(loop, &h->timer);
+	r = STATE_READ(node, state_rows, h);
+	if (h->said > SAID_FAILING)
+		h->said = SAID_NOTHING;
+	event_timer_resume(loop, &h->timer);
+	return r;
 }

@@ -10,6 +10,8 @@
 
 struct generation;
 struct health;
+struct json_node;
+struct state_writer;
 
 /* FAILED is called when so many attempts in a row failed as count, and again
  * after as many more; never from health_start(). */
@@ -17,5 +19,13 @@ struct health *health_start(struct generation *g,
 			    void (*failed)(struct generation *g));
 /* HEALTH may be NULL. */
 void health_stop(struct health *health);
+
+/* For another supervisor (stage1/state.h): one that is being asked is asked
+ * again from the beginning, by whoever goes on. */
+void health_rewind(struct health *health);
+void health_save(const struct health *health, struct state_writer *w,
+		 const char *key);
+/* Of one that was just started. */
+int health_restore(const struct json_node *node, struct health *health);
 
 #endif

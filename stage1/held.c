@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "stage1/pod.h"
+#include "stage1/state.h"
 
 bool held_option(int fd, int level, int option, int *ret)
 {
@@ -431,4 +432,64 @@ void held_drop(struct pod_app *app)
 	free(app->held);
 	app->held = NULL;
 	app->n_held = 0;
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+static const struct state_row state_rows[] = {
+	STATE_FD_ROW(struct held_listener, fd),
+	STATE_ROW(struct held_listener, domain),
+	STATE_ROW(struct held_listener, type),
+	STATE_ROW(struct held_listener, protocol),
+	STATE_ROW(struct held_listener, addr),
+	STATE_ROW(struct held_listener, addrlen),
+	STATE_ROW(struct held_listener, v6only),
+	STATE_ROW(struct held_listener, uid),
+	STATE_ROW(struct held_listener, reuseport),
+	STATE_ROW(struct held_listener, backlog),
+	STATE_ROW(struct held_listener, made_reuseport),
+	STATE_ROW(struct held_listener, asked_quiet),
+	STATE_ROW(struct held_listener, is_quiet),
+	STATE_FD_ROW(struct held_listener, dirfd),
+	STATE_NULLABLE_ROW(struct held_listener, name),
+	STATE_NULLABLE_ROW(struct held_listener, kept_name),
+	STATE_FD_ROW(struct held_listener, next_fd),
+	STATE_ROW(struct held_listener, taken),
+	STATE_ROW(struct held_listener, seen),
+};
+
+void held_save(const struct held_listener *v, size_t n, struct state_writer *w,
+	       const char *key)
+{
+	json_open_array(&w->json, key);
+	for (size_t i = 0; i < n; i++)
+		STATE_WRITE_OBJECT(w, NULL, state_rows, &v[i]);
+	json_close_array(&w->json);
+}
+
+int held_restore(const struct json_node *list, struct held_listener **v,
+		 size_t *n)
+{
+	struct json_node item;
+	struct stat st;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && json_item(list, i, &item); i++) {
+		struct held_listener *h;
+
+		*v = xreallocarray(*v, *n + 1, sizeof(**v));
+		h = &(*v)[(*n)++];
+		*h = (struct held_listener){
+			.fd = -EBADF,
+			.dirfd = -EBADF,
+			.next_fd = -EBADF,
+		};
+		r = STATE_READ(&item, state_rows, h);
+		if (h->protocol == IPPROTO_TCP)
+			h->form = listen_form_make(&h->addr, h->v6only);
+		if (h->fd >= 0 && fstat(h->fd, &st) == 0)
+			h->inode = st.st_ino;
+	}
+	return r;
 }

@@ -24,8 +24,10 @@
 #include "stage1/listen_form.h"
 
 struct error;
+struct json_node;
 struct pod_app;
 struct sock_fprog;
+struct state_writer;
 
 struct held_listener {
 	/* The duplicate.  -EBADF of a socket of the new generation beside
@@ -126,5 +128,14 @@ void held_forget(struct pod_app *app, size_t index);
 
 /* Closes everything held. */
 void held_drop(struct pod_app *app);
+
+/* --- for another supervisor (stage1/state.h) --------------------------------
+ */
+
+void held_save(const struct held_listener *v, size_t n, struct state_writer *w,
+	       const char *key);
+/* Adds those of LIST to the N of *V. */
+int held_restore(const struct json_node *list, struct held_listener **v,
+		 size_t *n);
 
 #endif

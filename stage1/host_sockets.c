@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "stage1/state.h"
 
 /* sd_listen_fds(3). */
 #define FIRST_FD 3
@@ -123,4 +124,37 @@ int host_sockets_get(struct host_sockets *h, const char *name, bool udp,
 	int fd = take(h, name, udp, port);
 
 	return fd < 0 ? take(h, NULL, udp, port) : fd;
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+static const struct state_row state_rows[] = {
+	STATE_FD_ROW(struct host_socket, fd),
+	STATE_ROW(struct host_socket, name),
+	STATE_ROW(struct host_socket, udp),
+	STATE_ROW(struct host_socket, port),
+};
+
+void host_sockets_save(const struct host_sockets *h, struct state_writer *w,
+		       const char *key)
+{
+	json_open_array(&w->json, key);
+	for (size_t i = 0; i < h->n; i++)
+		if (h->v[i].fd >= 0)
+			STATE_WRITE_OBJECT(w, NULL, state_rows, &h->v[i]);
+	json_close_array(&w->json);
+}
+
+int host_sockets_restore(const struct json_node *list, struct host_sockets *ret)
+{
+	struct json_node item;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && json_item(list, i, &item); i++) {
+		ret->v = xreallocarray(ret->v, ret->n + 1, sizeof(*ret->v));
+		ret->v[ret->n++] = (struct host_socket){.fd = -EBADF};
+		r = STATE_READ(&item, state_rows, &ret->v[i]);
+	}
+	return r;
 }

@@ -13,6 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct json_node;
+struct state_writer;
+
 struct host_socket {
 	char *name; /* "" = has none */
 	bool udp;
@@ -33,5 +36,11 @@ void host_sockets_release(struct host_sockets *h);
 /* The one for this port, which is the caller's now; -ENOENT. */
 int host_sockets_get(struct host_sockets *h, const char *name, bool udp,
 		     uint16_t port);
+
+/* For another supervisor (stage1/state.h): those no app has. */
+void host_sockets_save(const struct host_sockets *h, struct state_writer *w,
+		       const char *key);
+int host_sockets_restore(const struct json_node *list,
+			 struct host_sockets *ret);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "spec/stage1_abi.h"
+#include "stage1/adopt.h"
 #include "stage1/enter.h"
 #include "stage1/gc.h"
 #include "stage1/run.h"
@@ -16,6 +17,7 @@ static const struct {
 	int (*main)(int argc, char *const argv[]);
 } entrypoints[] = {
 	{"run", run_main},
+	{"adopt", adopt_main},
 	{"enter", enter_main},
 	{"gc", gc_main},
 };

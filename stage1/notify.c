@@ -29,6 +29,7 @@
 #include "stage1/generation.h"
 #include "stage1/notify_message.h"
 #include "stage1/pod.h"
+#include "stage1/state.h"
 
 /* SCM_MAX_FD of the kernel: no message carries more. */
 #define FDS_MAX 253
@@ -492,12 +493,10 @@ static void read_annotations(struct notify *n)
 			    g->app->name, watchdog);
 }
 
-int generation_notify_open(struct generation *g, int dev, struct error *err)
+static struct notify *new_notify(struct generation *g)
 {
-	struct notify *n = xcalloc(1, sizeof(*n));
-	int r;
+	struct notify *n = g->notify = xcalloc(1, sizeof(*n));
 
-	g->notify = n;
 	*n = (struct notify){
 		.g = g,
 		.source = {.fd = -EBADF, .fn = on_datagram, .data = n},
@@ -505,12 +504,22 @@ int generation_notify_open(struct generation *g, int dev, struct error *err)
 		.save_timer = {.fn = save, .data = n},
 	};
 	read_annotations(n);
-	r = open_socket(dev, err);
-	if (r < 0)
-		return r;
-	n->source.fd = r;
-	r = event_add(&g->app->pod->loop, &n->source, EPOLLIN);
+	return n;
+}
+
+static int watch(struct notify *n, struct error *err)
+{
+	int r = event_add(&n->g->app->pod->loop, &n->source, EPOLLIN);
+
 	return r < 0 ? error_sys(err, -r, "watch the notify socket") : 0;
+}
+
+int generation_notify_open(struct generation *g, int dev, struct error *err)
+{
+	struct notify *n = new_notify(g);
+
+	n->source.fd = open_socket(dev, err);
+	return n->source.fd < 0 ? n->source.fd : watch(n, err);
 }
 
 void generation_notify_close(struct generation *g)
@@ -578,4 +587,43 @@ uint64_t notify_extended_ms(const struct generation *g)
 uint64_t notify_watchdog_usec(const struct generation *g)
 {
 	return g->notify ? g->notify->watchdog_usec : 0;
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+static const struct state_row state_rows[] = {
+	STATE_FD_ROW_AS(struct notify, source.fd, "fd"),
+	STATE_ROW(struct notify, released),
+	STATE_ROW(struct notify, ready),
+	STATE_ROW(struct notify, stopping),
+	STATE_ROW(struct notify, reloading),
+	STATE_ROW(struct notify, error),
+	STATE_CHARS_ROW(struct notify, bus_error),
+	STATE_NULLABLE_ROW(struct notify, status),
+	STATE_ROW(struct notify, fd_max),
+	STATE_ROW(struct notify, watchdog_usec),
+	STATE_ROW(struct notify, extended_until_ns),
+	STATE_ROW(struct notify, watchdog_timer),
+	STATE_ROW(struct notify, save_timer),
+};
+
+void generation_notify_save(const struct generation *g, struct state_writer *w,
+			    const char *key)
+{
+	STATE_WRITE_OBJECT(w, key, state_rows, g->notify);
+}
+
+int generation_notify_restore(struct generation *g,
+			      const struct json_node *node, struct error *err)
+{
+	struct event_loop *loop = &g->app->pod->loop;
+	struct notify *n = new_notify(g);
+	int r = STATE_READ(node, state_rows, n);
+
+	if (r < 0)
+		return r;
+	event_timer_resume(loop, &n->watchdog_timer);
+	event_timer_resume(loop, &n->save_timer);
+	return watch(n, err);
 }

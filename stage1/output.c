@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "spec/stage1_abi.h"
+#include "stage1/state.h"
 
 /* A pipe or terminal that polls writable takes this much at once. */
 #define TERMINAL_CHUNK 1024
@@ -88,6 +89,19 @@ static void on_terminal_writable(struct event_source *source, uint32_t events)
 	}
 }
 
+static void wait_for_terminal(struct output *output)
+{
+	output->terminal_source = (struct event_source){
+		.fd = output->terminal,
+		.fn = on_terminal_writable,
+		.data = output,
+	};
+	if (event_add(output->loop, &output->terminal_source, EPOLLOUT) < 0)
+		output_detach_terminal(output);
+	else
+		set_reading(output, false);
+}
+
 static void show(struct output *output, const struct strbuf *text)
 {
 	bool was_empty = output->pending.len == 0;
@@ -100,16 +114,7 @@ static void show(struct output *output, const struct strbuf *text)
 	if (!write_pending(output)) {
 		output_detach_terminal(output);
 	} else if (output->pending.len) {
-		output->terminal_source = (struct event_source){
-			.fd = output->terminal,
-			.fn = on_terminal_writable,
-			.data = output,
-		};
-		if (event_add(output->loop, &output->terminal_source,
-			      EPOLLOUT) < 0)
-			output_detach_terminal(output);
-		else
-			set_reading(output, false);
+		wait_for_terminal(output);
 	}
 }
 
@@ -375,4 +380,85 @@ void output_stream_close(struct output_stream *s)
 			*p = s->next;
 			break;
 		}
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+struct output_state {
+	bool has_terminal;
+	struct strbuf pending;
+};
+
+static const struct state_row output_rows[] = {
+	STATE_ROW(struct output_state, has_terminal),
+	STATE_ROW(struct output_state, pending),
+};
+
+void output_save(const struct output *output, struct state_writer *w,
+		 const char *key)
+{
+	const struct output_state state = {
+		.has_terminal = output->terminal >= 0,
+		.pending = output->pending,
+	};
+
+	STATE_WRITE_OBJECT(w, key, output_rows, &state);
+}
+
+int output_restore(const struct json_node *node, struct output *output,
+		   struct event_loop *loop, int pod_dirfd, struct error *err)
+{
+	struct output_state state = {.pending = STRBUF_INIT};
+	int r = STATE_READ(node, output_rows, &state);
+
+	if (r == 0)
+		r = output_init(output, loop, pod_dirfd,
+				state.has_terminal ? STDOUT_FILENO : -EBADF,
+				err);
+	if (r == 0)
+		output->pending = state.pending;
+	else
+		strbuf_release(&state.pending);
+	return r;
+}
+
+void output_resume(struct output *output)
+{
+	if (output->terminal >= 0 && output->pending.len)
+		wait_for_terminal(output);
+}
+
+static const struct state_row stream_rows[] = {
+	STATE_FD_ROW_AS(struct output_stream, source.fd, "fd"),
+	STATE_ROW(struct output_stream, pid),
+	STATE_ROW(struct output_stream, line),
+};
+
+void output_stream_save(const struct output_stream *stream,
+			struct state_writer *w, const char *key)
+{
+	STATE_WRITE_OBJECT(w, key, stream_rows, stream);
+}
+
+int output_stream_restore(const struct json_node *node,
+			  struct output_stream *stream, struct output_log *log,
+			  const char *name, struct error *err)
+{
+	struct output_stream saved = {
+		.source = {.fd = -EBADF},
+		.line = STRBUF_INIT,
+	};
+	int r = STATE_READ(node, stream_rows, &saved);
+
+	if (r == 0 && saved.source.fd >= 0) {
+		r = output_stream_open(stream, log, name,
+				       TAKE_FD(saved.source.fd), err);
+		stream->pid = saved.pid;
+		stream->line = saved.line;
+		strbuf_init(&saved.line);
+	}
+	fd_close(&saved.source.fd);
+	strbuf_release(&saved.line);
+	return r;
 }

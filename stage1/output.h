@@ -22,6 +22,8 @@
 #include "stage1/event.h"
 
 struct error;
+struct json_node;
+struct state_writer;
 
 #define OUTPUT_LOG_MAX (10L * 1024 * 1024)
 #define OUTPUT_LOGS_KEPT 4
@@ -74,5 +76,23 @@ int output_stream_open(struct output_stream *stream, struct output_log *log,
 		       const char *name, int fd, struct error *err);
 /* Reads what is there, then closes; an unfinished line is written out. */
 void output_stream_close(struct output_stream *stream);
+
+/* --- for another supervisor (stage1/state.h) --------------------------------
+ */
+
+void output_save(const struct output *output, struct state_writer *w,
+		 const char *key);
+/* The same as output_init(), and what the terminal has not taken. */
+int output_restore(const struct json_node *node, struct output *output,
+		   struct event_loop *loop, int pod_dirfd, struct error *err);
+/* When every stream is there: none is read before the terminal is. */
+void output_resume(struct output *output);
+
+void output_stream_save(const struct output_stream *stream,
+			struct state_writer *w, const char *key);
+/* Nothing if it was closed. */
+int output_stream_restore(const struct json_node *node,
+			  struct output_stream *stream, struct output_log *log,
+			  const char *name, struct error *err);
 
 #endif

@@ -125,11 +125,8 @@ static int load_apps(struct pod *pod, struct error *err)
 	return take_tree_fds(pod, err);
 }
 
-int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
+void pod_empty(struct pod *pod)
 {
-	struct uuid uuid;
-	int r;
-
 	*pod = (struct pod){
 		.dirfd = -EBADF,
 		.lockfd = -EBADF,
@@ -144,20 +141,37 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 		.output = {.logs_dirfd = -EBADF, .terminal = -EBADF},
 	};
 	strbuf_init(&pod->output.pending);
-	r = run_options_parse(argc, argv, &pod->options, err);
+}
+
+int pod_take_options(struct pod *pod, int argc, char *const argv[],
+		     struct error *err)
+{
+	struct uuid uuid;
+	int r = run_options_parse(argc, argv, &pod->options, err);
+
+	if (r == 0)
+		r = uuid_parse(pod->options.uuid, &uuid, err);
 	if (r < 0)
 		return r;
+	pod->hostname = pod->options.hostname
+				? xstrdup(pod->options.hostname)
+				: xasprintf("rkt-%s", pod->options.uuid);
+	return 0;
+}
+
+int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
+{
+	int r;
+
+	pod_empty(pod);
 	for (int i = 0; i < argc; i++)
 		strv_push(&pod->run_args, argv[i]);
-	r = uuid_parse(pod->options.uuid, &uuid, err);
+	r = pod_take_options(pod, argc, argv, err);
 	if (r < 0)
 		return r;
 	pod->dirfd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (pod->dirfd < 0)
 		return error_sys(err, errno, "open the pod directory");
-	pod->hostname = pod->options.hostname
-				? xstrdup(pod->options.hostname)
-				: xasprintf("rkt-%s", pod->options.uuid);
 	pod->host_notify = notify_host_take();
 	pod->host_watchdog_us = notify_host_take_watchdog();
 	host_sockets_take(&pod->host_sockets);

@@ -33,7 +33,9 @@ struct console;
 struct control;
 struct handover;
 struct held_listener;
+struct reexec;
 struct restart;
+struct runtime_request;
 struct update;
 
 struct pod_app {
@@ -77,6 +79,7 @@ struct pod {
 	struct event_source init_source;
 	struct cgroup *cgroup;
 	struct network *network;
+	bool has_network; /* to be torn down */
 	struct rootfs_files files;
 	char *hostname;
 	struct output output;
@@ -84,6 +87,10 @@ struct pod {
 	struct control *control;
 	struct update *update;		      /* the running transaction */
 	void (*on_stopping)(struct pod *pod); /* set while it runs */
+	/* Another stage1 is asked for; takes both descriptors. */
+	void (*on_runtime)(struct pod *pod, const struct runtime_request *rec,
+			   int program, int conn);
+	struct reexec *reexec; /* it is being tried */
 	/* TCP ports apps asked for, and whether they are shareable only
 	 * because we made them so. */
 	struct bound_port {
@@ -116,6 +123,11 @@ struct pod {
 	int exit_code; /* of the first app that failed */
 };
 
+/* Nothing is open yet. */
+void pod_empty(struct pod *pod);
+/* Takes the options ARGV, which it borrows. */
+int pod_take_options(struct pod *pod, int argc, char *const argv[],
+		     struct error *err);
 /* Takes options and inherited descriptors.  The pod directory is the cwd. */
 int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err);
 /* Reads manifest and apps. */

@@ -23,6 +23,7 @@
 #include "stage1/held.h"
 #include "stage1/listeners.h"
 #include "stage1/pod.h"
+#include "stage1/state.h"
 
 /* An app that has run so long may begin anew. */
 #define GOOD_MS 10000
@@ -463,4 +464,84 @@ void restart_forget(struct pod_app *app)
 	fd_close(&r->tree_fd);
 	free(r);
 	app->restart = NULL;
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+static const struct state_row state_rows[] = {
+	STATE_ROW(struct restart, look),
+	STATE_ROW(struct restart, any_missing),
+	STATE_ROW(struct restart, timer),
+	STATE_ROW(struct restart, policy),
+	STATE_FD_ROW(struct restart, tree_fd),
+	STATE_ROW_AS(struct restart, pauses.delay_ms, "delay_ms"),
+	STATE_ROW_AS(struct restart, pauses.max_delay_ms, "max_delay_ms"),
+	STATE_ROW(struct restart, failures),
+	STATE_ROW(struct restart, count),
+	STATE_ROW(struct restart, exit_code),
+	STATE_ROW(struct restart, unwell),
+	STATE_ROW(struct restart, begun_ns),
+	STATE_NESTED_ROW("kept"),
+	STATE_NESTED_ROW("health"),
+};
+
+void restart_rewind(struct pod_app *app)
+{
+	if (app->restart)
+		health_rewind(app->restart->health);
+}
+
+void restart_save(const struct pod_app *app, struct state_writer *w,
+		  const char *key)
+{
+	const struct restart *r = app->restart;
+
+	if (!r)
+		return;
+	json_open_object(&w->json, key);
+	STATE_WRITE(w, state_rows, r);
+	held_save(r->kept, r->n_kept, w, "kept");
+	if (r->health)
+		health_save(r->health, w, "health");
+	json_close_object(&w->json);
+}
+
+static int restore_parts(struct restart *r, const struct json_node *node)
+{
+	struct generation *g = r->app->current;
+	struct json_node part;
+	int ret = 0;
+
+	if (json_member(node, "kept", &part))
+		ret = held_restore(&part, &r->kept, &r->n_kept);
+	if (ret == 0 && g && json_member(node, "health", &part)) {
+		begin_health(r, g);
+		if (r->health)
+			ret = health_restore(&part, r->health);
+	}
+	return ret;
+}
+
+int restart_restore(struct pod_app *app, const struct generation_ops *ops,
+		    const struct json_node *node, struct error *err)
+{
+	struct event_loop *loop = &app->pod->loop;
+	struct restart *r = get(app);
+	int ret = STATE_READ(node, state_rows, r);
+
+	if (ret == 0)
+		ret = restore_parts(r, node);
+	if (ret < 0)
+		return ret;
+	if (!app->current && r->tree_fd < 0)
+		return error_set(err, EINVAL, "app %s waits for nothing",
+				 app->name);
+	r->ops = ops;
+	r->look.fn = on_look;
+	r->timer.fn = app->current ? on_take_over : start_again;
+	r->look.data = r->timer.data = r;
+	event_timer_resume(loop, &r->look);
+	event_timer_resume(loop, &r->timer);
+	return 0;
 }

@@ -26,7 +26,10 @@
 struct bind_call;
 struct error;
 struct generation;
+struct generation_ops;
+struct json_node;
 struct pod_app;
+struct state_writer;
 
 /* G serves from now on: every way a generation comes to that ends here.  What
  * was kept before is let go. */
@@ -70,5 +73,18 @@ int restart_take_tree(struct pod_app *app);
 
 /* The app is over, or stopped for good. */
 void restart_forget(struct pod_app *app);
+
+/* --- for another supervisor (stage1/state.h) --------------------------------
+ */
+
+/* What is under way and cannot be gone on with by another one begins anew. */
+void restart_rewind(struct pod_app *app);
+/* Nothing of an app that is not looked after. */
+void restart_save(const struct pod_app *app, struct state_writer *w,
+		  const char *key);
+/* When the app's generation is there; it has none if it waits for one, which
+ * is to have OPS. */
+int restart_restore(struct pod_app *app, const struct generation_ops *ops,
+		    const struct json_node *node, struct error *err);
 
 #endif

@@ -23,16 +23,16 @@
 #include "stage1/network.h"
 #include "stage1/plan.h"
 #include "stage1/pod.h"
+#include "stage1/reexec.h"
 #include "stage1/supervise.h"
 
 /* --- steps, in order -------------------------------------------------------
  */
 
-static int harden(struct pod *pod, struct error *err)
+int run_harden(struct error *err)
 {
 	sigset_t all;
 
-	(void)pod;
 	/* Handled by signalfd, or not at all: SIGPIPE of a closed terminal
 	 * is an error of write(2) here.  By SIGABRT systemd's watchdog ends
 	 * one that stands. */
@@ -47,14 +47,26 @@ static int harden(struct pod *pod, struct error *err)
 	return 0;
 }
 
+static int harden(struct pod *pod, struct error *err)
+{
+	(void)pod;
+	return run_harden(err);
+}
+
 /* For `rkt enter`, which has to hold its command to the same rules. */
 static int save_options(struct pod *pod, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 
+	int r;
+
 	json_strv_write(&pod->run_args, &text);
-	return write_new_file_at(pod->dirfd, POD_RUNTIME_CONFIG_FILE, 0640,
-				 text.buf, text.len, err);
+	r = write_new_file_at(pod->dirfd, POD_RUNTIME_CONFIG_FILE, 0640,
+			      text.buf, text.len, err);
+	return r < 0 ? r
+		     : write_new_file_at(pod->dirfd, POD_RUNTIME_VERSION_FILE,
+					 0644, RKT_VERSION, strlen(RKT_VERSION),
+					 err);
 }
 
 static int recover(struct pod *pod, struct error *err)
@@ -201,6 +213,7 @@ static int set_up_network(struct pod *pod, struct error *err)
 	r = pod_init_wait_ready(&pod->init, err);
 	if (r == 0)
 		r = network_start(&request, pod->init.pid, &pod->network, err);
+	pod->has_network = pod->network != NULL;
 	if (r == 0)
 		r = network_finish(pod->network, err);
 	return r;
@@ -239,6 +252,12 @@ static int make_files(struct pod *pod, struct error *err)
 	return r;
 }
 
+static int open_control(struct pod *pod, struct error *err)
+{
+	pod->on_runtime = reexec_request;
+	return control_open(pod, err);
+}
+
 static const struct {
 	const char *name;
 	int (*apply)(struct pod *, struct error *);
@@ -256,7 +275,7 @@ static const struct {
 	{"open the filter cache", open_seccomp_cache},
 	{"set up the network", set_up_network},
 	{"make the pod's files", make_files},
-	{"open the control socket", control_open},
+	{"open the control socket", open_control},
 };
 
 /* Everything the steps made, in whatever state they left it. */
@@ -264,16 +283,17 @@ static void tear_down(struct pod *pod)
 {
 	struct error err = ERROR_INIT;
 
+	reexec_drop(pod);
 	control_close(pod);
 	pod_init_doom(&pod->init);
 	if (pod->cgroup && cgroup_remove(pod->cgroup, &err) < 0)
 		log_failure(&err, NULL);
 	pod_init_kill(&pod->init);
-	if (pod->network) {
+	if (pod->network)
 		network_free(pod->network);
-		if (network_teardown(pod->dirfd, pod->options.uuid, &err) < 0)
-			log_failure(&err, NULL);
-	}
+	if (pod->has_network &&
+	    network_teardown(pod->dirfd, pod->options.uuid, &err) < 0)
+		log_failure(&err, NULL);
 	if (pod->cgroup)
 		cgroup_free(pod->cgroup);
 	fd_close(&pod->signals.fd);
@@ -293,6 +313,15 @@ static int run_pod(struct pod *pod, struct error *err)
 	return supervise(pod, err);
 }
 
+int run_end(struct pod *pod, int r, const struct error *err)
+{
+	if (r < 0)
+		log_failure(err, NULL);
+	tear_down(pod);
+	pod_release(pod);
+	return r < 0 ? RKT_EXIT_FAILURE : r;
+}
+
 int run_main(int argc, char *const argv[])
 {
 	struct error err = ERROR_INIT;
@@ -304,9 +333,5 @@ int run_main(int argc, char *const argv[])
 		log_init("stage1", true);
 	if (r == 0)
 		r = run_pod(&pod, &err);
-	if (r < 0)
-		log_failure(&err, NULL);
-	tear_down(&pod);
-	pod_release(&pod);
-	return r < 0 ? RKT_EXIT_FAILURE : r;
+	return run_end(&pod, r, &err);
 }

@@ -436,19 +436,20 @@ static void release_apps(struct pod *pod)
 	}
 }
 
-int supervise(struct pod *pod, struct error *err)
+static int watch_pod(struct pod *pod, struct error *err)
 {
-	int r;
+	int r = watch_signals(pod, err);
 
 	pod->init_source = (struct event_source){
 		.fd = pod->init.pidfd, .fn = on_init_exit, .data = pod};
-	r = watch_signals(pod, err);
 	if (r == 0 && event_add(&pod->loop, &pod->init_source, EPOLLIN) < 0)
 		r = error_set(err, EINVAL, "watch pod init");
-	if (r == 0)
-		r = open_terminal(pod, err);
-	if (r == 0)
-		r = start_apps(pod, err);
+	return r;
+}
+
+/* With R < 0 only what has to be done at the end. */
+static int run_to_the_end(struct pod *pod, int r, struct error *err)
+{
 	if (r == 0) {
 		r = event_loop_run(&pod->loop);
 		if (r < 0)
@@ -462,4 +463,42 @@ int supervise(struct pod *pod, struct error *err)
 	pod->console = NULL;
 	output_release(&pod->output);
 	return r < 0 ? r : pod->has_failed ? pod->exit_code : 0;
+}
+
+int supervise(struct pod *pod, struct error *err)
+{
+	int r = watch_pod(pod, err);
+
+	if (r == 0)
+		r = open_terminal(pod, err);
+	if (r == 0)
+		r = start_apps(pod, err);
+	return run_to_the_end(pod, r, err);
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+int supervise_console(struct pod *pod, const struct json_node *node,
+		      struct error *err)
+{
+	return console_restore(node, pod->console, &pod->loop, on_escape, pod,
+			       err);
+}
+
+int supervise_resume(struct pod *pod, struct error *err)
+{
+	int r = watch_pod(pod, err);
+
+	if (r < 0)
+		return r;
+	pod->running = true;
+	pod->on_told = check_ready;
+	pod->on_bind = restart_on_bind;
+	return 0;
+}
+
+int supervise_on(struct pod *pod, struct error *err)
+{
+	return run_to_the_end(pod, 0, err);
 }

@@ -12,11 +12,23 @@ struct pod_app;
 struct error;
 struct generation;
 struct generation_ops;
+struct json_node;
 struct pod;
 
 /* Starts every app; returns when the pod is over, with its exit code, or a
  * negative errno when it could not be started. */
 int supervise(struct pod *pod, struct error *err);
+
+/* --- for another supervisor (stage1/state.h) --------------------------------
+ */
+
+/* Goes on with the caller's terminal. */
+int supervise_console(struct pod *pod, const struct json_node *node,
+		      struct error *err);
+/* Watches a pod that runs already, whose apps are there. */
+int supervise_resume(struct pod *pod, struct error *err);
+/* Then supervises it, until it is over: the second half of supervise(). */
+int supervise_on(struct pod *pod, struct error *err);
 
 /* An orderly stop: asked for, not a failure. */
 void pod_stop(struct pod *pod);

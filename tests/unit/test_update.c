@@ -194,6 +194,39 @@ Test(update, control_record_check)
 	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
 }
 
+/* Whatever version asks: nothing of these records may move. */
+Test(update, runtime_record_check)
+{
+	const struct runtime_request good_one = {
+		.magic = RUNTIME_MAGIC,
+		.op = RUNTIME_REPLACE,
+	};
+	struct runtime_request r = good_one, out;
+
+	cr_expect_eq(sizeof(struct runtime_request), 16);
+	cr_expect_eq(sizeof(struct runtime_reply), 1168);
+	cr_expect_eq(RUNTIME_MAGIC, 0x31746b72);
+	cr_expect_eq(runtime_record_check(&r, sizeof(r), 1, &out), 0);
+	cr_expect_eq(out.op, RUNTIME_REPLACE);
+	cr_expect_eq(runtime_record_check(&r, sizeof(r), 0, &out), -EPROTO);
+	cr_expect_eq(runtime_record_check(&r, sizeof(r), 2, &out), -EPROTO);
+	for (size_t len = 0; len < sizeof(r); len++)
+		cr_expect_eq(runtime_record_check(&r, len, 1, &out), -EPROTO);
+	for (uint32_t op = 0; op < 5; op++) {
+		r.op = op;
+		cr_expect_eq(runtime_record_check(&r, sizeof(r), 1, &out),
+			     op == RUNTIME_CHECK || op == RUNTIME_REPLACE
+				     ? 0
+				     : -EPROTO);
+	}
+	r = good_one;
+	r.magic++;
+	cr_expect_eq(runtime_record_check(&r, sizeof(r), 1, &out), -EPROTO);
+	r = good_one;
+	r.reserved[1] = 1;
+	cr_expect_eq(runtime_record_check(&r, sizeof(r), 1, &out), -EPROTO);
+}
+
 /* --- timers ----------------------------------------------------------------
  */
 
