@@ -2,6 +2,7 @@
 #include "stage0/control.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -40,18 +41,16 @@ int control_connect(int poddir_fd, struct error *err)
 	return TAKE_FD(fd);
 }
 
-int control_send(int conn, const struct control_request *request, int fd,
-		 struct error *err)
+static int send_record(int conn, const void *rec, size_t size, int fd,
+		       struct error *err)
 {
-	struct control_request rec = *request;
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control = {0};
-	struct iovec iov = {.iov_base = &rec, .iov_len = sizeof(rec)};
+	struct iovec iov = {.iov_base = (void *)rec, .iov_len = size};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	rec.version = STAGE1_ABI_VERSION;
 	if (fd >= 0) {
 		msg.msg_control = &control;
 		msg.msg_controllen = sizeof(control);
@@ -65,13 +64,29 @@ int control_send(int conn, const struct control_request *request, int fd,
 	return 0;
 }
 
-int control_receive(int conn, struct control_reply *ret, struct error *err)
+int control_send(int conn, const struct control_request *request, int fd,
+		 struct error *err)
+{
+	struct control_request rec = *request;
+
+	rec.version = STAGE1_ABI_VERSION;
+	return send_record(conn, &rec, sizeof(rec), fd, err);
+}
+
+static ssize_t receive_record(int conn, void *rec, size_t size)
 {
 	ssize_t n;
 
 	do {
-		n = recv(conn, ret, sizeof(*ret), 0);
+		n = recv(conn, rec, size, 0);
 	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+int control_receive(int conn, struct control_reply *ret, struct error *err)
+{
+	ssize_t n = receive_record(conn, ret, sizeof(*ret));
+
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return error_set(err, ECONNRESET,
 				 "the pod's supervisor went away");
@@ -82,6 +97,38 @@ int control_receive(int conn, struct control_reply *ret, struct error *err)
 		return error_set(err, EPROTO,
 				 "the pod's answer is not understood: was it "
 				 "started by another version of rkt?");
+	return 0;
+}
+
+static bool is_text(const char *field, size_t size)
+{
+	return memchr(field, '\0', size) != NULL;
+}
+
+int control_runtime(int conn, enum runtime_op op, int program,
+		    struct runtime_reply *ret, struct error *err)
+{
+	const struct runtime_request rec = {.magic = RUNTIME_MAGIC, .op = op};
+	int r = send_record(conn, &rec, sizeof(rec), program, err);
+	ssize_t n;
+
+	if (r < 0)
+		return r;
+	n = receive_record(conn, ret, sizeof(*ret));
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return error_set(err, EOPNOTSUPP,
+				 "the pod's supervisor does not answer: it has "
+				 "ended, or is of a version that no other one "
+				 "can follow, and the pod has to be stopped "
+				 "and started");
+	if (n < 0)
+		return error_sys(err, errno, "read the pod's answer");
+	if (n != (ssize_t)sizeof(*ret) || ret->magic != RUNTIME_MAGIC ||
+	    !is_text(ret->old_version, sizeof(ret->old_version)) ||
+	    !is_text(ret->new_version, sizeof(ret->new_version)) ||
+	    !is_text(ret->text, sizeof(ret->text)))
+		return error_set(err, EPROTO,
+				 "the pod's answer is not understood");
 	return 0;
 }
 

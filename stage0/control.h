@@ -9,6 +9,8 @@
 
 #include <sys/types.h>
 
+#include "spec/stage1_abi.h"
+
 struct control_reply;
 struct control_request;
 struct error;
@@ -26,6 +28,13 @@ int control_send(int conn, const struct control_request *request, int fd,
 /* The next reply.  -ECONNRESET when stage1 went away without the last one,
  * -EPROTO when it is no reply. */
 int control_receive(int conn, struct control_reply *ret, struct error *err);
+
+/*
+ * Asks the supervisor to go on as PROGRAM (entrypoint_open()), or whether it
+ * could, and waits for the answer.  -EOPNOTSUPP when there is none.
+ */
+int control_runtime(int conn, enum runtime_op op, int program,
+		    struct runtime_reply *ret, struct error *err);
 
 /* A pidfd of the supervisor behind the connection, by SO_PEERPIDFD or,
  * before Linux 6.5, SO_PEERCRED. */

@@ -217,6 +217,18 @@ static void load_isolators(int fd, struct strv *ret)
 		strv_split(ret, text.buf, '\n');
 }
 
+static char *load_runtime_version(const struct pod *pod)
+{
+	struct strbuf text = STRBUF_INIT;
+
+	if (pod_state(pod) == POD_STATE_RUNNING &&
+	    read_file_at(pod->fd, POD_RUNTIME_VERSION_FILE, RUNTIME_VERSION_MAX,
+			 &text, NULL) == 0)
+		return strbuf_detach(&text);
+	strbuf_release(&text);
+	return NULL;
+}
+
 /* The last whole line of the journal.  Of a pod that does not run it is what
  * a killed stage1 left, and no update any more. */
 static void load_update(const struct pod *pod, struct pod_info *info)
@@ -266,6 +278,7 @@ int pod_info_load(const struct pod *pod, struct pod_info *ret,
 	info.started_ns = mtime_of(pod->fd, POD_PID_FILE);
 	if (pod_pid(pod, &info.pid, NULL) < 0)
 		info.pid = 0;
+	info.runtime_version = load_runtime_version(pod);
 	load_update(pod, &info);
 	load_nets(pod->fd, &info.nets);
 	load_isolators(pod->fd, &info.isolators);
@@ -286,6 +299,7 @@ void pod_info_release(struct pod_info *info)
 	}
 	free(info->apps);
 	free(info->name);
+	free(info->runtime_version);
 	pod_manifest_release(&info->manifest);
 	net_info_release(&info->nets);
 	strv_release(&info->isolators);
@@ -425,6 +439,7 @@ void pod_info_write(const struct pod_info *info, const char *key,
 	json_add_string(w, "name", info->uuid);
 	json_add_string_if(w, "pod_name", info->name);
 	json_add_string(w, "state", pod_state_text(info->state));
+	json_add_string_if(w, "runtime_version", info->runtime_version);
 	if (info->nets.n > 0)
 		net_info_write(&info->nets, "networks", w);
 	if (pm->n_apps > 0) {

@@ -46,7 +46,9 @@ struct pod_info {
 	enum pod_state state;
 	int64_t created_ns;
 	int64_t started_ns;
-	int64_t pid; /* of pod init on the host; 0 = unknown */
+	char *runtime_version; /* of its stage1; NULL: not told, or not running
+				*/
+	int64_t pid;	       /* of pod init on the host; 0 = unknown */
 	/* Of the update under way; app NULL if there is none. */
 	struct history_entry update;
 	/* Apps as committed; none if it cannot be read. */

@@ -30,7 +30,7 @@ static const struct option_row rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct opts, full),
 	 .help = "use long output format, and show the generation each app "
-		 "is in"},
+		 "is in and the version of each pod's stage1"},
 	{.name = "no-legend",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -120,6 +120,11 @@ static void push_generation(struct table *table, const struct app_info *app)
 		table_add(table, "-");
 }
 
+static void push_runtime(struct table *table, const char *version)
+{
+	table_add(table, version ? version : "-");
+}
+
 static void push_pod_cells(struct table *table, const struct pod_info *info,
 			   bool full)
 {
@@ -150,8 +155,11 @@ static void add_pod(struct table *table, const struct pod_info *info, bool full)
 			push_pod_cells(table, info, full);
 		for (int k = 0; i > 0 && k < 4; k++)
 			table_add(table, "");
-		if (full)
+		if (full) {
 			push_generation(table, n ? &info->apps[i] : NULL);
+			push_runtime(table,
+				     i == 0 ? info->runtime_version : "");
+		}
 	}
 }
 
@@ -162,8 +170,9 @@ static int print_table(const struct opts *o, const struct pod_info *infos,
 		"UUID",	   "APP",     "IMAGE NAME", "STATE",
 		"CREATED", "STARTED", "NETWORKS",   NULL};
 	static const char *const full_legend[] = {
-		"UUID",	   "APP",     "IMAGE NAME", "IMAGE ID",	  "STATE",
-		"CREATED", "STARTED", "NETWORKS",   "GENERATION", NULL};
+		"UUID",	      "APP",	 "IMAGE NAME", "IMAGE ID",
+		"STATE",      "CREATED", "STARTED",    "NETWORKS",
+		"GENERATION", "RUNTIME", NULL};
 	const char *const *legend = o->full ? full_legend : short_legend;
 	cleanup_table struct table table = TABLE_INIT;
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;

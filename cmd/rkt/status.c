@@ -177,6 +177,8 @@ static void add_run(struct strbuf *out, const struct pod_info *info)
 	strbuf_addch(out, '\n');
 	if (info->pid)
 		strbuf_addf(out, "pid=%lld\n", (long long)info->pid);
+	if (info->runtime_version)
+		strbuf_addf(out, "runtime=%s\n", info->runtime_version);
 	strbuf_addf(out, "exited=%s\n", running ? "false" : "true");
 	for (size_t i = 0; !running && i < info->manifest.n_apps; i++)
 		if (info->apps[i].has_exit_code)
@@ -274,7 +276,8 @@ const struct command cmd_status = {
 		 "--uuid-file=FILE | UUID",
 	.words = CMD_WORDS_PODS,
 	.description =
-		"Prints the state of the pod, the exit status of its apps, "
+		"Prints the state of the pod, the version of its stage1 "
+		"(runtime), the exit status of its apps, "
 		"the generation each app is in and its version, the update "
 		"that is under way, how often its "
 		"restart policy started it again and what its health probe "

@@ -12,6 +12,7 @@
 #include "cmd/rkt/transact_show.h"
 #include "cmd/rkt/update_many.h"
 #include "cmd/rkt/update_pod.h"
+#include "cmd/rkt/update_runtime.h"
 #include "spec/history.h"
 #include "stage0/pod.h"
 #include "stage0/update.h"
@@ -78,6 +79,13 @@ static const struct option_row rows[] = {
 	 .offset = offsetof(struct update_opts, resume),
 	 .help = "follow the update that is under way; one that is on hold "
 		 "tries again"},
+	{.name = "runtime",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct update_opts, runtime),
+	 .help = "not the apps: the pods' supervisor (stage1) becomes this "
+		 "rkt's, without the apps noticing; with --all, or any number "
+		 "of pods; --plan only says whether it could"},
 	{.name = "allow-downgrade",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -171,6 +179,10 @@ static const char *misuse(const struct update_opts *o)
 	if (o->abort && o->resume)
 		return "--abort ends an update, --resume follows one: only one "
 		       "of them";
+	if (o->runtime && (o->images.n || o->to || o->latest || o->abort ||
+			   o->resume || o->keep != KEEP_UNSAID))
+		return "--runtime changes no app: it goes with pods, --all, "
+		       "--label, --plan and --format only";
 	if ((o->abort || o->resume) &&
 	    (o->images.n || o->to || o->latest || o->plan || o->all))
 		return "--abort and --resume are for the update of one pod and "
@@ -185,6 +197,8 @@ static int run(struct cmd_call *call)
 
 	if (message)
 		return cmd_usage(call, message);
+	if (o->runtime)
+		return update_runtime(call);
 	if (o->abort)
 		return pod_arg_only(call, NULL, abort_update);
 	if (o->resume)
@@ -196,7 +210,8 @@ const struct command cmd_update = {
 	.name = "update",
 	.summary = "Move apps of a running pod to a new image version",
 	.usage = "[--image=IMAGE | --to=VERSION | --latest] [flags] "
-		 "POD | IMAGE-NAME | --all | --abort POD | --resume POD",
+		 "POD | IMAGE-NAME | --all | --abort POD | --resume POD | "
+		 "--runtime [--plan] POD... | --all",
 	.words = CMD_WORDS_PODS "|" CMD_WORDS_IMAGES,
 	.description =
 		"The new image is verified and prepared while the old one "
@@ -210,6 +225,11 @@ const struct command cmd_update = {
 		"all switch, or none does.\n\n"
 		"With the name of an image, or --all, the pods that run are "
 		"updated one after the other, up to the first that fails.\n\n"
+		"With --runtime the supervisor of each pod, which was started "
+		"by another version of rkt, goes on as this version's: after "
+		"an upgrade of rkt, without a restart. It tries the new one "
+		"first, and stays as it is if that cannot go on (exit code "
+		"11).\n\n"
 		"Exit codes: 0 committed (or nothing to do), 10 rolled back "
 		"and healthy, 11 refused before anything changed, 12 rolled "
 		"back but the pod is not healthy, 254 rkt failed. Of several "

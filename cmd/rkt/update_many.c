@@ -76,9 +76,8 @@ static bool is_meant(const struct update_opts *o, const struct pod_manifest *pm)
 	return has_image;
 }
 
-/* Those that run, by UUID.  What cannot be read is said and left out. */
-static int select_pods(const struct pods *pods, const struct update_opts *o,
-		       struct strv *ret, struct error *err)
+int update_select(const struct pods *pods, const struct update_opts *o,
+		  struct strv *ret, struct error *err)
 {
 	cleanup_strv struct strv uuids = STRV_INIT;
 	int r = pods_list(pods, POD_RUN, &uuids, err);
@@ -222,7 +221,7 @@ int update_many(struct cmd_call *call)
 		return pod_arg_word(call, call->argv[0], update_pod);
 	}
 	o->image_name = o->all ? NULL : call->argv[0];
-	if (select_pods(&pods, o, &uuids, &err) < 0)
+	if (update_select(&pods, o, &uuids, &err) < 0)
 		return cmd_failure(call, &err, NULL);
 	if (uuids.n == 0 && !o->all) {
 		(void)error_set(&err, ENOENT,

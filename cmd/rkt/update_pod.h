@@ -28,6 +28,7 @@ struct update_opts {
 	bool all;
 	bool keep_going;
 	bool abort, resume;
+	bool runtime; /* not the apps: stage1 itself */
 	/* No flag: the word was this image's name.  NULL: it was a pod. */
 	const char *image_name;
 };

@@ -279,8 +279,8 @@ is_at() {
 			"STARTED","VERIFIED","SWITCHED","OBSERVED","COMMITTED"]
 		and (.[0].states | map(.us) | . == sort)' <<<"$output"
 	run rkt list --full
-	[[ ${lines[0]} =~ NETWORKS[[:space:]]+GENERATION$ ]]
-	[[ ${lines[1]} =~ [[:space:]]1$ ]]
+	[[ ${lines[0]} =~ NETWORKS[[:space:]]+GENERATION[[:space:]]+RUNTIME$ ]]
+	[[ ${lines[1]} =~ [[:space:]]1[[:space:]]+[0-9.]+$ ]]
 	run rkt list --format=json
 	jq -e '.[0].apps[0] | .version == "1.0.0" and .generation == 1' <<<"$output"
 }
