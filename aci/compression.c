@@ -29,6 +29,12 @@ int compression_detect(const uint8_t *head, size_t n, enum compression *ret)
 			return 0;
 		}
 	}
+	/* The end of a tar without entries, as layers may be. */
+	if (n >= COMPRESSION_HEAD && !*head &&
+	    !memcmp(head, head + 1, COMPRESSION_HEAD - 1)) {
+		*ret = COMPRESSION_NONE;
+		return 0;
+	}
 	return -EINVAL;
 }
 

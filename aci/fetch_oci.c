@@ -213,6 +213,29 @@ int fetch_oci_config(const char *libexec_dir, int fd, const char *digest,
 	return 0;
 }
 
+int fetch_oci_archived(const char *libexec_dir, int fd, const char *want,
+		       struct strv *ret, struct error *err)
+{
+	cleanup_strv struct strv args = STRV_INIT;
+	cleanup_strv struct strv answer = STRV_INIT;
+	const char *digest;
+	int r;
+
+	strv_push(&args, "");
+	strv_push(&args, want ? want : "");
+	r = run(libexec_dir, OCI_ARCHIVED, fd, &args, -1, -1, &answer, err);
+	if (r < 0)
+		return r;
+	if (answer.n <= OCI_ARCHIVED_FILES ||
+	    answer.n > OCI_ARCHIVED_FILES + 1 + OCI_LAYERS_MAX)
+		return lied(err);
+	digest = answer.v[OCI_ARCHIVED_DIGEST];
+	if (*digest && oci_digest_check(digest, NULL) < 0)
+		return lied(err);
+	strv_append(ret, &answer);
+	return 0;
+}
+
 int fetch_oci_image(const char *libexec_dir, int config_fd, int manifest_fd,
 		    const struct strv *args, int out_fd, struct error *err)
 {

@@ -48,6 +48,15 @@ int fetch_oci_manifest(const char *libexec_dir, int fd, const char *digest,
 int fetch_oci_config(const char *libexec_dir, int fd, const char *digest,
 		     struct strv *ret, struct error *err);
 
+/*
+ * The image that WANT (docker_archive_parse(); may be NULL) names in the list
+ * FD of a docker archive.  Appends, as OCI_ARCHIVED has it, its tag or "", the
+ * digest its configuration must have or "", and the names of that and of its
+ * layers in the archive: any text.
+ */
+int fetch_oci_archived(const char *libexec_dir, int fd, const char *want,
+		       struct strv *ret, struct error *err);
+
 /* ARGS: those of the step IMAGE.  Writes an App Container Image to OUT_FD, an
  * empty file. */
 int fetch_oci_image(const char *libexec_dir, int config_fd, int manifest_fd,

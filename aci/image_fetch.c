@@ -98,6 +98,8 @@ int image_arg_parse(const char *arg, bool is_file, struct image_arg *ret,
 		  starts_with(arg, "oci-archive:")) &&
 		 !is_file)
 		ret->kind = IMAGE_ARG_LAYOUT;
+	else if (starts_with(arg, "docker-archive:") && !is_file)
+		ret->kind = IMAGE_ARG_ARCHIVE;
 	else if (starts_with(arg, IMAGE_ID_PREFIX) && !is_file)
 		ret->kind = IMAGE_ARG_ID;
 	return 0;
@@ -473,6 +475,21 @@ static int fetch_layout(struct image_fetcher *f, const char *arg,
 	return r < 0 ? error_prefix(err, r, "%s", arg) : 0;
 }
 
+static int fetch_archive(struct image_fetcher *f, const char *arg,
+			 struct image_id *ret, struct error *err)
+{
+	cleanup_docker_archive_ref struct docker_archive_ref ref =
+		DOCKER_ARCHIVE_REF_INIT;
+	int r = docker_archive_ref_parse(arg, &ref, err);
+
+	if (r < 0)
+		return r;
+	r = want_insecure(f, "docker", err);
+	if (r == 0)
+		r = oci_pull_archive(f, &ref, ret, err);
+	return r < 0 ? error_prefix(err, r, "%s", arg) : 0;
+}
+
 static int fetch_arg(struct image_fetcher *f, const struct image_arg *arg,
 		     const char *signature, struct image_id *ret,
 		     struct error *err)
@@ -490,6 +507,8 @@ static int fetch_arg(struct image_fetcher *f, const struct image_arg *arg,
 		return fetch_docker(f, arg->value, ret, err);
 	case IMAGE_ARG_LAYOUT:
 		return fetch_layout(f, arg->value, ret, err);
+	case IMAGE_ARG_ARCHIVE:
+		return fetch_archive(f, arg->value, ret, err);
 	case IMAGE_ARG_NAME:
 		return fetch_name(f, arg->value, signature, ret, err);
 	}

@@ -29,6 +29,7 @@ enum image_arg_kind {
 	IMAGE_ARG_URL,
 	IMAGE_ARG_DOCKER,
 	IMAGE_ARG_LAYOUT,
+	IMAGE_ARG_ARCHIVE, /* docker-archive: */
 	IMAGE_ARG_NAME,
 };
 

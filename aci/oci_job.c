@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
+#include "spec/docker_archive.h"
 #include "spec/image_manifest.h"
 #include "spec/oci.h"
 #include "spec/oci_digest.h"
@@ -138,6 +139,43 @@ static int read_refusal(const struct job *job, struct strv *ret,
 	return r;
 }
 
+/* Docker calls configurations by their digests: "HEX.json", "sha256/HEX". */
+static void add_digest_of(const char *file, struct strv *ret)
+{
+	const char *slash = strrchr(file, '/');
+	const char *name = slash ? slash + 1 : file;
+	size_t len = strcspn(name, ".");
+	cleanup_free char *digest = xasprintf(
+		"%s:%.*s", len == 64 ? "sha256" : "sha512", (int)len, name);
+
+	strv_push(ret, oci_digest_check(digest, NULL) == 0 ? digest : "");
+}
+
+static int read_archived(const struct job *job, struct strv *ret,
+			 struct error *err)
+{
+	cleanup_docker_archive struct docker_archive a = DOCKER_ARCHIVE_INIT;
+	const char *want = *job->args->v[1] ? job->args->v[1] : NULL;
+	cleanup_free char *config = NULL;
+	int r = docker_archive_parse(job->in->buf, job->in->len, want, &a, err);
+
+	if (r == 0)
+		r = aci_path_clean(a.config, &config, err);
+	if (r < 0)
+		return r;
+	strv_push(ret, a.tag ? a.tag : "");
+	add_digest_of(config, ret);
+	strv_push(ret, config);
+	for (size_t i = 0; r == 0 && i < a.layers.n; i++) {
+		cleanup_free char *file = NULL;
+
+		r = aci_path_clean(a.layers.v[i], &file, err);
+		if (r == 0)
+			strv_push(ret, file);
+	}
+	return r;
+}
+
 /* --- the image ----------------------------------------------------------- */
 
 static void archive_release(struct archive *a)
@@ -224,10 +262,13 @@ static int make_image(const struct job *job, struct strv *ret,
 	int r = oci_config_parse(job->in->buf, job->in->len, &config, err);
 
 	(void)ret;
-	/* Both or none, so that what is pushed again is what was pulled. */
-	if (job->manifest_fd >= 0 && job->in->len <= OCI_KEPT_MAX &&
-	    lseek(job->manifest_fd, 0, SEEK_SET) == 0 &&
-	    strbuf_read_fd(&kept, job->manifest_fd, OCI_KEPT_MAX) == 0) {
+	/* Both or none, so that what is pushed again is what was pulled; but
+	 * some never had a manifest. */
+	if (job->in->len <= OCI_KEPT_MAX && job->manifest_fd < 0) {
+		origin.config_text = job->in->buf;
+	} else if (job->in->len <= OCI_KEPT_MAX &&
+		   lseek(job->manifest_fd, 0, SEEK_SET) == 0 &&
+		   strbuf_read_fd(&kept, job->manifest_fd, OCI_KEPT_MAX) == 0) {
 		origin.config_text = job->in->buf;
 		origin.manifest_text = kept.buf;
 	}
@@ -255,6 +296,7 @@ static const struct {
 	[OCI_DIGEST] = {1, NULL, read_digest},
 	[OCI_REFUSAL] = {0, NULL, read_refusal},
 	[OCI_IMAGE] = {OCI_IMAGE_ARGS, "the image's configuration", make_image},
+	[OCI_ARCHIVED] = {2, DOCKER_ARCHIVE_LIST, read_archived},
 };
 
 static int check_digest(const struct job *job, const char *what,

@@ -14,12 +14,12 @@
  *			variant				"manifest", then digest
  *							and size of each blob
  *	CONFIG		digest				diff_id...
- *	DIGEST		algorithm			digest
- *	REFUSAL		-				one line
- *	IMAGE		digest, name, registry,		(an App Container Image)
- *			repository, tag, manifest
- *			digest, then name, image ID and
- *			size of each layer
+ *	ARCHIVED	"", image|""			tag|"", digest|"" and
+ *							file of the
+ *configuration, then file of each layer DIGEST		algorithm
+ *digest REFUSAL		-				one line IMAGE
+ *digest, name, registry,		(an App Container Image) repository,
+ *tag, manifest digest, then name, image ID and size of each layer
  *
  * The manifest, for IMAGE, comes in a file of its own, and is kept with the
  * configuration if they are not too long.  A digest as the first argument is
@@ -39,6 +39,7 @@ enum oci_step {
 	OCI_DIGEST,
 	OCI_REFUSAL,
 	OCI_IMAGE,
+	OCI_ARCHIVED,
 };
 
 enum {
@@ -58,6 +59,8 @@ enum {
 	OCI_ARG_MANIFEST,
 	OCI_IMAGE_ARGS
 };
+
+enum { OCI_ARCHIVED_TAG, OCI_ARCHIVED_DIGEST, OCI_ARCHIVED_FILES };
 
 /* Longest input. */
 #define OCI_TEXT_MAX (4UL << 20)

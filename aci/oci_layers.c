@@ -38,6 +38,7 @@
 /* One that is to be fetched. */
 struct layer {
 	const struct oci_blob *blob;
+	const char *file; /* in a layout; NULL: the blob's digest says */
 	const char *diff_id;
 };
 
@@ -96,6 +97,12 @@ static int find_by_name(struct imagestore *store, const char *hex,
 	const struct image_ref ref = {.name = name};
 
 	return imagestore_find_name(store, &ref, ret, err);
+}
+
+/* What people are told. */
+static const char *layer_name(const struct layer *layer)
+{
+	return layer->file ? layer->diff_id : layer->blob->digest;
 }
 
 int oci_layer_find(const struct image_fetcher *f, const char *diff_id,
@@ -159,23 +166,36 @@ static void diff_id_make(const struct fetch_image *image, const char *like,
 			       image->id + strlen(IMAGE_ID_PREFIX));
 }
 
-static int check_layer(const struct layer *layer,
-		       const struct fetch_image *image, struct error *err)
+static int check_blob(const struct oci_blob *blob,
+		      const struct fetch_image *image, struct error *err)
 {
 	char digest[OCI_DIGEST_MAX];
 
 	oci_digest_format(image->image_digest,
-			  oci_digest_is_sha512(layer->blob->digest), digest);
-	if (image->image_size != layer->blob->size)
+			  oci_digest_is_sha512(blob->digest), digest);
+	if (image->image_size != blob->size)
 		return error_set(err, EBADMSG,
 				 "it has %llu bytes, the manifest says %llu",
 				 (unsigned long long)image->image_size,
-				 (unsigned long long)layer->blob->size);
-	if (strcmp(digest, layer->blob->digest) != 0)
+				 (unsigned long long)blob->size);
+	if (strcmp(digest, blob->digest) != 0)
 		return error_set(err, EBADMSG,
 				 "it has the digest %s: the registry or what "
 				 "lies before it is broken or lies",
 				 digest);
+	return 0;
+}
+
+static int check_layer(const struct layer *layer,
+		       const struct fetch_image *image, struct error *err)
+{
+	char digest[OCI_DIGEST_MAX];
+	int r = 0;
+
+	if (!layer->file)
+		r = check_blob(layer->blob, image, err);
+	if (r < 0)
+		return r;
 	diff_id_make(image, layer->diff_id, digest);
 	if (strcmp(digest, layer->diff_id) != 0)
 		return error_set(err, EBADMSG,
@@ -189,7 +209,7 @@ static int store_layer(const struct getting *g, struct fetch_image *image,
 		       struct error *err)
 {
 	cleanup_free char *source =
-		xasprintf("%s@%s", g->l->name, g->layer->blob->digest);
+		xasprintf("%s@%s", g->l->name, layer_name(g->layer));
 	const struct image_origin origin = {.source = source};
 	const struct image_files files = {
 		.blob_fd = g->blob_fd,
@@ -344,9 +364,13 @@ static int download_layer(struct getting *g, struct error *err)
 
 static int copy_layer(struct getting *g, struct error *err)
 {
+	const struct layer *layer = g->layer;
 	cleanup_fd int fd =
-		oci_layout_open_blob(g->l->layout, g->f->store,
-				     g->layer->blob->digest, UINT64_MAX, err);
+		layer->file ? oci_layout_open_file(g->l->layout, g->f->store,
+						   layer->file, UINT64_MAX, err)
+			    : oci_layout_open_blob(g->l->layout, g->f->store,
+						   layer->blob->digest,
+						   UINT64_MAX, err);
 	int r = fd < 0 ? fd : import_start(g, fd, err);
 
 	if (r == 0)
@@ -380,7 +404,7 @@ static int fetch_layer(void *arg, size_t i, void *result, struct error *err)
 		return r;
 	r = m->l->registry ? download_layer(&g, err) : copy_layer(&g, err);
 	imagestore_free(f.store);
-	return r < 0 ? error_prefix(err, r, "layer %s", g.layer->blob->digest)
+	return r < 0 ? error_prefix(err, r, "layer %s", layer_name(g.layer))
 		     : 0;
 }
 
@@ -392,12 +416,16 @@ static bool is_listed(const struct missing *m, const char *diff_id)
 	return false;
 }
 
-static void add_layer(struct missing *m, const struct oci_blob *blob,
-		      const char *diff_id)
+static void add_layer(struct missing *m, size_t i)
 {
+	const struct oci_blob *blob = &m->l->plan->layers[i];
 	cleanup_strbuf struct strbuf size = STRBUF_INIT;
 
-	m->v[m->n++] = (struct layer){blob, diff_id};
+	m->v[m->n++] = (struct layer){
+		.blob = blob,
+		.file = m->l->files ? m->l->files[i] : NULL,
+		.diff_id = m->l->diff_ids->v[i],
+	};
 	if (!m->l->registry)
 		return;
 	format_size(&size, blob->size);
@@ -416,7 +444,7 @@ static int find_missing(struct missing *m, struct error *err)
 		int r = oci_layer_find(l->f, diff_id, &id, err);
 
 		if (r == -ENOENT && !is_listed(m, diff_id))
-			add_layer(m, &l->plan->layers[i], diff_id);
+			add_layer(m, i);
 		if (r < 0 && r != -ENOENT)
 			return r;
 	}

@@ -24,7 +24,9 @@ struct oci_layers {
 	const struct oci_layout *layout; /* or this */
 	const char *name;		 /* of the image */
 	const struct oci_plan *plan;	 /* the blobs, and as many */
-	const struct strv *diff_ids;	 /* digests of what they unpack to */
+	char *const *files; /* of the layout; NULL: called by their digests,
+			     * otherwise the blobs have none */
+	const struct strv *diff_ids; /* digests of what they unpack to */
 };
 
 /* Digest and size of each are checked, as it came and unpacked: -EBADMSG. */

@@ -10,13 +10,12 @@
 #include "aci/fetch_oci.h"
 #include "aci/image_fetcher.h"
 #include "aci/imagestore.h"
+#include "aci/oci_job.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/parse.h"
-
-#define MARK "oci-layout"
-#define MARK_MAX 4096
+#include "spec/docker_archive.h"
 
 void oci_layout_release(struct oci_layout *layout)
 {
@@ -27,8 +26,7 @@ void oci_layout_release(struct oci_layout *layout)
 
 static int too_long(const char *name, uint64_t max, struct error *err)
 {
-	return error_set(err, EFBIG,
-			 "open %s of the layout: it is longer than %llu bytes",
+	return error_set(err, EFBIG, "open %s: it is longer than %llu bytes",
 			 name, (unsigned long long)max);
 }
 
@@ -79,7 +77,7 @@ static int copy_out(const struct oci_layout *layout, struct imagestore *store,
 	r = copy_range(layout->tar_fd, (off_t)at, len, fd);
 	/* Nobody else is to see it. */
 	imagestore_drop_file(store, fd);
-	return r < 0 ? error_sys(err, -r, "copy %s of the layout", name)
+	return r < 0 ? error_sys(err, -r, "copy %s out of the archive", name)
 		     : TAKE_FD(fd);
 }
 
@@ -139,35 +137,59 @@ int oci_layout_open_blob(const struct oci_layout *layout,
 	return oci_layout_open_file(layout, store, name, max, err);
 }
 
-int oci_layout_open(const struct image_fetcher *f, const char *path,
-		    struct oci_layout *ret, struct error *err)
+/* What KIND is must have a file MARK. */
+static int check_mark(const struct image_fetcher *f,
+		      const struct oci_layout *layout, const char *path,
+		      const char *kind, const char *mark, struct error *err)
 {
-	cleanup_oci_layout struct oci_layout layout = OCI_LAYOUT_INIT;
+	struct error why = ERROR_INIT;
+	cleanup_fd int fd = oci_layout_open_file(layout, f->store, mark,
+						 OCI_TEXT_MAX, &why);
+
+	if (fd >= 0)
+		return 0;
+	if (fd != -ENOENT && err)
+		*err = why;
+	if (fd != -ENOENT)
+		return fd;
+	return error_set(err, EINVAL, "%s is no %s: it has no file %s", path,
+			 kind, mark);
+}
+
+static int open_any(const struct image_fetcher *f, const char *path,
+		    bool dir_ok, struct oci_layout *ret, struct error *err)
+{
 	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	cleanup_fd int mark = -EBADF;
 	struct stat st;
-	int r = 0;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_sys(err, errno, "open %s", path);
-	if (S_ISDIR(st.st_mode))
-		layout.dirfd = TAKE_FD(fd);
-	else if (S_ISREG(st.st_mode))
-		r = open_archive(f, fd, &layout, err);
-	else
-		r = error_set(err, EINVAL,
-			      "open %s: it is neither a directory nor an "
-			      "archive",
-			      path);
-	if (r < 0)
-		return r;
-	mark = oci_layout_open_file(&layout, f->store, MARK, MARK_MAX, NULL);
-	if (mark < 0)
-		return error_set(
-			err, EINVAL,
-			"%s is no OCI image layout: it has no file " MARK,
-			path);
-	*ret = layout;
-	layout = (struct oci_layout)OCI_LAYOUT_INIT;
+	if (S_ISREG(st.st_mode))
+		return open_archive(f, fd, ret, err);
+	if (!dir_ok || !S_ISDIR(st.st_mode))
+		return error_set(err, EINVAL, "open %s: it is not %s", path,
+				 dir_ok ? "a directory or an archive"
+					: "an archive");
+	ret->dirfd = TAKE_FD(fd);
 	return 0;
+}
+
+int oci_layout_open(const struct image_fetcher *f, const char *path,
+		    struct oci_layout *ret, struct error *err)
+{
+	int r = open_any(f, path, true, ret, err);
+
+	return r < 0 ? r
+		     : check_mark(f, ret, path, "OCI image layout",
+				  "oci-layout", err);
+}
+
+int oci_layout_open_docker(const struct image_fetcher *f, const char *path,
+			   struct oci_layout *ret, struct error *err)
+{
+	int r = open_any(f, path, false, ret, err);
+
+	return r < 0 ? r
+		     : check_mark(f, ret, path, "archive of docker's",
+				  DOCKER_ARCHIVE_LIST, err);
 }

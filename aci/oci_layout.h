@@ -3,9 +3,9 @@
 #define ACI_OCI_LAYOUT_H
 
 /*
- * The files of an OCI image layout (image specification, "Image Layout"): of
- * a directory, or of a tar of one.  What they hold is hostile, and so may be
- * what they are.
+ * The files of an OCI image layout (image specification, "Image Layout"), of
+ * a directory or of a tar of one; or of an archive as docker makes them.  What
+ * they hold is hostile, and so may be what they are.
  */
 
 #include <stdint.h>
@@ -30,9 +30,13 @@ struct oci_layout {
 void oci_layout_release(struct oci_layout *layout);
 #define cleanup_oci_layout __attribute__((__cleanup__(oci_layout_release)))
 
-/* PATH, a directory or a file.  -EINVAL: it is no layout. */
+/* PATH, a directory or a file, as RET, which is to be released whatever
+ * comes of it.  -EINVAL: it is no layout. */
 int oci_layout_open(const struct image_fetcher *f, const char *path,
 		    struct oci_layout *ret, struct error *err);
+/* PATH, a file.  -EINVAL: docker did not make it. */
+int oci_layout_open_docker(const struct image_fetcher *f, const char *path,
+			   struct oci_layout *ret, struct error *err);
 
 /* The file NAME, a regular one of at most MAX bytes, for reading; what is in
  * an archive becomes a file of STORE's. */

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
+#include "spec/docker_archive.h"
 #include "spec/image_manifest.h"
 #include "spec/image_ref.h"
 #include "spec/oci.h"
@@ -45,6 +46,7 @@ struct pull {
 	struct oci_plan plan;
 	int manifest_fd, config_fd;
 	struct strv diff_ids;
+	struct strv archived; /* of a docker archive: OCI_ARCHIVED's answer */
 };
 
 static void pull_release(struct pull *p)
@@ -52,6 +54,7 @@ static void pull_release(struct pull *p)
 	registry_release(&p->registry);
 	oci_plan_release(&p->plan);
 	strv_release(&p->diff_ids);
+	strv_release(&p->archived);
 	fd_close(&p->manifest_fd);
 	fd_close(&p->config_fd);
 	oci_layout_release(&p->layout);
@@ -124,7 +127,12 @@ static int get_config(struct pull *p, struct error *err)
 {
 	int r;
 
-	p->config_fd = get_text(p, false, p->plan.config.digest, err);
+	p->config_fd = p->archived.n
+			       ? oci_layout_open_file(
+					 &p->layout, p->f->store,
+					 p->archived.v[OCI_ARCHIVED_FILES],
+					 OCI_TEXT_MAX, err)
+			       : get_text(p, false, p->plan.config.digest, err);
 	if (p->config_fd < 0)
 		return p->config_fd;
 	r = fetch_oci_config(p->f->libexec_dir, p->config_fd,
@@ -134,7 +142,8 @@ static int get_config(struct pull *p, struct error *err)
 	if (p->diff_ids.n == p->plan.n_layers)
 		return 0;
 	return error_set(err, EINVAL,
-			 "the manifest has %zu layers, the configuration %zu",
+			 "the %s has %zu layers, the configuration %zu",
+			 p->archived.n ? "archive" : "manifest",
 			 p->plan.n_layers, p->diff_ids.n);
 }
 
@@ -147,6 +156,8 @@ static int get_layers(const struct pull *p, struct error *err)
 		.name = p->name,
 		.plan = &p->plan,
 		.diff_ids = &p->diff_ids,
+		.files = p->archived.n ? p->archived.v + OCI_ARCHIVED_FILES + 1
+				       : NULL,
 	};
 
 	return oci_layers_fetch(&layers, err);
@@ -260,6 +271,15 @@ static int find_stored(const struct pull *p, const char *etag,
 	return r < 0 ? r : check_layers(p, ret, err);
 }
 
+static int pull_parts(struct pull *p, struct image_id *ret, struct error *err)
+{
+	int r = get_config(p, err);
+
+	if (r == 0)
+		r = get_layers(p, err);
+	return r < 0 ? r : make_image(p, ret, err);
+}
+
 static int pull(struct pull *p, struct image_id *ret, struct error *err)
 {
 	int r = get_manifest(p, err);
@@ -271,10 +291,7 @@ static int pull(struct pull *p, struct image_id *ret, struct error *err)
 		log_debug("%s has not changed", p->source);
 	if (r != -ENOENT)
 		return r;
-	r = get_config(p, err);
-	if (r == 0)
-		r = get_layers(p, err);
-	return r < 0 ? r : make_image(p, ret, err);
+	return pull_parts(p, ret, err);
 }
 
 /* --- from a registry ----------------------------------------------------- */
@@ -387,4 +404,67 @@ int oci_pull_layout(struct image_fetcher *f, const struct oci_layout_ref *ref,
 	p.want.tag = ref->tag;
 	image_warn_insecure(f);
 	return pull(&p, ret, err);
+}
+
+/* --- from an archive of docker's ------------------------------------------ */
+
+/* What it is made of; the blobs have no digests. */
+static int find_archived(struct pull *p, const char *image, struct error *err)
+{
+	cleanup_fd int fd =
+		oci_layout_open_file(&p->layout, p->f->store,
+				     DOCKER_ARCHIVE_LIST, OCI_TEXT_MAX, err);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = fetch_oci_archived(p->f->libexec_dir, fd, image, &p->archived, err);
+	if (r < 0)
+		return r;
+	(void)snprintf(p->plan.config.digest, sizeof(p->plan.config.digest),
+		       "%s", p->archived.v[OCI_ARCHIVED_DIGEST]);
+	p->plan.n_layers = p->archived.n - OCI_ARCHIVED_FILES - 1;
+	p->plan.layers = xcalloc(p->plan.n_layers + 1, sizeof(*p->plan.layers));
+	return 0;
+}
+
+/* The name that `docker pull` would have given it, or the file's. */
+static char *archived_name(const char *path, const struct docker_ref *tag)
+{
+	return tag->registry
+		       ? xasprintf("%s/%s", tag->registry, tag->repository)
+		       : layout_name(path);
+}
+
+int oci_pull_archive(struct image_fetcher *f,
+		     const struct docker_archive_ref *ref, struct image_id *ret,
+		     struct error *err)
+{
+	cleanup_docker_ref struct docker_ref tag = DOCKER_REF_INIT;
+	cleanup_free char *file = realpath(ref->file, NULL);
+	cleanup_free char *source =
+		xasprintf("docker-archive:%s%s%s", file ? file : ref->file,
+			  ref->image ? ":" : "", ref->image ? ref->image : "");
+	cleanup_free char *name = NULL;
+	cleanup_pull struct pull p = {
+		.f = f,
+		.manifest_fd = -EBADF,
+		.layout = OCI_LAYOUT_INIT,
+		.is_layout = true,
+		.config_fd = -EBADF,
+		.repository = "",
+		.source = source,
+	};
+	int r = oci_layout_open_docker(f, ref->file, &p.layout, err);
+
+	if (r == 0)
+		r = find_archived(&p, ref->image, err);
+	if (r == 0 && *p.archived.v[OCI_ARCHIVED_TAG])
+		r = docker_ref_parse(p.archived.v[OCI_ARCHIVED_TAG], &tag, err);
+	if (r < 0)
+		return r;
+	p.name = name = archived_name(file, &tag);
+	p.tag = tag.tag;
+	image_warn_insecure(f);
+	return pull_parts(&p, ret, err);
 }

@@ -279,3 +279,47 @@ void oci_layout_ref_release(struct oci_layout_ref *ref)
 	name_values_release(&ref->labels);
 	*ref = (struct oci_layout_ref)OCI_LAYOUT_REF_INIT;
 }
+
+/* --- docker-archive: ----------------------------------------------------- */
+
+static int check_archived(const char *image, struct error *err)
+{
+	cleanup_docker_ref struct docker_ref ref = DOCKER_REF_INIT;
+	int r;
+
+	if (*image == '@')
+		return image[1] && image[1 + strspn(image + 1, DIGITS)] == '\0'
+			       ? 0
+			       : error_set(err, EINVAL,
+					   "behind the '@' is no number");
+	r = docker_ref_parse(image, &ref, err);
+	if (r == 0 && (ref.digest || ref.labels.n))
+		r = error_set(err, EINVAL,
+			      "an archive's images are named by NAME:TAG");
+	return r;
+}
+
+int docker_archive_ref_parse(const char *s, struct docker_archive_ref *ret,
+			     struct error *err)
+{
+	static const char scheme[] = "docker-archive:";
+	const char *file = s + strlen(scheme);
+	size_t len = strcspn(file, ":");
+	const char *image = file[len] ? file + len + 1 : NULL;
+	struct error why = ERROR_INIT;
+
+	if (len == 0)
+		return bad_ref(s, "it names no file", err);
+	if (image && check_archived(image, &why) < 0)
+		return bad_ref(s, why.msg, err);
+	ret->file = xstrndup(file, len);
+	ret->image = image ? xstrdup(image) : NULL;
+	return 0;
+}
+
+void docker_archive_ref_release(struct docker_archive_ref *ref)
+{
+	free(ref->file);
+	free(ref->image);
+	*ref = (struct docker_archive_ref)DOCKER_ARCHIVE_REF_INIT;
+}

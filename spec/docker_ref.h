@@ -3,11 +3,13 @@
 #define SPEC_DOCKER_REF_H
 
 /*
- * References to images of registries and of OCI image layouts:
+ * References to images of registries, of OCI image layouts and of the archives
+ * that docker makes:
  *
  *	docker:[//][HOST[:PORT]/]NAME[:TAG|@DIGEST][,os=OS][,arch=ARCH]
  *	oci:DIR[:TAG][,os=OS][,arch=ARCH]
  *	oci-archive:FILE[:TAG][,os=OS][,arch=ARCH]
+ *	docker-archive:FILE[:NAME[:TAG]|:@N]
  *
  * Grammar of the distribution project (reference/reference.go).  Without a
  * host the registry is registry-1.docker.io, where a name of one part lies
@@ -60,5 +62,22 @@ void oci_layout_ref_release(struct oci_layout_ref *ref);
 
 int oci_layout_ref_parse(const char *s, struct oci_layout_ref *ret,
 			 struct error *err);
+
+struct docker_archive_ref {
+	char *file;  /* without colons */
+	char *image; /* as docker_archive_parse() wants it; may be NULL */
+};
+
+#define DOCKER_ARCHIVE_REF_INIT                                                \
+	{                                                                      \
+		0                                                              \
+	}
+
+void docker_archive_ref_release(struct docker_archive_ref *ref);
+#define cleanup_docker_archive_ref                                             \
+	__attribute__((__cleanup__(docker_archive_ref_release)))
+
+int docker_archive_ref_parse(const char *s, struct docker_archive_ref *ret,
+			     struct error *err);
 
 #endif

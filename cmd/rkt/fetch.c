@@ -146,8 +146,9 @@ static int run(struct cmd_call *call)
 			"URL.asc), local files (FILE.asc), or with "           \
 			"--insecure-options=image "                            \
 			"docker://[REGISTRY/]NAME[:TAG|@DIGEST], "             \
-			"oci:DIR[:TAG] or oci-archive:FILE[:TAG]. What they "  \
-			"depend on is fetched with them.",                     \
+			"oci:DIR[:TAG], oci-archive:FILE[:TAG] or "            \
+			"docker-archive:FILE[:NAME:TAG]. What they depend on " \
+			"is fetched with them.",                               \
 		.flags = CMD_NON_INTERSPERSED | (extra_flags),                 \
 		.options = rows, .opts_size = sizeof(struct opts),             \
 		.parse = fetch_parse, .run = run,                              \

@@ -5,6 +5,8 @@
 oci.py layout DIR CASE [ARG]   writes an OCI image layout, tagged v1, with
                                digests of the algorithm $DIGEST
 oci.py cases good|bad-|broken-|odd-    their names
+oci.py saved FILE HOW          writes what `docker save` does, or does not:
+                               see SAVED
 oci.py serve DIR LOG CERT KEY  serves the layouts below DIR on port 443
 
 The case is a list of layers, each a list of entries, in the table below, or
@@ -228,6 +230,123 @@ def layout(top, case, arg=""):
         json.dump({"schemaVersion": 2, "manifests": [entry]}, f)
     with open(top + "/oci-layout", "w") as f:
         f.write('{"imageLayoutVersion":"1.0.0"}')
+
+
+# What `docker save` writes: the images by their files in the archive.
+SAVED = ("legacy", "blobs", "several", "manifest-twice", "linked-list",
+         "hard-layer", "none", "not-json", "huge-json", "deep-json",
+         "list-outside", "list-is-a-link-to-itself", "layer-outside",
+         "layer-above", "config-above", "layer-missing", "config-missing",
+         "layer-other", "config-other", "layer-too-many", "layer-too-few",
+         "layer-is-a-directory", "list-is-a-directory", "layer-in-a-loop",
+         "no-layers", "sparse-layer")
+
+
+def saved(path, how):
+    """Writes a docker archive of busybox, as the words of SAVED say."""
+    files, links = {}, {}
+    with open("/bin/busybox", "rb") as f:
+        busybox = f.read()
+    tars = [tar([("bin/", DIR), ("bin/busybox", FILE, busybox)]),
+            tar([]), tar([("etc/", DIR), ("etc/version", FILE, how)]),
+            tar([])]
+    names = [f"{digest(t + bytes([i]))[7:]}/layer.tar"
+             for i, t in enumerate(tars)]
+    if how == "blobs":
+        names = ["blobs/sha256/" + digest(t)[7:] for t in tars]
+    files = dict(zip(names, tars))
+    config = json.dumps({
+        "os": "linux", "architecture": "amd64",
+        "config": {"Cmd": ["/bin/busybox"], "Labels": {"how": how}},
+        "rootfs": {"diff_ids": [digest(t) for t in tars]}}).encode()
+    config_name = digest(config)[7:] + ".json"
+    if how == "blobs":
+        config_name = "blobs/sha256/" + digest(config)[7:]
+    files[config_name] = config
+    image = {"Config": config_name, "RepoTags": ["test/" + how + ":v1"],
+             "Layers": list(names)}
+    images = [image]
+    if how == "legacy":
+        # The same layer again is a link to the first.
+        del files[names[3]]
+        links[names[3]] = "../" + names[1]
+    elif how == "several":
+        images = [image, dict(image, RepoTags=None),
+                  dict(image, RepoTags=["a/b:c", "example.com:5000/d"])]
+    elif how == "layer-outside":
+        del files[names[0]]
+        links[names[0]] = "../../../../../../bin/busybox"
+    elif how == "layer-in-a-loop":
+        del files[names[0]], files[names[2]]
+        links[names[0]], links[names[2]] = "../" + names[2], "../" + names[0]
+    elif how == "layer-above":
+        image["Layers"][0] = "../" + names[0]
+    elif how == "config-above":
+        image["Config"] = "/" + config_name
+    elif how == "layer-missing":
+        del files[names[0]]
+    elif how == "config-missing":
+        del files[config_name]
+    elif how == "layer-other":
+        files[names[0]] = files[names[0]].replace(b"BusyBox v", b"BusyBox w")
+    elif how == "config-other":
+        files[config_name] = config.replace(b"amd64", b"arm64")
+    elif how == "layer-too-many":
+        image["Layers"].append(names[0])
+    elif how == "layer-too-few":
+        image["Layers"].pop()
+    elif how == "layer-is-a-directory":
+        files[names[0]] = None
+    elif how == "no-layers":
+        del image["Layers"]
+    listed = json.dumps(images).encode()
+    listed = {"not-json": b"<html>", "none": b"[]",
+              "huge-json": b"[" + b" " * (5 << 20) + b"]",
+              "deep-json": b"[" * 100000}.get(how, listed)
+    if how == "list-outside":
+        links["manifest.json"] = "/etc/passwd"
+    elif how == "list-is-a-link-to-itself":
+        links["manifest.json"] = "./manifest.json"
+    elif how == "list-is-a-directory":
+        files["manifest.json"] = None
+    elif how == "linked-list":
+        files["else/list.json"] = listed
+        links["manifest.json"] = "else/../else/list.json"
+    else:
+        files["manifest.json"] = listed
+    order = list(files.items())
+    if how == "manifest-twice":
+        order.insert(0, ("manifest.json", b"[]"))
+    write_saved(path, how, order, links)
+
+
+def write_saved(path, how, files, links):
+    hard = None
+    with tarfile.open(path, "w:gz" if path.endswith("z") else "w",
+                      format=tarfile.PAX_FORMAT) as t:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            if how == "hard-layer" and data and hard:
+                # The empty layers are one file of two names.
+                if data == hard[1]:
+                    info.type, info.linkname, data = \
+                        tarfile.LNKTYPE, hard[0], b""
+            elif how == "hard-layer" and data == tar([]):
+                hard = name, data
+            if data is None:
+                info.type = tarfile.DIRTYPE
+            elif how == "sparse-layer" and name.endswith("layer.tar"):
+                info.pax_headers = {"GNU.sparse.major": "1",
+                                    "GNU.sparse.minor": "0",
+                                    "GNU.sparse.name": name,
+                                    "GNU.sparse.realsize": "1000000"}
+                data = b"1\n0\n3\n".ljust(512, b"\0") + b"abc"
+            info.size = len(data or b"")
+            t.addfile(info, io.BytesIO(data or b""))
+        for name, target in links.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            t.addfile(info)
 
 
 seen = set()
@@ -491,6 +610,8 @@ def serve(cert, key):
 
 if sys.argv[1] == "layout":
     layout(*sys.argv[2:])
+elif sys.argv[1] == "saved":
+    saved(*sys.argv[2:])
 elif sys.argv[1] == "cases":
     kinds = ("bad-", "broken-", "odd-")
     print("\n".join(c for c in CASES if c.startswith(sys.argv[2])

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "spec/docker_archive.h"
 #include "spec/docker_ref.h"
 #include "spec/image_manifest.h"
 #include "spec/oci.h"
@@ -209,6 +210,111 @@ Test(oci, manifests)
 		cr_expect_eq(r < 0, *err.msg != '\0');
 		cr_expect(r < 0 || (!m.is_index && m.n_layers == 1));
 	}
+}
+
+/* --- archives of docker's ------------------------------------------------- */
+
+Test(oci, archive_references)
+{
+	static const struct {
+		const char *in, *file, *image; /* file NULL: refused */
+	} rows[] = {
+		{"docker-archive:/a/b.tar", "/a/b.tar", NULL},
+		{"docker-archive:b,c.tar:x/y:1", "b,c.tar", "x/y:1"},
+		{"docker-archive:b:h:5000/y", "b", "h:5000/y"},
+		{"docker-archive:b:@12", "b", "@12"},
+		{"docker-archive:", NULL, NULL},
+		{"docker-archive::a", NULL, NULL},
+		{"docker-archive:b:", NULL, NULL},
+		{"docker-archive:b:@", NULL, NULL},
+		{"docker-archive:b:@-1", NULL, NULL},
+		{"docker-archive:b:A", NULL, NULL},
+		{"docker-archive:b:a,os=linux", NULL, NULL},
+		{"docker-archive:b:a@" DIGEST, NULL, NULL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_docker_archive_ref struct docker_archive_ref ref =
+			DOCKER_ARCHIVE_REF_INIT;
+		struct error err = ERROR_INIT;
+		int r = docker_archive_ref_parse(rows[i].in, &ref, &err);
+
+		cr_expect_eq(r, rows[i].file ? 0 : -EINVAL, "%s: %d",
+			     rows[i].in, r);
+		cr_expect_eq(r < 0, *err.msg != '\0');
+		if (r < 0)
+			continue;
+		cr_expect_str_eq(ref.file, rows[i].file);
+		cr_expect_eq(!ref.image, !rows[i].image);
+		cr_expect(!ref.image || !strcmp(ref.image, rows[i].image));
+	}
+}
+
+#define IMAGE_A                                                                \
+	"{\"Config\":\"a.json\",\"Layers\":[\"1/layer.tar\",\"2.tar\"],"       \
+	"\"RepoTags\":[\"UPPER\",\"a:1\",\"docker.io/library/b:latest\"]}"
+#define IMAGE_C "{\"Config\":\"c.json\",\"Layers\":null,\"RepoTags\":null}"
+
+Test(oci, docker_archives)
+{
+	static const struct {
+		const char *json, *want;
+		int r;
+		const char *tag, *config;
+	} rows[] = {
+		{"[" IMAGE_A "]", NULL, 0, "a:1", "a.json"},
+		{"[" IMAGE_A "," IMAGE_C "]", "b", 0,
+		 "docker.io/library/b:latest", "a.json"},
+		{"[" IMAGE_A "," IMAGE_C "]",
+		 "registry-1.docker.io/library/a:1", 0, "a:1", "a.json"},
+		{"[" IMAGE_A "," IMAGE_C "]", "@0", 0, "a:1", "a.json"},
+		{"[" IMAGE_A "," IMAGE_C "]", "@1", 0, NULL, "c.json"},
+		{"[" IMAGE_C "]", NULL, 0, NULL, "c.json"},
+		{"[" IMAGE_A "," IMAGE_C "]", NULL, -ENOENT, NULL, NULL},
+		{"[" IMAGE_A "," IMAGE_C "]", "@2", -ENOENT, NULL, NULL},
+		{"[" IMAGE_A "," IMAGE_C "]", "c", -ENOENT, NULL, NULL},
+		{"[" IMAGE_A "]", "a:2", -ENOENT, NULL, NULL},
+		{"[]", NULL, -ENOENT, NULL, NULL},
+		{"[]", "@0", -ENOENT, NULL, NULL},
+		{"{}", NULL, -EINVAL, NULL, NULL},
+		{"[7]", NULL, -EINVAL, NULL, NULL},
+		{"[7]", "a", -EINVAL, NULL, NULL},
+		{"[{}]", NULL, -EINVAL, NULL, NULL},
+		{"[{\"Config\":7}]", NULL, -EINVAL, NULL, NULL},
+		{"[{\"Config\":\"c\",\"Layers\":{}}]", NULL, -EINVAL, NULL,
+		 NULL},
+		{"[{\"Config\":\"c\",\"RepoTags\":[7]}]", NULL, -EINVAL, NULL,
+		 NULL},
+		{"<html>", NULL, -EINVAL, NULL, NULL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_docker_archive struct docker_archive a =
+			DOCKER_ARCHIVE_INIT;
+		struct error err = ERROR_INIT;
+		int r = docker_archive_parse(rows[i].json, strlen(rows[i].json),
+					     rows[i].want, &a, &err);
+
+		cr_expect_eq(r, rows[i].r, "%zu: %d %s", i, r, err.msg);
+		cr_expect_eq(r < 0, *err.msg != '\0', "%zu", i);
+		if (r < 0)
+			continue;
+		cr_expect_str_eq(a.config, rows[i].config);
+		cr_expect_eq(!a.tag, !rows[i].tag);
+		cr_expect(!a.tag || !strcmp(a.tag, rows[i].tag));
+		cr_expect_eq(a.layers.n, *a.config == 'a' ? 2 : 0);
+	}
+}
+
+Test(oci, docker_archives_with_several_images)
+{
+	static const char json[] = "[" IMAGE_A "," IMAGE_C "]";
+	cleanup_docker_archive struct docker_archive a = DOCKER_ARCHIVE_INIT;
+	struct error err = ERROR_INIT;
+
+	cr_expect(docker_archive_parse(json, strlen(json), NULL, &a, &err) < 0);
+	cr_expect_str_eq(err.msg, "there are 2 images in it, say which by "
+				  "FILE:NAME:TAG or FILE:@N: a:1, @1");
 }
 
 Test(oci, digests)
