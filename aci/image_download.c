@@ -18,6 +18,7 @@
 #include "aci/http_auth.h"
 #include "aci/http_headers.h"
 #include "aci/image_fetcher.h"
+#include "aci/image_labels.h"
 #include "aci/image_settle.h"
 #include "aci/imagestore.h"
 #include "base/cleanup.h"

@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_TIMEOUT_MS 30000
 
 struct imagedb {
@@ -137,97 +137,6 @@ static int db_schema_version(struct imagedb *db, int *ret, struct error *err)
 	return 0;
 }
 
-static const char schema[] =
-	"CREATE TABLE IF NOT EXISTS image ("
-	" serial INTEGER PRIMARY KEY AUTOINCREMENT,"
-	" id TEXT NOT NULL UNIQUE,"
-	" name TEXT NOT NULL,"
-	" labels TEXT NOT NULL,"
-	" version TEXT NOT NULL,"
-	" source TEXT NOT NULL,"
-	" etag TEXT NOT NULL,"
-	" signer TEXT NOT NULL,"
-	" expiry INTEGER NOT NULL,"
-	" imported INTEGER NOT NULL,"
-	" size INTEGER NOT NULL,"
-	" unpacked INTEGER NOT NULL,"
-	" latest INTEGER NOT NULL);"
-	"CREATE INDEX IF NOT EXISTS image_name ON image (name);"
-	"CREATE INDEX IF NOT EXISTS image_source ON image (source);"
-	"PRAGMA user_version = 1;";
-
-/* Two processes may both find no table: the second waits in BEGIN IMMEDIATE
- * and then finds it. */
-static int db_migrate(struct imagedb *db, bool create, struct error *err)
-{
-	int version = 0;
-	int r;
-
-	r = db_schema_version(db, &version, err);
-	if (r < 0 || version == SCHEMA_VERSION)
-		return r;
-	if (version > SCHEMA_VERSION)
-		return error_set(err, ENOTSUP,
-				 "the image table %s has version %d, this rkt "
-				 "knows up to %d: use the newer rkt",
-				 sqlite3_db_filename(db->db, "main"), version,
-				 SCHEMA_VERSION);
-	if (!create)
-		return error_set(err, ENOENT, "the image table is empty");
-	r = db_exec(db, "BEGIN IMMEDIATE", "lock", err);
-	if (r < 0)
-		return r;
-	r = db_exec(db, schema, "create", err);
-	if (r < 0) {
-		(void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
-		return r;
-	}
-	return db_exec(db, "COMMIT", "create", err);
-}
-
-/* Members of the store's group write to it, too, whatever the umask; SQLite
- * gives its journals the mode that the table has. */
-static void make_table_file(const char *path)
-{
-	cleanup_fd int fd = open(
-		path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd >= 0)
-		(void)fchmod(fd, 0660);
-}
-
-int imagedb_open(const char *path, bool create, struct imagedb **ret,
-		 struct error *err)
-{
-	cleanup_imagedb struct imagedb *db = xcalloc(1, sizeof(*db));
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-	int r;
-
-	if (create) {
-		make_table_file(path);
-		flags |= SQLITE_OPEN_CREATE;
-	}
-	r = sqlite3_open_v2(path, &db->db, flags, NULL);
-	if (r != SQLITE_OK)
-		return error_set(err, create ? EIO : ENOENT,
-				 "open the image table %s: %s", path,
-				 sqlite3_errstr(r));
-	(void)sqlite3_busy_timeout(db->db, BUSY_TIMEOUT_MS);
-	r = db_migrate(db, create, err);
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(db);
-	return 0;
-}
-
-void imagedb_free(struct imagedb *db)
-{
-	if (!db)
-		return;
-	(void)sqlite3_close(db->db);
-	free(db);
-}
-
 /* Prepared statements: texts are borrowed until the statement is done. */
 static int db_prepare(struct imagedb *db, const char *sql, sqlite3_stmt **ret,
 		      struct error *err)
@@ -250,6 +159,50 @@ static int db_step_done(struct imagedb *db, sqlite3_stmt *stmt,
 	return 0;
 }
 
+/* --- checksums ----------------------------------------------------------- */
+
+/* Every step can be undone, so no changed word goes unnoticed. */
+static uint64_t sum_word(uint64_t sum, uint64_t word)
+{
+	sum = (sum ^ word) * 0x9e3779b97f4a7c15;
+	return sum ^ sum >> 29;
+}
+
+static uint64_t sum_text(uint64_t sum, const char *s)
+{
+	size_t len = s ? strlen(s) : 0;
+
+	sum = sum_word(sum, len);
+	for (size_t i = 0; i < len; i += sizeof(sum)) {
+		uint64_t word = 0;
+
+		memcpy(&word, s + i,
+		       len - i < sizeof(word) ? len - i : sizeof(word));
+		sum = sum_word(sum, word);
+	}
+	return sum;
+}
+
+/* Against the mistakes of disks, not against anybody who can write here. */
+static sqlite3_int64 row_sum(const struct image_row *row)
+{
+	const char *const texts[] = {row->id,	   row->name,	row->labels,
+				     row->version, row->source, row->etag,
+				     row->signer};
+	const uint64_t numbers[] = {(uint64_t)row->expiry,
+				    (uint64_t)row->imported, row->size,
+				    row->unpacked, row->latest};
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		sum = sum_text(sum, texts[i]);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		sum = sum_word(sum, numbers[i]);
+	return (sqlite3_int64)sum;
+}
+
+/* --- rows ---------------------------------------------------------------- */
+
 int imagedb_put(struct imagedb *db, const struct image_row *row,
 		struct error *err)
 {
@@ -259,8 +212,8 @@ int imagedb_put(struct imagedb *db, const struct image_row *row,
 	r = db_prepare(db,
 		       "INSERT OR REPLACE INTO image (id, name, labels,"
 		       " version, source, etag, signer, expiry, imported,"
-		       " size, unpacked, latest)"
-		       " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+		       " size, unpacked, latest, sum)"
+		       " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		       &stmt, err);
 	if (r < 0)
 		return r;
@@ -276,6 +229,7 @@ int imagedb_put(struct imagedb *db, const struct image_row *row,
 	(void)sqlite3_bind_int64(stmt, 10, (sqlite3_int64)row->size);
 	(void)sqlite3_bind_int64(stmt, 11, (sqlite3_int64)row->unpacked);
 	(void)sqlite3_bind_int(stmt, 12, row->latest);
+	(void)sqlite3_bind_int64(stmt, 13, row_sum(row));
 	return db_step_done(db, stmt, err);
 }
 
@@ -293,7 +247,7 @@ int imagedb_delete(struct imagedb *db, const char *id, struct error *err)
 
 #define COLUMNS                                                                \
 	"id, name, labels, version, source, etag, signer, expiry, imported, "  \
-	"size, unpacked, serial, latest"
+	"size, unpacked, serial, latest, sum"
 
 #define BEST_FIRST " ORDER BY latest DESC, imported DESC, serial DESC"
 
@@ -325,6 +279,7 @@ static void row_read(sqlite3_stmt *stmt, struct image_row *row,
 		.serial = (uint64_t)sqlite3_column_int64(stmt, 11),
 		.latest = sqlite3_column_int(stmt, 12) != 0,
 	};
+	row->is_damaged = row_sum(row) != sqlite3_column_int64(stmt, 13);
 }
 
 static int db_get_one(struct imagedb *db, const char *sql, const char *key,
@@ -343,7 +298,10 @@ static int db_get_one(struct imagedb *db, const char *sql, const char *key,
 	if (r != SQLITE_ROW)
 		return db_error(db, err, "read");
 	row_read(stmt, ret, NULL);
-	return 0;
+	if (!ret->is_damaged)
+		return 0;
+	image_row_release(ret);
+	return -ENOENT;
 }
 
 int imagedb_get(struct imagedb *db, const char *id, struct image_row *ret,
@@ -401,4 +359,130 @@ int imagedb_list(struct imagedb *db, const char *name, struct image_rows *ret,
 	if (name)
 		bind_text(stmt, 1, name);
 	return rows_read(db, stmt, ret, err);
+}
+
+/* --- opening ------------------------------------------------------------- */
+
+static const char schema[] =
+	"CREATE TABLE IF NOT EXISTS image ("
+	" serial INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" id TEXT NOT NULL UNIQUE,"
+	" name TEXT NOT NULL,"
+	" labels TEXT NOT NULL,"
+	" version TEXT NOT NULL,"
+	" source TEXT NOT NULL,"
+	" etag TEXT NOT NULL,"
+	" signer TEXT NOT NULL,"
+	" expiry INTEGER NOT NULL,"
+	" imported INTEGER NOT NULL,"
+	" size INTEGER NOT NULL,"
+	" unpacked INTEGER NOT NULL,"
+	" latest INTEGER NOT NULL,"
+	" sum INTEGER NOT NULL);"
+	"CREATE INDEX IF NOT EXISTS image_name ON image (name);"
+	"CREATE INDEX IF NOT EXISTS image_source ON image (source);"
+	"PRAGMA user_version = 2;";
+
+/* Each row as it is gets its checksum. */
+static int add_sums(struct imagedb *db, struct error *err)
+{
+	cleanup_image_rows struct image_rows rows = IMAGE_ROWS_INIT;
+	int r;
+
+	r = db_exec(db,
+		    "ALTER TABLE image ADD COLUMN sum INTEGER NOT NULL"
+		    " DEFAULT 0",
+		    "bring up to date", err);
+	if (r >= 0)
+		r = imagedb_list(db, NULL, &rows, err);
+	/* From the first to the last: that is the order of serial, too. */
+	for (size_t i = rows.n; r >= 0 && i > 0; i--)
+		r = imagedb_put(db, &rows.v[i - 1], err);
+	return r < 0 ? r
+		     : db_exec(db, "PRAGMA user_version = 2",
+			       "bring up to date", err);
+}
+
+/* In one transaction.  Two processes may both find no table, or an old one:
+ * the second waits in BEGIN IMMEDIATE and then finds it as it is to be. */
+static int db_change(struct imagedb *db, struct error *err)
+{
+	int version = 0;
+	int r;
+
+	r = db_exec(db, "BEGIN IMMEDIATE", "lock", err);
+	if (r < 0)
+		return r;
+	r = db_schema_version(db, &version, err);
+	if (r >= 0 && version == 0)
+		r = db_exec(db, schema, "create", err);
+	else if (r >= 0 && version < SCHEMA_VERSION)
+		r = add_sums(db, err);
+	if (r >= 0)
+		r = db_exec(db, "COMMIT", "write", err);
+	if (r < 0)
+		(void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+static int db_migrate(struct imagedb *db, bool create, struct error *err)
+{
+	int version = 0;
+	int r;
+
+	r = db_schema_version(db, &version, err);
+	if (r < 0 || version == SCHEMA_VERSION)
+		return r;
+	if (version > SCHEMA_VERSION)
+		return error_set(err, ENOTSUP,
+				 "the image table %s has version %d, this rkt "
+				 "knows up to %d: use the newer rkt",
+				 sqlite3_db_filename(db->db, "main"), version,
+				 SCHEMA_VERSION);
+	if (version == 0 && !create)
+		return error_set(err, ENOENT, "the image table is empty");
+	return db_change(db, err);
+}
+
+/* Members of the store's group write to it, too, whatever the umask; SQLite
+ * gives its journals the mode that the table has. */
+static void make_table_file(const char *path)
+{
+	cleanup_fd int fd = open(
+		path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		(void)fchmod(fd, 0660);
+}
+
+int imagedb_open(const char *path, bool create, struct imagedb **ret,
+		 struct error *err)
+{
+	cleanup_imagedb struct imagedb *db = xcalloc(1, sizeof(*db));
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+	int r;
+
+	if (create) {
+		make_table_file(path);
+		flags |= SQLITE_OPEN_CREATE;
+	}
+	r = sqlite3_open_v2(path, &db->db, flags, NULL);
+	if (r != SQLITE_OK)
+		return error_set(err, create ? EIO : ENOENT,
+				 "open the image table %s: %s", path,
+				 sqlite3_errstr(r));
+	(void)sqlite3_busy_timeout(db->db, BUSY_TIMEOUT_MS);
+	r = db_migrate(db, create, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(db);
+	return 0;
+}
+
+void imagedb_free(struct imagedb *db)
+{
+	if (!db)
+		return;
+	(void)sqlite3_close(db->db);
+	free(db);
 }

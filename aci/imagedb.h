@@ -6,7 +6,8 @@
  * The table of images, cas/images.sqlite: what can't be read off the stored
  * files themselves (where an image came from, when, signed by whom) and an
  * index by name.  A row follows its blob and may be missing or left over
- * after a crash; imagestore_reconcile() mends that.  Only this module speaks
+ * after a crash, or not be what was written after the disk's mistake (each has
+ * a checksum); imagestore_reconcile() mends that.  Only this module speaks
  * SQL.
  *
  * labels is the canonical text "name=value,name=value", sorted by name, with
@@ -38,7 +39,8 @@ struct image_row {
 	uint64_t unpacked; /* what a rendered tree takes, bytes; 0 unknown */
 	uint64_t serial;   /* grows with every import: decides equal times */
 	bool latest;	   /* came for a name without version */
-	bool is_stored;	   /* scratch of imagestore_list() */
+	bool is_damaged; /* by its checksum: nothing in it is to be believed */
+	bool is_stored;	 /* scratch of imagestore_list() */
 };
 
 /* Their texts belong to the list: image_row_release() is not for them. */
@@ -60,7 +62,8 @@ void image_rows_release(struct image_rows *rows);
 
 /*
  * Opens PATH; CREATE makes it if missing, otherwise a missing table is
- * -ENOENT.  -ENOTSUP if a newer rkt wrote it.
+ * -ENOENT.  -ENOTSUP if a newer rkt wrote it.  One of an older rkt is brought
+ * up to date.
  */
 int imagedb_open(const char *path, bool create, struct imagedb **ret,
 		 struct error *err);
@@ -75,14 +78,15 @@ int imagedb_put(struct imagedb *db, const struct image_row *row,
 /* A missing row is success. */
 int imagedb_delete(struct imagedb *db, const char *id, struct error *err);
 
-/* -ENOENT without message when there is no row. */
+/* -ENOENT without message when there is no row, or a damaged one. */
 int imagedb_get(struct imagedb *db, const char *id, struct image_row *ret,
 		struct error *err);
 /* Rows of NAME, best first: latest, then newest import.  NULL: all, the last
- * written first. */
+ * written first.  With damaged ones. */
 int imagedb_list(struct imagedb *db, const char *name, struct image_rows *ret,
 		 struct error *err);
-/* The row last imported from SOURCE; -ENOENT without message if none. */
+/* The row last imported from SOURCE; -ENOENT without message if none, or if it
+ * is damaged. */
 int imagedb_get_source(struct imagedb *db, const char *source,
 		       struct image_row *ret, struct error *err);
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "aci/image_labels.h"
 #include "aci/imagestore_internal.h"
 #include "aci/seal.h"
 #include "base/alloc.h"
@@ -280,6 +281,16 @@ int imagestore_find_id(struct imagestore *store, const char *prefix,
 	return find_abbreviated(store, id.text, ret, err);
 }
 
+bool store_row_is_damaged(const struct imagestore *store,
+			  const struct image_row *row)
+{
+	if (row->is_damaged)
+		log_warning("row %llu of %s/cas/images.sqlite is damaged and "
+			    "not used: \"rkt image gc\" mends it",
+			    (unsigned long long)row->serial, store->data_dir);
+	return row->is_damaged;
+}
+
 int imagestore_find_name(struct imagestore *store, const struct image_ref *ref,
 			 struct image_id *ret, struct error *err)
 {
@@ -294,7 +305,8 @@ int imagestore_find_name(struct imagestore *store, const struct image_ref *ref,
 	if (r < 0 && r != -ENOENT)
 		return r;
 	for (size_t i = 0; i < rows.n; i++) {
-		if (!image_labels_match(rows.v[i].labels, &ref->labels) ||
+		if (store_row_is_damaged(store, &rows.v[i]) ||
+		    !image_labels_match(rows.v[i].labels, &ref->labels) ||
 		    !blob_exists(store, rows.v[i].id))
 			continue;
 		return image_id_parse(rows.v[i].id, ret, err);
@@ -738,69 +750,4 @@ int imagestore_condemn(struct imagestore *store, const struct image_id *id,
 		return error_sys(err, errno, "take stored image %s away",
 				 id->text);
 	return store_sync_dir(store, "blob", err);
-}
-
-/* --- pure helpers -------------------------------------------------------- */
-
-static void add_escaped(struct strbuf *sb, const char *s)
-{
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c < 0x20 || c == 0x7f || strchr("%,=", c))
-			strbuf_addf(sb, "%%%02X", c);
-		else
-			strbuf_addch(sb, *s);
-	}
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct name_value *const *x = a, *const *y = b;
-
-	return strcmp((*x)->name, (*y)->name);
-}
-
-void image_labels_make(const struct name_values *labels, struct strbuf *sb)
-{
-	cleanup_free const struct name_value **sorted =
-		xreallocarray(NULL, labels->n + 1, sizeof(*sorted));
-
-	for (size_t i = 0; i < labels->n; i++)
-		sorted[i] = &labels->v[i];
-	qsort(sorted, labels->n, sizeof(*sorted), by_name);
-	for (size_t i = 0; i < labels->n; i++) {
-		if (i > 0)
-			strbuf_addch(sb, ',');
-		add_escaped(sb, sorted[i]->name);
-		strbuf_addch(sb, '=');
-		add_escaped(sb, sorted[i]->value);
-	}
-}
-
-static bool has_item(const char *list, const char *item, size_t len)
-{
-	while (*list) {
-		size_t n = strcspn(list, ",");
-
-		if (n == len && strncmp(list, item, len) == 0)
-			return true;
-		list += n + (list[n] == ',');
-	}
-	return false;
-}
-
-bool image_labels_match(const char *have, const struct name_values *want)
-{
-	cleanup_strbuf struct strbuf item = STRBUF_INIT;
-
-	for (size_t i = 0; i < want->n; i++) {
-		const struct name_values one = {&want->v[i], 1};
-
-		strbuf_reset(&item);
-		image_labels_make(&one, &item);
-		if (!has_item(have, item.buf, item.len))
-			return false;
-	}
-	return true;
 }

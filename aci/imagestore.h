@@ -38,7 +38,6 @@
 struct error;
 struct image_manifest;
 struct image_ref;
-struct name_values;
 struct strbuf;
 struct strv;
 
@@ -158,17 +157,26 @@ int imagestore_list(struct imagestore *store, const char *name,
 		    struct image_rows *ret, struct error *err);
 
 struct imagestore_repairs {
-	size_t n_rows_added;
+	size_t n_rows_added; /* or made anew */
 	size_t n_rows_removed;
 	size_t n_files_removed;
 };
 
 /*
- * Mends what killed commands left: rows for blobs without one, no rows and
- * no manifests without a blob, nothing in tmp/.  Needs the exclusive lock.
+ * Mends what killed commands left: rows for blobs without one or with a damaged
+ * one, no rows and no manifests without a blob, nothing
+ * in tmp/.  Needs the exclusive lock.
  */
 int imagestore_reconcile(struct imagestore *store,
 			 struct imagestore_repairs *ret, struct error *err);
+
+/*
+ * ID's row is to say what its manifest and its tar do: 1 if it did not, or was
+ * damaged, and was made anew: of a damaged one nothing is kept, so the image
+ * counts as unsigned.  For who has compared manifest and tar.
+ */
+int imagestore_mend_row(struct imagestore *store, const struct image_id *id,
+			struct error *err);
 
 /* ID's manifest is TEXT, as its tar says: 1 if another one was stored. */
 int imagestore_mend_manifest(struct imagestore *store,
@@ -187,12 +195,5 @@ int imagestore_sweep(struct imagestore *store, struct error *err);
  */
 int imagestore_pod_images(struct imagestore *store, struct strv *ret,
 			  struct error *err);
-
-/* --- pure helpers -------------------------------------------------------- */
-
-/* The canonical text of LABELS for a row; appends to SB. */
-void image_labels_make(const struct name_values *labels, struct strbuf *sb);
-/* True if the canonical text HAVE has every label of WANT. */
-bool image_labels_match(const char *have, const struct name_values *want);
 
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -55,11 +56,10 @@ static int64_t file_time(const struct stat *st)
 	return st->st_mtim.tv_sec * NS_PER_S + st->st_mtim.tv_nsec;
 }
 
-/* A blob without a row: killed before the row, or the table was lost. */
-static int add_row(struct imagestore *store, struct imagedb *db,
-		   const struct image_id *id, struct error *err)
+/* What manifest and blob say of ID. */
+static int row_of_files(struct imagestore *store, const struct image_id *id,
+			struct image_row *ret, struct error *err)
 {
-	cleanup_image_row struct image_row row = {0};
 	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
 	char name[STORE_NAME_MAX];
 	struct stat st;
@@ -70,12 +70,59 @@ static int add_row(struct imagestore *store, struct imagedb *db,
 		return error_sys(err, errno, "stat stored image %s", id->text);
 	r = imagestore_read_manifest(store, id, &manifest, err);
 	if (r >= 0)
-		r = image_row_make(id, manifest.buf, manifest.len, &row, err);
+		r = image_row_make(id, manifest.buf, manifest.len, ret, err);
 	if (r < 0)
 		return r;
-	row.imported = file_time(&st);
-	row.size = (uint64_t)st.st_size;
-	return imagedb_put(db, &row, err);
+	ret->imported = file_time(&st);
+	ret->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* A blob without a row: killed before the row, or the table or the row was
+ * lost. */
+static int add_row(struct imagestore *store, struct imagedb *db,
+		   const struct image_id *id, struct error *err)
+{
+	cleanup_image_row struct image_row row = {0};
+	int r = row_of_files(store, id, &row, err);
+
+	return r < 0 ? r : imagedb_put(db, &row, err);
+}
+
+static void take_text(char **to, char **from)
+{
+	free(*to);
+	*to = TAKE_PTR(*from);
+}
+
+int imagestore_mend_row(struct imagestore *store, const struct image_id *id,
+			struct error *err)
+{
+	cleanup_image_row struct image_row row = {0};
+	cleanup_image_row struct image_row right = {0};
+	struct imagedb *db;
+	int r = imagestore_db(store, true, &db, err);
+
+	if (r >= 0)
+		r = row_of_files(store, id, &right, err);
+	if (r < 0)
+		return r;
+	r = imagedb_get(db, id->text, &row, err);
+	if (r == -ENOENT) {
+		r = imagedb_put(db, &right, err);
+		return r < 0 ? r : 1;
+	}
+	if (r < 0 ||
+	    (strcmp(row.name, right.name) == 0 &&
+	     strcmp(row.labels, right.labels) == 0 &&
+	     strcmp(row.version, right.version) == 0 && row.size == right.size))
+		return r;
+	take_text(&row.name, &right.name);
+	take_text(&row.labels, &right.labels);
+	take_text(&row.version, &right.version);
+	row.size = right.size;
+	r = imagedb_put(db, &row, err);
+	return r < 0 ? r : 1;
 }
 
 static int mend_blob(struct imagestore *store, struct imagedb *db,

@@ -59,6 +59,10 @@ bool store_index_is_fresh(const struct imagestore *store,
 int imagestore_db(struct imagestore *store, bool create, struct imagedb **ret,
 		  struct error *err);
 
+/* True, and said, if ROW cannot be believed. */
+bool store_row_is_damaged(const struct imagestore *store,
+			  const struct image_row *row);
+
 /* What the manifest says about ID; times, size and origin are left 0. */
 int image_row_make(const struct image_id *id, const char *manifest, size_t len,
 		   struct image_row *ret, struct error *err);

@@ -222,6 +222,21 @@ static void look_at_each(const struct imagestore *store,
 	keep_stored(rows);
 }
 
+static void drop_damaged(const struct imagestore *store,
+			 struct image_rows *rows)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rows->n; i++) {
+		if (store_row_is_damaged(store, &rows->v[i]))
+			continue;
+		rows->v[n] = rows->v[i];
+		rows->v[n].last_used = rows->v[n].imported;
+		n++;
+	}
+	rows->n = n;
+}
+
 int imagestore_list(struct imagestore *store, const char *name,
 		    struct image_rows *ret, struct error *err)
 {
@@ -234,8 +249,7 @@ int imagestore_list(struct imagestore *store, const char *name,
 		r = imagedb_list(db, name, &rows, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	for (size_t i = 0; i < rows.n; i++)
-		rows.v[i].last_used = rows.v[i].imported;
+	drop_damaged(store, &rows);
 	if (name)
 		look_at_each(store, &rows);
 	else

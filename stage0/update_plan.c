@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aci/image_labels.h"
 #include "aci/imagestore.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"

@@ -57,6 +57,13 @@ static int verify(struct images *im, const char *arg, struct error *err)
 		log_error("manifest verification failed for image %s: not that "
 			  "of its tar;  rebuilding...",
 			  arg);
+	r = imagestore_mend_row(im->store, &id, err);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		log_error("the image table is wrong about image %s: not what "
+			  "its tar says;  rebuilding...",
+			  arg);
 	r = treestore_check(&im->trees, &id, &why);
 	if (r == -EBADMSG)
 		return rebuild(im, arg, &id, &why, err);

@@ -62,7 +62,8 @@ trust() {
 }
 
 nothing_stored() {
-	[ -z "$(find "$D/data/cas" -type f ! -name 'images.sqlite*' 2>/dev/null)" ] ||
+	[ -z "$(find "$D/data/cas" -type f ! -name 'images.sqlite*' \
+		! -name complete 2>/dev/null)" ] ||
 		fail "left: $(find "$D/data/cas" -type f)"
 }
 

@@ -333,6 +333,71 @@ example.com/b:1.0.0" ]
 	expect_output 'example.com/a'
 }
 
+# table SQL...: done to the table of images, and all rows after it
+table() {
+	python3 -c '
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+for statement in sys.argv[2:]:
+    db.execute(statement)
+db.commit()
+for row in db.execute("SELECT name, version, source, signer FROM image ORDER BY serial"):
+    print(*row)' "$D/data/cas/images.sqlite" "$@"
+}
+
+@test "a row that is not what was written: nobody believes it, gc and verify mend it" {
+	local a change right damaged='is damaged and not used: "rkt image gc" mends it'
+	a=$(fetch "$F/a1.aci")
+	right=$(rkt image list --no-legend --fields=id,name,signer --full)
+	for change in "name = 'example.com/b'" "version = '2.0.0'" \
+		"labels = replace(labels, '1.0.0', '2.0.0')" \
+		"size = size + 4096" "signer = 'ABCDEF'" "sum = sum + 1" \
+		"imported = imported - 1" "latest = 1" "etag = 'x'" \
+		"source = '/other'" "expiry = 1" "unpacked = unpacked + 1"; do
+		table "UPDATE image SET $change" >/dev/null
+		run rkt image cat-manifest example.com/b
+		expect_status 254
+		run rkt image cat-manifest example.com/a:2.0.0
+		expect_status 254
+		run rkt image list --no-legend
+		expect_status 0
+		expect_output "$damaged"
+		[ "${#lines[@]}" = 1 ]
+		run rkt image gc
+		expect_status 0
+		run rkt image list --no-legend --fields=id,name,signer --full
+		[ "$output" = "$right" ]
+	done
+	table "UPDATE image SET name = 'example.com/b', signer = 'A'" >/dev/null
+	run_rkt run --net=none --pull-policy=never example.com/b
+	expect_status 254
+	expect_output "$damaged"
+	run rkt image verify "$a"
+	expect_status 0
+	expect_output "the image table is wrong about image $a"
+	run rkt image list --no-legend --fields=id,name,signer --full
+	[ "$output" = "$right" ]
+	# a row of another image than its blob is that of none
+	table "UPDATE image SET id = replace(id, 'sha512-', 'sha512-0')" >/dev/null
+	run rkt image gc
+	expect_status 0
+	run rkt image list --no-legend --fields=id,name,signer --full
+	[ "$output" = "$right" ]
+}
+
+@test "a table of an older rkt is brought up to date" {
+	local before
+	fetch "$F/b.aci" "$F/a1.aci" >/dev/null
+	before=$(rkt image list --full --fields=id,name,size,importtime,signer,source)
+	table "ALTER TABLE image DROP COLUMN sum" "PRAGMA user_version = 1" >/dev/null
+	run rkt image list --full --fields=id,name,size,importtime,signer,source
+	expect_status 0
+	[ "$output" = "$before" ]
+	run table
+	[ "${#lines[@]}" = 2 ]
+	[[ ${lines[0]} == "example.com/b 1.0.0 $F/b.aci "* ]]
+}
+
 @test "a damaged manifest or tree in the store is mended by a fetch" {
 	run_rkt fetch "$F/a1.aci"
 	expect_status 0

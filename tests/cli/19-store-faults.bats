@@ -77,10 +77,11 @@ mended() {
 	done
 }
 
-# emptied [WHEN]: of all that was stored, nothing is left but the table.
+# emptied [WHEN]: of all that was stored, nothing is left but the table (and
+# that no row of it lacks its blob).
 emptied() {
 	R image gc --grace-period=0s >"$D/gc" 2>&1 || fail "$1: $(cat "$D/gc")"
-	[ "$(files_in .)" = "$D/data/cas/./images.sqlite" ] ||
+	[ "$(files_in . | grep -v /complete)" = "$D/data/cas/./images.sqlite" ] ||
 		fail "$1: $(files_in .)"
 }
 
@@ -548,12 +549,12 @@ flips() {
 		[ "$status" = 0 ] || one_error "image table"
 		rm -f "$db" "$db"-*
 	done
-	sqlite_version 2
+	sqlite_version 99
 	for words in "image list" "fetch $F/b.aci" "image gc"; do
 		# shellcheck disable=SC2086
 		run R $words
 		expect_status 254
-		expect_output "version 2, this rkt knows up to 1"
+		expect_output "version 99, this rkt knows up to"
 	done
 	rm -f "$db" "$db"-*
 	mended end

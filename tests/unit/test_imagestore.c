@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "aci/image_labels.h"
 #include "aci/imagestore.h"
 #include "aci/seal.h"
 #include "aci/treestore.h"
