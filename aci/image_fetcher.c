@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "aci/config_load.h"
+#include "aci/layer_seen.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 
@@ -13,12 +14,15 @@ void image_notice(const struct image_fetcher *f, const char *fmt, ...)
 	cleanup_free char *text = NULL;
 	va_list ap;
 
-	if (!f->notice)
+	if (!f->notice && !f->seen)
 		return;
 	va_start(ap, fmt);
 	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	f->notice(text);
+	if (f->seen)
+		layer_seen_note(f->seen, text);
+	else
+		f->notice(text);
 }
 
 void image_warn_insecure(struct image_fetcher *f)

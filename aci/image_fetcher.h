@@ -15,6 +15,7 @@ struct error;
 struct image_fetcher;
 struct imagestore;
 struct keystore;
+struct layer_seen;
 
 enum pull_policy {
 	PULL_NEW,    /* from the store if there, else fetched */
@@ -53,15 +54,19 @@ struct image_fetcher {
 	const char *file_source;
 	/* Lines for the user ("signature verified:"), may be NULL. */
 	void (*notice)(const char *text);
+	/* In a process beside others: who waits for it says them. */
+	struct layer_seen *seen;
 	bool is_one_of_many; /* others fetch beside */
 	/* May be NULL. */
 	void (*progress)(void *arg, const struct image_progress *progress);
 	void *progress_arg;
 	/* Several at once, again and again, in one process for all of them;
-	 * WHAT is NULL until one has begun; none at all: they are over.  May
-	 * be NULL. */
+	 * WHAT is NULL until one has begun; none at all: they are over.  On a
+	 * terminal it is a picture that hide() takes away, for lines that are
+	 * to stay.  May be NULL. */
 	void (*progress_all)(void *arg, const struct image_progress *v,
 			     size_t n);
+	void (*progress_hide)(void *arg);
 	/*
 	 * Called before an image called NAME is downloaded for whose name no
 	 * key is trusted: may find some, and have them trusted.  Success

@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +17,8 @@
 #include "aci/image_fetcher.h"
 #include "aci/image_settle.h"
 #include "aci/imagestore.h"
+#include "aci/layer_progress.h"
+#include "aci/layer_seen.h"
 #include "aci/oci_layout.h"
 #include "aci/parallel.h"
 #include "aci/registry.h"
@@ -42,25 +43,16 @@ struct layer {
 	const char *diff_id;
 };
 
-/* How far one is, as its process says. */
-struct seen {
-	uint64_t done, resumed;
-	bool has_begun, has_ended;
-};
-
 struct missing {
 	const struct oci_layers *l;
 	struct layer *v;
 	size_t n;
-	struct seen *seen; /* shared with the processes; NULL: nobody looks */
-	struct image_progress *shown;
+	struct layer_progress progress;
 };
 
 static void missing_release(struct missing *m)
 {
-	if (m->seen)
-		(void)munmap(m->seen, m->n * sizeof(*m->seen));
-	free(m->shown);
+	layer_progress_release(&m->progress);
 	free(m->v);
 }
 #define cleanup_missing cleanup_with(missing_release)
@@ -70,7 +62,6 @@ struct getting {
 	const struct oci_layers *l;
 	const struct layer *layer;
 	struct image_fetcher *f;
-	struct seen *seen; /* may be NULL */
 	struct download file;
 	int bell_fd; /* read end; negative once the import has it */
 	int blob_fd; /* the tar */
@@ -253,11 +244,8 @@ static int on_progress(void *arg, const struct http_progress *progress,
 
 	if (progress->note[0])
 		image_notice(g->f, "%s; trying again", progress->note);
-	if (g->seen && progress->status) {
-		g->seen->done = progress->done;
-		g->seen->resumed = progress->resumed;
-		g->seen->has_begun = true;
-	}
+	if (progress->status)
+		layer_seen_progress(g->f->seen, progress);
 	if (import_has_ended(g))
 		return -ECANCELED;
 	if (progress->status && !g->is_importing)
@@ -295,10 +283,8 @@ static int download_once(struct getting *g, uint64_t have, struct error *err)
 {
 	int r = have == g->layer->blob->size ? 0 : request(g, err);
 
-	if (r == 0 && g->seen && g->seen->has_begun) {
-		g->seen->done = g->layer->blob->size;
-		g->seen->has_ended = true;
-	}
+	if (r == 0)
+		layer_seen_end(g->f->seen);
 	if (r == 0 && !g->is_importing)
 		r = import_start(g, g->file.fd, err);
 	if (r == 0 || (r == -ECANCELED && g->is_importing))
@@ -379,7 +365,7 @@ static int copy_layer(struct getting *g, struct error *err)
 	return r;
 }
 
-/* --- all of them --------------------------------------------------------- */
+/* --- one of them --------------------------------------------------------- */
 
 /* In a process of its own, with a store of its own, as databases want it. */
 static int fetch_layer(void *arg, size_t i, void *result, struct error *err)
@@ -390,7 +376,6 @@ static int fetch_layer(void *arg, size_t i, void *result, struct error *err)
 		.l = m->l,
 		.layer = &m->v[i],
 		.f = &f,
-		.seen = m->seen ? &m->seen[i] : NULL,
 		.file = DOWNLOAD_INIT,
 		.bell_fd = -EBADF,
 		.blob_fd = -EBADF,
@@ -398,6 +383,7 @@ static int fetch_layer(void *arg, size_t i, void *result, struct error *err)
 	int r;
 
 	(void)result;
+	f.seen = &m->progress.seen[i];
 	r = imagestore_open(imagestore_data_dir(f.store), IMAGESTORE_CREATE,
 			    &f.store, err);
 	if (r < 0)
@@ -451,41 +437,28 @@ static int find_missing(struct missing *m, struct error *err)
 	return 0;
 }
 
-/* --- who looks at it ----------------------------------------------------- */
+/* --- all of them --------------------------------------------------------- */
 
+/* Those of a layout are not looked at. */
 static int watch_begin(struct missing *m, struct error *err)
 {
-	if (!m->l->registry || !m->l->f->progress_all)
-		return 0;
-	m->seen = mmap(NULL, m->n * sizeof(*m->seen), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (m->seen == MAP_FAILED) {
-		m->seen = NULL;
-		return error_sys(err, errno, "share memory");
+	int r = layer_progress_open(&m->progress, m->l->f, false, m->n, err);
+
+	for (size_t i = 0; r == 0 && i < m->n; i++) {
+		struct layer_seen *seen = &m->progress.seen[i];
+
+		(void)snprintf(seen->digest, sizeof(seen->digest), "%s",
+			       m->v[i].blob->digest);
+		seen->total = m->v[i].blob->size;
 	}
-	m->shown = xcalloc(m->n, sizeof(*m->shown));
-	return 0;
+	return r;
 }
 
 static void show(void *arg)
 {
 	struct missing *m = arg;
 
-	for (size_t i = 0; m->seen && i < m->n; i++) {
-		const struct seen *seen = &m->seen[i];
-
-		m->shown[i] = (struct image_progress){
-			.what = seen->has_begun ? "layer" : NULL,
-			.url = m->v[i].blob->digest,
-			.done = seen->done,
-			.total = m->v[i].blob->size,
-			.resumed = seen->resumed,
-			.ended = seen->has_ended,
-			.is_one_of_many = true,
-		};
-	}
-	if (m->seen)
-		m->l->f->progress_all(m->l->f->progress_arg, m->shown, m->n);
+	layer_progress_show(&m->progress);
 }
 
 int oci_layers_fetch(const struct oci_layers *l, struct error *err)
@@ -499,8 +472,6 @@ int oci_layers_fetch(const struct oci_layers *l, struct error *err)
 	if (r < 0)
 		return r;
 	r = parallel_watch(m.n, fetch_layer, show, &m, err);
-	show(&m);
-	if (m.seen)
-		l->f->progress_all(l->f->progress_arg, NULL, 0);
+	layer_progress_end(&m.progress);
 	return r;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/oci_push.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,9 @@
 #include "aci/image_fetcher.h"
 #include "aci/imagestore.h"
 #include "aci/index_plan.h"
+#include "aci/layer_progress.h"
+#include "aci/layer_seen.h"
+#include "aci/parallel.h"
 #include "aci/registry.h"
 #include "aci/render_load.h"
 #include "base/alloc.h"
@@ -26,36 +28,57 @@
 #include "spec/image_manifest.h"
 #include "spec/oci.h"
 
+/* What became of a layer. */
+struct pushed {
+	char digest[OCI_DIGEST_MAX]; /* empty: of none that was sent */
+	char diff_id[OCI_DIGEST_MAX];
+	uint64_t size;
+	bool is_kept;  /* the original blob, which the registry has */
+	bool is_empty; /* it says nothing, and was not sent */
+};
+
 /* A layer in a file of the store's, to be sent. */
 struct packed {
-	int fd; /* negative: not made, or the same as another */
+	int fd;
 	struct fetch_layer layer;
 	char digest[OCI_DIGEST_MAX];
 	char diff_id[OCI_DIGEST_MAX];
+};
+
+struct original {
+	struct strbuf config;
+	const char *manifest; /* borrowed; NULL: there never was one */
+	struct oci_plan plan;
 };
 
 struct push {
 	struct image_fetcher *f;
 	struct registry registry;
 	struct render_set set; /* v[0] is the image */
-	struct packed *packed;
-	size_t n_packed;
-	struct image_progress seen; /* of the layer under way */
-	char url[OCI_DIGEST_MAX + 32];
+	struct render_plan plan;
+	struct original original;
+	struct layer_progress progress;
+	struct pushed *pushed; /* shared with the processes */
+	size_t n_pushed;
+	/* Of the step under way, in a process of its own. */
+	int (*step)(struct push *p, size_t i, struct pushed *ret,
+		    struct error *err);
 };
 
-static void packed_drop(struct push *p, struct packed *packed)
+static void pushed_drop(struct push *p)
 {
-	if (packed->fd >= 0)
-		imagestore_drop_file(p->f->store, packed->fd);
-	fd_close(&packed->fd);
+	if (p->pushed)
+		(void)munmap(p->pushed, (p->n_pushed + 1) * sizeof(*p->pushed));
+	p->pushed = NULL;
 }
 
 static void push_release(struct push *p)
 {
-	for (size_t i = 0; i < p->n_packed; i++)
-		packed_drop(p, &p->packed[i]);
-	free(p->packed);
+	pushed_drop(p);
+	layer_progress_release(&p->progress);
+	strbuf_release(&p->original.config);
+	oci_plan_release(&p->original.plan);
+	render_plan_release(&p->plan);
 	render_set_release(&p->set);
 	registry_release(&p->registry);
 }
@@ -66,20 +89,24 @@ static const struct image_manifest *image_of(const struct push *p)
 	return &p->set.v[0].manifest;
 }
 
+/* The stored layer that the image depends on as number I. */
+static const struct image_id *layer_of(const struct push *p, size_t i)
+{
+	return &p->set.v[p->set.v[0].dependencies[i]].id;
+}
+
 /* --- sending ------------------------------------------------------------- */
 
-static int on_progress(void *arg, const struct http_progress *seen,
+static int on_progress(void *arg, const struct http_progress *progress,
 		       struct error *err)
 {
-	struct push *p = arg;
+	const struct push *p = arg;
 
 	(void)err;
-	if (seen->note[0])
-		image_notice(p->f, "%s; trying again", seen->note);
-	p->seen.done = seen->done;
-	p->seen.total = seen->total;
-	if (p->f->progress && !seen->note[0] && seen->total)
-		p->f->progress(p->f->progress_arg, &p->seen);
+	if (progress->note[0])
+		image_notice(p->f, "%s; trying again", progress->note);
+	else if (p->f->seen && progress->total)
+		layer_seen_progress(p->f->seen, progress);
 	return 0;
 }
 
@@ -97,18 +124,17 @@ static int send_file(struct push *p, const char *what, const char *digest,
 		     what, OCI_DIGEST_SHOWN, digest, text.buf);
 	if (r)
 		return 0;
-	(void)snprintf(p->url, sizeof(p->url), "%s %.*s", what,
-		       OCI_DIGEST_SHOWN, digest);
-	p->seen = (struct image_progress){
-		.what = what, .url = p->url, .is_upload = true};
+	if (p->f->seen) {
+		(void)snprintf(p->f->seen->digest, OCI_DIGEST_MAX, "%s",
+			       digest);
+		p->f->seen->total = size;
+	}
 	r = registry_put_blob(&p->registry, digest, fd, err);
 	if (r < 0)
 		return error_prefix(err, r, "push %s %.*s", what,
 				    OCI_DIGEST_SHOWN, digest);
-	p->seen.done = p->seen.total = size;
-	p->seen.ended = true;
-	if (p->f->progress)
-		p->f->progress(p->f->progress_arg, &p->seen);
+	if (p->f->seen)
+		layer_seen_end(p->f->seen);
 	return 0;
 }
 
@@ -143,7 +169,7 @@ static int send_manifest(struct push *p, const char *type, const char *text,
 
 /* --- layers -------------------------------------------------------------- */
 
-/* PLAN NULL: the one blob as it is. */
+/* PLAN NULL: the one blob as it is.  The file has no name, whatever happens. */
 static int pack(struct push *p, const struct index_plan *plan,
 		const int *blob_fds, bool is_sha512, struct packed *ret,
 		struct error *err)
@@ -153,21 +179,16 @@ static int pack(struct push *p, const struct index_plan *plan,
 	ret->fd = imagestore_new_file(p->f->store, err);
 	if (ret->fd < 0)
 		return ret->fd;
+	imagestore_drop_file(p->f->store, ret->fd);
 	r = fetch_make_layer(p->f->libexec_dir, plan, blob_fds, ret->fd,
 			     is_sha512, &ret->layer, err);
-	if (r < 0)
+	if (r < 0) {
+		fd_close(&ret->fd);
 		return r;
+	}
 	oci_digest_format(ret->layer.digest, is_sha512, ret->digest);
 	oci_digest_format(ret->layer.diff_id, false, ret->diff_id);
 	return 0;
-}
-
-static void packed_make(struct push *p, size_t n)
-{
-	p->packed = xcalloc(n + 1, sizeof(*p->packed));
-	p->n_packed = n;
-	for (size_t i = 0; i < n; i++)
-		p->packed[i].fd = -EBADF;
 }
 
 static int pack_stored(struct push *p, const struct image_id *id,
@@ -178,28 +199,96 @@ static int pack_stored(struct push *p, const struct image_id *id,
 	return blob < 0 ? blob : pack(p, NULL, &blob, is_sha512, ret, err);
 }
 
-/* The packed layers as they are now, and a manifest of them and CONFIG. */
-static int push_packed(struct push *p, const struct strbuf *config,
-		       const char *like, char ret[OCI_DIGEST_MAX],
-		       struct error *err)
+/* Sends what was PACKED, and closes it. */
+static int send_packed(struct push *p, struct packed *packed,
+		       struct pushed *ret, struct error *err)
+{
+	int r = send_file(p, "layer", packed->digest, packed->fd,
+			  packed->layer.size, err);
+
+	fd_close(&packed->fd);
+	memcpy(ret->digest, packed->digest, sizeof(ret->digest));
+	memcpy(ret->diff_id, packed->diff_id, sizeof(ret->diff_id));
+	ret->size = packed->layer.size;
+	return r;
+}
+
+/* In a process of its own, with a store of its own, as databases want it. */
+static int in_process(void *arg, size_t i, void *result, struct error *err)
+{
+	const struct push *shared = arg;
+	struct image_fetcher f = *shared->f;
+	struct push p = *shared;
+	int r;
+
+	(void)result;
+	f.seen = &p.progress.seen[i];
+	p.f = &f;
+	p.registry.progress_arg = &p;
+	r = imagestore_open(imagestore_data_dir(f.store), IMAGESTORE_CREATE,
+			    &f.store, err);
+	if (r < 0)
+		return r;
+	r = p.step(&p, i, &p.pushed[i], err);
+	imagestore_free(f.store);
+	return r;
+}
+
+static void show(void *arg)
+{
+	struct push *p = arg;
+
+	layer_progress_show(&p->progress);
+}
+
+/* STEP for each of the N layers that p->pushed is of, several at a time. */
+static int each_layer(struct push *p,
+		      int (*step)(struct push *p, size_t i, struct pushed *ret,
+				  struct error *err),
+		      struct error *err)
+{
+	int r;
+
+	layer_progress_release(&p->progress);
+	r = layer_progress_open(&p->progress, p->f, true, p->n_pushed, err);
+	if (r < 0)
+		return r;
+	p->step = step;
+	r = parallel_watch(p->n_pushed, in_process, show, p, err);
+	layer_progress_end(&p->progress);
+	return r;
+}
+
+static int pushed_make(struct push *p, size_t n, struct error *err)
+{
+	void *pushed =
+		mmap(NULL, (n + 1) * sizeof(*p->pushed), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (pushed == MAP_FAILED)
+		return error_sys(err, errno, "share memory");
+	p->pushed = pushed;
+	p->n_pushed = n;
+	return 0;
+}
+
+/* A manifest of what was pushed and of CONFIG. */
+static int push_manifest(struct push *p, const struct strbuf *config,
+			 const char *like, char ret[OCI_DIGEST_MAX],
+			 struct error *err)
 {
 	cleanup_oci_manifest struct oci_manifest m = OCI_MANIFEST_INIT;
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	int r = 0;
+	int r;
 
-	m.layers = xcalloc(p->n_packed + 1, sizeof(*m.layers));
-	for (size_t i = 0; r == 0 && i < p->n_packed; i++) {
-		struct packed *packed = &p->packed[i];
-
-		m.layers[m.n_layers].digest = xstrdup(packed->digest);
-		m.layers[m.n_layers++].size = packed->layer.size;
-		if (packed->fd >= 0)
-			r = send_file(p, "layer", packed->digest, packed->fd,
-				      packed->layer.size, err);
-		packed_drop(p, packed);
+	m.layers = xcalloc(p->n_pushed + 1, sizeof(*m.layers));
+	for (size_t i = 0; i < p->n_pushed; i++) {
+		if (p->pushed[i].is_empty)
+			continue;
+		m.layers[m.n_layers].digest = xstrdup(p->pushed[i].digest);
+		m.layers[m.n_layers++].size = p->pushed[i].size;
 	}
-	if (r == 0)
-		r = send_text(p, config, like, &m.config, err);
+	r = send_text(p, config, like, &m.config, err);
 	if (r < 0)
 		return r;
 	oci_manifest_write(&m, &text);
@@ -209,54 +298,58 @@ static int push_packed(struct push *p, const struct strbuf *config,
 
 /* --- an image that came from a registry ---------------------------------- */
 
-struct original {
-	struct strbuf config;
-	const char *manifest; /* borrowed */
-	struct oci_plan plan;
-};
-
-static void original_release(struct original *o)
+static bool has_only_layers(const struct image_manifest *im)
 {
-	strbuf_release(&o->config);
-	oci_plan_release(&o->plan);
+	for (size_t i = 0; i < im->n_dependencies; i++)
+		if (!oci_is_layer_name(im->dependencies[i].image_name))
+			return false;
+	return im->n_dependencies > 0 && im->path_whitelist.n == 0;
 }
-#define cleanup_original cleanup_with(original_release)
 
-/* 1 if the image has what it was made of, and still is that. */
-static int find_original(const struct push *p, struct original *ret,
-			 struct error *err)
+/* 1 if TEXT is a manifest of CONFIG and as many layers as there are. */
+static int check_manifest(struct push *p, const char *text, const char *config,
+			  struct error *err)
 {
 	static const struct oci_want want = {
 		.os = "linux", .arch = "", .variant = ""};
+	struct oci_plan *plan = &p->original.plan;
+	char digest[OCI_DIGEST_MAX];
+	cleanup_fd int fd = fetch_oci_text(p->f->libexec_dir, text,
+					   strlen(text), NULL, digest, err);
+	cleanup_fd int config_fd = -EBADF;
+
+	if (fd < 0)
+		return fd;
+	if (fetch_oci_manifest(p->f->libexec_dir, fd, NULL, &want, plan, NULL) <
+		    0 ||
+	    plan->is_index || plan->n_layers != image_of(p)->n_dependencies)
+		return 0;
+	config_fd = fetch_oci_text(p->f->libexec_dir, config, strlen(config),
+				   plan->config.digest, digest, err);
+	if (config_fd < 0)
+		return config_fd;
+	return strcmp(digest, plan->config.digest) == 0;
+}
+
+/* 1 if the image has what it was made of, and still is that. */
+static int find_original(struct push *p, struct error *err)
+{
 	const struct image_manifest *im = image_of(p);
 	const char *config =
 		name_values_get(&im->annotations, OCI_ANNOTATION "config");
 	const char *manifest =
 		name_values_get(&im->annotations, OCI_ANNOTATION "manifest");
-	char digest[OCI_DIGEST_MAX];
-	cleanup_fd int fd = -EBADF;
-	cleanup_fd int config_fd = -EBADF;
+	int r = 1;
 
-	if (!config || !manifest || im->path_whitelist.n)
+	if (!config || !has_only_layers(im))
 		return 0;
-	for (size_t i = 0; i < im->n_dependencies; i++)
-		if (!oci_is_layer_name(im->dependencies[i].image_name))
-			return 0;
-	fd = fetch_oci_text(p->f->libexec_dir, manifest, strlen(manifest), NULL,
-			    digest, err);
-	if (fd < 0)
-		return fd;
-	if (fetch_oci_manifest(p->f->libexec_dir, fd, NULL, &want, &ret->plan,
-			       NULL) < 0 ||
-	    ret->plan.is_index || ret->plan.n_layers != im->n_dependencies)
-		return 0;
-	config_fd = fetch_oci_text(p->f->libexec_dir, config, strlen(config),
-				   ret->plan.config.digest, digest, err);
-	if (config_fd < 0)
-		return config_fd;
-	strbuf_addstr(&ret->config, config);
-	ret->manifest = manifest;
-	return strcmp(digest, ret->plan.config.digest) == 0;
+	if (manifest)
+		r = check_manifest(p, manifest, config, err);
+	if (r <= 0)
+		return r;
+	strbuf_addstr(&p->original.config, config);
+	p->original.manifest = manifest;
+	return 1;
 }
 
 /* Where the registry has it from, if that is this one. */
@@ -284,80 +377,142 @@ static bool is_tar(const struct packed *packed, const struct image_id *id,
 		      digest + OCI_DIGEST_HEX_AT) == 0;
 }
 
-/* 1 if the registry now has the blob itself, 0 if it cannot be had. */
-static int keep_layer(struct push *p, const struct oci_blob *blob, size_t i,
-		      struct error *err)
+/* 1 if the registry has the blob or can take it from where it is. */
+static int is_there(struct push *p, const char *digest, struct error *err)
 {
-	struct packed *packed = &p->packed[i];
-	const struct image_id *id = &p->set.v[p->set.v[0].dependencies[i]].id;
 	const char *from = other_repository(p);
-	cleanup_fd int raw = -EBADF;
-	int r = registry_has_blob(&p->registry, blob->digest, err);
+	int r = registry_has_blob(&p->registry, digest, err);
 
 	if (r == 0 && from &&
-	    registry_mount_blob(&p->registry, blob->digest, from, NULL) == 1)
+	    registry_mount_blob(&p->registry, digest, from, NULL) == 1)
 		r = 1;
 	if (r > 0)
 		image_notice(p->f, "already there: layer %.*s",
-			     OCI_DIGEST_SHOWN, blob->digest);
-	if (r != 0)
-		return r;
-	r = pack_stored(p, id, oci_digest_is_sha512(blob->digest), packed, err);
-	if (r < 0)
-		return r;
-	if (strcmp(packed->digest, blob->digest) == 0)
-		r = send_file(p, "layer", blob->digest, packed->fd, blob->size,
-			      err);
-	else if (!is_tar(packed, id, blob->digest))
-		return 0;
-	else if ((raw = imagestore_open_blob(p->f->store, id, err)) < 0)
-		return raw;
-	else
-		r = send_file(p, "layer", blob->digest, raw, blob->size, err);
-	return r < 0 ? r : 1;
+			     OCI_DIGEST_SHOWN, digest);
+	return r;
 }
 
-static int push_original(struct push *p, const struct original *o,
-			 char ret[OCI_DIGEST_MAX], struct error *err)
+/* The first of the layers that are stored, and packed, as number I is. */
+static size_t same_layer(const struct push *p, size_t i)
 {
-	const char *like = o->plan.config.digest;
-	struct oci_descriptor config = {0};
-	size_t n = o->plan.n_layers;
-	int r = 1;
+	const struct oci_plan *plan = &p->original.plan;
+	size_t same = 0;
 
-	packed_make(p, n);
-	for (size_t i = 0; r > 0 && i < n; i++)
-		r = keep_layer(p, &o->plan.layers[i], i, err);
-	if (r > 0) {
-		r = send_text(p, &o->config, like, &config, err);
-		free(config.digest);
-		assert(o->manifest); /* what was kept of it has it */
-		return r < 0 ? r
-			     : send_manifest(p,
-					     o->plan.is_docker
-						     ? OCI_TYPE_DOCKER
-						     : OCI_TYPE_MANIFEST,
-					     o->manifest, strlen(o->manifest),
-					     ret, err);
+	while (strcmp(layer_of(p, same)->text, layer_of(p, i)->text) != 0 ||
+	       (plan->n_layers &&
+		strcmp(plan->layers[same].digest, plan->layers[i].digest) != 0))
+		same++;
+	return same;
+}
+
+/* As the registry had it, if that can be had; else compressed anew. */
+static int keep_layer(struct push *p, size_t i, struct pushed *ret,
+		      struct error *err)
+{
+	const struct oci_blob *blob = &p->original.plan.layers[i];
+	const struct image_id *id = layer_of(p, i);
+	struct packed packed = {.fd = -EBADF};
+	cleanup_fd int raw = -EBADF;
+	int r;
+
+	if (same_layer(p, i) < i)
+		return 0;
+	r = is_there(p, blob->digest, err);
+	ret->is_kept = r > 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = pack_stored(p, id, oci_digest_is_sha512(blob->digest), &packed,
+			err);
+	if (r < 0)
+		return r;
+	if (!is_tar(&packed, id, blob->digest)) {
+		ret->is_kept = strcmp(packed.digest, blob->digest) == 0;
+		return send_packed(p, &packed, ret, err);
 	}
-	if (r == 0)
+	fd_close(&packed.fd);
+	ret->is_kept = true;
+	raw = imagestore_open_blob(p->f->store, id, err);
+	return raw < 0 ? raw
+		       : send_file(p, "layer", blob->digest, raw, blob->size,
+				   err);
+}
+
+/* What was kept cannot be, as others could not: the manifest is a new one, and
+ * says of all that gzip made them. */
+static int pack_layer(struct push *p, size_t i, struct pushed *ret,
+		      struct error *err)
+{
+	const struct oci_plan *plan = &p->original.plan;
+	struct packed packed = {.fd = -EBADF};
+	bool is_sha512 =
+		plan->n_layers && oci_digest_is_sha512(plan->layers[i].digest);
+	int r;
+
+	if (*ret->digest || same_layer(p, i) < i)
+		return 0;
+	r = pack_stored(p, layer_of(p, i), is_sha512, &packed, err);
+	return r < 0 ? r : send_packed(p, &packed, ret, err);
+}
+
+static int push_as_it_was(struct push *p, char ret[OCI_DIGEST_MAX],
+			  struct error *err)
+{
+	const struct original *o = &p->original;
+	struct oci_descriptor config = {0};
+	int r = send_text(p, &o->config, o->plan.config.digest, &config, err);
+
+	free(config.digest);
+	return r < 0 ? r
+		     : send_manifest(p,
+				     o->plan.is_docker ? OCI_TYPE_DOCKER
+						       : OCI_TYPE_MANIFEST,
+				     o->manifest, strlen(o->manifest), ret,
+				     err);
+}
+
+/* STEP for each layer once, and what came of it for all that are the same. */
+static int each_stored(struct push *p,
+		       int (*step)(struct push *p, size_t i, struct pushed *ret,
+				   struct error *err),
+		       struct error *err)
+{
+	int r = each_layer(p, step, err);
+
+	for (size_t i = 0; r == 0 && i < p->n_pushed; i++)
+		p->pushed[i] = p->pushed[same_layer(p, i)];
+	return r;
+}
+
+static int push_original(struct push *p, char ret[OCI_DIGEST_MAX],
+			 struct error *err)
+{
+	const struct original *o = &p->original;
+	bool all_kept = o->manifest;
+	int r = pushed_make(p, image_of(p)->n_dependencies, err);
+
+	if (r == 0 && o->manifest)
+		r = each_stored(p, keep_layer, err);
+	for (size_t i = 0; r == 0 && i < p->n_pushed; i++)
+		all_kept = all_kept && p->pushed[i].is_kept;
+	if (r == 0 && all_kept)
+		return push_as_it_was(p, ret, err);
+	if (r == 0 && o->manifest)
 		image_notice(p->f, "the layers are compressed anew: the "
 				   "manifest gets another digest");
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (p->packed[i].fd < 0)
-			r = pack_stored(
-				p, &p->set.v[p->set.v[0].dependencies[i]].id,
-				oci_digest_is_sha512(o->plan.layers[i].digest),
-				&p->packed[i], err);
-	return r < 0 ? r : push_packed(p, &o->config, like, ret, err);
+	if (r == 0)
+		r = each_stored(p, pack_layer, err);
+	return r < 0 ? r
+		     : push_manifest(p, &o->config,
+				     o->manifest ? o->plan.config.digest : NULL,
+				     ret, err);
 }
 
 /* --- any other image ------------------------------------------------------ */
 
-static int pack_pass(struct push *p, const struct render_pass *pass,
-		     struct packed *ret, struct error *err)
+static int pack_pass(struct push *p, size_t i, struct packed *ret,
+		     struct error *err)
 {
-	const struct render_member *member = &p->set.v[pass->image];
+	const struct render_member *member = &p->set.v[p->plan.v[i].image];
 	struct index_layer layer = {.format = INDEX_LAYER_ACI};
 	struct render_pass alone = {.image = 0};
 	const struct index_plan plan = {
@@ -373,39 +528,73 @@ static int pack_pass(struct push *p, const struct render_pass *pass,
 	return blob < 0 ? blob : pack(p, &plan, &blob, false, ret, err);
 }
 
-static int pack_passes(struct push *p, const struct render_plan *plan,
-		       struct error *err)
+/* The first of the layers that are the same as number I. */
+static size_t same_as(const struct push *p, size_t i)
 {
-	int r = 0;
+	size_t same = 0;
 
-	packed_make(p, plan->n);
-	for (size_t i = 0; r == 0 && i < plan->n; i++) {
-		size_t same = 0;
+	while (p->plan.v[same].image != p->plan.v[i].image)
+		same++;
+	return same;
+}
 
-		while (plan->v[same].image != plan->v[i].image)
-			same++;
-		if (same == i)
-			r = pack_pass(p, &plan->v[i], &p->packed[i], err);
-		else
-			p->packed[i] = p->packed[same];
-		if (same < i)
-			p->packed[i].fd = -EBADF; /* it is sent already */
+static int push_pass(struct push *p, size_t i, struct pushed *ret,
+		     struct error *err)
+{
+	struct packed packed = {.fd = -EBADF};
+	int r;
+
+	if (same_as(p, i) < i)
+		return 0;
+	r = pack_pass(p, i, &packed, err);
+	ret->is_empty = r == 0 && packed.layer.is_empty;
+	if (!ret->is_empty)
+		return r < 0 ? r : send_packed(p, &packed, ret, err);
+	fd_close(&packed.fd);
+	return 0;
+}
+
+/* What says nothing is no layer; but one there must be. */
+static int push_one_at_least(struct push *p, size_t i, struct pushed *ret,
+			     struct error *err)
+{
+	struct packed packed = {.fd = -EBADF};
+	int r;
+
+	if (i + 1 < p->n_pushed)
+		return 0;
+	r = pack_pass(p, same_as(p, i), &packed, err);
+	ret->is_empty = false;
+	return r < 0 ? r : send_packed(p, &packed, ret, err);
+}
+
+static int push_passes(struct push *p, struct error *err)
+{
+	bool all_empty = true;
+	int r = pushed_make(p, p->plan.n, err);
+
+	if (r == 0)
+		r = each_layer(p, push_pass, err);
+	for (size_t i = 0; r == 0 && i < p->n_pushed; i++) {
+		p->pushed[i] = p->pushed[same_as(p, i)];
+		all_empty = all_empty && p->pushed[i].is_empty;
 	}
-	return r;
+	return r == 0 && all_empty ? each_layer(p, push_one_at_least, err) : r;
 }
 
 /* All in one, so that what is left out is in no layer. */
-static int pack_flat(struct push *p, const struct render_plan *passes,
+static int push_flat(struct push *p, size_t i, struct pushed *ret,
 		     struct error *err)
 {
 	cleanup_free struct index_layer *layers =
 		xcalloc(p->set.n, sizeof(*layers));
 	cleanup_free int *blobs = xcalloc(p->set.n, sizeof(*blobs));
-	const struct index_plan plan = {layers, p->set.n, *passes};
+	const struct index_plan plan = {layers, p->set.n, p->plan};
+	struct packed packed = {.fd = -EBADF};
 	size_t n = 0;
 	int r = 0;
 
-	packed_make(p, 1);
+	(void)i;
 	for (; r == 0 && n < p->set.n; n++) {
 		layers[n].format = p->set.v[n].is_layer ? INDEX_LAYER_OCI
 							: INDEX_LAYER_ACI;
@@ -415,26 +604,10 @@ static int pack_flat(struct push *p, const struct render_plan *passes,
 			r = blobs[n];
 	}
 	if (r == 0)
-		r = pack(p, &plan, blobs, false, &p->packed[0], err);
-	for (size_t i = 0; i < n; i++)
-		fd_close(&blobs[i]);
-	return r;
-}
-
-/* What says nothing is no layer; but one there must be. */
-static void drop_empty(struct push *p)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < p->n_packed; i++) {
-		bool is_last = i + 1 == p->n_packed && n == 0;
-
-		if (!p->packed[i].layer.is_empty || is_last)
-			p->packed[n++] = p->packed[i];
-		else
-			packed_drop(p, &p->packed[i]);
-	}
-	p->n_packed = n;
+		r = pack(p, &plan, blobs, false, &packed, err);
+	for (size_t k = 0; k < n; k++)
+		fd_close(&blobs[k]);
+	return r < 0 ? r : send_packed(p, &packed, ret, err);
 }
 
 static bool must_be_flat(const struct render_plan *plan)
@@ -451,25 +624,24 @@ static int push_rendered(struct push *p, char ret[OCI_DIGEST_MAX],
 			 struct error *err)
 {
 	cleanup_oci_config struct oci_config config = OCI_CONFIG_INIT;
-	cleanup_render_plan struct render_plan plan = RENDER_PLAN_INIT;
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	int r = oci_config_make(image_of(p), &config, err);
 
 	if (r == 0)
-		r = render_set_plan(&p->set, &plan, err);
+		r = render_set_plan(&p->set, &p->plan, err);
 	if (r < 0)
 		return r;
-	if (must_be_flat(&plan))
-		r = pack_flat(p, &plan, err);
-	else
-		r = pack_passes(p, &plan, err);
+	if (!must_be_flat(&p->plan))
+		r = push_passes(p, err);
+	else if ((r = pushed_make(p, 1, err)) == 0)
+		r = each_layer(p, push_flat, err);
 	if (r < 0)
 		return r;
-	drop_empty(p);
-	for (size_t i = 0; i < p->n_packed; i++)
-		strv_push(&config.diff_ids, p->packed[i].diff_id);
+	for (size_t i = 0; i < p->n_pushed; i++)
+		if (!p->pushed[i].is_empty)
+			strv_push(&config.diff_ids, p->pushed[i].diff_id);
 	oci_config_write(&config, &text);
-	return push_packed(p, &text, NULL, ret, err);
+	return push_manifest(p, &text, NULL, ret, err);
 }
 
 /* --- all of it ----------------------------------------------------------- */
@@ -500,8 +672,9 @@ int oci_push(struct image_fetcher *f, const struct image_id *id,
 			     .http_flags = f->http_flags,
 			     .plain_ok = f->http_discovery,
 			     .on_progress = on_progress},
+		.plan = RENDER_PLAN_INIT,
+		.original = {.config = STRBUF_INIT},
 	};
-	cleanup_original struct original original = {.config = STRBUF_INIT};
 	int r = check_ref(ref, err);
 
 	p.registry.progress_arg = &p;
@@ -514,9 +687,9 @@ int oci_push(struct image_fetcher *f, const struct image_id *id,
 	p.registry.config = f->config;
 	r = registry_begin_push(&p.registry, ref->tag, err);
 	if (r == 0)
-		r = find_original(&p, &original, err);
+		r = find_original(&p, err);
 	if (r < 0)
 		return r;
-	return r > 0 ? push_original(&p, &original, ret, err)
+	return r > 0 ? push_original(&p, ret, err)
 		     : push_rendered(&p, ret, err);
 }

@@ -48,6 +48,7 @@ void images_init(const struct rkt *rkt, struct images *im)
 		.notice = say_of_image,
 		.progress = progress_show,
 		.progress_all = progress_show_all,
+		.progress_hide = progress_hide_all,
 		.progress_arg = &im->progress,
 		.find_keys = pubkey_find,
 		.keys_arg = rkt,

@@ -190,6 +190,31 @@ static void draw_all(struct progress *p, const struct image_progress *v,
 	p->n_lines = drawn;
 }
 
+/* A line for each that has ended since the last time. */
+static void log_ended(struct progress *p, const struct image_progress *v,
+		      size_t n, struct strbuf *sb)
+{
+	for (size_t i = 0; i < n && i < PROGRESS_ENDED_MAX; i++) {
+		if (!v[i].ended || p->has_ended[i])
+			continue;
+		p->has_ended[i] = true;
+		add_line(p, &v[i], 0, sb);
+		strbuf_addch(sb, '\n');
+	}
+}
+
+void progress_hide_all(void *arg)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct progress *p = arg;
+
+	if (p->n_lines == 0)
+		return;
+	strbuf_addf(&text, "\033[%zuA\r\033[J", p->n_lines);
+	p->n_lines = 0;
+	(void)write_full(STDERR_FILENO, text.buf, text.len);
+}
+
 void progress_show_all(void *arg, const struct image_progress *v, size_t n)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
@@ -198,12 +223,14 @@ void progress_show_all(void *arg, const struct image_progress *v, size_t n)
 	if (n == 0) {
 		p->all_started_ms = 0;
 		p->n_lines = 0;
+		memset(p->has_ended, 0, sizeof(p->has_ended));
 		return;
 	}
 	if (!p->all_started_ms)
 		p->all_started_ms = now_ms();
-	if (!isatty(STDERR_FILENO))
-		return;
-	draw_all(p, v, n, &text);
+	if (isatty(STDERR_FILENO))
+		draw_all(p, v, n, &text);
+	else
+		log_ended(p, v, n, &text);
 	(void)write_full(STDERR_FILENO, text.buf, text.len);
 }

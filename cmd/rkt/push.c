@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -231,12 +232,45 @@ static int push(const struct cmd_call *call, struct error *err)
 		       : put_stored(&im, call, err);
 }
 
+/* --- ^C ------------------------------------------------------------------ */
+
+static pid_t pusher; /* for the handler, which its processes inherit */
+
+/* Nothing is to be cleaned up: files on their way have no names, and the
+ * processes end with us. */
+static void on_interrupt(int sig)
+{
+	static const char text[] =
+		"push: interrupted: it is not complete, and nothing of it is "
+		"left on this machine\n";
+
+	if (getpid() == pusher) {
+		(void)!write(STDERR_FILENO, "\n", isatty(STDERR_FILENO) == 1);
+		(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	}
+	(void)raise(sig);
+}
+
+static void catch_interrupts(void)
+{
+	/* The second one is deadly: it is raised by the handler. */
+	struct sigaction action = {
+		.sa_handler = on_interrupt,
+		.sa_flags = (int)SA_RESETHAND,
+	};
+
+	pusher = getpid();
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+}
+
 static int run(struct cmd_call *call)
 {
 	struct error err = ERROR_INIT;
 
 	if (call->argc != 2)
 		return cmd_usage(call, NULL);
+	catch_interrupts();
 	if (push(call, &err) < 0) {
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;

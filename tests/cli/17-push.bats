@@ -455,6 +455,70 @@ refused() {
 	refused broken "500 Internal Server Error"
 }
 
+@test "layers are sent several at a time" {
+	lying
+	stored app
+	run rkt push example.com/app "$E/together/app"
+	expect_status 0
+	# Without a terminal there is a line for each that was sent.
+	[ "$(grep -c "^image: pushing layer sha256:" <<<"$output")" = 2 ]
+	[ "$(grep -c "^Uploading layer sha256:[0-9a-f]\{12\}: " \
+		<<<"$output")" = 2 ]
+	run_rkt fetch --pull-policy=update "$E/together/app"
+	expect_status 0
+	# The same blob of two layers is one upload.
+	oci layout "$D/twice" same-twice gzip
+	run_rkt fetch "oci:$D/twice:v1"
+	expect_status 0
+	run rkt push "$(tail -1 <<<"$output")" "$E/into/twice"
+	expect_status 0
+	[ "$(grep -c "^image: pushing layer" <<<"$output")" = 3 ]
+}
+
+# on_terminal STEP...: rkt push of example.com/app with them, to $1
+on_terminal() {
+	local to=$1
+	shift
+	run python3 "$TESTS/cli/terminal.py" 24x100 "$@" -- "$RKT" \
+		--dir="$D/data" --local-config="$D/local" \
+		--system-config="$D/system" push example.com/app "$to"
+}
+
+@test "on a terminal a line for each layer, and notices above them" {
+	lying
+	stored app
+	on_terminal "$E/once/app" --screen
+	expect_status 0
+	[ "$(grep -c "^Uploading layer sha256:[0-9a-f]\{12\}: \[=*>\? *\] " \
+		<<<"$output")" = 2 ]
+	[ "$(grep -c "^Uploading" <<<"$output")" = 2 ]
+	[ "$(grep -c "^image: .* 500 .*; trying again" <<<"$output")" -ge 2 ]
+	[ "$(grep -c "^image: pushing layer" <<<"$output")" = 2 ]
+}
+
+# nobody_works: no process has the mark of this test in its environment
+nobody_works() {
+	[ -z "$(grep -l "^RKT_TEST_MARK=$D\$" -z /proc/[0-9]*/environ \
+		2>/dev/null)" ]
+}
+
+@test "interrupted it says so, and leaves nothing" {
+	lying
+	stored app
+	rkt push example.com/app "$E/into/first" >/dev/null 2>&1
+	find "$D/data/cas/tmp" | sort >"$D/before"
+	export RKT_TEST_MARK=$D
+	on_terminal "$E/silent/app" 'Uploading layer:send:\x03'
+	unset RKT_TEST_MARK
+	[ "$status" = 254 ] # ended by the signal
+	expect_output "push: interrupted: it is not complete, and nothing of it is left on this machine"
+	[ "$(grep -c "push: " <<<"$output")" = 1 ]
+	wait_for 20 nobody_works
+	find "$D/data/cas/tmp" | sort | diff "$D/before" -
+	run rkt push example.com/app "$E/into/app"
+	expect_status 0
+}
+
 # --- to a web server ----------------------------------------------------------
 
 W=https://example.com

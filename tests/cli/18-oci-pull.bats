@@ -236,6 +236,28 @@ runs() {
 	nothing_partial
 }
 
+@test "without a terminal each layer has a line at its end" {
+	server_does good
+	run_rkt fetch "$IMAGE"
+	expect_status 0
+	[ "$(grep -c "^Downloading layer sha256:[0-9a-f]\{12\}: " \
+		<<<"$output")" = 2 ]
+	expect_output "Downloading layer ${BIG:0:19}: "
+}
+
+@test "on a terminal notices leave no stale line of progress" {
+	server_does "cut-$PART"
+	run python3 "$TESTS/cli/terminal.py" 24x100 --screen -- "$RKT" \
+		--dir="$D/data" --local-config="$D/local" \
+		--system-config="$D/system" --insecure-options=image fetch \
+		"$IMAGE"
+	expect_status 0
+	expect_output "trying again"
+	[ "$(grep -c "^Downloading layer ${BIG:0:19}: \[=*>\? *\]" \
+		<<<"$output")" = 1 ]
+	[ "$(grep -c "^Downloading" <<<"$output")" = 2 ]
+}
+
 @test "progress: a line a layer on a terminal, none wider than that" {
 	server_does slow
 	run python3 "$TESTS/cli/terminal.py" 24x80 -- "$RKT" --dir="$D/data" \

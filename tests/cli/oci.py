@@ -57,6 +57,8 @@ basic, or:
     broken        500 to every upload
     once          500 to the first upload of each blob
     hang-N        reads N bytes of each upload, or half of it, and hangs up
+    together      has two uploads at once, or refuses them
+    silent        reads nothing of uploads, until the client goes
 """
 import base64
 import gzip
@@ -361,6 +363,7 @@ def first(key):
 
 
 BLOBS, UPLOADS = {}, {}
+MEETING = threading.Barrier(2)
 
 
 class Pushed:
@@ -423,6 +426,16 @@ class Pushed:
             return self.answer(404, b"")
         return self.answer(204, b"", Range=f"0-{len(data) - 1}")
 
+    def meet(self):
+        """The first two wait for each other."""
+        if not first("meet 1") and not first("meet 2"):
+            return True
+        try:
+            MEETING.wait(30)
+        except threading.BrokenBarrierError:
+            return False
+        return True
+
     def do_PUT(self):
         what, name, rest = self.where()
         if not self.may(what):
@@ -444,7 +457,14 @@ class Pushed:
             UPLOADS[number] = self.rfile.read(min(int(what[5:]), size // 2))
             self.close_connection = True
             return self.connection.shutdown(socket.SHUT_RDWR)
+        if what == "silent":
+            self.connection.settimeout(60)
+            while self.connection.recv(1, socket.MSG_PEEK):
+                time.sleep(0.1)
+            return None
         data = UPLOADS[number] + self.body()
+        if what == "together" and not self.meet():
+            return self.answer(400, b"")
         key = self.path.split("digest=")[1]
         if what == "broken" or what == "once" and first(("once", key)):
             return self.answer(500, b"")
