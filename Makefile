@@ -68,6 +68,7 @@ DEPS_CHECK := libcriterion-dev systemd dbus clang clang-format clang-tidy \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \
 	nftables libcap2-bin openssl mandoc groff zsh fish
 DEPS_BENCH := crun bubblewrap podman wrk
+DEPS_PACKAGE := debhelper dpkg-dev lintian mmdebstrap
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
 PKGS := jansson sqlite3 libcap libseccomp libarchive librnp libcrypto liblzma libzstd libisal \
@@ -98,7 +99,7 @@ endif
 .PHONY: all deps check check-unit check-vm check-cli check-fuzz-corpus \
 	check-headers check-layers check-format check-san demo bench \
 	bench-image bench-update downloads lint fuzz \
-	format install uninstall man clean help compile_commands.json
+	format install uninstall man deb check-package clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -114,6 +115,7 @@ help:
 	'make check-cli       black-box tests (BATS=tests/cli/10-run.bats)' \
 	'make check-fuzz-corpus  replay every fuzz corpus' \
 	'make check-vm        cgroup v2 and an older kernel, in an emulated machine' \
+	'make check-package   the Debian package, in a clean Debian' \
 	'make check-layers check-headers check-format   structure of the code' \
 	'make check-san       unit and CLI tests under ASan and UBSan' \
 	'make fuzz            fuzz every target (FUZZ_TIME=60 seconds each)' \
@@ -125,6 +127,7 @@ help:
 	'make format          clang-format the whole tree' \
 	'make install         PREFIX=$(PREFIX) DESTDIR=' \
 	'make uninstall       remove what install put there' \
+	'make deb             a Debian package, in $(B)/deb' \
 	'make man             the manual pages, in $(B)/man' \
 	'make compile_commands.json   for clangd' \
 	'Variables: CC=clang SAN=address,undefined DEVELOPER=1 V=1'
@@ -340,6 +343,22 @@ uninstall: all man
 	cd $(B)/uninstall$(PREFIX) && find . ! -type d -exec rm -f '$(DESTDIR)$(PREFIX)/{}' \;
 	-rmdir $(DESTDIR)$(PREFIX)/libexec/rkt $(DESTDIR)$(PREFIX)/$(DOCDIR)
 	rm -rf $(B)/uninstall
+
+# rkt_*.deb in $(DEB), of this tree as it is; DEB_BUILD_OPTIONS as Debian's.
+DEB := $(B)/deb
+deb:
+	rm -rf $(DEB)
+	mkdir -p $(DEB)/rkt-$(VERSION)
+	tar -c --exclude-vcs --exclude='./build*' --exclude=./config.mk . | tar -x -C $(DEB)/rkt-$(VERSION)
+	cp -r dist/debian $(DEB)/rkt-$(VERSION)/debian
+	cd $(DEB)/rkt-$(VERSION) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc -d -j$(shell nproc)
+	rm -rf $(DEB)/rkt-$(VERSION)
+	ls $(DEB)
+
+check-package: DEPS += $(DEPS_PACKAGE)
+check-package: deps
+	$(MAKE) $(B)/tests/inside
+	BUILD=$(B) bash tests/package.sh
 
 compile_commands.json:
 	rm -rf $(B)/obj

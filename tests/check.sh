@@ -69,6 +69,7 @@ else
 	suite unit $make $jobs check-unit
 	step fuzz-corpus $make $jobs check-fuzz-corpus
 	suite cli $make check-cli
+	step package $make check-package
 fi
 
 awk '{ p += $2; f += $3; s += $4; if ($3) bad = bad " " $1 }
