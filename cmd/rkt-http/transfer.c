@@ -27,6 +27,15 @@
 #define RETRY_AFTER_MAX 30 /* seconds */
 #define EVENT_MS 100	   /* between events */
 #define HEADERS_MAX (64UL * 1024)
+/*
+ * S3 wants to be told what the body's digest is; over TLS it need not be
+ * ("Authenticating Requests: Using the Authorization Header").
+ */
+#define S3_DIGEST "x-amz-content-sha256: "
+#define S3_EMPTY                                                               \
+	S3_DIGEST                                                              \
+	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define S3_UNSIGNED S3_DIGEST "UNSIGNED-PAYLOAD"
 #define TEXT_MAX 2048 /* bytes of a refusal that are kept */
 
 DEFINE_CLEANUP(CURL *, curl_easy_cleanup);
@@ -551,9 +560,8 @@ static CURLcode perform(struct transfer *t)
 	t->error.code = 0;
 	for (size_t i = HTTP_WIRE_HEADERS; i < t->wire.n; i++)
 		add_line(&lines, t->wire.v[i]);
-	/* What is sent may be long: curl asks whether it is wanted. */
-	if (t->upload_fd < 0)
-		add_line(&lines, "Expect:");
+	if (strcmp(t->wire.v[HTTP_WIRE_AUTH], "aws") == 0)
+		add_line(&lines, t->upload_fd < 0 ? S3_EMPTY : S3_UNSIGNED);
 	ask_range(t, &lines);
 	(void)curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, lines);
 	curl = curl_easy_perform(t->curl);

@@ -24,9 +24,11 @@ a path may say what is to happen; the file is what follows it:
     to-file, to-http, to-loop, to-files   redirections
     defer             202 until the file without .asc was asked for
     basic, bearer     401 without the right Authorization
+    aws, aws-eu       403 without a signature of version 4, for S3 in that
+                      region, by the key AKID with the secret "s3cr3t/Key+="
     noise             bytes that are no HTTP
 
-PUT makes the file, and understands status-N, once-N, basic, bearer and the
+PUT makes the file, and understands status-N, once-N, basic, bearer, aws and the
 redirections (as 307) in front of it, and besides:
 
     deny              403 with a page that is no text for a terminal
@@ -35,6 +37,7 @@ redirections (as 307) in front of it, and besides:
     short-N           201, and only N bytes are there
 """
 import hashlib
+import hmac
 import http.server
 import os
 import re
@@ -45,9 +48,10 @@ import time
 
 ROOT, LOG = os.path.abspath(sys.argv[1]), sys.argv[2]
 AUTH = {"basic": "Basic dXNlcjpwYXNzd29yZA==", "bearer": "Bearer sometoken"}
-KNOWN = {"status", "once", "basic", "bearer", "deny", "drop", "lose",
+KNOWN = {"aws", "aws-eu", "status", "once", "basic", "bearer", "deny", "drop", "lose",
          "short", "to-file", "to-http", "to-loop", "to-files",
          "to-cdn"}
+AWS = {"aws": "us-east-1", "aws-eu": "eu-central-1"}
 seen = set()
 lock = threading.Lock()
 
@@ -70,14 +74,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def note(self, status):
         h = self.headers
         asked = [f"{k}={h[n]}" for k, n in (
-            ("range", "Range"), ("if-range", "If-Range"),
+            ("auth", "Authorization"), ("range", "Range"), ("if-range", "If-Range"),
             ("if-none-match", "If-None-Match")) if h[n]]
         with lock, open(LOG, "a") as f:
             print(self.command, f"{self.scheme}://{self.host}{self.path}",
                   status, *asked, file=f)
 
     def head(self, status, length=0, **headers):
-        self.note(status)
+        self.note(f"{status} {headers['X_Why']}" if "X_Why" in headers
+                  else status)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -87,6 +92,49 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "PUT":
             self.send_header("Connection", "close")
         self.end_headers()
+
+    def signature_fault(self, region, data):
+        """What is wrong with it, by Amazon's "Signature Version 4"."""
+        m = re.fullmatch(
+            r"AWS4-HMAC-SHA256 Credential=AKID/(\d{8})/([a-z0-9-]+)/s3/"
+            r"aws4_request, SignedHeaders=([a-z0-9;-]+), "
+            r"Signature=([0-9a-f]{64})", self.headers.get("Authorization", ""))
+        if not m:
+            return "form"
+        date, its_region, names, signature = m.groups()
+        time_given = self.headers.get("X-Amz-Date", "")
+        payload = self.headers.get("X-Amz-Content-Sha256", "")
+        names = names.split(";")
+        if its_region != region or not time_given.startswith(date):
+            return "scope"
+        if "host" not in names or "x-amz-date" not in names or \
+                "x-amz-content-sha256" not in names:
+            return "headers"
+        if payload not in (hashlib.sha256(data).hexdigest(),
+                           "UNSIGNED-PAYLOAD"):
+            return "payload"
+        path, _, query = self.path.partition("?")
+        request = "\n".join(
+            [self.command, path, "&".join(sorted(query.split("&")))] +
+            [f"{n}:{self.headers[n].strip()}" for n in names] +
+            ["", ";".join(names), payload])
+        scope = f"{date}/{region}/s3/aws4_request"
+        text = "\n".join(["AWS4-HMAC-SHA256", time_given, scope,
+                          hashlib.sha256(request.encode()).hexdigest()])
+        key = b"AWS4s3cr3t/Key+="
+        for part in scope.split("/") + [text]:
+            key = hmac.new(key, part.encode(), "sha256").digest()
+        return "" if key.hex() == signature else "signature"
+
+    def refuses(self, word, data=b""):
+        """Answers for who may not have it."""
+        if word in AUTH and self.headers.get("Authorization") != AUTH[word]:
+            self.head(401, WWW_Authenticate=word)
+        elif word in AWS and (why := self.signature_fault(AWS[word], data)):
+            self.head(403, X_Why=why)
+        else:
+            return False
+        return True
 
     def do_GET(self):
         self.close_connection = True
@@ -127,8 +175,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers["Content-Length"]))
         if word in targets:
             return self.head(307, Location=targets[word])
-        if word in AUTH and self.headers.get("Authorization") != AUTH[word]:
-            return self.head(401, WWW_Authenticate=word)
+        if self.refuses(word, data):
+            return None
         if word == "deny":
             body = b"\n <p>No \x1b[31mway\x1b[0m: " + 500 * b"x"
             self.head(403, len(body))
@@ -171,7 +219,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         loop = f"{self.scheme}://{self.host}/to-loop/{name}"
         targets = {"to-file": f"file://{file}",
                    "to-http": f"http://{self.host}/{name}",
-                   "to-loop": loop, "to-files": f"/{name}"}
+                   "to-loop": loop, "to-files": f"/{name}",
+                   "to-cdn": f"https://cdn.example.com/{name}"}
         if word in targets:
             return self.head(302, Location=targets[word])
         if word == "noise":
@@ -182,8 +231,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if word == "defer" and name.endswith(".asc"):
             if self.path[:-len(".asc")] not in seen:
                 return self.head(202)
-        if word in AUTH and self.headers.get("Authorization") != AUTH[word]:
-            return self.head(401, WWW_Authenticate=word)
+        if self.refuses(word):
+            return None
         if not os.path.isfile(file):
             return self.head(404)
         with open(file, "rb") as f:

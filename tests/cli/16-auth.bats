@@ -1,0 +1,163 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2154 # bats sets status, output, stderr
+# Credentials of auth.d, at a web server that checks them by itself (https.py):
+# who gets them, and who does not.
+
+load lib
+
+H=https://example.com
+SECRET='s3cr3t/Key+='
+
+setup_file() {
+	load lib
+	mkdir -p "$F/www/example.com" "$F/www/cdn.example.com"
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$F/key.pem" \
+		-out "$F/cert.pem" -days 2 -subj "/CN=example.com" \
+		-addext "subjectAltName=DNS:example.com,DNS:cdn.example.com" \
+		2>/dev/null
+	image_inside "$F/www/example.com/a.aci" . example.com/a 1.0
+	cp "$F/www/example.com/a.aci" "$F/www/cdn.example.com"
+	echo "127.0.0.1 example.com cdn.example.com" >"$F/hosts"
+	mount --bind "$F/hosts" /etc/hosts
+	: >"$F/log"
+	python3 "$TESTS/cli/https.py" "$F/www" "$F/log" "$F/cert.pem" \
+		"$F/key.pem" >"$F/server.log" 2>&1 3>&- &
+	echo $! >"$F/server.pid"
+	wait_for 20 curl -sk "$H" -o /dev/null
+}
+
+teardown_file() {
+	umount /etc/hosts
+	kill "$(cat "$F/server.pid")"
+}
+
+setup() {
+	setup_test
+	: >"$F/log"
+	export CURL_CA_BUNDLE=$F/cert.pem
+}
+
+# auth DIR TYPE CREDENTIALS [DOMAIN]
+auth() {
+	mkdir -p "$D/$1/auth.d"
+	jq -n --arg t "$2" --argjson c "$3" --arg d "${4:-example.com}" '{
+		rktKind: "auth", rktVersion: "v1", domains: [$d], type: $t,
+		credentials: $c}' >"$D/$1/auth.d/auth.json"
+}
+
+aws() {
+	auth local aws "$(jq -n --arg s "$1" --arg r "${2-}" \
+		'{accessKeyID: "AKID", secretAccessKey: $s} +
+		if $r == "" then {} else {awsRegion: $r} end')"
+}
+
+# nothing_told: neither the output nor a log has the secret
+nothing_told() {
+	[[ $output != *s3cr3t* ]]
+	[[ $output != *$(printf %s "$SECRET" | base64)* ]]
+}
+
+@test "aws: each request is signed, for its region" {
+	run_rkt fetch "$H/aws/a.aci"
+	expect_status 254
+	aws "$SECRET"
+	run_rkt fetch "$H/aws/a.aci"
+	cat "$F/log"
+	expect_status 0
+	run_rkt fetch "$H/aws-eu/a.aci"
+	expect_status 254
+	grep -q "403 scope" "$F/log"
+	aws "$SECRET" eu-central-1
+	run_rkt fetch "$H/aws-eu/a.aci"
+	expect_status 0
+}
+
+@test "aws: a wrong key is refused, and told to nobody" {
+	aws "${SECRET}x"
+	run_rkt --debug fetch "$H/aws/a.aci"
+	expect_status 254
+	grep -q "403 signature" "$F/log"
+	nothing_told
+}
+
+@test "aws: what is pushed is signed, too" {
+	aws "$SECRET"
+	run rkt push --no-signature "$F/www/example.com/a.aci" "$H/aws/b.aci"
+	cat "$F/log"
+	expect_status 0
+	cmp "$F/www/example.com/a.aci" "$F/www/example.com/b.aci"
+	aws "${SECRET}x"
+	run rkt --debug push --no-signature "$F/www/example.com/a.aci" \
+		"$H/aws/c.aci"
+	expect_status 254
+	nothing_told
+	[ ! -e "$F/www/example.com/c.aci" ]
+}
+
+@test "of two files for a host the local one counts" {
+	auth system basic '{"user": "user", "password": "password"}'
+	run_rkt fetch "$H/basic/a.aci"
+	expect_status 0
+	auth local oauth '{"token": "sometoken"}'
+	run_rkt fetch --pull-policy=update "$H/bearer/a.aci"
+	expect_status 0
+	run_rkt fetch --pull-policy=update "$H/basic/a.aci"
+	expect_status 254
+	# That of another host leaves it alone.
+	auth local oauth '{"token": "sometoken"}' cdn.example.com
+	run_rkt fetch --pull-policy=update "$H/basic/a.aci"
+	expect_status 0
+}
+
+@test "credentials do not go along with a redirection to another host" {
+	local kind
+	for kind in basic oauth aws; do
+		case $kind in
+		basic) auth local basic '{"user": "u", "password": "s3cr3t"}' ;;
+		oauth) auth local oauth '{"token": "s3cr3t"}' ;;
+		aws) aws "$SECRET" ;;
+		esac
+		: >"$F/log"
+		run_rkt fetch --pull-policy=update "$H/to-cdn/a.aci"
+		expect_status 0
+		grep -q "GET $H/to-cdn/a.aci 302 auth=" "$F/log"
+		grep -q "GET https://cdn.example.com/a.aci [23]" "$F/log"
+		[ "$(grep -c "cdn.example.com/a.aci.*auth=" "$F/log")" = 0 ]
+	done
+	# Nor in the clear.
+	: >"$F/log"
+	run rkt --insecure-options=image,http fetch --pull-policy=update \
+		http://example.com/a.aci
+	[ "$(grep -c "auth=" "$F/log")" = 0 ]
+}
+
+# arguments_of PARENT: those of all its descendants
+arguments_of() {
+	local child
+	for child in $(pgrep -P "$1"); do
+		# It may have ended.
+		tr '\0' '\n' <"/proc/$child/cmdline" || true
+		tr '\0' '\n' <"/proc/$child/environ" || true
+		arguments_of "$child"
+	done
+}
+
+asked() {
+	grep -q "stalled-1000/a.aci 200 auth=" "$F/log"
+}
+
+@test "no secret is among the arguments or in the environment of a process" {
+	local pid
+	auth local basic '{"user": "user", "password": "s3cr3t"}'
+	rkt --insecure-options=image fetch "$H/stalled-1000/a.aci" \
+		>/dev/null 2>&1 &
+	pid=$!
+	wait_for 20 asked
+	arguments_of "$pid" >"$D/arguments" 2>/dev/null
+	pkill -9 -P "$pid" || true
+	kill -9 "$pid" || true
+	wait "$pid" || true
+	grep -q "rkt-http" "$D/arguments"
+	[ "$(grep -c s3cr3t "$D/arguments")" = 0 ]
+}
