@@ -15,23 +15,7 @@
 #include "base/io.h"
 #include "spec/image_manifest.h"
 #include "tests/fuzz/fuzz.h"
-
-static void set_checksums(uint8_t *data, size_t size)
-{
-	for (size_t at = 0; at + 512 <= size; at += 512) {
-		uint8_t *h = data + at;
-		unsigned int sum = 0;
-		char text[8];
-
-		if (memcmp(h + 257, "ustar", 5) != 0)
-			continue;
-		memset(h + 148, ' ', 8);
-		for (size_t i = 0; i < 512; i++)
-			sum += h[i];
-		(void)snprintf(text, sizeof(text), "%06o", sum);
-		memcpy(h + 148, text, 7);
-	}
-}
+#include "tests/fuzz/fuzz_tar.h"
 
 static int read_image(const uint8_t *data, size_t size,
 		      struct aci_contents *ret, struct error *err)
@@ -52,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct error err = ERROR_INIT;
 
 	memcpy(copy, data, size);
-	set_checksums(copy, size);
+	fuzz_tar_checksums(copy, size);
 	if (read_image(copy, size, &first, &err) < 0) {
 		fuzz_expect(err.code > 0 && err.msg[0]);
 		return 0;

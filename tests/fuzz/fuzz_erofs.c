@@ -20,25 +20,9 @@
 #include "base/io.h"
 #include "tests/fuzz/erofs_read.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_tar.h"
 
 #define MAX (301UL << 20)
-
-static void set_checksums(uint8_t *data, size_t size)
-{
-	for (size_t at = 0; at + 512 <= size; at += 512) {
-		uint8_t *h = data + at;
-		unsigned int sum = 0;
-		char text[8];
-
-		if (memcmp(h + 257, "ustar", 5) != 0)
-			continue;
-		memset(h + 148, ' ', 8);
-		for (size_t i = 0; i < 512; i++)
-			sum += h[i];
-		(void)snprintf(text, sizeof(text), "%06o", sum);
-		memcpy(h + 148, text, 7);
-	}
-}
 
 static uint8_t *load(int fd, uint64_t size)
 {
@@ -168,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t index_size = 0;
 
 	memcpy(copy, data, size);
-	set_checksums(copy, size);
+	fuzz_tar_checksums(copy, size);
 	fuzz_expect(write_full(image, copy, size) == 0);
 	if (index_import(image, blob, index, &limits, &contents, &index_size,
 			 &err) < 0)
