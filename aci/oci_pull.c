@@ -63,6 +63,17 @@ static void pull_release(struct pull *p)
 
 /* --- texts --------------------------------------------------------------- */
 
+static int on_progress(void *arg, const struct http_progress *progress,
+		       struct error *err)
+{
+	const struct image_fetcher *f = arg;
+
+	(void)err;
+	if (progress->note[0])
+		image_notice(f, "%s; trying again", progress->note);
+	return 0;
+}
+
 /* A manifest by its REFERENCE (a layout: NULL for its index), or a blob. */
 static int get_text(struct pull *p, bool is_manifest, const char *reference,
 		    struct error *err)
@@ -330,7 +341,9 @@ int oci_pull_docker(struct image_fetcher *f, const struct docker_ref *ref,
 		.registry = {.libexec_dir = f->libexec_dir,
 			     .ref = ref,
 			     .http_flags = f->http_flags,
-			     .plain_ok = f->http_discovery},
+			     .plain_ok = f->http_discovery,
+			     .on_progress = on_progress,
+			     .progress_arg = f},
 		.manifest_fd = -EBADF,
 		.layout = OCI_LAYOUT_INIT,
 		.config_fd = -EBADF,

@@ -220,6 +220,10 @@ static int get(struct registry *g, const char *kind, const char *what,
 	registry_url(g, kind, what, &url);
 	req->url = url.buf;
 	req->flags |= g->http_flags | (g->plain_ok ? HTTP_PLAIN_OK : 0);
+	if (!req->on_progress) {
+		req->on_progress = g->on_progress;
+		req->progress_arg = g->progress_arg;
+	}
 	r = registry_ask(g, req, &response, err);
 	return r < 0 ? r : registry_check(g, url.buf, &response, err);
 }

@@ -32,7 +32,7 @@ struct registry {
 	char *token;		 /* NULL = none yet */
 	bool send_password;	 /* the registry asked for it */
 	bool for_push;		 /* tokens are asked for that, too */
-	/* What is sent, while it is; may be NULL. */
+	/* Told of what is sent, and of what is tried again; may be NULL. */
 	int (*on_progress)(void *arg, const struct http_progress *progress,
 			   struct error *err);
 	void *progress_arg;

@@ -17,10 +17,11 @@ setup_file() {
 	mkdir -p "$F/www"
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$F/key.pem" \
 		-out "$F/cert.pem" -days 2 -subj "/CN=example.com" \
-		-addext "subjectAltName=DNS:example.com" 2>/dev/null
+		-addext "subjectAltName=DNS:example.com,DNS:cdn.example.com" \
+		2>/dev/null
 	oci layout "$F/www/app" busybox one
 	oci layout "$F/www/app2" busybox two
-	echo "127.0.0.1 example.com" >"$F/hosts"
+	echo "127.0.0.1 example.com cdn.example.com" >"$F/hosts"
 	mount --bind "$F/hosts" /etc/hosts
 	: >"$F/log"
 	python3 "$TESTS/cli/oci.py" serve "$F/www" "$F/log" "$F/cert.pem" \
@@ -256,6 +257,73 @@ runs() {
 	[ "$(grep -c "^Downloading layer ${BIG:0:19}: \[=*>\? *\]" \
 		<<<"$output")" = 1 ]
 	[ "$(grep -c "^Downloading" <<<"$output")" = 2 ]
+}
+
+# refused IMAGE TEXT: it is not fetched, and nothing is left
+refused() {
+	run_rkt fetch "docker://example.com/$1:v1"
+	echo "$1: $output"
+	expect_status 254
+	[ "$(grep -c '^fetch: ' <<<"$output")" = 1 ]
+	expect_output "$2"
+	nothing_partial
+}
+
+@test "bodies without an end, redirections, false sizes" {
+	local what text
+	while read -r what text; do
+		refused "$what/app" "$text"
+	done <<-END
+		endless.manifest more than the 4194304 bytes that are allowed
+		endless.config more than the 4194304 bytes that are allowed
+		endless.layer layer sha256:
+		to-file.manifest only https is allowed
+		to-file.config only https is allowed
+		to-file.layer only https is allowed
+		to-http.manifest only https is allowed
+		to-http.layer only https is allowed
+		to-loop.manifest redirects more than 10 times
+		to-loop.layer redirects more than 10 times
+		larger layer sha256:
+		smaller layer sha256:
+	END
+	run rkt image list --no-legend
+	[ -z "$output" ]
+}
+
+@test "a registry that never answers is given up" {
+	export RKT_HTTP_TIMEOUT=1
+	refused quiet.config/app "Operation too slow"
+	expect_output "trying again"
+}
+
+@test "a layer from another host gets no credentials" {
+	mkdir -p "$D/local/auth.d"
+	jq -n '{rktKind: "dockerAuth", rktVersion: "v1",
+		registries: ["example.com", "cdn.example.com"],
+		credentials: {user: "user", password: "secret"}}' \
+		>"$D/local/auth.d/docker.json"
+	run_rkt fetch docker://example.com/to-cdn.layer/app:v1
+	expect_status 0
+	grep -q "GET /v2/to-cdn.layer/app/blobs/.* 307 -" "$F/log"
+	[ "$(grep -c "GET /v2/good/app/blobs/.* 200 - -" "$F/log")" = 2 ]
+}
+
+@test "a full disk: what came is gone on with when there is room" {
+	server_does good
+	mount -t tmpfs -o size=700k tmpfs "$D/data"
+	run_rkt fetch "$IMAGE"
+	echo "$output"
+	[ "$status" = 254 ]
+	expect_output "No space left on device"
+	[ "$(grep -c '^fetch: ' <<<"$output")" = 1 ]
+	[ -z "$(find "$D/data/cas/tmp" "$D/data/cas/blob" -type f)" ]
+	mount -o remount,size=64m "$D/data"
+	run_rkt fetch "$IMAGE"
+	expect_status 0
+	nothing_partial
+	unseal "$D/data"
+	umount "$D/data"
 }
 
 @test "progress: a line a layer on a terminal, none wider than that" {

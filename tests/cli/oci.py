@@ -29,6 +29,14 @@ WHAT/NAME; WHAT says what it does:
     schema1       a manifest of 2016
     loop          an index that names itself
     html          a page
+    larger, smaller   a manifest with another size of the first layer
+
+or of one PART alone, manifest, config or layer, what is in front of ".PART":
+
+    endless       a body that does not end
+    quiet         no answer, until the client goes
+    to-file, to-http, to-loop   redirections, that one to itself
+    to-cdn        redirection to another host
 
 and what it does with layers of more than 4 KB (after the "-" a number N):
 
@@ -530,12 +538,42 @@ class Registry(Pushed, http.server.BaseHTTPRequestHandler):
             return None
         if kind == "up":
             return self.status(ref)
+        what, _, part = what.partition(".")
+        if part and part == self.part(kind, name, ref):
+            return self.misbehave(what, f"/v2/good/{name}/{kind}/{ref}")
         if (what, name, ref) in BLOBS:
             return self.answer(200, BLOBS[what, name, ref])
         if not os.path.isdir(f"{sys.argv[2]}/{name}"):
             return self.answer(404, b"")
         return self.manifest(what, name, ref) if kind == "manifests" \
             else self.blob(what, name, ref)
+
+    def part(self, kind, name, ref):
+        if kind == "manifests":
+            return "manifest"
+        with open(blob_file(f"{sys.argv[2]}/{name}", ref), "rb") as f:
+            return "config" if f.read(1) == b"{" else "layer"
+
+    def misbehave(self, how, path):
+        targets = {"to-file": "file:///etc/passwd",
+                   "to-http": "http://example.com" + path,
+                   "to-loop": self.path,
+                   "to-cdn": "https://cdn.example.com" + path}
+        if how in targets:
+            return self.answer(307, b"", Location=targets[how])
+        self.close_connection = True
+        self.note(0)
+        if how == "quiet":
+            self.connection.settimeout(60)
+            return self.connection.recv(1)
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(b"{" * 65536)
+        except OSError:
+            return None
 
     def manifest(self, what, name, ref):
         top = f"{sys.argv[2]}/{name}"
@@ -554,6 +592,10 @@ class Registry(Pushed, http.server.BaseHTTPRequestHandler):
             data = b'{"schemaVersion":1,"name":"x","fsLayers":[]}'
         elif what == "html":
             data = b"<html>Please log in</html>"
+        elif what in ("larger", "smaller"):
+            manifest = json.loads(data)
+            manifest["layers"][0]["size"] += 9 if what == "larger" else -9
+            data = json.dumps(manifest).encode()
         elif what == "diff":
             manifest = json.loads(data)
             manifest["layers"].reverse()
