@@ -69,8 +69,8 @@ static int fetch_one_of_many(void *arg, size_t i, void *result,
 
 	(void)result;
 	f.is_one_of_many = true;
-	r = imagestore_open(imagestore_data_dir(f.store), IMAGESTORE_CREATE,
-			    &f.store, err);
+	r = imagestore_open(imagestore_data_dir(f.store), f.libexec_dir,
+			    IMAGESTORE_CREATE, &f.store, err);
 	return r < 0 ? r : fetch_with_deps(&own, m->v[i], err);
 }
 

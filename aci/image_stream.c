@@ -15,9 +15,6 @@
 #include "base/error.h"
 
 #define HOLE_SIZE 4096
-/* The disk is to work while the processors do: what is written is sent there
- * in pieces of this size, so that little is left for the sync at the end. */
-#define WRITEBACK_SIZE (8UL << 20)
 
 struct chunk {
 	uint8_t *data;
@@ -30,7 +27,6 @@ struct image_stream {
 	int blob_fd;
 	uint64_t max_size;
 	uint64_t offset; /* of the chunk being handed out */
-	uint64_t sent;	 /* to the disk: bytes of the blob */
 	pthread_t producer, hasher;
 	bool has_producer, has_hasher;
 	bool is_lent; /* the caller holds chunk number n_used */
@@ -192,16 +188,6 @@ static int write_run(struct image_stream *s, const uint8_t *p, size_t len,
 	return 0;
 }
 
-/* What cannot do this loses time and nothing else. */
-static void send_to_disk(struct image_stream *s, uint64_t end)
-{
-	if (end - s->sent < WRITEBACK_SIZE)
-		return;
-	(void)sync_file_range(s->blob_fd, (off_t)s->sent,
-			      (off_t)(end - s->sent), SYNC_FILE_RANGE_WRITE);
-	s->sent = end;
-}
-
 /* Writes the runs of blocks between holes. */
 static int write_chunk(struct image_stream *s, const struct chunk *c,
 		       struct error *err)
@@ -223,10 +209,8 @@ static int write_chunk(struct image_stream *s, const struct chunk *c,
 		}
 		pos += n;
 	}
-	r = write_run(s, c->data + start, pos - start, s->offset + start, err);
-	if (r == 0)
-		send_to_disk(s, s->offset + c->len);
-	return r;
+	return write_run(s, c->data + start, pos - start, s->offset + start,
+			 err);
 }
 
 /* Gives back the chunk handed out last, if any. */

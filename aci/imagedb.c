@@ -472,6 +472,12 @@ int imagedb_open(const char *path, bool create, struct imagedb **ret,
 				 "open the image table %s: %s", path,
 				 sqlite3_errstr(r));
 	(void)sqlite3_busy_timeout(db->db, BUSY_TIMEOUT_MS);
+	/* A commit that ends with the removal of a file is one when that has
+	 * reached the disk. */
+	if (create)
+		r = db_exec(db, "PRAGMA synchronous = EXTRA", "set up", err);
+	if (r < 0)
+		return r;
 	r = db_migrate(db, create, err);
 	if (r < 0)
 		return r;

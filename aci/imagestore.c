@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 #include "spec/image_manifest.h"
 #include "spec/image_ref.h"
 #include "spec/stage1_abi.h"
@@ -96,14 +97,16 @@ static int lock_cas(int fd, int how, const char *data_dir, struct error *err)
 	return 0;
 }
 
-int imagestore_open(const char *data_dir, unsigned flags,
-		    struct imagestore **ret, struct error *err)
+int imagestore_open(const char *data_dir, const char *libexec_dir,
+		    unsigned flags, struct imagestore **ret, struct error *err)
 {
 	cleanup_imagestore struct imagestore *store =
 		xcalloc(1, sizeof(*store));
 	int r;
 
 	store->data_dir = xstrdup(data_dir);
+	store->libexec_dir = libexec_dir;
+	store->command_fds[0] = store->command_fds[1] = -EBADF;
 	store->dirfd = open_cas(data_dir, flags & IMAGESTORE_CREATE, err);
 	if (store->dirfd < 0)
 		return store->dirfd;
@@ -123,6 +126,9 @@ void imagestore_free(struct imagestore *store)
 	if (!store)
 		return;
 	imagedb_free(store->db);
+	strv_release(&store->read);
+	fd_close(&store->command_fds[0]);
+	fd_close(&store->command_fds[1]);
 	fd_close(&store->dirfd);
 	free(store->data_dir);
 	free(store);
@@ -163,36 +169,10 @@ int imagestore_db(struct imagestore *store, bool create, struct imagedb **ret,
 
 /* --- finding ------------------------------------------------------------- */
 
-const char *blob_name(const char *id, char *buf)
-{
-	(void)snprintf(buf, STORE_NAME_MAX, "blob/%s.tar", id);
-	return buf;
-}
-
 const char *manifest_name(const char *id, char *buf)
 {
 	(void)snprintf(buf, STORE_NAME_MAX, "manifest/%s", id);
 	return buf;
-}
-
-bool blob_exists(const struct imagestore *store, const char *id)
-{
-	char name[STORE_NAME_MAX];
-
-	return faccessat(store->dirfd, blob_name(id, name), F_OK, 0) == 0;
-}
-
-bool blob_id_of(const char *file, struct image_id *ret)
-{
-	size_t len = strlen(file);
-	char text[IMAGE_ID_LEN + 1];
-
-	if (len != IMAGE_ID_LEN + 4 || strcmp(file + IMAGE_ID_LEN, ".tar") != 0)
-		return false;
-	memcpy(text, file, IMAGE_ID_LEN);
-	text[IMAGE_ID_LEN] = '\0';
-	return image_id_parse(text, ret, NULL) == 0 &&
-	       strcmp(ret->text, text) == 0;
 }
 
 static int no_such_id(const char *prefix, struct error *err)
@@ -254,6 +234,8 @@ static int find_abbreviated(struct imagestore *store, const char *prefix,
 	}
 	if (!found.text[0])
 		return no_such_id(prefix, err);
+	if (!blob_is_usable(store, &found))
+		return no_such_id(prefix, err);
 	*ret = found;
 	return 0;
 }
@@ -268,7 +250,7 @@ int imagestore_find_id(struct imagestore *store, const char *prefix,
 	if (r < 0)
 		return r;
 	if (strlen(id.text) == IMAGE_ID_LEN) {
-		if (!blob_exists(store, id.text))
+		if (!blob_is_usable(store, &id))
 			return no_such_id(prefix, err);
 		*ret = id;
 		return 0;
@@ -291,6 +273,13 @@ bool store_row_is_damaged(const struct imagestore *store,
 	return row->is_damaged;
 }
 
+static bool is_row_usable(struct imagestore *store, const struct image_row *row,
+			  struct image_id *ret)
+{
+	return image_id_parse(row->id, ret, NULL) == 0 &&
+	       blob_is_usable(store, ret);
+}
+
 int imagestore_find_name(struct imagestore *store, const struct image_ref *ref,
 			 struct image_id *ret, struct error *err)
 {
@@ -305,11 +294,10 @@ int imagestore_find_name(struct imagestore *store, const struct image_ref *ref,
 	if (r < 0 && r != -ENOENT)
 		return r;
 	for (size_t i = 0; i < rows.n; i++) {
-		if (store_row_is_damaged(store, &rows.v[i]) ||
-		    !image_labels_match(rows.v[i].labels, &ref->labels) ||
-		    !blob_exists(store, rows.v[i].id))
-			continue;
-		return image_id_parse(rows.v[i].id, ret, err);
+		if (!store_row_is_damaged(store, &rows.v[i]) &&
+		    image_labels_match(rows.v[i].labels, &ref->labels) &&
+		    is_row_usable(store, &rows.v[i], ret))
+			return 0;
 	}
 	image_ref_format(ref, &text);
 	return error_set(err, ENOENT, "image \"%s\" not found in the store",
@@ -320,6 +308,7 @@ int imagestore_find_source(struct imagestore *store, const char *source,
 			   struct image_row *ret, struct error *err)
 {
 	cleanup_image_row struct image_row row = {0};
+	struct image_id id;
 	struct imagedb *db;
 	int r;
 
@@ -328,7 +317,7 @@ int imagestore_find_source(struct imagestore *store, const char *source,
 		r = imagedb_get_source(db, source, &row, err);
 	if (r < 0)
 		return r;
-	if (!blob_exists(store, row.id))
+	if (!is_row_usable(store, &row, &id))
 		return -ENOENT;
 	*ret = row;
 	row = (struct image_row){0};
@@ -345,18 +334,6 @@ int imagestore_read_manifest(struct imagestore *store,
 
 	return read_file_at(store->dirfd, manifest_name(id->text, name),
 			    MANIFEST_MAX, sb, err);
-}
-
-int imagestore_open_blob(struct imagestore *store, const struct image_id *id,
-			 struct error *err)
-{
-	char name[STORE_NAME_MAX];
-	int fd = openat(store->dirfd, blob_name(id->text, name),
-			O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return error_sys(err, errno, "open stored image %s", id->text);
-	return fd;
 }
 
 int imagestore_get(struct imagestore *store, const struct image_id *id,
@@ -453,18 +430,15 @@ int store_sync_dir(const struct imagestore *store, const char *dir,
 	return 0;
 }
 
-/*
- * Syncs FD, gives it NAME ("DIR/x"), syncs DIR.  A file of that name is kept:
- * returns 1.
- */
-static int link_file(struct imagestore *store, int fd, const char *dir,
-		     const char *name, struct error *err)
+int store_link_file(struct imagestore *store, int fd, const char *name,
+		    bool sync, struct error *err)
 {
+	cleanup_free char *dir = xstrndup(name, strcspn(name, "/"));
 	char link[PROC_FD_MAX];
 	bool exists = false;
 	int r = 0;
 
-	if (fsync(fd) < 0)
+	if (sync && fsync(fd) < 0)
 		return error_sys(err, errno, "sync %s/cas/%s", store->data_dir,
 				 name);
 	if (linkat(AT_FDCWD, proc_fd_path(fd, link), store->dirfd, name,
@@ -493,7 +467,7 @@ static int link_manifest(struct imagestore *store,
 	if (r < 0 || fchmod(fd, 0640) < 0)
 		return error_sys(err, r < 0 ? -r : errno,
 				 "write manifest of %s", im->id.text);
-	return link_file(store, fd, "manifest", name, err);
+	return store_link_file(store, fd, name, true, err);
 }
 
 static bool is_manifest(const struct strbuf *text)
@@ -531,29 +505,6 @@ static int store_manifest(struct imagestore *store,
 				 err);
 }
 
-/* 1 if it is stored already. */
-static int store_blob(struct imagestore *store, const struct image_import *im,
-		      struct error *err)
-{
-	char name[STORE_NAME_MAX];
-	int r;
-
-	if (blob_exists(store, im->id.text)) {
-		imagestore_drop_file(store, im->blob_fd);
-		seal_again(store->dirfd, blob_name(im->id.text, name));
-		return 1;
-	}
-	if (fchmod(im->blob_fd, 0440) < 0)
-		return error_sys(err, errno, "set mode of image %s",
-				 im->id.text);
-	seal_verity(im->blob_fd);
-	r = link_file(store, im->blob_fd, "blob", blob_name(im->id.text, name),
-		      err);
-	if (r == 0)
-		seal_immutable(im->blob_fd);
-	return r;
-}
-
 static int link_index(struct imagestore *store, const struct image_id *id,
 		      int fd, struct error *err)
 {
@@ -567,7 +518,7 @@ static int link_index(struct imagestore *store, const struct image_id *id,
 	if (mkdirat(store->dirfd, STORE_INDEX, 0700) < 0 && errno != EEXIST)
 		return error_sys(err, errno, "create %s/cas/" STORE_INDEX,
 				 store->data_dir);
-	r = link_file(store, fd, STORE_INDEX, name, err);
+	r = store_link_file(store, fd, name, true, err);
 	if (r == 0)
 		store->fresh_index = *id;
 	return r;
@@ -735,19 +686,4 @@ int imagestore_remove(struct imagestore *store, const struct image_id *id,
 	if (r == -ENOENT)
 		return 0;
 	return r < 0 ? r : imagedb_delete(db, id->text, err);
-}
-
-int imagestore_condemn(struct imagestore *store, const struct image_id *id,
-		       struct error *err)
-{
-	char from[STORE_NAME_MAX], to[STORE_NAME_MAX];
-
-	(void)blob_name(id->text, from);
-	(void)snprintf(to, sizeof(to), "tmp/%s.bad", id->text);
-	seal_lift(store->dirfd, from);
-	if (renameat(store->dirfd, from, store->dirfd, to) < 0 &&
-	    errno != ENOENT)
-		return error_sys(err, errno, "take stored image %s away",
-				 id->text);
-	return store_sync_dir(store, "blob", err);
 }

@@ -6,7 +6,8 @@
  * Images by content, below DATA_DIR/cas:
  *
  *   blob/ID.tar    the uncompressed ACI, immutable; its link is the commit
- *                  (mode 0440, chattr +i and fs-verity where they are: seal.h)
+ *                  (mode 0440 once it is on the disk, then chattr +i and
+ *                  fs-verity where they are: seal.h)
  *   manifest/ID    the canonical image manifest
  *   used/ID        empty; its mtime = last used, if that was not the import
  *   complete       says that no row lacks its blob (imagestore_list.c)
@@ -16,7 +17,10 @@
  *
  * Every file is written without a name, synced, linked, and its directory
  * synced: first the manifest, then the index, the blob, the row, and last the
- * tree.
+ * tree.  The blob of a large image is not synced before: a process of its own
+ * does it when the command has what it needs, and seals it.  What that process
+ * did not end, because it was killed or the host went down, is read whole
+ * before it is used again, and taken away if it is not what its ID says.
  * Removal goes the other way, so a blob always has its manifest.  What a kill
  * leaves between two steps is mended by imagestore_reconcile().
  *
@@ -48,9 +52,10 @@ enum imagestore_flags {
 	IMAGESTORE_EXCLUSIVE = 1 << 1, /* wait until nobody else uses it */
 };
 
-/* Opens DATA_DIR/cas.  -ENOENT if there is none and CREATE is not set. */
-int imagestore_open(const char *data_dir, unsigned flags,
-		    struct imagestore **ret, struct error *err);
+/* Opens DATA_DIR/cas.  -ENOENT if there is none and CREATE is not set.
+ * LIBEXEC_DIR is borrowed: rkt-fetch reads tars (imagestore_finish()). */
+int imagestore_open(const char *data_dir, const char *libexec_dir,
+		    unsigned flags, struct imagestore **ret, struct error *err);
 void imagestore_free(struct imagestore *store);
 /* Lets others use the store again after IMAGESTORE_EXCLUSIVE. */
 int imagestore_share(struct imagestore *store, struct error *err);
@@ -124,9 +129,10 @@ struct image_import {
 };
 
 /*
- * Makes the import durable; storing what is stored refreshes its row.  A
- * manifest that is there already counts more than that of an unsigned image.
- * -ESTALE if IM is signed and the image is stored, but was not checked.
+ * Stores the import, and sees that it becomes durable; storing what is stored
+ * refreshes its row.  A manifest that is there already counts more than that of
+ * an unsigned image. -ESTALE if IM is signed and the image is stored, but was
+ * not checked.
  */
 int imagestore_commit(struct imagestore *store, const struct image_import *im,
 		      struct error *err);
@@ -155,6 +161,13 @@ int imagestore_condemn(struct imagestore *store, const struct image_id *id,
  * with last_used filled in. */
 int imagestore_list(struct imagestore *store, const char *name,
 		    struct image_rows *ret, struct error *err);
+
+/*
+ * Sees that every tar is on the disk and sealed: reads those that nobody is
+ * about to seal, and takes away what is damaged.  WAIT for those that somebody
+ * is; -EIO if one of them could not be written.
+ */
+int imagestore_finish(struct imagestore *store, bool wait, struct error *err);
 
 struct imagestore_repairs {
 	size_t n_rows_added; /* or made anew */

@@ -384,8 +384,8 @@ static int fetch_layer(void *arg, size_t i, void *result, struct error *err)
 
 	(void)result;
 	f.seen = &m->progress.seen[i];
-	r = imagestore_open(imagestore_data_dir(f.store), IMAGESTORE_CREATE,
-			    &f.store, err);
+	r = imagestore_open(imagestore_data_dir(f.store), f.libexec_dir,
+			    IMAGESTORE_CREATE, &f.store, err);
 	if (r < 0)
 		return r;
 	r = m->l->registry ? download_layer(&g, err) : copy_layer(&g, err);

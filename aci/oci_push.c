@@ -225,8 +225,8 @@ static int in_process(void *arg, size_t i, void *result, struct error *err)
 	f.seen = &p.progress.seen[i];
 	p.f = &f;
 	p.registry.progress_arg = &p;
-	r = imagestore_open(imagestore_data_dir(f.store), IMAGESTORE_CREATE,
-			    &f.store, err);
+	r = imagestore_open(imagestore_data_dir(f.store), f.libexec_dir,
+			    IMAGESTORE_CREATE, &f.store, err);
 	if (r < 0)
 		return r;
 	r = p.step(&p, i, &p.pushed[i], err);

@@ -40,11 +40,19 @@ void seal_verity(int fd)
 	(void)ioctl(fd, FS_IOC_ENABLE_VERITY, &arg);
 }
 
+/* Nobody may write it, by its mode. */
+static bool is_final(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && !(st.st_mode & 0222);
+}
+
 static void set_immutable(int fd, bool on)
 {
 	int flags;
 
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 ||
+	if ((on && !is_final(fd)) || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 ||
 	    !(flags & FS_IMMUTABLE_FL) == !on)
 		return;
 	flags ^= FS_IMMUTABLE_FL;

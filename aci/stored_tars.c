@@ -27,15 +27,17 @@ int stored_tar_open(struct imagestore *store, const struct image_id *id,
 {
 	char name[STORE_NAME_MAX];
 	int cas = imagestore_dirfd(store);
-	int fd = openat(cas, blob_name(id->text, name),
-			O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int fd = openat(cas, blob_name(id->text, name),
+				   O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int r;
 
 	if (fd < 0 && errno == ENOENT)
 		fd = openat(cas, stored_tar_kept_name(id->text, name),
 			    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return error_sys(err, errno, "open stored image %s", id->text);
-	return fd;
+	r = store_check_tar(store, fd, id, err);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 void stored_tar_digest(const struct image_id *id, uint8_t ret[64])

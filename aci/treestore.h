@@ -34,10 +34,6 @@ struct treestore {
 	const char *driver;	 /* the only one to use; NULL = any */
 };
 
-/* Mounts lie at TREE_MOUNT_DIR/DEVICE-INODE/ID, by the store's directory. */
-#define TREE_RUN_DIR "/run/rkt"
-#define TREE_MOUNT_DIR TREE_RUN_DIR "/img"
-
 struct tree_driver {
 	const char *name;
 	/* 0 if the driver can work on this store, else -errno and why. */

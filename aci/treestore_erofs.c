@@ -14,6 +14,7 @@
 
 #include "aci/erofs_mount.h"
 #include "aci/fetch_client.h"
+#include "aci/image_mounts.h"
 #include "aci/imagestore.h"
 #include "aci/imagestore_internal.h"
 #include "aci/index_info.h"
@@ -29,7 +30,6 @@
 #include "base/log.h"
 #include "base/strv.h"
 
-#define MOUNT_NAME_MAX (sizeof(TREE_MOUNT_DIR) + 64 + IMAGE_ID_LEN)
 #define COMPARE_BLOCK (128UL << 10)
 
 struct fds {
@@ -53,29 +53,14 @@ static const char *index_name(const char *id, char *buf)
 	return buf;
 }
 
-/* Where ID of this store is mounted, for as long as the host runs. */
-static int mount_name(const struct treestore *ts, const char *id,
-		      const char *below, char buf[MOUNT_NAME_MAX],
-		      struct error *err)
-{
-	struct stat st;
-
-	if (fstat(imagestore_dirfd(ts->images), &st) < 0)
-		return error_sys(err, errno, "stat the image store");
-	(void)snprintf(buf, MOUNT_NAME_MAX, TREE_MOUNT_DIR "/%llx-%llx%s%s%s",
-		       (unsigned long long)st.st_dev,
-		       (unsigned long long)st.st_ino, *id ? "/" : "", id,
-		       below);
-	return 0;
-}
-
 /* --- what is mounted ----------------------------------------------------- */
 
 static int erofs_open(const struct treestore *ts, const struct image_id *id,
 		      struct error *err)
 {
-	char name[MOUNT_NAME_MAX];
-	int r = mount_name(ts, id->text, "/rootfs", name, err);
+	char name[IMAGE_MOUNT_NAME_MAX];
+	int r = image_mount_name(imagestore_dirfd(ts->images), id->text,
+				 "/rootfs", name, err);
 	int fd;
 
 	if (r < 0)
@@ -89,23 +74,14 @@ static int erofs_open(const struct treestore *ts, const struct image_id *id,
 	return fd;
 }
 
-/* What lies in the directory PATH; nothing if it cannot be read. */
-static void list_dir(const char *path, struct strv *ret)
-{
-	cleanup_dir DIR *dir = opendir(path);
-	const struct dirent *e;
-
-	while (dir && (e = readdir(dir)))
-		if (e->d_name[0] != '.')
-			strv_push(ret, e->d_name);
-}
-
 static int make_mount_point(const struct treestore *ts, const char *name,
 			    struct error *err)
 {
-	char parent[MOUNT_NAME_MAX];
-	int r = mount_name(ts, "", "", parent, err);
-	const char *dirs[] = {TREE_RUN_DIR, TREE_MOUNT_DIR, parent, name};
+	char parent[IMAGE_MOUNT_NAME_MAX];
+	int r = image_mount_name(imagestore_dirfd(ts->images), "", "", parent,
+				 err);
+	const char *dirs[] = {IMAGE_MOUNT_RUN_DIR, IMAGE_MOUNT_DIR, parent,
+			      name};
 
 	/* Root file systems of any age: for root alone. */
 	for (size_t i = 0; r == 0 && i < sizeof(dirs) / sizeof(*dirs); i++)
@@ -117,8 +93,9 @@ static int make_mount_point(const struct treestore *ts, const char *name,
 static int attach(const struct treestore *ts, const struct image_id *id,
 		  int mnt, struct error *err)
 {
-	char name[MOUNT_NAME_MAX];
-	int r = mount_name(ts, id->text, "", name, err);
+	char name[IMAGE_MOUNT_NAME_MAX];
+	int r = image_mount_name(imagestore_dirfd(ts->images), id->text, "",
+				 name, err);
 
 	if (r == 0)
 		r = make_mount_point(ts, name, err);
@@ -129,40 +106,19 @@ static int attach(const struct treestore *ts, const struct image_id *id,
 	return 0;
 }
 
-/* Pods that have it keep it. */
-static int detach(const struct treestore *ts, const struct image_id *id,
-		  struct error *err)
-{
-	char name[MOUNT_NAME_MAX];
-	int r = mount_name(ts, id->text, "", name, err);
-
-	if (r < 0)
-		return r;
-	while (umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
-		;
-	if (errno != EINVAL && errno != ENOENT && errno != EPERM)
-		return error_sys(err, errno, "unmount %s", name);
-	(void)rmdir(name);
-	if (mount_name(ts, "", "", name, NULL) == 0)
-		(void)rmdir(name); /* if it was the store's last one */
-	return 0;
-}
-
 int treestore_unmount(const struct treestore *ts, const struct strv *used,
 		      struct error *err)
 {
 	cleanup_strv struct strv ids = STRV_INIT;
-	char name[MOUNT_NAME_MAX];
-	int r = mount_name(ts, "", "", name, err);
+	int cas = imagestore_dirfd(ts->images);
+	int r = image_mounts_list(cas, &ids, err);
 
-	if (r >= 0)
-		list_dir(name, &ids);
 	for (size_t i = 0; r >= 0 && i < ids.n; i++) {
 		struct image_id id;
 
 		if (image_id_parse(ids.v[i], &id, NULL) == 0 &&
 		    !strv_sorted_has(used, id.text))
-			r = detach(ts, &id, err);
+			r = image_mount_detach(cas, id.text, err);
 	}
 	return r;
 }
@@ -443,7 +399,7 @@ static int erofs_remove(const struct treestore *ts, const struct image_id *id,
 			struct error *err)
 {
 	char name[STORE_NAME_MAX];
-	int r = detach(ts, id, err);
+	int r = image_mount_detach(imagestore_dirfd(ts->images), id->text, err);
 
 	if (r < 0)
 		return r;

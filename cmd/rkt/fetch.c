@@ -16,6 +16,7 @@
 struct opts {
 	struct pull_opts pull;
 	bool full;
+	bool sync;
 	/* --signature belongs to the image before it: see fetch_parse() */
 	struct strv images;
 	struct strv image_signatures; /* "" = none */
@@ -53,6 +54,7 @@ static const struct option_row rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct opts, full),
 	 .help = "print the full image hash after fetching"},
+	SYNC_OPTION_ROW(struct opts, sync),
 	{.name = NULL},
 };
 
@@ -111,6 +113,8 @@ static int fetch_all(const struct cmd_call *call, struct error *err)
 
 		r = image_fetch(&im.fetcher, o->images.v[i],
 				*signature ? signature : NULL, &id, err);
+		if (r >= 0 && o->sync)
+			r = imagestore_finish(im.store, true, err);
 		if (r >= 0)
 			print_id(&id, o->full);
 	}

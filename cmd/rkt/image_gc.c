@@ -279,7 +279,8 @@ static int collect(const struct cmd_call *call, struct error *err)
 	r = keep_layers(&im, &images, &unused, err);
 	if (r < 0)
 		return r;
-	return images_remove(&im, &unused, &used, err);
+	r = images_remove(&im, &unused, &used, err);
+	return r < 0 ? r : imagestore_finish(im.store, false, err);
 }
 
 static int run(struct cmd_call *call)

@@ -16,6 +16,7 @@
 struct opts {
 	const char *signature;
 	bool full;
+	bool sync;
 };
 
 static const struct option_row rows[] = {
@@ -30,6 +31,7 @@ static const struct option_row rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct opts, full),
 	 .help = "print the full image hash"},
+	SYNC_OPTION_ROW(struct opts, sync),
 	{.name = NULL},
 };
 
@@ -71,29 +73,39 @@ static int import_stdin(struct images *im, const struct opts *o,
 	return r;
 }
 
-static int import(struct cmd_call *call, struct image_id *ret,
-		  struct error *err)
+static int import_file(struct images *im, const char *file,
+		       const struct opts *o, struct image_id *ret,
+		       struct error *err)
 {
-	const struct opts *o = call->opts;
-	const char *file = call->argv[0];
-	cleanup_images struct images im = {0};
 	struct image_arg arg;
-	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
+	int r = image_arg_parse(file, access(file, F_OK) == 0, &arg, err);
 
-	if (r < 0)
-		return r;
-	im.fetcher.render = true;
-	im.fetcher.policy = PULL_NEVER; /* for dependencies */
-	if (strcmp(file, "-") == 0)
-		return import_stdin(&im, o, ret, err);
-	r = image_arg_parse(file, access(file, F_OK) == 0, &arg, err);
 	if (r >= 0 && arg.kind != IMAGE_ARG_FILE)
 		r = error_set(err, EINVAL,
 			      "%s is no file (\"rkt fetch\" takes names and "
 			      "URLs)",
 			      file);
 	return r < 0 ? r
-		     : image_fetch(&im.fetcher, file, o->signature, ret, err);
+		     : image_fetch(&im->fetcher, file, o->signature, ret, err);
+}
+
+static int import(struct cmd_call *call, struct image_id *ret,
+		  struct error *err)
+{
+	const struct opts *o = call->opts;
+	const char *file = call->argv[0];
+	cleanup_images struct images im = {0};
+	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
+
+	if (r < 0)
+		return r;
+	im.fetcher.render = true;
+	im.fetcher.policy = PULL_NEVER; /* for dependencies */
+	r = strcmp(file, "-") == 0 ? import_stdin(&im, o, ret, err)
+				   : import_file(&im, file, o, ret, err);
+	if (r >= 0 && o->sync)
+		r = imagestore_finish(im.store, true, err);
+	return r;
 }
 
 static int run(struct cmd_call *call)

@@ -61,7 +61,7 @@ int images_open(const struct rkt *rkt, unsigned flags, struct images *ret,
 	int r;
 
 	*ret = (struct images){0};
-	r = imagestore_open(rkt->dir, flags, &ret->store, err);
+	r = imagestore_open(rkt->dir, rkt->libexec, flags, &ret->store, err);
 	images_init(rkt, ret);
 	return r < 0 ? error_wrap(err, r, "cannot open store") : 0;
 }

@@ -40,6 +40,16 @@ void images_close(struct images *im);
 int images_open_existing(const struct rkt *rkt, struct images *ret,
 			 struct error *err);
 
+/* --sync, for structs with a `bool`: imagestore_finish(). */
+#define SYNC_OPTION_ROW(type, field)                                           \
+	{                                                                      \
+		.name = "sync", .kind = OPTION_BOOL, .implied = "true",        \
+		.offset = offsetof(type, field),                               \
+		.help = "end only when all stored images are on the disk; "    \
+			"otherwise large ones are written to it after the "    \
+			"command has ended"                                    \
+	}
+
 /* --pull-policy and its old forms, for structs with a `struct pull_opts`. */
 struct pull_opts {
 	const char *policy; /* NULL: the command's default */

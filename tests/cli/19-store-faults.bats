@@ -445,7 +445,6 @@ flips() {
 	flips "$blob" 60 "$D/flips"
 	for bad in "$D"/flips/*; do
 		chattr -f -i "$blob" || true
-		chmod u+w "$blob"
 		cp "$bad" "$blob"
 		run R image verify "$id"
 		one_error "fetch ${id:0:71} again"
@@ -505,7 +504,6 @@ flips() {
 		--fields=id,name | awk '/dep/ { print $1 }')
 	index=$(ls "$index"*)
 	unseal "$D/data"
-	chmod u+w "$blob"
 	printf X | dd of="$blob" bs=1 seek=5000 conv=notrunc 2>/dev/null
 	printf X | dd of="$index" bs=1 seek=2000 conv=notrunc 2>/dev/null
 	for driver in auto erofs loop; do

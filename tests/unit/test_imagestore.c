@@ -24,6 +24,7 @@
 #include "spec/name_value.h"
 
 static char root[64];
+static const char libexec[] = "/nonexistent"; /* no tar has to be read */
 
 static void setup(void)
 {
@@ -60,9 +61,9 @@ static struct imagestore *open_store(unsigned flags)
 	struct imagestore *store = NULL;
 	struct error err = ERROR_INIT;
 
-	cr_assert_eq(
-		imagestore_open(root, flags | IMAGESTORE_CREATE, &store, &err),
-		0, "%s", err.msg);
+	cr_assert_eq(imagestore_open(root, libexec, flags | IMAGESTORE_CREATE,
+				     &store, &err),
+		     0, "%s", err.msg);
 	return store;
 }
 
@@ -335,7 +336,7 @@ Test(imagestore, missing)
 	struct imagestore *store = NULL;
 	struct error err = ERROR_INIT;
 
-	cr_expect_eq(imagestore_open(root, 0, &store, &err), -ENOENT);
+	cr_expect_eq(imagestore_open(root, libexec, 0, &store, &err), -ENOENT);
 	cr_expect_null(store);
 	cr_expect(strstr(err.msg, "/cas"));
 }
