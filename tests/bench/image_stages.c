@@ -4,7 +4,7 @@
  *
  *	image_stages inflate IMAGE          to nowhere
  *	image_stages sha256|sha512 FILE
- *	image_stages write FILE NEW         a copy, and its fdatasync
+ *	image_stages write|sync FILE NEW    a copy; and its fdatasync
  *	image_stages index TAR NEW          the index of a stored tar
  *	image_stages run COMMAND [ARG]...   any command
  *
@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +82,7 @@ static int sha512(char **argv)
 	return digest(argv[0], DIGEST_SHA512);
 }
 
-static int write_copy(char **argv)
+static int copy(char **argv, bool sync)
 {
 	int from = open(argv[0], O_RDONLY | O_CLOEXEC);
 	int to = open(argv[1], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -93,7 +94,17 @@ static int write_copy(char **argv)
 	while ((n = read_full(from, buf, CHUNK)) > 0)
 		if (write_full(to, buf, (size_t)n) < 0)
 			return failed(argv[1]);
-	return n < 0 || fdatasync(to) < 0 ? failed(argv[1]) : 0;
+	return n < 0 || (sync && fdatasync(to) < 0) ? failed(argv[1]) : 0;
+}
+
+static int write_copy(char **argv)
+{
+	return copy(argv, false);
+}
+
+static int sync_copy(char **argv)
+{
+	return copy(argv, true);
 }
 
 static int make_index(char **argv)
@@ -133,9 +144,10 @@ static const struct stage {
 	int n_args;
 	int (*run)(char **argv);
 } stages[] = {
-	{"inflate", 1, inflate},  {"sha256", 1, sha256},
-	{"sha512", 1, sha512},	  {"write", 2, write_copy},
-	{"index", 2, make_index}, {"run", 1, run_command},
+	{"inflate", 1, inflate}, {"sha256", 1, sha256},
+	{"sha512", 1, sha512},	 {"write", 2, write_copy},
+	{"sync", 2, sync_copy},	 {"index", 2, make_index},
+	{"run", 1, run_command},
 };
 
 static double seconds(struct timeval tv)
