@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -151,12 +152,12 @@ static bool is_own_program(int fd)
  */
 
 /* What the next one goes on from. */
-struct handover_record {
+struct sealed_record {
 	int fd; /* sealed memory */
 	struct state_writer w;
 };
 
-static void record_release(struct handover_record *record)
+static void record_release(struct sealed_record *record)
 {
 	fd_close(&record->fd);
 	state_writer_release(&record->w);
@@ -172,7 +173,7 @@ static int seal(int fd)
 }
 
 static int record_make(const struct reexec *x, uint64_t left_ns,
-		       struct handover_record *ret, struct error *err)
+		       struct sealed_record *ret, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	int r;
@@ -192,7 +193,7 @@ static int record_make(const struct reexec *x, uint64_t left_ns,
 }
 
 /* Those of RECORD stay open in what is executed, or do not. */
-static void hand_over(const struct handover_record *record, bool yes)
+static void keep_open(const struct sealed_record *record, bool yes)
 {
 	(void)set_cloexec(record->fd, !yes);
 	for (size_t i = 0; i < record->w.n_fds; i++)
@@ -200,7 +201,7 @@ static void hand_over(const struct handover_record *record, bool yes)
 }
 
 __attribute__((__noreturn__)) static void
-trial_child(const struct reexec *x, const struct handover_record *record,
+trial_child(const struct reexec *x, const struct sealed_record *record,
 	    int said)
 {
 	char name[] = "stage1", entrypoint[] = "adopt", check[] = "--check";
@@ -212,7 +213,7 @@ trial_child(const struct reexec *x, const struct handover_record *record,
 	(void)snprintf(option, sizeof(option), "--record=%d", record->fd);
 	if (dup2(said, STDERR_FILENO) < 0)
 		_exit(127);
-	hand_over(record, true);
+	keep_open(record, true);
 	(void)execveat(x->program, "", argv, environ, AT_EMPTY_PATH);
 	(void)dprintf(STDERR_FILENO, "it cannot be executed: %s\n",
 		      strerrordesc_np(errno));
@@ -221,7 +222,7 @@ trial_child(const struct reexec *x, const struct handover_record *record,
 
 /* Tries the program in a child: its pidfd, and SAID where it talks to. */
 static int trial_start(const struct reexec *x,
-		       const struct handover_record *record, int *ret_said,
+		       const struct sealed_record *record, int *ret_said,
 		       struct error *err)
 {
 	cleanup_fd int ours = -EBADF;
@@ -282,16 +283,20 @@ static int trial_result(int pidfd, int said, char version[RUNTIME_VERSION_MAX],
 			       line + strlen(HANDOFF_CAN));
 		return 0;
 	}
+	if (status == 0)
+		return error_set(err, ENOEXEC,
+				 "the new stage1 cannot go on: it does not say "
+				 "that it could");
 	(void)process_status_text(status, how, sizeof(how));
 	return error_set(err, ENOEXEC, "the new stage1 cannot go on: %.900s",
-			 *line && status ? line : how);
+			 WIFSIGNALED(status) || !*line ? how : line);
 }
 
 /* --- going -----------------------------------------------------------------
  */
 
 static int last_trial(const struct reexec *x,
-		      const struct handover_record *record, struct error *err)
+		      const struct sealed_record *record, struct error *err)
 {
 	char version[RUNTIME_VERSION_MAX];
 	cleanup_fd int said = -EBADF;
@@ -306,7 +311,7 @@ static int last_trial(const struct reexec *x,
 }
 
 /* Returns only if it does not. */
-static int execute(const struct reexec *x, const struct handover_record *record,
+static int execute(const struct reexec *x, const struct sealed_record *record,
 		   struct error *err)
 {
 	char name[] = "stage1", entrypoint[] = "adopt";
@@ -320,18 +325,18 @@ static int execute(const struct reexec *x, const struct handover_record *record,
 		return error_sys(err, errno, "open this stage1");
 	(void)snprintf(option, sizeof(option), "--record=%d", record->fd);
 	(void)snprintf(back, sizeof(back), "--back=%d", own);
-	hand_over(record, true);
+	keep_open(record, true);
 	(void)set_cloexec(own, 0);
 	(void)execveat(x->program, "", argv, environ, AT_EMPTY_PATH);
 	r = -errno;
-	hand_over(record, false);
+	keep_open(record, false);
 	return error_sys(err, -r, "execute the new stage1");
 }
 
 static void go(struct reexec *x)
 {
 	uint64_t left_ns = monotonic_ns();
-	struct handover_record record = {.fd = -EBADF};
+	struct sealed_record record = {.fd = -EBADF};
 	struct error err = ERROR_INIT;
 	int r;
 
@@ -406,7 +411,7 @@ static void on_trial_timeout(struct event_timer *timer)
 
 static int start_first_trial(struct reexec *x, struct error *err)
 {
-	struct handover_record record = {.fd = -EBADF};
+	struct sealed_record record = {.fd = -EBADF};
 	int r = record_make(x, monotonic_ns(), &record, err);
 
 	if (r == 0)

@@ -68,7 +68,7 @@ supervisor() {
 }
 
 app_pid() {
-	cat "$pod/appsinfo/${1:-inside}/pid"
+	cat "$pod/appsinfo/inside/pid"
 }
 
 # The supervisor answers: what is said to it is served.
@@ -82,10 +82,12 @@ status_has() {
 }
 
 all_answered() {
-	local key
-	[ "$(load_value load answered)" -gt 50 ] || fail "$(cat "$D/load.load")"
+	local key name=${1:-load}
+	[ "$(load_value "$name" answered)" -gt 50 ] ||
+		fail "$(cat "$D/$name.load")"
 	for key in refused reset broken timeout other; do
-		[ "$(load_value load $key)" = 0 ] || fail "$(cat "$D/load.load")"
+		[ "$(load_value "$name" "$key")" = 0 ] ||
+			fail "$(cat "$D/$name.load")"
 	done
 }
 
@@ -158,16 +160,29 @@ nothing_left() {
 }
 
 @test "every line reaches the log once and whole" {
-	start -- lines 300000 40
-	for _ in 1 2 3 4 5; do
+	image_busybox "$D/sh.aci"
+	# shellcheck disable=SC2016 # for the shell in the pod
+	detach_inside --net=none --pod-name=web "$D/sh.aci" --name=inside -- -c '
+		i=0
+		until [ -e /tmp/stop ]; do
+			i=$((i + 1))
+			printf "number "
+			echo $i
+			[ $((i % 20)) != 0 ] || sleep 0.001
+		done
+		echo last $i'
+	begun
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		goes_on_as one
 		goes_on_as two
 	done
+	rkt enter web /bin/touch /tmp/stop
 	wait_for 20 pod_is web exited
-	rkt logs web >"$D/lines"
-	run_inside "$F/inside.aci" -- lines 300000 40
-	cut -d' ' -f2- <"$D/lines" >"$D/got"
-	[ "$(wc -l <"$D/lines")" = 300000 ] || fail "$(wc -l "$D/lines")"
+	pod_log "$uuid" inside >"$D/got"
+	seq -f 'number %.0f' "$(sed -n 's/^last //p' "$D/got")" >"$D/expected"
+	tail -1 "$D/got" >>"$D/expected"
+	[ "$(wc -l <"$D/got")" -gt 1000 ]
+	cmp "$D/expected" "$D/got"
 }
 
 @test "an update and a rollback after it, and one while it is under way" {
@@ -203,4 +218,283 @@ nothing_left() {
 	goes_on_as one
 	load_end
 	all_answered
+}
+
+@test "several apps: one that has ended, one that waits, one with users of its own" {
+	RUN=(--private-users "$F/inside.aci" --name=over -- exit-code 0 ---
+		"$F/inside.aci" --name=waits --restart=always
+		--annotation=rkt.io/restart/delay=2s -- exit-code 3 ---)
+	start --name=stays -- sleep 1000
+	wait_for 10 grep -qx 0 "$pod/status/over"
+	for _ in 1 2 3; do
+		goes_on_as one
+		goes_on_as two
+	done
+	grep -qx 0 "$pod/status/over"
+	# It is started again, after the pause it had before.
+	wait_for 20 status_has restarts-waits=1
+	goes_on_as one
+	run rkt enter --app=stays web /inside print-ids
+	expect_status 0
+	expect_output uid=0
+	rkt stop web
+	nothing_left
+}
+
+@test "a terminal: what is typed and shown before and after" {
+	image_busybox "$D/sh.aci"
+	python3 "$TESTS/cli/terminal.py" 24x80 '#:send:echo fir""st\n' \
+		'again:send:exit 7\n' -- "$RKT" --dir="$D/data" \
+		--insecure-options=image run --net=none --interactive \
+		--pod-name=web "$D/sh.aci" >"$D/shown" &
+	local job=$!
+	wait_for 10 grep -q first "$D/shown"
+	uuid=$(basename "$(readlink "$D/data/names/web")")
+	begun
+	goes_on_as one
+	goes_on_as two
+	rkt enter web /bin/sh -c 'echo again >/dev/console'
+	local code=0
+	wait "$job" || code=$?
+	[ "$code" = 7 ] || fail "exit code $code: $(cat "$D/shown")"
+}
+
+@test "sockets and descriptors the pod keeps, the watchdog, sd_notify" {
+	local t=$D/py
+	"$TESTS/images/build-images.sh" "$D" python >&2
+	mkdir "$t"
+	tar -C "$t" -xf "$D/python.aci"
+	cp "$BATS_TEST_DIRNAME/notify.py" "$t/rootfs/srv/notify.py"
+	jq '.app.exec = ["/usr/bin/python3", "-I", "/srv/notify.py"]
+		| .app.environment = [{name: "VERSION", value: "1"}]
+		| .app.ports = [{name: "http", protocol: "tcp", port: 80, socketActivated: true}]
+		| .annotations = [
+			{name: "appc.io/executor/supports-systemd-notify", value: "true"},
+			{name: "rkt.io/restart", value: "always"},
+			{name: "rkt.io/watchdog", value: "60s"}]' \
+		"$t/manifest" >"$D/m"
+	mv "$D/m" "$t/manifest"
+	"$ACTOOL" build "$t" "$D/1.aci"
+	detach_inside --net=none --pod-name=web "$D/1.aci" --name=notify -- \
+		fds store=state barrier say=STATUS=before announce serve
+	begun
+	wait_for 10 status_has ready-notify=true
+	for _ in 1 2 3; do
+		goes_on_as one
+		goes_on_as two
+	done
+	status_has 'status-notify=version 1'
+	# A crash: its port and what it stored are there for the next.
+	nsenter --net="/proc/$pid/ns/net" timeout 10 nc -N 127.0.0.1 80 \
+		<<<crash || true
+	wait_for 10 status_has restarts-notify=1
+	wait_for 10 pod_logged "$uuid" notify names=http,state
+	goes_on_as one
+	[ "$(nsenter --net="/proc/$pid/ns/net" timeout 10 nc -N 127.0.0.1 80 <<<hi)" = 1 ]
+	wait_for 10 status_has ready-notify=true
+}
+
+@test "health: what is asked goes on being asked" {
+	start --restart=on-failure --annotation=rkt.io/health/probe=http:80/ \
+		--annotation=rkt.io/health/interval=100ms \
+		--annotation=rkt.io/health/timeout=2s \
+		--annotation=rkt.io/health/retries=2 -- serve tcp4:80
+	wait_for 10 status_has health-inside=ok
+	for _ in 1 2 3 4 5; do
+		goes_on_as one
+		goes_on_as two
+	done
+	status_has health-inside=ok
+	rkt enter web /inside write /tmp/sick ""
+	goes_on_as one
+	wait_for 20 status_has restarts-inside=1
+	wait_for 10 status_has health-inside=ok
+}
+
+@test "nginx and redis under load" {
+	bash "$TESTS/images/build-images.sh" "$D" nginx-1 redis >&2
+	detach_inside --net=none --pod-name=web "$D/nginx-1.aci" \
+		"$D/redis.aci" --name=redis
+	begun
+	wait_for 20 nsenter --net="/proc/$pid/ns/net" \
+		redis-cli -h 127.0.0.1 ping
+	load_begin load --keepalive=20 127.0.0.1 80 /version
+	load_begin redis --protocol=redis --keepalive=50 127.0.0.1 6379 /
+	for _ in 1 2 3 4 5; do
+		goes_on_as one
+		goes_on_as two
+	done
+	sleep 0.3
+	load_end
+	all_answered load
+	all_answered redis
+}
+
+@test "a hundred times: no descriptor, process or memory is left" {
+	start --restart=always -- serve tcp4:80
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	for _ in 1 2 3 4 5; do
+		goes_on_as one
+		goes_on_as two
+	done
+	local fds memory
+	fds=$(find "/proc/$(supervisor)/fd" -type l | wc -l)
+	memory=$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' \
+		"/proc/$(supervisor)/status")
+	for _ in $(seq 45); do
+		goes_on_as one
+		goes_on_as two
+	done
+	[ "$(find "/proc/$(supervisor)/fd" -type l | wc -l)" = "$fds" ]
+	[ "$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' \
+		"/proc/$(supervisor)/status")" -le $((memory + 512)) ]
+	# pod init and the app.
+	[ "$(pgrep -c -P "$(supervisor)")" = 2 ]
+}
+
+@test "--all, as JSON; what is not running is no failure of the others" {
+	start -- sleep 1000
+	detach_inside --net=none --pod-name=two "$F/inside.aci" \
+		--user-label=tier=back -- sleep 1000
+	other next update --runtime --all --label=tier=back
+	expect_status 0
+	[ "$(grep -c 'went on' <<<"$output")" = 1 ]
+	run rkt status two
+	expect_output runtime=0.1.0-next
+	other one update --runtime --all --format=json
+	expect_status 11
+	jq -es '.[-1] | map(.code) | sort == [0, 11]' <<<"$output"
+	other next update --runtime --all
+	expect_status 0
+	rkt stop two
+	wait_for 10 pod_is two exited
+	other one update --runtime two
+	expect_status 254
+	expect_output 'is not running'
+	other one update --runtime
+	expect_status 254
+	other one update --runtime --latest web
+	expect_status 254
+}
+
+# --- staying -------------------------------------------------------------------
+
+@test "what is no stage1 that can go on is not executed" {
+	start -- sleep 1000
+	cp -r "$F/one" "$D/bad"
+	local stage1=$D/bad/libexec/rkt/stage1
+	: >"$stage1"
+	F=$D stays bad 'it cannot be executed: Exec format error'
+	head -c 100000 "$F/one/libexec/rkt/stage1" >"$stage1"
+	F=$D stays bad 'the new stage1 cannot go on'
+	cp "$BUILD/bin/actool" "$stage1"
+	F=$D stays bad 'the new stage1 cannot go on'
+	cp /bin/true "$stage1"
+	F=$D stays bad 'it does not say that it could'
+	cp "$F/one/libexec/rkt/stage1" "$stage1"
+	chmod 777 "$stage1"
+	F=$D stays bad 'others than root may write to the new stage1'
+	chmod 755 "$stage1"
+	chown 1000 "$stage1"
+	F=$D stays bad "is no file of root's"
+	run rkt enter web /inside print-ids
+	expect_status 0
+}
+
+@test "a program the pod could write to is refused, and half a request" {
+	start -- sleep 1000
+	cat >"$D/ask.py" <<-'END'
+		import os, socket, struct, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		s.connect(sys.argv[1])
+		fd = os.open(sys.argv[2], os.O_RDONLY)
+		text = struct.pack("IIII", 0x31746b72, 2, 0, int(sys.argv[3]))
+		socket.send_fds(s, [text], [fd])
+		print(s.recv(4096)[144:].rstrip(b"\0").decode())
+	END
+	run python3 "$D/ask.py" "$pod/control" "$F/one/libexec/rkt/stage1" 0
+	expect_output 'its mount is writable'
+	run python3 "$D/ask.py" "$pod/control" "$F/one/libexec/rkt/stage1" 1
+	[ -z "$output" ]
+	serves
+}
+
+@test "one that dies in its trial, or never answers, is not executed" {
+	RKT_TEST_STOP_AT=adopt-check start -- sleep 1000
+	stays next 'signal 9'
+	rkt stop --force web
+	rkt rm web
+	RKT_TEST_HANG_AT=adopt-check start -- sleep 1000
+	other next update --runtime web &
+	local job=$!
+	wait_for 10 pgrep -P "$(supervisor)" -f 'adopt --check'
+	# The pod is supervised meanwhile.
+	serves
+	other one update --runtime web
+	expect_status 11
+	expect_output 'is being tried already'
+	kill -9 "$(pgrep -P "$(supervisor)" -f 'adopt --check')"
+	wait "$job" || true
+	stays next 'does not say whether it can go on'
+	[ "$(pgrep -c -P "$(supervisor)")" = 2 ]
+	goes_on_as one
+}
+
+@test "one that fails after all goes back to the one before" {
+	RKT_TEST_FAIL_AT=adopted start --restart=always -- serve tcp4:80
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	load_begin load 127.0.0.1 80 /
+	for _ in 1 2 3; do
+		stays next 'the one before goes on'
+	done
+	status_has runtime=0.1.0
+	goes_on_as one
+	sleep 0.3
+	load_end
+	all_answered
+	rkt stop web
+	nothing_left
+}
+
+# --- killed --------------------------------------------------------------------
+
+@test "the command killed at any time: the pod goes on, as one or the other" {
+	start -- sleep 1000
+	local before i
+	before=$(supervisor)
+	for i in $(seq 20); do
+		"$F/one/bin/rkt" --dir="$D/data" update --runtime web \
+			>/dev/null 2>&1 &
+		sleep "0.0$((i % 5))$((i % 7))"
+		kill -9 $! 2>/dev/null || true
+		wait $! 2>/dev/null || true
+		"$F/two/bin/rkt" --dir="$D/data" update --runtime web \
+			>/dev/null 2>&1 || true
+	done
+	[ "$(supervisor)" = "$before" ]
+	wait_for 10 serves
+	rkt stop web
+	nothing_left
+}
+
+@test "the pod ends while another one is tried: nothing is left" {
+	local how
+	for how in stop 'stop --force' kill; do
+		RKT_TEST_HANG_AT=adopt-check start -- sleep 1000
+		other next update --runtime web &
+		local job=$!
+		wait_for 10 pgrep -P "$(supervisor)" -f 'adopt --check'
+		if [ "$how" = kill ]; then
+			kill -9 "$(supervisor)"
+			wait_for 10 pod_is web exited
+			rkt gc --grace-period=0s
+		else
+			# shellcheck disable=SC2086 # words
+			rkt $how web
+		fi
+		wait "$job" || true
+		wait_for 10 pod_is web exited
+		rkt rm web || true
+		wait_for 10 test -z "$(pgrep -f 'adopt --check')"
+	done
 }
