@@ -50,7 +50,6 @@ static bool take_fd(const char *arg, const char *option, int *ret)
 static int parse_arguments(int argc, char *const argv[], struct adopt *ret,
 			   struct error *err)
 {
-	*ret = (struct adopt){.record = -EBADF, .back = -EBADF};
 	for (int i = 0; i < argc - 1; i++) {
 		if (strcmp(argv[i], "--check") == 0)
 			ret->check = true;
@@ -102,9 +101,9 @@ static int restore(const struct adopt *a, const struct json_node *root,
 	r = pod_restore(&node, pod, err);
 	if (r == 0 && !a->check && test_fails_at("adopted"))
 		r = error_set(err, EIO, "it fails for a test");
-	if (r == 0 && strcmp(pod->options.uuid, a->uuid) != 0)
-		r = error_set(err, EINVAL, "the record is pod %s's",
-			      pod->options.uuid);
+	if (r == 0 && strcmp(a->uuid, pod->options.uuid) != 0)
+		r = error_set(err, EINVAL, "the record is not pod %s's",
+			      a->uuid);
 	return r;
 }
 
@@ -192,7 +191,7 @@ int adopt_main(int argc, char *const argv[])
 {
 	struct handoff handoff = {.asker = -EBADF};
 	struct error err = ERROR_INIT;
-	struct adopt adopt;
+	struct adopt adopt = {.record = -EBADF, .back = -EBADF, .uuid = ""};
 	struct pod pod;
 	int r = run_harden(&err);
 
