@@ -20,6 +20,7 @@
 #include "base/test_hooks.h"
 #include "stage0/entrypoint.h"
 #include "stage0/pod.h"
+#include "stage0/private_users.h"
 
 #define SECOND INT64_C(1000000000)
 #define SECOND_LOOK_NS (SECOND / 10)
@@ -50,6 +51,8 @@ int pod_delete(struct pod *pod, const char *libexec_dir, struct error *err)
 	if (r == 0 && pod->dir == POD_EXITED_GARBAGE)
 		r = pod_clean(pod, libexec_dir, err);
 	test_stop_at("delete-cleaned");
+	if (r == 0)
+		private_users_drop(pod);
 	if (r == 0 && pod->dir != POD_GARBAGE)
 		r = pod_move(pod, POD_GARBAGE, false, err);
 	test_stop_at("delete-garbage");

@@ -3,15 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "base/lock.h"
+#include "base/path.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "base/test_hooks.h"
@@ -23,6 +28,10 @@
 #include "stage0/pod_files.h"
 
 #define SUBIDS_MAX (1024UL * 1024)
+#define PRIVATE_USERS_RUN_DIR "/run/rkt"
+#define PRIVATE_USERS_DIR PRIVATE_USERS_RUN_DIR "/users"
+#define PRIVATE_USERS_CLAIM_MAX 4096
+#define CLAIM_NAME_MAX 16
 
 /* --- checking --------------------------------------------------------------
  */
@@ -123,21 +132,166 @@ static int find_taken(const struct pods *pods, struct user_ranges *taken,
 	return r;
 }
 
-static int choose(struct pod *pod, struct user_range *ret, struct error *err)
+/* --- on the host -----------------------------------------------------------
+ */
+
+/*
+ * Pods of several data directories meet here: /run/rkt/users/FIRST is a
+ * symbolic link to the pod that has the range, as DATA_DIR/UUID.  It is gone
+ * after a boot, as what runs is; a link whose pod is gone counts for nothing.
+ */
+static int open_claims(struct error *err)
+{
+	cleanup_fd int fd = -EBADF;
+	int r;
+
+	if ((mkdir(PRIVATE_USERS_RUN_DIR, 0755) < 0 && errno != EEXIST) ||
+	    (mkdir(PRIVATE_USERS_DIR, 0700) < 0 && errno != EEXIST))
+		return error_sys(err, errno, "create " PRIVATE_USERS_DIR);
+	fd = open(PRIVATE_USERS_DIR,
+		  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = fd < 0 ? -errno : lock_wait(fd, LOCK_EX);
+	return r < 0 ? error_sys(err, -r, "lock " PRIVATE_USERS_DIR)
+		     : TAKE_FD(fd);
+}
+
+/* True if the pod that CLAIM names is there and has the range from FIRST. */
+static bool is_claim_live(const char *claim, uint32_t first)
+{
+	cleanup_free char *data_dir =
+		xstrndup(claim, (size_t)(path_base(claim) - claim));
+	cleanup_pods struct pods pods = PODS_INIT;
+	bool is_live = false;
+
+	if (pods_open(&pods, data_dir, NULL) < 0)
+		return false;
+	for (int dir = POD_EMBRYO; dir < POD_DIR_MAX && !is_live; dir++) {
+		cleanup_pod struct pod other = POD_INIT;
+		struct user_range range;
+
+		is_live = pod_open_in(&pods, (enum pod_dir)dir,
+				      path_base(claim), &other, NULL) == 0 &&
+			  load(other.fd, &range, NULL) == 1 &&
+			  range.first == first;
+	}
+	return is_live;
+}
+
+static void claim_name(const struct user_range *range, char ret[CLAIM_NAME_MAX])
+{
+	(void)snprintf(ret, CLAIM_NAME_MAX, "%u", range->first);
+}
+
+/* Whose RANGE is; an empty text if nobody's. */
+static void read_claim(int claims, const struct user_range *range,
+		       char ret[PRIVATE_USERS_CLAIM_MAX])
+{
+	char name[CLAIM_NAME_MAX];
+	ssize_t n;
+
+	claim_name(range, name);
+	n = readlinkat(claims, name, ret, PRIVATE_USERS_CLAIM_MAX - 1);
+	ret[n < 0 ? 0 : n] = '\0';
+}
+
+static char *claim_text(const struct pod *pod)
+{
+	return xasprintf("%s/%s", pod->pods->dir, pod->uuid);
+}
+
+/* -EBUSY: another pod has it, which HOLDER names then. */
+static int check_claim(int claims, const struct pod *pod,
+		       const struct user_range *range,
+		       char holder[PRIVATE_USERS_CLAIM_MAX])
+{
+	cleanup_free char *ours = claim_text(pod);
+
+	read_claim(claims, range, holder);
+	return strcmp(holder, ours) != 0 && *holder &&
+			       is_claim_live(holder, range->first)
+		       ? -EBUSY
+		       : 0;
+}
+
+/* In place of one that counts for nothing. */
+static int make_claim(int claims, const struct pod *pod,
+		      const struct user_range *range, struct error *err)
+{
+	cleanup_free char *ours = claim_text(pod);
+	char name[CLAIM_NAME_MAX];
+
+	claim_name(range, name);
+	if ((unlinkat(claims, name, 0) < 0 && errno != ENOENT) ||
+	    symlinkat(ours, claims, name) < 0)
+		return error_sys(err, errno, "create " PRIVATE_USERS_DIR "/%s",
+				 name);
+	return 0;
+}
+
+static int choose(int claims, const struct pod *pod, struct user_range *ret,
+		  struct error *err)
 {
 	cleanup_user_ranges struct user_ranges taken = USER_RANGES_INIT;
+	char holder[PRIVATE_USERS_CLAIM_MAX];
 	struct uuid uuid;
 	int r = uuid_parse(pod->uuid, &uuid, err);
 
 	if (r == 0)
 		r = find_taken(pod->pods, &taken, err);
-	return r < 0 ? r : user_range_choose(&uuid, &taken, ret, err);
+	if (r == 0)
+		r = user_range_choose(&uuid, &taken, ret, err);
+	while (r == 0 && check_claim(claims, pod, ret, holder) < 0) {
+		user_ranges_add(&taken, ret);
+		r = user_range_choose(&uuid, &taken, ret, err);
+	}
+	return r;
+}
+
+int private_users_claim(const struct pod *pod, struct error *err)
+{
+	cleanup_fd int claims = -EBADF;
+	char holder[PRIVATE_USERS_CLAIM_MAX];
+	struct user_range range;
+	int r = load(pod->fd, &range, err);
+
+	if (r <= 0)
+		return r;
+	claims = open_claims(err);
+	if (claims < 0)
+		return claims;
+	if (check_claim(claims, pod, &range, holder) == 0)
+		return make_claim(claims, pod, &range, err);
+	return error_set(err, EBUSY,
+			 "the users of pod %s, %u to %u, are now those of pod "
+			 "%s in %.*s: remove one of the two",
+			 pod->uuid, range.first, range.first + range.count - 1,
+			 path_base(holder),
+			 (int)(path_base(holder) - holder - 1), holder);
+}
+
+void private_users_drop(const struct pod *pod)
+{
+	cleanup_free char *ours = claim_text(pod);
+	char holder[PRIVATE_USERS_CLAIM_MAX], name[CLAIM_NAME_MAX];
+	cleanup_fd int claims = -EBADF;
+	struct user_range range;
+
+	if (load(pod->fd, &range, NULL) <= 0)
+		return;
+	claims = open_claims(NULL);
+	if (claims < 0)
+		return;
+	read_claim(claims, &range, holder);
+	claim_name(&range, name);
+	if (strcmp(holder, ours) == 0)
+		(void)unlinkat(claims, name, 0);
 }
 
 int private_users_assign(struct pod *pod, struct error *err)
 {
 	cleanup_fd int lock = openat(pod->pods->data_fd, "pods",
 				     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int claims = -EBADF;
 	char text[USER_RANGE_TEXT_MAX];
 	struct user_range range;
 	int r;
@@ -145,26 +299,36 @@ int private_users_assign(struct pod *pod, struct error *err)
 	r = load(pod->fd, &range, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	/* Who looks for a free one sees all that are given. */
+	/* Who looks for a free one sees all that are given: also those
+	 * who share the directory and have a /run of their own. */
 	r = lock < 0 ? -errno : lock_wait(lock, LOCK_EX);
 	if (r < 0)
 		return error_sys(err, -r, "lock the pods");
-	r = choose(pod, &range, err);
+	claims = open_claims(err);
+	if (claims < 0)
+		return claims;
+	r = choose(claims, pod, &range, err);
 	if (r < 0)
 		return r;
+	/* First what is removed with the pod: no kill leaves a claim. */
 	user_range_format(&range, text);
 	r = pod_file_new(pod->fd, POD_PRIVATE_USERS_FILE, 0644, text,
 			 strlen(text), err);
+	if (r == 0)
+		r = make_claim(claims, pod, &range, err);
 	test_stop_at("prepare-users");
 	return r;
 }
 
-int private_users_arg(int poddir_fd, struct strv *args, struct error *err)
+int private_users_arg(const struct pod *pod, struct strv *args,
+		      struct error *err)
 {
 	char text[USER_RANGE_TEXT_MAX];
 	struct user_range range;
-	int r = load(poddir_fd, &range, err);
+	int r = private_users_claim(pod, err);
 
+	if (r == 0)
+		r = load(pod->fd, &range, err);
 	if (r <= 0)
 		return r;
 	user_range_format(&range, text);

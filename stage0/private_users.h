@@ -22,13 +22,21 @@ int private_users_check(const struct pods *pods, const struct pod_manifest *pm,
 			struct error *err);
 
 /*
- * Gives the locked POD a range no other pod of its data directory has, and
- * that is nobody's by /etc/subuid and /etc/subgid; nothing if it has one.
+ * Gives the locked POD a range that no other pod of its data directory has,
+ * none of another data directory that was made or started since the host was,
+ * and that is nobody's by /etc/subuid and /etc/subgid; nothing if it has one.
  */
 int private_users_assign(struct pod *pod, struct error *err);
 
-/* The range of the pod at PODDIR_FD as an argument of `stage1 run`, added to
- * ARGS; nothing if it has none. */
-int private_users_arg(int poddir_fd, struct strv *args, struct error *err);
+/* Before the locked POD starts: its range, if it has one, is still its own.
+ * -EBUSY if a pod of another data directory has it. */
+int private_users_claim(const struct pod *pod, struct error *err);
+
+/* The same, and the range as an argument of `stage1 run` added to ARGS. */
+int private_users_arg(const struct pod *pod, struct strv *args,
+		      struct error *err);
+
+/* The locked POD is to be removed: its range is nobody's. */
+void private_users_drop(const struct pod *pod);
 
 #endif

@@ -17,6 +17,7 @@
 #include "spec/json_write.h"
 #include "spec/pod_manifest.h"
 #include "spec/semver.h"
+#include "spec/user_range.h"
 #include "stage0/generation.h"
 #include "stage0/pod_build.h"
 
@@ -290,6 +291,9 @@ static void check(const struct update_facts *f,
 		strv_push(&plan->refusals, f->cannot);
 		return;
 	}
+	if (f->has_private_users &&
+	    user_range_check_app(&f->new_app->app, &err) < 0)
+		strv_push(&plan->refusals, err.msg);
 	check_volumes(f, plan);
 	if (old_app)
 		check_ports(f, old_app, plan);

@@ -44,6 +44,7 @@ struct update_facts {
 	const char *cannot;
 	const char *not_updatable; /* why the pod takes no update; NULL */
 	bool has_all_caps;	   /* the pod's apps keep every capability */
+	bool has_private_users;
 	struct update_rules rules;
 	enum update_strategy strategy; /* asked for; UPDATE_AUTO */
 	unsigned int tiers; /* 1 << enum update_strategy: what stage1 can */

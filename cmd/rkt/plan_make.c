@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/rkt/plan_make.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "aci/imagestore.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "spec/stage1_abi.h"
 #include "stage0/control.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
@@ -73,6 +76,8 @@ void plan_make(const struct plan_request *request, struct update_plan *ret)
 		facts.not_updatable = "an interactive pod cannot be updated";
 	facts.has_all_caps = update_was_started_with(
 		dir, "--disable-capabilities-restriction");
+	facts.has_private_users =
+		faccessat(dir, POD_PRIVATE_USERS_FILE, F_OK, 0) == 0;
 	add_stage1(request, &reply, &err, &facts);
 	update_plan_make(&facts, ret);
 }

@@ -118,7 +118,7 @@ static int run_again(struct cmd_call *call, struct images *im,
 	if (r == 0 && o->make.private_users)
 		r = private_users_assign(pod, err);
 	if (r == 0)
-		r = private_users_arg(pod->fd, &launch->args, err);
+		r = private_users_arg(pod, &launch->args, err);
 	if (r < 0)
 		return r;
 	return launch_again(call, im, pod, &launch->args, launch->detach);
@@ -155,7 +155,7 @@ static int run_pod(struct cmd_call *call, struct error *err)
 		return run_again(call, &im, &made, &launch, &pod, err);
 	r = prepare_new(&im, o, &made, &launch, &pods, &pod, err);
 	if (r == 0 && o->make.private_users)
-		r = private_users_arg(pod.fd, &launch.args, err);
+		r = private_users_arg(&pod, &launch.args, err);
 	if (r == 0)
 		r = open_trees(&im, o, &made, &trees, err);
 	if (r < 0)

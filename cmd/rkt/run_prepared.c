@@ -42,7 +42,7 @@ static int run_prepared(struct cmd_call *call, struct pod *pod,
 		r = launch_make(call, o, pm.n_ports > 0, pm.n_apps, &launch,
 				err);
 	if (r == 0)
-		r = private_users_arg(pod->fd, &launch.args, err);
+		r = private_users_arg(pod, &launch.args, err);
 	if (r == 0)
 		r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
 	if (r == 0)

@@ -8,6 +8,7 @@
 #include "cmd/rkt/launch.h"
 #include "cmd/rkt/pod_arg.h"
 #include "stage0/pod.h"
+#include "stage0/private_users.h"
 #include "stage0/run.h"
 
 struct opts {
@@ -51,6 +52,8 @@ static int start(struct cmd_call *call, struct pod *pod, struct error *err)
 
 	if (r == 0)
 		r = pod_run_args_load(pod->fd, &args, err);
+	if (r == 0)
+		r = private_users_claim(pod, err);
 	if (r == 0)
 		r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
 	if (r < 0)

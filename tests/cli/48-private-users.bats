@@ -342,6 +342,64 @@ other:589824:4294000000' >"$D/subuid"
 		sed 's/:65536/:65536\n/g' | sort -u | grep -c :)" = 8 ]
 }
 
+# claims: FIRST of each range that a pod on this host has claimed, sorted
+claims() {
+	ls /run/rkt/users 2>/dev/null || true
+}
+
+@test "pods of other data directories have other ranges" {
+	# Two are free.
+	echo 'somebody:0:524288
+other:655360:4294000000' >"$D/subuid"
+	mount --bind "$D/subuid" /etc/subuid
+	run_rkt prepare --quiet --private-users "$F/inside.aci" -- exit-code 3
+	expect_status 0
+	uuid=$(tail -1 <<<"$output")
+	first=$(shift_of "$uuid")
+	run "$RKT" --dir="$D/other" --insecure-options=image prepare --quiet \
+		--private-users "$F/inside.aci" -- exit-code 4
+	expect_status 0
+	other=$(tail -1 <<<"$output")
+	second=$(sed 's/:.*//' "$D/other/pods/prepared/$other/private-users-prepared")
+	[ "$((first + second))" = "$((524288 + 589824))" ]
+	[ "$(claims)" = "524288
+589824" ]
+	run "$RKT" --dir="$D/third" --insecure-options=image prepare --quiet \
+		--private-users "$F/inside.aci"
+	expect_status 254
+	expect_output 'choose private users'
+	# As after a boot, another pod took the range of one that waits.
+	rm "/run/rkt/users/$first"
+	run "$RKT" --dir="$D/third" --insecure-options=image prepare --quiet \
+		--private-users "$F/inside.aci"
+	expect_status 0
+	third=$(tail -1 <<<"$output")
+	run rkt run-prepared --net=none "$uuid"
+	expect_status 254
+	expect_output "the users of pod $uuid, $first to $((first + 65535)), are now those of pod $third in $D/third: remove one of the two"
+	run "$RKT" --dir="$D/third" rm "$third"
+	expect_status 0
+	[ "$(claims)" = "$second" ]
+	run rkt run-prepared --net=none "$uuid"
+	expect_status 3
+	# So does one that is started again.
+	rm "/run/rkt/users/$first"
+	run "$RKT" --dir="$D/third" --insecure-options=image prepare --quiet \
+		--private-users "$F/inside.aci"
+	expect_status 0
+	run rkt start "$uuid"
+	expect_status 254
+	expect_output 'are now those of pod'
+	# What a removed directory had is free.
+	rm -rf "$D/third"
+	run rkt start "$uuid"
+	expect_status 3
+	umount /etc/subuid
+	rkt rm "$uuid"
+	"$RKT" --dir="$D/other" rm "$other"
+	[ -z "$(claims)" ]
+}
+
 @test "a file system that cannot map owners: refused before a pod is made" {
 	mkdir "$D/ram"
 	# File systems of user space cannot, nor ramfs.
@@ -468,6 +526,9 @@ same_range() {
 	under_load
 	run_rkt update --observe=200ms --image="$D/2.aci" web
 	[ "$status" != 0 ]
+	expect_output 'user 70000 is not below 65536'
+	run_rkt update --plan --image="$D/2.aci" web
+	expect_status 11
 	expect_output 'user 70000 is not below 65536'
 	under_load
 	nobody_refused 1
