@@ -5,31 +5,24 @@
 # who gets them, and who does not.
 
 load lib
+load servers
 
 H=https://example.com
 SECRET='s3cr3t/Key+='
 
 setup_file() {
 	load lib
+	load servers
+	certificate
+	names_local
 	mkdir -p "$F/www/example.com" "$F/www/cdn.example.com"
-	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$F/key.pem" \
-		-out "$F/cert.pem" -days 2 -subj "/CN=example.com" \
-		-addext "subjectAltName=DNS:example.com,DNS:cdn.example.com" \
-		2>/dev/null
 	image_inside "$F/www/example.com/a.aci" . example.com/a 1.0
 	cp "$F/www/example.com/a.aci" "$F/www/cdn.example.com"
-	echo "127.0.0.1 example.com cdn.example.com" >"$F/hosts"
-	mount --bind "$F/hosts" /etc/hosts
-	: >"$F/log"
-	python3 "$TESTS/cli/https.py" "$F/www" "$F/log" "$F/cert.pem" \
-		"$F/key.pem" >"$F/server.log" 2>&1 3>&- &
-	echo $! >"$F/server.pid"
-	wait_for 20 curl -sk "$H" -o /dev/null
+	web_serves "$F/www"
 }
 
 teardown_file() {
-	umount /etc/hosts
-	kill "$(cat "$F/server.pid")"
+	servers_stop
 }
 
 setup() {

@@ -5,10 +5,7 @@
 # would (oci.py).
 
 load lib
-
-oci() {
-	python3 "$BATS_TEST_DIRNAME/oci.py" "$@"
-}
+load servers
 
 # runs ARCHIVE VERSION: it has a busybox, and /etc/version says that
 runs() {

@@ -5,21 +5,13 @@
 # and a registry that lies (oci.py).
 
 load lib
+load servers
 
 DIGEST=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 
-oci() {
-	python3 "$BATS_TEST_DIRNAME/oci.py" "$@"
-}
-
-certificate() {
-	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$F/key.pem" \
-		-out "$F/cert.pem" -days 2 -subj "/CN=example.com" \
-		-addext "subjectAltName=DNS:example.com" 2>/dev/null
-}
-
 setup_file() {
 	load lib
+	load servers
 	mkdir -p "$F/www" "$F/registry"
 	certificate
 	oci layout "$F/www/app" busybox one
@@ -30,49 +22,22 @@ setup_file() {
 		http: {addr: "127.0.0.1:5000"}
 		log: {level: error}
 	END
-	docker-registry serve "$F/registry.yml" >"$F/registry.log" 2>&1 3>&- &
-	echo $! >"$F/pids"
-	echo "127.0.0.1 example.com" >"$F/hosts"
-	mount --bind "$F/hosts" /etc/hosts
-	python3 "$BATS_TEST_DIRNAME/oci.py" serve "$F/www" "$F/log" \
-		"$F/cert.pem" "$F/key.pem" \
-		>"$F/server.log" 2>&1 3>&- &
-	echo $! >>"$F/pids"
-	retry 50 curl -sf http://127.0.0.1:5000/v2/ -o /dev/null
-	retry 50 curl -sk https://example.com/token/anonymous -o /dev/null
+	server docker-registry serve "$F/registry.yml"
+	names_local
+	registry_lies "$F/www"
+	wait_for 20 curl -sf http://127.0.0.1:5000/v2/ -o /dev/null
 	push app one
 	push app2 two
 }
 
 teardown_file() {
-	local pid
-	umount /etc/hosts
-	while read -r pid; do
-		kill "$pid" || true
-		wait "$pid" || true
-		retry 50 gone "$pid"
-	done <"$F/pids"
-}
-
-gone() {
-	! kill -0 "$1" 2>/dev/null
+	servers_stop
 }
 
 setup() {
 	setup_test
 	: >"$F/log"
 	export CURL_CA_BUNDLE=$F/cert.pem
-}
-
-# retry N COMMAND: until it succeeds, for N tenths of a second
-retry() {
-	local i n=$1
-	shift
-	for ((i = 0; i < n; i++)); do
-		! "$@" || return 0
-		sleep 0.1
-	done
-	return 1
 }
 
 # push LAYOUT TAG: into docker-registry
@@ -83,14 +48,6 @@ push() {
 
 run_plain() {
 	run rkt --insecure-options=image,http "$@"
-}
-
-password() {
-	mkdir -p "$D/local/auth.d"
-	jq -n --arg p "$1" '{rktKind: "dockerAuth", rktVersion: "v1",
-		registries: ["example.com"],
-		credentials: {user: "user", password: $p}}' \
-		>"$D/local/auth.d/docker.json"
 }
 
 n_layers() {
@@ -225,10 +182,10 @@ stops() {
 		expect_status 254
 	done
 	expect_output "asks for a user and a password: put them into a file of kind dockerAuth"
-	password wrong
+	password wrong example.com
 	run_rkt fetch docker://example.com/basic/app:v1
 	expect_status 254
-	password secret
+	password secret example.com
 	for what in token basic; do
 		run_rkt fetch "docker://example.com/$what/app:v1"
 		expect_status 0
@@ -289,7 +246,7 @@ stops() {
 }
 
 @test "sha512: digests of it are as good as those of sha256" {
-	local digest what blob
+	local digest what
 	mkdir -p "$F/www"
 	DIGEST=sha512 oci layout "$F/www/long" busybox long
 	run_rkt fetch "oci:$F/www/long:v1"

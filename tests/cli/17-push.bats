@@ -5,20 +5,10 @@
 # a registry that lies (oci.py) and to a web server (https.py).
 
 load lib
+load servers
 
 R=docker://127.0.0.1:5000
 S=docker://example.com:5001
-
-oci() {
-	python3 "$BATS_TEST_DIRNAME/oci.py" "$@"
-}
-
-certificate() {
-	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$F/key.pem" \
-		-out "$F/cert.pem" -days 2 -subj "/CN=example.com" \
-		-addext "subjectAltName=DNS:example.com,DNS:cdn.example.com" \
-		2>/dev/null
-}
 
 # registry PORT MORE: docker-registry in the background
 registry() {
@@ -29,9 +19,7 @@ registry() {
 		log: {level: error}
 		$2
 	END
-	docker-registry serve "$F/registry-$1.yml" \
-		>"$F/registry-$1.log" 2>&1 3>&- &
-	echo $! >>"$F/pids"
+	server docker-registry serve "$F/registry-$1.yml"
 }
 
 # What all tests push: an app with a dependency, and one whose whitelists
@@ -86,12 +74,11 @@ app_manifest() {
 
 setup_file() {
 	load lib
+	load servers
 	mkdir -p "$F/www" "$F/htpasswd" "$F/web/example.com" \
 		"$F/web/cdn.example.com"
 	certificate
-	: >"$F/pids"
-	echo "127.0.0.1 localhost example.com cdn.example.com" >"$F/hosts"
-	mount --bind "$F/hosts" /etc/hosts
+	names_local
 	python3 - >"$F/passwords" <<-'END'
 		import crypt
 		print("user:" + crypt.crypt("secret", "$2y$05$" + 22 * "a"))
@@ -105,17 +92,7 @@ auth: {htpasswd: {realm: here, path: $F/passwords}}"
 }
 
 teardown_file() {
-	local pid
-	umount /etc/hosts
-	while read -r pid; do
-		kill "$pid" || true
-		wait "$pid" || true
-		wait_for 10 gone "$pid"
-	done <"$F/pids"
-}
-
-gone() {
-	! kill -0 "$1" 2>/dev/null
+	servers_stop
 }
 
 setup() {
@@ -135,14 +112,6 @@ stored() {
 		run_rkt fetch --pull-policy=new "$F/images/$name.aci"
 		expect_status 0
 	done
-}
-
-password() {
-	mkdir -p "$D/local/auth.d"
-	jq -n --arg p "$1" --arg h "${2:-example.com:5001}" '{
-		rktKind: "dockerAuth", rktVersion: "v1", registries: [$h],
-		credentials: {user: "user", password: $p}}' \
-		>"$D/local/auth.d/docker.json"
 }
 
 inspect() {
@@ -245,7 +214,7 @@ same_tree() {
 		[ "$(inspect "$R/$to" | jq -r .Digest)" = "$digest" ]
 	done
 	# Elsewhere nothing is there: the configuration stays what it is.
-	password secret
+	password secret example.com:5001
 	run rkt --insecure-options=image push "$id" "$S/five/app:two"
 	expect_status 0
 	expect_output "compressed anew"
@@ -261,7 +230,7 @@ same_tree() {
 }
 
 @test "what has sha512 digests goes back with them" {
-	local id number=0 to
+	local id digest
 	DIGEST=sha512 oci layout "$D/app" busybox one
 	run_plain fetch "oci:$D/app:v1"
 	expect_status 0
@@ -312,11 +281,11 @@ same_tree() {
 	run rkt push example.com/app "$S/app"
 	expect_status 254
 	expect_output "put them into a file of kind dockerAuth"
-	password wrong
+	password wrong example.com:5001
 	run rkt push example.com/app "$S/app"
 	expect_status 254
 	expect_output "401"
-	password secret
+	password secret example.com:5001
 	run rkt push example.com/app "$S/app"
 	expect_status 0
 	inspect --creds user:secret "$S/app" >/dev/null
@@ -379,18 +348,11 @@ E=docker://example.com
 
 lying() {
 	stored lib
-	: >"$F/log"
-	python3 "$BATS_TEST_DIRNAME/oci.py" serve "$F/www" "$F/log" \
-		"$F/cert.pem" "$F/key.pem" >"$F/server.log" 2>&1 3>&- &
-	server=$!
-	wait_for 20 curl -sk https://example.com/token/anonymous -o /dev/null
+	registry_lies "$F/www"
 }
 
 teardown() {
-	if [ -n "${server-}" ]; then
-		kill "$server" || true
-		wait "$server" || true
-	fi
+	[ -z "${server-}" ] || server_stop "$server"
 	teardown_test
 }
 
@@ -498,8 +460,7 @@ on_terminal() {
 
 # nobody_works: no process has the mark of this test in its environment
 nobody_works() {
-	[ -z "$(grep -l "^RKT_TEST_MARK=$D\$" -z /proc/[0-9]*/environ \
-		2>/dev/null)" ]
+	! grep -qz "^RKT_TEST_MARK=$D\$" /proc/[0-9]*/environ 2>/dev/null
 }
 
 @test "interrupted it says so, and leaves nothing" {
@@ -523,14 +484,6 @@ nobody_works() {
 
 W=https://example.com
 
-web() {
-	: >"$F/log"
-	python3 "$BATS_TEST_DIRNAME/https.py" "$F/web" "$F/log" "$F/cert.pem" \
-		"$F/key.pem" >"$F/server.log" 2>&1 3>&- &
-	server=$!
-	wait_for 20 curl -sk "$W" -o /dev/null
-}
-
 # signed NAME: $D/NAME.aci, whose .asc is by a key in $D/key
 signed() {
 	export GNUPGHOME=$D/gnupg
@@ -553,7 +506,7 @@ put_refused() {
 }
 
 @test "PUT: a file and its signature, which fetch then trusts" {
-	web
+	web_serves "$F/web"
 	signed lib
 	run rkt push "$D/lib.aci" "$W/dir/lib.aci"
 	expect_status 0
@@ -580,7 +533,7 @@ put_refused() {
 }
 
 @test "PUT: a stored image, compressed, or as it was signed" {
-	web
+	web_serves "$F/web"
 	stored lib app
 	run rkt push example.com/app "$W/app.aci"
 	expect_status 0
@@ -609,7 +562,7 @@ id_of() {
 }
 
 @test "PUT: credentials, redirections, servers that fail" {
-	web
+	web_serves "$F/web"
 	mkdir -p "$D/local/auth.d"
 	put_refused basic "401 Unauthorized (credentials for a host come from auth.d"
 	echo '{"rktKind": "auth", "rktVersion": "v1", "type": "basic",
@@ -640,7 +593,7 @@ id_of() {
 }
 
 @test "PUT: what is no image is not sent" {
-	web
+	web_serves "$F/web"
 	echo nothing >"$D/x.aci"
 	run rkt push "$D/x.aci" "$W/x.aci"
 	expect_status 254

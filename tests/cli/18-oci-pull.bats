@@ -1,38 +1,27 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck disable=SC2154 # bats sets status, output, stderr
+# shellcheck disable=SC2154,SC2030,SC2031 # bats sets status, output, stderr
 # Layers on their way: interrupted, gone on with, wanted by two at once, and
 # registries that lie about parts (oci.py).  What a layer is, 16-docker has.
 
 load lib
+load servers
 
 PART=300000
 
-oci() {
-	python3 "$TESTS/cli/oci.py" "$@"
-}
-
 setup_file() {
 	load lib
+	load servers
 	mkdir -p "$F/www"
-	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$F/key.pem" \
-		-out "$F/cert.pem" -days 2 -subj "/CN=example.com" \
-		-addext "subjectAltName=DNS:example.com,DNS:cdn.example.com" \
-		2>/dev/null
+	certificate
+	names_local
 	oci layout "$F/www/app" busybox one
 	oci layout "$F/www/app2" busybox two
-	echo "127.0.0.1 example.com cdn.example.com" >"$F/hosts"
-	mount --bind "$F/hosts" /etc/hosts
-	: >"$F/log"
-	python3 "$TESTS/cli/oci.py" serve "$F/www" "$F/log" "$F/cert.pem" \
-		"$F/key.pem" >"$F/server.log" 2>&1 3>&- &
-	echo $! >"$F/server.pid"
-	wait_for 10 curl -sfk https://example.com/token/anonymous -o /dev/null
+	registry_lies "$F/www"
 }
 
 teardown_file() {
-	kill "$(cat "$F/server.pid")"
-	umount /etc/hosts
+	servers_stop
 }
 
 setup() {
@@ -298,11 +287,7 @@ refused() {
 }
 
 @test "a layer from another host gets no credentials" {
-	mkdir -p "$D/local/auth.d"
-	jq -n '{rktKind: "dockerAuth", rktVersion: "v1",
-		registries: ["example.com", "cdn.example.com"],
-		credentials: {user: "user", password: "secret"}}' \
-		>"$D/local/auth.d/docker.json"
+	password secret example.com cdn.example.com
 	run_rkt fetch docker://example.com/to-cdn.layer/app:v1
 	expect_status 0
 	grep -q "GET /v2/to-cdn.layer/app/blobs/.* 307 -" "$F/log"
