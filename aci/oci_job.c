@@ -3,6 +3,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -163,6 +164,7 @@ static int read_archived(const struct job *job, struct strv *ret,
 		r = aci_path_clean(a.config, &config, err);
 	if (r < 0)
 		return r;
+	assert(config);
 	strv_push(ret, a.tag ? a.tag : "");
 	add_digest_of(config, ret);
 	strv_push(ret, config);

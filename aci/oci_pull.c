@@ -476,7 +476,8 @@ int oci_pull_archive(struct image_fetcher *f,
 		r = docker_ref_parse(p.archived.v[OCI_ARCHIVED_TAG], &tag, err);
 	if (r < 0)
 		return r;
-	p.name = name = archived_name(file, &tag);
+	name = archived_name(file, &tag);
+	p.name = name;
 	p.tag = tag.tag;
 	image_warn_insecure(f);
 	return pull_parts(&p, ret, err);
