@@ -123,6 +123,21 @@ static void request_init(struct generation *g,
 	};
 }
 
+static void describe_output(struct generation *g)
+{
+	const char *version = name_values_get(&g->image.labels, "version");
+	cleanup_free char *image =
+		xasprintf("%s%s%s", g->image.name ? g->image.name : "",
+			  version ? ":" : "", version ? version : "");
+	struct output_stream *streams[] = {&g->out, &g->err};
+
+	for (int i = 0; i < 2; i++)
+		if (streams[i]->log)
+			output_stream_describe(streams[i],
+					       g->app->pod->options.uuid,
+					       g->number, image);
+}
+
 /*
  * Pipes for everything that runs in this generation, one after the other;
  * their reading ends are streams of the app's log.  The writing ends stay open
@@ -146,6 +161,7 @@ static int open_output(struct generation *g, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	describe_output(g);
 	return 0;
 }
 
@@ -654,6 +670,7 @@ int generation_resume(struct generation *g, struct error *err)
 {
 	int r = 0;
 
+	describe_output(g);
 	if (g->main.pidfd >= 0)
 		r = watch(g, &g->main_source, g->main.pidfd, on_main_exit, err);
 	if (r == 0)

@@ -118,6 +118,23 @@ static void show(struct output *output, const struct strbuf *text)
 	}
 }
 
+static void on_journal_full(struct journald *j, bool is_full)
+{
+	set_reading(j->data, !is_full);
+}
+
+/* As systemd names standard output: its own stream needs no second copy. */
+static void open_journal(struct output *output)
+{
+	output->journal = (struct journald)JOURNALD_INIT;
+	output->journal.on_full = on_journal_full;
+	output->journal.data = output;
+	if (output->terminal >= 0 &&
+	    journald_is_stream(output->terminal, getenv("JOURNAL_STREAM")) &&
+	    journald_open(&output->journal, output->loop, JOURNALD_SOCKET) == 0)
+		output->terminal = -EBADF;
+}
+
 int output_init(struct output *output, struct event_loop *loop, int pod_dirfd,
 		int terminal, struct error *err)
 {
@@ -132,6 +149,7 @@ int output_init(struct output *output, struct event_loop *loop, int pod_dirfd,
 				    O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (output->logs_dirfd < 0)
 		return error_sys(err, errno, "open " POD_LOGS_DIR);
+	open_journal(output);
 	return 0;
 }
 
@@ -142,6 +160,7 @@ void output_release(struct output *output)
 		(void)write_full(output->terminal, output->pending.buf,
 				 output->pending.len);
 	strbuf_release(&output->pending);
+	journald_close(&output->journal);
 	fd_close(&output->logs_dirfd);
 }
 
@@ -256,6 +275,31 @@ static void lines_init(struct lines *l)
 		       (long long)mono.tv_sec, mono.tv_nsec / 1000);
 }
 
+void output_stream_describe(struct output_stream *stream, const char *pod,
+			    unsigned int generation, const char *image)
+{
+	struct strbuf *fields = &stream->fields;
+
+	strbuf_reset(fields);
+	journald_field(fields, "SYSLOG_IDENTIFIER", stream->log->app);
+	journald_field(fields, "RKT_POD", pod);
+	journald_field(fields, "RKT_APP", stream->log->app);
+	strbuf_addf(fields, "RKT_GENERATION=%u\n", generation);
+	journald_field(fields, "RKT_IMAGE", image);
+	journald_field(fields, "RKT_STREAM", stream->name);
+}
+
+static void tell_journal(const struct output_stream *s, const char *text,
+			 size_t len, bool complete)
+{
+	cleanup_strbuf struct strbuf datagram = STRBUF_INIT;
+
+	strbuf_add(&datagram, s->fields.buf, s->fields.len);
+	strbuf_addf(&datagram, "SYSLOG_PID=%d\n", (int)s->pid);
+	journald_line(&datagram, text, len, complete);
+	journald_send(&s->log->output->journal, &datagram);
+}
+
 static void add_line(struct lines *l, const struct output_stream *s,
 		     const char *text, size_t len, bool complete)
 {
@@ -263,6 +307,8 @@ static void add_line(struct lines *l, const struct output_stream *s,
 		    complete ? 'F' : 'P');
 	strbuf_add(&l->records, text, len);
 	strbuf_addch(&l->records, '\n');
+	if (s->log->output->journal.source.fd >= 0)
+		tell_journal(s, text, len, complete);
 	if (s->log->output->terminal < 0)
 		return;
 	strbuf_addf(&l->text, "%s %s[%d]: ", l->since_boot, s->log->app,
@@ -343,6 +389,7 @@ int output_stream_open(struct output_stream *stream, struct output_log *log,
 		.name = name,
 		.source = {.fd = fd, .fn = on_readable, .data = stream},
 		.line = STRBUF_INIT,
+		.fields = STRBUF_INIT,
 		.next = log->output->streams,
 	};
 	r = set_nonblock(fd);
@@ -375,6 +422,7 @@ void output_stream_close(struct output_stream *s)
 	event_remove(s->log->output->loop, &s->source);
 	fd_close(&s->source.fd);
 	strbuf_release(&s->line);
+	strbuf_release(&s->fields);
 	for (p = &s->log->output->streams; *p; p = &(*p)->next)
 		if (*p == s) {
 			*p = s->next;
@@ -388,19 +436,27 @@ void output_stream_close(struct output_stream *s)
 struct output_state {
 	bool has_terminal;
 	struct strbuf pending;
+	struct strbuf journal;
 };
 
 static const struct state_row output_rows[] = {
 	STATE_ROW(struct output_state, has_terminal),
 	STATE_ROW(struct output_state, pending),
+	{.key = "journal",
+	 .kind = STATE_BYTES,
+	 .optional = true,
+	 .offset = offsetof(struct output_state, journal),
+	 .size = sizeof(struct strbuf)},
 };
 
 void output_save(const struct output *output, struct state_writer *w,
 		 const char *key)
 {
 	const struct output_state state = {
-		.has_terminal = output->terminal >= 0,
+		.has_terminal =
+			output->terminal >= 0 || output->journal.source.fd >= 0,
 		.pending = output->pending,
+		.journal = output->journal.pending,
 	};
 
 	STATE_WRITE_OBJECT(w, key, output_rows, &state);
@@ -409,17 +465,23 @@ void output_save(const struct output *output, struct state_writer *w,
 int output_restore(const struct json_node *node, struct output *output,
 		   struct event_loop *loop, int pod_dirfd, struct error *err)
 {
-	struct output_state state = {.pending = STRBUF_INIT};
+	struct output_state state = {
+		.pending = STRBUF_INIT,
+		.journal = STRBUF_INIT,
+	};
 	int r = STATE_READ(node, output_rows, &state);
 
 	if (r == 0)
 		r = output_init(output, loop, pod_dirfd,
 				state.has_terminal ? STDOUT_FILENO : -EBADF,
 				err);
-	if (r == 0)
+	if (r == 0) {
 		output->pending = state.pending;
-	else
+		output->journal.pending = state.journal;
+	} else {
 		strbuf_release(&state.pending);
+		strbuf_release(&state.journal);
+	}
 	return r;
 }
 
@@ -427,6 +489,8 @@ void output_resume(struct output *output)
 {
 	if (output->terminal >= 0 && output->pending.len)
 		wait_for_terminal(output);
+	if (output->journal.source.fd >= 0)
+		journald_resume(&output->journal);
 }
 
 static const struct state_row stream_rows[] = {

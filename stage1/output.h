@@ -7,11 +7,13 @@
  * every line goes to logs/APP in the CRI format
  *	2006-01-02T15:04:05.000000000Z stdout F text
  * (P instead of F: the line goes on in the next record) and to the terminal
- * as rkt shows it: "[  12.345678] APP[PID]: text".
+ * as rkt shows it: "[  12.345678] APP[PID]: text".  Where the terminal is a
+ *unit's stream to the journal, lines go to the journal itself instead, with
+ *fields.
  *
  * A log is rotated to APP.1, APP.2, ... when it reaches OUTPUT_LOG_MAX; the
- * last OUTPUT_LOGS_KEPT stay.  A terminal that does not take its bytes stops
- * the reading of the pipes, never the supervisor.
+ * last OUTPUT_LOGS_KEPT stay.  A terminal or a journal that does not take its
+ * bytes stops the reading of the pipes, never the supervisor.
  */
 
 #include <stdbool.h>
@@ -20,6 +22,7 @@
 
 #include "base/strbuf.h"
 #include "stage1/event.h"
+#include "stage1/journald.h"
 
 struct error;
 struct json_node;
@@ -38,6 +41,7 @@ struct output {
 	int terminal;	       /* -EBADF: nobody looks */
 	struct strbuf pending; /* not yet taken by the terminal */
 	struct event_source terminal_source;
+	struct journald journal; /* instead of a terminal */
 	struct output_stream *streams;
 };
 
@@ -56,11 +60,13 @@ struct output_stream {
 	const char *name; /* "stdout" or "stderr" */
 	pid_t pid;	  /* shown on the terminal */
 	struct event_source source;
-	struct strbuf line; /* begun, not ended */
+	struct strbuf line;   /* begun, not ended */
+	struct strbuf fields; /* of each line in the journal */
 	struct output_stream *next;
 };
 
-/* TERMINAL is borrowed; a negative one only keeps logs. */
+/* TERMINAL is borrowed; a negative one only keeps logs.  JOURNAL_STREAM says
+ * whether it is the journal's. */
 int output_init(struct output *output, struct event_loop *loop, int pod_dirfd,
 		int terminal, struct error *err);
 void output_release(struct output *output);
@@ -74,6 +80,9 @@ void output_log_close(struct output_log *log);
 /* Takes FD, the reading end.  PID may be set later in the struct. */
 int output_stream_open(struct output_stream *stream, struct output_log *log,
 		       const char *name, int fd, struct error *err);
+/* The journal's fields of the stream's lines; IMAGE is "NAME:VERSION". */
+void output_stream_describe(struct output_stream *stream, const char *pod,
+			    unsigned int generation, const char *image);
 /* Reads what is there, then closes; an unfinished line is written out. */
 void output_stream_close(struct output_stream *stream);
 
