@@ -21,7 +21,10 @@
 
 #define MiB (1UL << 20)
 
-static const struct aci_limits limits = {256 * MiB, 100000, 0, false};
+static const struct aci_limits limits = {
+	.max_tar_size = 256 * MiB,
+	.max_files = 100000,
+};
 
 static int read_bytes(const struct strbuf *sb, int blob_fd,
 		      struct aci_contents *ret, struct error *err)
@@ -233,7 +236,7 @@ Test(aci_read, byte_names)
 
 Test(aci_read, limits)
 {
-	const struct aci_limits small = {4096, 3, 0, false};
+	const struct aci_limits small = {.max_tar_size = 4096, .max_files = 3};
 	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
 	cleanup_aci_contents struct aci_contents c = ACI_CONTENTS_INIT;
 	cleanup_fd int fd = -EBADF;
