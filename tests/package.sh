@@ -150,6 +150,8 @@ quietly in_clean rkt run --net=none --detach --pod-name=stays \
 
 step "upgrade while a pod runs"
 quietly in_clean dpkg -i /run/package/rkt.deb
+grep -q 'stage1 .* went on as stage1' /run/log ||
+	{ cat /run/log; fail "the supervisor did not go on as the new one"; }
 as rkt rkt status stays | grep -qx state=running || fail "the pod ended"
 
 pid=$(in_clean rkt status stays | sed -n 's/^pid=//p')

@@ -194,6 +194,25 @@ clients_end() {
 	expect_status 0
 }
 
+# A line of the app in the unit's journal.
+has_line() {
+	machine journalctl --no-pager -o json RKT_APP=listens \
+		_SYSTEMD_UNIT=rkt-test-lines.service >"$D/line" && [ -s "$D/line" ]
+}
+
+@test "lines of apps are in the journal, with fields" {
+	machine systemd-run --quiet --wait --unit=rkt-test-lines \
+		rkt run --net=host example.com/listens:1.0.0 \
+		--exec=/usr/bin/python3 -- -I -c 'print("<3>it is bad")'
+	wait_for 10 has_line
+	[ "$(wc -l <"$D/line")" = 1 ]
+	run jq -r '.MESSAGE, .PRIORITY, .SYSLOG_IDENTIFIER, .RKT_IMAGE, .RKT_GENERATION' \
+		"$D/line"
+	[ "$output" = $'it is bad\n3\nlistens\nexample.com/listens:1.0.0\n1' ]
+	run machine journalctl --no-pager -o cat -u rkt-test-lines
+	expect_no_output 'listens['
+}
+
 @test "rkt@NAME is the pod of pods.d/NAME.json, started and stopped" {
 	pod_file web '.flags += ["--hostname=from-file"]'
 	machine sh -c 'umask 077; echo SECRET=of-file >/etc/rkt/pods.d/web.env'
