@@ -10,13 +10,16 @@ setup_file() {
 	load lib
 	mkdir -p "$F/big/rootfs/bin" "$F/top/rootfs"
 	cp /bin/busybox "$F/big/rootfs/bin/busybox"
-	head -c 70000000 /dev/urandom >"$F/big/rootfs/data"
+	head -c 67200000 /dev/urandom >"$F/big/rootfs/data"
 	sha256sum <"$F/big/rootfs/data" | cut -d' ' -f1 >"$F/sum"
 	image_tree "$F/big" example.com/big 1.0.0 \
 		'.app.exec=["/bin/busybox", "sha256sum", "/data"]'
 	image_tree "$F/top" example.com/top 1.0.0 \
 		'.app.exec=["/bin/busybox", "sha256sum", "/data"] |
 		.dependencies=[{imageName:"example.com/big"}]'
+	# Made, taken and looked at many times.
+	gzip -dc "$F/big.aci" >"$F/big.tar"
+	mv "$F/big.tar" "$F/big.aci"
 	image_inside "$F/small.aci" . example.com/small 1.0.0
 }
 
@@ -166,15 +169,14 @@ again() {
 @test "a damaged tar that nobody sealed is taken away, wherever it is met" {
 	local how image=example.com/big
 	R fetch "$F/small.aci"
-	for how in run id gc verify export fetch cut empty; do
+	for how in run id gc verify export fetch cut; do
 		fetch_cut
 		case $how in
 		cut) truncate -s 30000000 "$(blob)" ;;
-		empty) truncate -s 0 "$(blob)" ;;
 		*) damage ;;
 		esac
 		case $how in
-		run | cut | empty)
+		run | cut)
 			run_sum --pull-policy=never $image
 			taken_away
 			expect_output "not in the store"
@@ -250,7 +252,7 @@ undisk() {
 	local i damaged=0
 	truncate -s 600M "$D/disk1"
 	mkfs.ext4 -q -E lazy_itable_init=0 "$D/disk1"
-	for i in 1 2 3; do
+	for i in 1 2; do
 		disk 1
 		fetch_cut "$F/small.aci"
 		# What the disk has at this moment.
@@ -277,7 +279,7 @@ undisk() {
 		R image gc --grace-period=0s
 		undisk 2
 	done
-	echo "$damaged of 3 damaged"
+	echo "$damaged of 2 damaged"
 }
 
 @test "a disk that does not take it: the image is taken away, --sync says so" {
