@@ -99,6 +99,8 @@ static int check_output(const char *out, bool overwrite, struct error *err)
 	return 0;
 }
 
+/* What was there goes into TEMP's place, in one step: no kill leaves nothing.
+ */
 static int put_in_place(const char *temp, const char *out, const struct opts *o,
 			struct error *err)
 {
@@ -106,6 +108,10 @@ static int put_in_place(const char *temp, const char *out, const struct opts *o,
 		xasprintf("%s%s", temp, o->rootfs_only ? "/rootfs" : "");
 	int r = 0;
 
+	if (o->overwrite &&
+	    renameat2(AT_FDCWD, from, AT_FDCWD, out, RENAME_EXCHANGE) == 0)
+		return 0;
+	/* A file system that cannot (EINVAL), or there is nothing (ENOENT). */
 	if (o->overwrite)
 		r = remove_tree_at(AT_FDCWD, out, err);
 	if (r >= 0 && rename(from, out) < 0)

@@ -111,6 +111,76 @@ kill_at() {
 	[ "$n" -gt 20 ] || fail "only $n: $(cat "$D/out")"
 }
 
+@test "rkt image import of a file and of stdin, killed at each change" {
+	local n=1 from
+	R fetch "$F/b.aci"
+	for from in "$F/a.aci" -; do
+		n=1
+		until kill_at "$n" image import "$from" <"$F/a.aci"; do
+			consistent "$n"
+			[ $((n % 3)) != 0 ] || mended "$n"
+			run R image import "$from" <"$F/a.aci"
+			expect_status 0
+			consistent "$n"
+			R image rm example.com/a
+			mended "$n"
+			n=$((n + 2))
+			[ "$n" -lt 500 ]
+		done
+		[ "$n" -gt 20 ] || fail "only $n: $(cat "$D/out")"
+		R image rm example.com/a
+	done
+}
+
+# whole N COMMAND: what it was to make is there as the good one is, or as it
+# was before
+whole() {
+	if [ "$2" = export ]; then
+		[ ! -e "$D/made" ] || cmp "$D/made" "$D/good" ||
+			cmp "$D/made" "$D/old" || fail "call $1: half a file"
+	else
+		[ ! -e "$D/made" ] || diff -r --no-dereference "$D/made" "$D/good" ||
+			diff -r --no-dereference "$D/made" "$D/old" ||
+			fail "call $1: half a directory"
+	fi
+}
+
+@test "extract, render and export, killed at each change: all or nothing" {
+	local n command overwrite
+	R fetch "$F/a.aci" >/dev/null
+	for command in extract render export; do
+		R image "$command" example.com/a "$D/good"
+		if [ "$command" = export ]; then
+			echo old >"$D/old"
+		else
+			mkdir -p "$D/old/of"
+		fi
+		for overwrite in '' --overwrite; do
+			n=1
+			# shellcheck disable=SC2086 # nothing, where it is empty
+			until kill_at "$n" image "$command" $overwrite \
+				example.com/a "$D/made"; do
+				[ -z "$overwrite" ] || [ -e "$D/made" ] ||
+					fail "call $n: the old one is gone"
+				whole "$n" "$command"
+				consistent "$n"
+				rm -rf "$D/made" "$D"/made.*.tmp
+				[ -z "$overwrite" ] || cp -r "$D/old" "$D/made"
+				n=$((n + 1))
+				[ "$n" -lt 200 ]
+			done
+			[ "$n" -gt 3 ] || fail "only $n: $(cat "$D/out")"
+			[ -z "$(compgen -G "$D/made.*.tmp")" ]
+			whole end "$command"
+			rm -rf "$D/made"
+			# For --overwrite, which is next.
+			cp -r "$D/old" "$D/made"
+		done
+		rm -rf "$D/good" "$D/old" "$D/made"
+	done
+	mended end
+}
+
 @test "rkt image rm, killed at each of its changes" {
 	local n=1
 	while :; do
