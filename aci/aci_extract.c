@@ -110,8 +110,9 @@ static int note_link(const struct extraction *x, const struct aci_entry *e,
 	return r < 0 ? r : 1;
 }
 
-/* An empty file keeps its place. */
-static void make_placeholder(struct archive_entry *entry)
+/* Made when the layers are laid over each other (layer_links.h): until then an
+ * empty file has its name. */
+static void leave_pending(struct archive_entry *entry)
 {
 	archive_entry_set_hardlink(entry, NULL);
 	archive_entry_set_filetype(entry, AE_IFREG);
@@ -137,7 +138,7 @@ static int extract_entry(const struct extraction *x,
 {
 	struct archive *disk = x->disk;
 	struct aci_entry e = {0};
-	int r = 0, is_placeholder;
+	int r = 0, is_pending;
 
 	if (x->layer)
 		r = oci_layer_entry(x->layer, entry, err);
@@ -147,13 +148,13 @@ static int extract_entry(const struct extraction *x,
 		r = aci_check_entry(x->check, &e, err);
 	if (r < 0 || r == ACI_ROLE_TOP)
 		return r;
-	is_placeholder = r = note_link(x, &e, err);
+	is_pending = r = note_link(x, &e, err);
 	if (r >= 0)
 		r = set_clean_names(entry, &e, err);
 	if (r < 0)
 		return r;
-	if (is_placeholder)
-		make_placeholder(entry);
+	if (is_pending)
+		leave_pending(entry);
 	aci_filter_properties(entry);
 	if (archive_write_header(disk, entry) != ARCHIVE_OK)
 		return disk_error(disk, archive_entry_pathname(entry), err);

@@ -418,16 +418,6 @@ static int check_same_apps(const struct make_opts *o,
 			 o->pod_name);
 }
 
-static bool same_words(const struct strv *a, const struct strv *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->v[i], b->v[i]) != 0)
-			return false;
-	return true;
-}
-
 static bool has_other_words(const struct made *made, size_t i,
 			    const struct pod *pod)
 {
@@ -436,7 +426,7 @@ static bool has_other_words(const struct made *made, size_t i,
 	return made->words &&
 	       app_args_load(pod->fd, made->manifest.apps[i].name, &old,
 			     NULL) == 0 &&
-	       !same_words(&old, &made->words[i]);
+	       !strv_equal(&old, &made->words[i]);
 }
 
 /* 1 if the app's image is another than that of its committed generation, or
