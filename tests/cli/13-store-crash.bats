@@ -69,12 +69,13 @@ mended() {
 		fail "call $1: trees"
 }
 
-# kill_at N COMMAND...: 0 if the command ended before its N-th change.
+# kill_at N COMMAND...: 0 if the command ended before its N-th change (strace
+# counts each of $CALLS by itself).
 kill_at() {
 	local n=$1
 	shift
-	strace -o /dev/null -e trace="$CHANGES" \
-		-e inject="$CHANGES":signal=SIGKILL:when="$n" \
+	strace -o /dev/null -e trace="${CALLS:-$CHANGES}" \
+		-e inject="${CALLS:-$CHANGES}":signal=SIGKILL:when="$n" \
 		"$RKT" --dir="$D/data" --insecure-options=image "$@" \
 		>"$D/out" 2>&1
 }
@@ -132,21 +133,37 @@ kill_at() {
 	done
 }
 
-# whole N COMMAND: what it was to make is there as the good one is, or as it
-# was before
-whole() {
-	if [ "$2" = export ]; then
-		[ ! -e "$D/made" ] || cmp "$D/made" "$D/good" ||
-			cmp "$D/made" "$D/old" || fail "call $1: half a file"
+# same COMMAND AS: what it made is as AS
+same() {
+	if [ "$1" = export ]; then
+		cmp -s "$D/made" "$2"
 	else
-		[ ! -e "$D/made" ] || diff -r --no-dereference "$D/made" "$D/good" ||
-			diff -r --no-dereference "$D/made" "$D/old" ||
-			fail "call $1: half a directory"
+		diff -rq --no-dereference "$D/made" "$2" >/dev/null
 	fi
 }
 
+# all_or_nothing COMMAND [--overwrite]
+all_or_nothing() {
+	local n=1
+	rm -rf "$D/made"
+	[ $# = 1 ] || cp -r "$D/old" "$D/made"
+	until kill_at "$n" image "$@" example.com/a "$D/made"; do
+		[ $# = 1 ] || [ -e "$D/made" ] ||
+			fail "$CALLS $n: the old one is gone"
+		[ ! -e "$D/made" ] || same "$1" "$D/good" ||
+			same "$1" "$D/old" || fail "$CALLS $n: half of it"
+		consistent "$CALLS $n"
+		rm -rf "$D/made" "$D"/made.*.tmp
+		[ $# = 1 ] || cp -r "$D/old" "$D/made"
+		n=$((n + 1))
+		[ "$n" -lt 200 ]
+	done
+	[ -z "$(compgen -G "$D/made.*.tmp")" ]
+	same "$1" "$D/good" || fail "$CALLS: $(cat "$D/out")"
+}
+
 @test "extract, render and export, killed at each change: all or nothing" {
-	local n command overwrite
+	local command CALLS
 	R fetch "$F/a.aci" >/dev/null
 	for command in extract render export; do
 		R image "$command" example.com/a "$D/good"
@@ -155,26 +172,9 @@ whole() {
 		else
 			mkdir -p "$D/old/of"
 		fi
-		for overwrite in '' --overwrite; do
-			n=1
-			# shellcheck disable=SC2086 # nothing, where it is empty
-			until kill_at "$n" image "$command" $overwrite \
-				example.com/a "$D/made"; do
-				[ -z "$overwrite" ] || [ -e "$D/made" ] ||
-					fail "call $n: the old one is gone"
-				whole "$n" "$command"
-				consistent "$n"
-				rm -rf "$D/made" "$D"/made.*.tmp
-				[ -z "$overwrite" ] || cp -r "$D/old" "$D/made"
-				n=$((n + 1))
-				[ "$n" -lt 200 ]
-			done
-			[ "$n" -gt 3 ] || fail "only $n: $(cat "$D/out")"
-			[ -z "$(compgen -G "$D/made.*.tmp")" ]
-			whole end "$command"
-			rm -rf "$D/made"
-			# For --overwrite, which is next.
-			cp -r "$D/old" "$D/made"
+		for CALLS in openat mkdir,rename,renameat2 unlinkat write; do
+			all_or_nothing "$command"
+			all_or_nothing "$command" --overwrite
 		done
 		rm -rf "$D/good" "$D/old" "$D/made"
 	done
