@@ -22,7 +22,14 @@
 #define POD_PID_FILE "pid"		   /* host pid of pod init, text */
 #define POD_CONTROL_SOCKET "control"	   /* SOCK_SEQPACKET */
 #define POD_READY_LINK "supervisor-status" /* -> "ready" once apps run */
-#define POD_NETNS_FILE "netns"		   /* path of the bound netns */
+/* Names in the descriptor store of the host's service manager: stage1-abi.md,
+ * section 8. */
+#define HOST_STORE_PREFIX "rkt."
+#define HOST_STORE_NETNS HOST_STORE_PREFIX "%s.netns" /* of a pod's UUID */
+/* Of gc: the pod's network is kept for the next stage1. */
+#define GC_KEEP_NETWORK "--keep-network"
+
+#define POD_NETNS_FILE "netns" /* path of the bound netns */
 #define POD_NET_INFO_FILE "net-info.json"
 #define POD_RESOLV_CONF_FILE                                                   \
 	"rkt-resolv.conf"	       /* --dns-conf-mode=resolv=stage0 */

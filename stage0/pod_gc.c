@@ -18,6 +18,7 @@
 #include "base/path.h"
 #include "base/strv.h"
 #include "base/test_hooks.h"
+#include "spec/stage1_abi.h"
 #include "stage0/entrypoint.h"
 #include "stage0/pod.h"
 #include "stage0/private_users.h"
@@ -25,11 +26,14 @@
 #define SECOND INT64_C(1000000000)
 #define SECOND_LOOK_NS (SECOND / 10)
 
-int pod_clean(const struct pod *pod, const char *libexec_dir, struct error *err)
+int pod_clean(const struct pod *pod, bool keep_network, const char *libexec_dir,
+	      struct error *err)
 {
 	cleanup_free char *program = xstrdup("stage1");
 	cleanup_free char *entry = xstrdup("gc");
-	char *argv[] = {program, entry, (char *)pod->uuid, NULL};
+	cleanup_free char *keep = xstrdup(GC_KEEP_NETWORK);
+	char *argv[] = {program, entry, keep_network ? keep : (char *)pod->uuid,
+			keep_network ? (char *)pod->uuid : NULL, NULL};
 	int r = entrypoint_call(pod, libexec_dir, argv, err);
 
 	if (r > 0)
@@ -49,7 +53,7 @@ int pod_delete(struct pod *pod, const char *libexec_dir, struct error *err)
 		r = pod_move(pod, POD_EXITED_GARBAGE, false, err);
 	test_stop_at("delete-exited");
 	if (r == 0 && pod->dir == POD_EXITED_GARBAGE)
-		r = pod_clean(pod, libexec_dir, err);
+		r = pod_clean(pod, false, libexec_dir, err);
 	test_stop_at("delete-cleaned");
 	if (r == 0)
 		private_users_drop(pod);

@@ -14,7 +14,7 @@ struct pods;
 
 /* stage1's gc for a pod locked by us that ran: what a killed supervisor left
  * of processes, cgroups and networks goes. */
-int pod_clean(const struct pod *pod, const char *libexec_dir,
+int pod_clean(const struct pod *pod, bool keep_network, const char *libexec_dir,
 	      struct error *err);
 
 /*

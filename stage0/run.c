@@ -294,14 +294,31 @@ int pod_start(struct pod *pod, const struct pod_start *start, struct error *err)
 	return become_stage1(pod, start, -EBADF, err);
 }
 
+/* True if the service manager kept the pod's network when stage1 was killed,
+ * and gives it to this process: sd_listen_fds(3). */
+static bool has_network_kept(const struct pod *pod)
+{
+	cleanup_free char *wanted = xasprintf(HOST_STORE_NETNS, pod->uuid);
+	const char *names = getenv("LISTEN_FDNAMES");
+	const char *value = getenv("LISTEN_PID");
+	cleanup_strv struct strv given = STRV_INIT;
+	uint64_t pid;
+
+	if (!names || !value || parse_uint(value, INT32_MAX, &pid) < 0 ||
+	    (pid_t)pid != getpid())
+		return false;
+	strv_split(&given, names, ':');
+	return strv_has(&given, wanted);
+}
+
 int pod_reset(struct pod *pod, const char *libexec_dir, struct error *err)
 {
 	static const char *const left[] = {
-		POD_PID_FILE,	    POD_CONTROL_SOCKET,	      POD_READY_LINK,
-		POD_NETNS_FILE,	    POD_NET_INFO_FILE,	      POD_CGROUP_FILE,
-		POD_ISOLATORS_FILE, POD_RUNTIME_VERSION_FILE,
+		POD_PID_FILE,	 POD_CONTROL_SOCKET, POD_READY_LINK,
+		POD_CGROUP_FILE, POD_ISOLATORS_FILE, POD_RUNTIME_VERSION_FILE,
 	};
-	int r = pod_clean(pod, libexec_dir, err);
+	/* With its files. */
+	int r = pod_clean(pod, has_network_kept(pod), libexec_dir, err);
 
 	for (size_t i = 0; i < sizeof(left) / sizeof(*left) && r == 0; i++)
 		if (unlinkat(pod->fd, left[i], 0) < 0 && errno != ENOENT)

@@ -62,7 +62,10 @@ int gc_main(int argc, char *const argv[])
 		log_error("gc: cannot open the pod directory");
 		return RKT_EXIT_FAILURE;
 	}
-	r = network_teardown(dirfd, argv[argc - 1], &err);
+	if (argc < 2 || strcmp(argv[0], GC_KEEP_NETWORK) != 0)
+		r = network_teardown(dirfd, argv[argc - 1], &err);
+	else
+		r = 0;
 	if (r < 0) {
 		log_failure(&err, "gc");
 		failed = 1;

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "stage1/host_store.h"
 #include "stage1/state.h"
 
 /* sd_listen_fds(3). */
@@ -69,12 +70,10 @@ static bool look_at(int fd, struct host_socket *ret)
 	return ret->udp || (type == SOCK_STREAM && listens);
 }
 
-static void take_one(struct host_sockets *h, int fd, const char *name)
+void host_sockets_add(struct host_sockets *h, int fd, const char *name)
 {
 	struct host_socket s = {.fd = fd};
 
-	if (set_cloexec(fd, 1) < 0)
-		return; /* it is not there */
 	if (!look_at(fd, &s)) {
 		log_warning("descriptor %d (%s) of LISTEN_FDS is no socket a "
 			    "port can be: it is left alone",
@@ -86,7 +85,16 @@ static void take_one(struct host_sockets *h, int fd, const char *name)
 	h->v[h->n++] = s;
 }
 
-void host_sockets_take(struct host_sockets *ret)
+static void take_one(struct host_sockets *h, struct host_store *store, int fd,
+		     const char *name)
+{
+	if (set_cloexec(fd, 1) < 0)
+		return; /* it is not there */
+	if (!host_store_take_back(store, fd, name))
+		host_sockets_add(h, fd, name);
+}
+
+void host_sockets_take(struct host_sockets *ret, struct host_store *store)
 {
 	static const char *const variables[] = {"LISTEN_FDS", "LISTEN_PID",
 						"LISTEN_FDNAMES"};
@@ -99,7 +107,7 @@ void host_sockets_take(struct host_sockets *ret)
 	for (size_t i = 0; i < n; i++) {
 		const char *name = next ? strsep(&next, ":") : "";
 
-		take_one(ret, FIRST_FD + (int)i, name);
+		take_one(ret, store, FIRST_FD + (int)i, name);
 	}
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
 		(void)unsetenv(variables[i]);

@@ -15,6 +15,7 @@
 
 struct json_node;
 struct state_writer;
+struct host_store;
 
 struct host_socket {
 	char *name; /* "" = has none */
@@ -29,9 +30,13 @@ struct host_sockets {
 };
 
 /* Takes what is for this process out of the environment and makes it close on
- * exec.  What is neither TCP nor UDP is left alone. */
-void host_sockets_take(struct host_sockets *ret);
+ * exec.  What STORE has given away comes back to it; what is neither TCP nor
+ * UDP is left alone. */
+void host_sockets_take(struct host_sockets *ret, struct host_store *store);
 void host_sockets_release(struct host_sockets *h);
+
+/* One more, which is H's now. */
+void host_sockets_add(struct host_sockets *h, int fd, const char *name);
 
 /* The one for this port, which is the caller's now; -ENOENT. */
 int host_sockets_get(struct host_sockets *h, const char *name, bool udp,

@@ -49,6 +49,38 @@ static void let_go_of_stored(struct pod_app *app)
 			held_forget(app, i);
 }
 
+/* Of a stage1 that was killed: found by the name of the port. */
+static void adopt_ports(struct pod_app *pod_app, const struct app *app)
+{
+	struct pod *pod = pod_app->pod;
+
+	for (size_t i = 0; i < app->n_ports; i++) {
+		const char *name = app->ports[i].name;
+		int fd;
+
+		while (app->ports[i].socket_activated && name &&
+		       (fd = host_store_take_port(&pod->host_store,
+						  pod_app->name, name)) >= 0)
+			host_sockets_add(&pod->host_sockets, fd, name);
+	}
+}
+
+/* Those of the host its socket units keep. */
+static void store_ports(const struct pod_app *app)
+{
+	struct host_store *store = &app->pod->host_store;
+
+	if (!host_store_is_open(store))
+		return;
+	host_store_begin(store, HOST_STORE_PORTS, app->name);
+	for (size_t i = 0; i < app->activation.n; i++) {
+		const struct activated_socket *s = &app->activation.v[i];
+
+		host_store_keep(store, app->name, s->name, s->inode, s->fd);
+	}
+	host_store_end(store);
+}
+
 int generation_give(struct generation *g, struct error *err)
 {
 	struct pod_app *app = g->app;
@@ -59,11 +91,13 @@ int generation_give(struct generation *g, struct error *err)
 	gid_t gid;
 	int r;
 
+	adopt_ports(app, &g->runtime_app.app);
 	r = activation_open(&app->activation, &app->pod->host_sockets,
 			    app->pod->init.pidfd, app->pod->own_netns,
 			    &g->runtime_app.app, err);
 	if (r < 0)
 		return r;
+	store_ports(app);
 	strbuf_init(&given.names);
 	let_go_of_stored(app);
 	app_process_owner(&g->main, &uid, &gid);

@@ -147,9 +147,10 @@ static bool is_held_already(struct pod_app *app, ino_t inode)
 }
 
 /* Takes FD if it is a listening socket not held yet. */
-static void hold_socket(struct generation *g, int fd)
+/* False, with FD closed, of what is not to be held. */
+static bool look_at_socket(struct pod_app *app, int fd,
+			   struct held_listener *ret)
 {
-	struct pod_app *app = g->app;
 	struct held_listener h = {
 		.fd = fd,
 		.addrlen = sizeof(h.addr),
@@ -166,7 +167,7 @@ static void hold_socket(struct generation *g, int fd)
 	    !held_option(fd, SOL_SOCKET, SO_PROTOCOL, &h.protocol) ||
 	    getsockname(fd, (struct sockaddr *)&h.addr, &h.addrlen) < 0) {
 		(void)close(fd);
-		return;
+		return false;
 	}
 	if (h.domain == AF_INET6)
 		(void)held_option(fd, SOL_IPV6, IPV6_V6ONLY, &v6only);
@@ -178,13 +179,35 @@ static void hold_socket(struct generation *g, int fd)
 	h.uid = st.st_uid;
 	h.reuseport = held_option(fd, SOL_SOCKET, SO_REUSEPORT, &reuseport) &&
 		      reuseport;
-	if (!will_come_back(&h, g)) {
-		held_release(&h);
+	*ret = h;
+	return true;
+}
+
+static void hold(struct pod_app *app, struct held_listener *h)
+{
+	h->backlog = held_backlog(h->fd);
+	(void)listen(h->fd, HELD_BACKLOG);
+	held_add(app, h);
+}
+
+static void hold_socket(struct generation *g, int fd)
+{
+	struct held_listener h;
+
+	if (!look_at_socket(g->app, fd, &h))
 		return;
-	}
-	h.backlog = held_backlog(fd);
-	(void)listen(fd, HELD_BACKLOG);
-	held_add(app, &h);
+	if (will_come_back(&h, g))
+		hold(g->app, &h);
+	else
+		held_release(&h);
+}
+
+void listeners_adopt(struct generation *g, int fd)
+{
+	struct held_listener h;
+
+	if (look_at_socket(g->app, fd, &h))
+		hold(g->app, &h);
 }
 
 static bool hold_found(void *data, int fd)

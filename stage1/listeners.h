@@ -65,6 +65,9 @@ enum bind_action bind_decide(const struct bind_facts *facts);
 /* A generation's seccomp listener is readable: source->data is it. */
 void listeners_on_notify(struct event_source *source, uint32_t events);
 
+/* FD, which is its now, is held for G: what a stage1 that was killed left. */
+void listeners_adopt(struct generation *g, int fd);
+
 /* Duplicates what G listens on into its app's list; the count or -errno. */
 int listeners_hold(struct generation *g, struct error *err);
 

@@ -383,15 +383,22 @@ static void nothing_started(struct network *net)
 	files_remove(net->pod_dirfd);
 }
 
-int network_start(const struct network_request *request, pid_t init_pid,
-		  struct network **ret, struct error *err)
+static struct network *network_new(const struct network_request *request)
 {
 	struct network *net = xcalloc(1, sizeof(*net));
-	int r = 0;
 
 	net->run = (struct cni_run)CNI_RUN_INIT;
 	net->uuid = xstrdup(request->uuid);
 	net->pod_dirfd = fcntl(request->pod_dirfd, F_DUPFD_CLOEXEC, 3);
+	return net;
+}
+
+int network_start(const struct network_request *request, pid_t init_pid,
+		  struct network **ret, struct error *err)
+{
+	struct network *net = network_new(request);
+	int r = 0;
+
 	if (net->pod_dirfd < 0)
 		r = error_sys(err, errno, "duplicate the pod directory");
 	if (r == 0 && net_list_kind(request->nets) == NET_KIND_CNI) {
@@ -520,6 +527,102 @@ const struct network_dns *network_dns(const struct network *net)
 	return &net->dns;
 }
 
+/* --- adopting -------------------------------------------------------------
+ */
+
+static int state_load(int pod_dirfd, struct network_state *ret,
+		      struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	int r = read_file_at(pod_dirfd, STATE_FILE, STATE_MAX, &text, err);
+
+	return r < 0 ? r : network_state_parse(text.buf, text.len, ret, err);
+}
+
+static char *copy(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+/* What plugins answered is all that may be in OLD and not in NEW. */
+static void copy_results(struct network_state *new,
+			 const struct network_state *old)
+{
+	for (size_t i = 0; i < old->n && i < new->n; i++) {
+		struct network_attachment *at = &new->v[i];
+
+		free(at->ip);
+		free(at->mask);
+		at->result = copy(old->v[i].result);
+		at->ip = copy(old->v[i].ip);
+		at->mask = copy(old->v[i].mask);
+	}
+}
+
+static bool same_state(const struct network_state *a,
+		       const struct network_state *b)
+{
+	cleanup_strbuf struct strbuf x = STRBUF_INIT;
+	cleanup_strbuf struct strbuf y = STRBUF_INIT;
+
+	network_state_write(a, &x);
+	network_state_write(b, &y);
+	return strcmp(x.buf, y.buf) == 0;
+}
+
+static bool is_bound_to(const char *path, int netns_fd)
+{
+	struct stat bound, st;
+
+	return stat(path, &bound) == 0 && fstat(netns_fd, &st) == 0 &&
+	       bound.st_dev == st.st_dev && bound.st_ino == st.st_ino;
+}
+
+static int adopt(struct network *net, const struct network_request *request,
+		 int netns_fd, struct error *err)
+{
+	cleanup_network_state struct network_state old = {0};
+	int r = plan(net, request, err);
+
+	if (r == 0)
+		r = state_load(net->pod_dirfd, &old, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < old.n; i++)
+		if (!old.v[i].result)
+			return error_set(err, ENODATA, "it is not complete");
+	if (!is_bound_to(net->state.netns, netns_fd))
+		return error_set(err, ESTALE, "it is in another namespace");
+	copy_results(&net->state, &old);
+	if (!same_state(&old, &net->state))
+		return error_set(err, ESTALE, "another one is configured");
+	return 0;
+}
+
+struct network *network_adopt(const struct network_request *request,
+			      int netns_fd)
+{
+	struct network *net = network_new(request);
+	struct error err = ERROR_INIT;
+	int r = adopt(net, request, netns_fd, &err);
+
+	net->at = net->state.n;
+	for (size_t i = 0; r == 0 && i < net->state.n; i++) {
+		const struct network_attachment *at = &net->state.v[i];
+
+		r = cni_result_parse(at->result, strlen(at->result), &net->last,
+				     &err);
+		if (r == 0)
+			take_dns(net, at->name);
+		cni_result_release(&net->last);
+	}
+	if (r == 0)
+		return net;
+	log_info("the network that is left is not taken over: %s", err.msg);
+	network_free(net);
+	return NULL;
+}
+
 static void add_words(struct strbuf *sb, const char *keyword,
 		      const struct strv *words)
 {
@@ -581,7 +684,6 @@ static int teardown_early(int pod_dirfd, const char *netns, const char *uuid,
 int network_teardown(int pod_dirfd, const char *uuid, struct error *err)
 {
 	cleanup_network_state struct network_state state = {0};
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	cleanup_free char *netns = xasprintf(NETNS_DIR "/rkt-%s", uuid);
 	int r;
 
@@ -589,11 +691,9 @@ int network_teardown(int pod_dirfd, const char *uuid, struct error *err)
 		    0 &&
 	    errno == ENOENT)
 		return 0;
-	r = read_file_at(pod_dirfd, STATE_FILE, STATE_MAX, &text, err);
+	r = state_load(pod_dirfd, &state, err);
 	if (r == -ENOENT)
 		return teardown_early(pod_dirfd, netns, uuid, err);
-	if (r == 0)
-		r = network_state_parse(text.buf, text.len, &state, err);
 	if (r == 0 && strcmp(state.netns, netns) != 0)
 		r = error_set(err, EINVAL, "%s names another namespace, %s",
 			      STATE_FILE, state.netns);

@@ -75,6 +75,15 @@ int network_start(const struct network_request *request, pid_t init_pid,
  */
 int network_finish(struct network *net, struct error *err);
 
+/*
+ * Instead of these two, in the namespace NETNS_FD of a pod whose stage1 was
+ * killed: what it has set up is taken as it is, without a plugin.  NULL if
+ * that is not complete, or not what would be set up now (configuration, ports,
+ * namespace): the caller tears it down and begins anew.
+ */
+struct network *network_adopt(const struct network_request *request,
+			      int netns_fd);
+
 /* First network with name servers; borrows from NET. */
 const struct network_dns *network_dns(const struct network *net);
 /*

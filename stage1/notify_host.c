@@ -58,6 +58,15 @@ static socklen_t make_address(const char *name, struct sockaddr_un *addr)
 
 void notify_host_send(const char *socket_name, const char *text)
 {
+	notify_host_send_fd(socket_name, text, -EBADF);
+}
+
+void notify_host_send_fd(const char *socket_name, const char *text, int given)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)text,
+			    .iov_len = strlen(text)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	/* A service manager that is busy is waited for, but not for good. */
 	const struct timeval patience = {.tv_sec = 5};
 	struct sockaddr_un addr = {0};
@@ -68,11 +77,23 @@ void notify_host_send(const char *socket_name, const char *text)
 		return;
 	len = make_address(socket_name, &addr);
 	fd = len ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -EINVAL;
+	msg.msg_name = &addr;
+	msg.msg_namelen = len;
+	if (given >= 0) {
+		struct cmsghdr *c;
+
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(given));
+		memcpy(CMSG_DATA(c), &given, sizeof(given));
+	}
 	if (fd < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
 		       sizeof(patience)) < 0 ||
-	    sendto(fd, text, strlen(text), MSG_NOSIGNAL,
-		   (const struct sockaddr *)&addr, len) < 0)
+	    sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
 		log_warning("tell " VARIABLE " %s: %s", socket_name,
 			    fd == -EINVAL ? "unknown form of a name"
 					  : strerror(errno));

@@ -20,5 +20,7 @@ uint64_t notify_host_take_watchdog(void);
 
 /* Sends TEXT to SOCKET; NULL: to nobody. */
 void notify_host_send(const char *socket_name, const char *text);
+/* The same with a descriptor, which stays the caller's. */
+void notify_host_send_fd(const char *socket_name, const char *text, int fd);
 
 #endif

@@ -133,6 +133,7 @@ void pod_empty(struct pod *pod)
 		.selffd = -EBADF,
 		.own_pidns = -EBADF,
 		.own_netns = -EBADF,
+		.adopted_netns = -EBADF,
 		.seccomp_cache = -EBADF,
 		.users = USERS_INIT,
 		.init = POD_INIT_INIT,
@@ -174,7 +175,8 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 		return error_sys(err, errno, "open the pod directory");
 	pod->host_notify = notify_host_take();
 	pod->host_watchdog_us = notify_host_take_watchdog();
-	host_sockets_take(&pod->host_sockets);
+	host_store_open(&pod->host_store, pod->host_notify, pod->options.uuid);
+	host_sockets_take(&pod->host_sockets, &pod->host_store);
 	return take_lock_fd(pod, err);
 }
 
@@ -193,6 +195,8 @@ int pod_load(struct pod *pod, struct error *err)
 void pod_release(struct pod *pod)
 {
 	host_sockets_release(&pod->host_sockets);
+	host_store_release(&pod->host_store);
+	fd_close(&pod->adopted_netns);
 	for (size_t i = 0; i < pod->n_apps; i++) {
 		fd_close(&pod->apps[i].tree_fd);
 		output_log_close(&pod->apps[i].log);

@@ -18,6 +18,7 @@
 #include "stage1/cgroup.h"
 #include "stage1/event.h"
 #include "stage1/host_sockets.h"
+#include "stage1/host_store.h"
 #include "stage1/options.h"
 #include "stage1/output.h"
 #include "stage1/pod_init.h"
@@ -111,6 +112,8 @@ struct pod {
 	uint64_t host_watchdog_us; /* 0: it does not watch us */
 	struct event_timer host_ping;
 	struct host_sockets host_sockets;
+	struct host_store host_store;
+	int adopted_netns; /* of a stage1 that was killed, or -EBADF */
 	/* An app that tells when it serves has told. */
 	void (*on_told)(struct pod *pod);
 	/* An app asks for an address: before it is answered. */

@@ -178,6 +178,11 @@ static int enter_namespaces(const struct pod_init_plan *plan, struct error *err)
 				  err);
 	/* Takes longer than all other namespaces together, and stage1 has
 	 * something to do meanwhile. */
+	if (plan->netns >= 0)
+		return setns(plan->netns, CLONE_NEWNET) < 0
+			       ? error_sys(err, errno,
+					   "join the pod's network namespace")
+			       : 0;
 	if (!plan->host_net && unshare(CLONE_NEWNET) < 0)
 		return error_sys(err, errno, "create the network namespace");
 	return 0;

@@ -38,6 +38,7 @@ struct pod_init {
 struct pod_init_plan {
 	const char *hostname;
 	bool host_net; /* share the caller's network namespace */
+	int netns;     /* join this one instead of a new one, or -EBADF */
 	bool host_ipc;
 	bool insecure_paths; /* see pod_root_enter() */
 	const struct users *users;

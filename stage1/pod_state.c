@@ -33,6 +33,8 @@ static const struct state_row pod_rows[] = {
 	STATE_ROW_AS(struct pod, init.pid, "init_pid"),
 	STATE_FD_ROW_AS(struct pod, users.ns, "users"),
 	STATE_NULLABLE_ROW(struct pod, host_notify),
+	STATE_ROW(struct pod, host_watchdog_us),
+	STATE_ROW(struct pod, host_ping),
 	STATE_NULLABLE_ROW(struct pod, files.resolv_conf),
 	STATE_NULLABLE_ROW(struct pod, files.hosts),
 	STATE_ROW(struct pod, has_network),
@@ -43,6 +45,7 @@ static const struct state_row pod_rows[] = {
 	STATE_NESTED_ROW("output"),
 	STATE_NESTED_ROW("console"),
 	STATE_NESTED_ROW("host_sockets"),
+	STATE_NESTED_ROW("host_store"),
 	STATE_NESTED_ROW("apps"),
 };
 
@@ -146,6 +149,8 @@ void pod_save(const struct pod *pod, struct state_writer *w)
 	if (pod->console)
 		console_save(pod->console, w, "console");
 	host_sockets_save(&pod->host_sockets, w, "host_sockets");
+	if (host_store_is_open(&pod->host_store))
+		host_store_save(&pod->host_store, w, "host_store");
 	json_open_array(&w->json, "apps");
 	for (size_t i = 0; i < pod->n_apps; i++)
 		save_app(&pod->apps[i], w);
@@ -272,6 +277,21 @@ static int restore_console(const struct json_node *node, struct pod *pod,
 	return supervise_console(pod, node, err);
 }
 
+static int restore_store(const struct json_node *node, struct pod *pod,
+			 struct error *err)
+{
+	struct host_store *store = &pod->host_store;
+	int r;
+
+	*store = (struct host_store){.socket = pod->host_notify,
+				     .uuid = pod->options.uuid};
+	r = host_store_restore(node, store);
+	if (r < 0)
+		return r;
+	r = host_store_set_netns(store, pod->init.pid);
+	return r < 0 ? error_sys(err, -r, "look at the pod's network") : 0;
+}
+
 static int restore_parts(const struct json_node *node, struct pod *pod,
 			 const struct strv *dirs, struct error *err)
 {
@@ -290,6 +310,8 @@ static int restore_parts(const struct json_node *node, struct pod *pod,
 		r = restore_console(&part, pod, err);
 	if (r == 0 && json_member(node, "host_sockets", &part))
 		r = host_sockets_restore(&part, &pod->host_sockets);
+	if (r == 0 && json_member(node, "host_store", &part))
+		r = restore_store(&part, pod, err);
 	if (r == 0 &&
 	    (!pod->cgroup || !pod->control || pod->output.logs_dirfd < 0))
 		r = error_set(err, EINVAL, "a part of the pod is missing");

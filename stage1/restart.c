@@ -65,6 +65,12 @@ static bool has_policy(const struct generation *g)
 	return g->service.restart != RESTART_NO;
 }
 
+/* For the next process, or for the next stage1. */
+static bool is_kept(const struct generation *g)
+{
+	return has_policy(g) || host_store_is_open(&g->app->pod->host_store);
+}
+
 /* --- kept sockets ----------------------------------------------------------
  */
 
@@ -81,7 +87,7 @@ static void swap_lists(struct restart *r)
 	r->n_kept = n;
 }
 
-void restart_drop_kept(struct pod_app *app)
+static void drop_kept(struct pod_app *app)
 {
 	struct restart *r = app->restart;
 
@@ -90,6 +96,14 @@ void restart_drop_kept(struct pod_app *app)
 	swap_lists(r);
 	held_drop(app);
 	swap_lists(r);
+}
+
+void restart_drop_kept(struct pod_app *app)
+{
+	drop_kept(app);
+	host_store_begin(&app->pod->host_store, HOST_STORE_LISTENERS,
+			 app->name);
+	host_store_end(&app->pod->host_store);
 }
 
 /* Lets go of what the app has closed; FINAL: even if it was there when it
@@ -121,6 +135,20 @@ static bool still_runs(const struct generation *g)
 	return pidfd >= 0 && poll(&ended, 1, 0) == 0;
 }
 
+static void store_kept(const struct restart *r)
+{
+	struct host_store *store = &r->app->pod->host_store;
+
+	if (!host_store_is_open(store))
+		return;
+	host_store_begin(store, HOST_STORE_LISTENERS, r->app->name);
+	for (size_t i = 0; i < r->n_kept; i++)
+		if (r->kept[i].domain != AF_UNIX)
+			host_store_keep(store, r->app->name, NULL,
+					r->kept[i].inode, r->kept[i].fd);
+	host_store_end(store);
+}
+
 static void look(struct restart *r, struct generation *g, bool final)
 {
 	struct error err = ERROR_INIT;
@@ -135,6 +163,8 @@ static void look(struct restart *r, struct generation *g, bool final)
 	r->any_missing =
 		found >= 0 && still_runs(g) && let_go_missing(r->app, final);
 	swap_lists(r);
+	if (r->app->n_held == 0)
+		store_kept(r);
 }
 
 static void on_look(struct event_timer *timer)
@@ -171,8 +201,8 @@ void restart_on_bind(struct generation *g, const struct bind_call *call)
 	struct restart *r = g->app->restart;
 	bool any = false;
 
-	if (!r || !has_policy(g) || g->app->current != g ||
-	    g->app->pod->update || g->state != GENERATION_RUNNING)
+	if (!r || !is_kept(g) || g->app->current != g || g->app->pod->update ||
+	    g->state != GENERATION_RUNNING)
 		return;
 	for (size_t i = 0; i < r->n_kept && !any; i++)
 		any = meets(&r->kept[i], call);
@@ -233,8 +263,8 @@ void restart_serve(struct generation *g)
 	struct pod_app *app = g->app;
 	struct restart *r;
 
-	restart_drop_kept(app);
-	if (!has_policy(g) && g->service.health.kind == PROBE_NONE) {
+	drop_kept(app);
+	if (!is_kept(g) && g->service.health.kind == PROBE_NONE) {
 		restart_forget(app);
 		return;
 	}
@@ -243,7 +273,7 @@ void restart_serve(struct generation *g)
 	r->unwell = r->any_missing = false;
 	note_service(r, g);
 	begin_health(r, g);
-	if (has_policy(g))
+	if (is_kept(g))
 		look_in(r, FIRST_LOOK_MS);
 }
 
@@ -431,6 +461,16 @@ static void on_take_over(struct event_timer *timer)
 	look_in(r, FIRST_LOOK_MS);
 }
 
+void restart_take_over(struct generation *g)
+{
+	struct restart *r = get(g->app);
+
+	event_timer_cancel(&g->app->pod->loop, &r->look);
+	r->timer.fn = on_take_over;
+	r->timer.data = r;
+	event_timer_set(&g->app->pod->loop, &r->timer, TICK_MS);
+}
+
 void restart_held(struct generation *g)
 {
 	struct restart *r = g->app->restart;
@@ -446,9 +486,7 @@ void restart_held(struct generation *g)
 	r->count++;
 	save(r);
 	begin_health(r, g);
-	r->timer.fn = on_take_over;
-	r->timer.data = r;
-	event_timer_set(&g->app->pod->loop, &r->timer, TICK_MS);
+	restart_take_over(g);
 }
 
 void restart_forget(struct pod_app *app)

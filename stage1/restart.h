@@ -18,7 +18,9 @@
  * too: a kept socket must never be a black hole.
  *
  * Apps with a health probe but no policy are watched here, too; nothing is
- * kept for them.
+ * kept for them.  Where the host's service manager keeps descriptors
+ * (stage1/host_store.h), it keeps those sockets of every app, too: they
+ * outlive stage1.
  */
 
 #include <stdbool.h>
@@ -34,6 +36,10 @@ struct state_writer;
 /* G serves from now on: every way a generation comes to that ends here.  What
  * was kept before is let go. */
 void restart_serve(struct generation *g);
+
+/* The first generation takes over what a stage1 that was killed left: until
+ * then that is held for G. */
+void restart_take_over(struct generation *g);
 
 /* An update begins or ends.  Meanwhile its callbacks have the generations:
  * nothing new is kept and nobody asks how the app is. */

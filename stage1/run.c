@@ -128,11 +128,21 @@ static int make_users(struct pod *pod, struct error *err)
 	return users_make(&pod->options.private_users, &pod->users, err);
 }
 
+/* Not if the pod is to have another network now. */
+static int adopt_network(struct pod *pod, struct error *err)
+{
+	(void)err;
+	if (!is_host_net(pod) && !users_are_private(&pod->users))
+		pod->adopted_netns = host_store_take_netns(&pod->host_store);
+	return 0;
+}
+
 static int start_init(struct pod *pod, struct error *err)
 {
 	const struct pod_init_plan plan = {
 		.hostname = pod->hostname,
 		.host_net = is_host_net(pod),
+		.netns = pod->adopted_netns,
 		.host_ipc = pod->options.host_ipc,
 		.insecure_paths = pod->options.insecure.insecure_paths,
 		.users = &pod->users,
@@ -205,12 +215,19 @@ static int set_up_network(struct pod *pod, struct error *err)
 	};
 	int r;
 
+	/* What a stage1 that was killed left is used, or undone. */
 	if (net_list_kind(&pod->options.nets) != NET_KIND_CNI)
-		return 0;
+		return network_teardown(pod->dirfd, pod->options.uuid, err);
 	request.n_ports = make_ports(pod, &ports);
 	request.ports = ports;
 	/* The plugins find lo and the sysctls as pod init leaves them. */
 	r = pod_init_wait_ready(&pod->init, err);
+	if (r == 0 && pod->adopted_netns >= 0)
+		pod->network = network_adopt(&request, pod->adopted_netns);
+	pod->has_network = pod->network != NULL;
+	if (r < 0 || pod->network)
+		return r;
+	r = network_teardown(pod->dirfd, pod->options.uuid, err);
 	if (r == 0)
 		r = network_start(&request, pod->init.pid, &pod->network, err);
 	pod->has_network = pod->network != NULL;
@@ -265,6 +282,7 @@ static const struct {
 	{"prepare stage1", harden},
 	{"make the pod's users", make_users},
 	/* Makes its namespaces while the next steps are done. */
+	{"look for the pod's network", adopt_network},
 	{"start pod init", start_init},
 	{"settle an interrupted update", recover},
 	{"read the pod", pod_load},
@@ -285,6 +303,7 @@ static void tear_down(struct pod *pod)
 
 	reexec_drop(pod);
 	control_close(pod);
+	host_store_clear(&pod->host_store);
 	pod_init_doom(&pod->init);
 	if (pod->cgroup && cgroup_remove(pod->cgroup, &err) < 0)
 		log_failure(&err, NULL);

@@ -262,11 +262,55 @@ static int open_terminal(struct pod *pod, struct error *err)
 				      pod, err);
 }
 
+/* Where it listened when the stage1 before this one was killed. */
+static void adopt_listeners(struct pod_app *app)
+{
+	struct host_store *store = &app->pod->host_store;
+	int fd;
+
+	while ((fd = host_store_take_listener(store, app->name)) >= 0)
+		listeners_adopt(app->current, fd);
+}
+
+static void keep_netns(struct pod *pod)
+{
+	cleanup_free char *path =
+		xasprintf("/proc/%d/ns/net", (int)pod->init.pid);
+	cleanup_fd int fd = -EBADF;
+
+	/* The namespace of private users owns theirs. */
+	if (!host_store_is_open(&pod->host_store) ||
+	    net_list_kind(&pod->options.nets) == NET_KIND_HOST ||
+	    users_are_private(&pod->users))
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		host_store_keep_netns(&pod->host_store, fd);
+}
+
+static int adopt_all(struct pod *pod, struct error *err)
+{
+	int r;
+
+	if (!host_store_is_open(&pod->host_store))
+		return 0;
+	r = pod_init_wait_namespaces(&pod->init, err);
+	if (r < 0)
+		return r;
+	r = host_store_set_netns(&pod->host_store, pod->init.pid);
+	if (r < 0)
+		return error_sys(err, -r, "look at the pod's network");
+	for (size_t i = 0; i < pod->n_apps; i++)
+		adopt_listeners(&pod->apps[i]);
+	return 0;
+}
+
 static int start_apps(struct pod *pod, struct error *err)
 {
+	int r;
+
 	for (size_t i = 0; i < pod->n_apps; i++) {
 		struct pod_app *app = &pod->apps[i];
-		int r;
 
 		r = output_log_open(&app->log, &pod->output, app->name, err);
 		if (r == 0)
@@ -276,13 +320,10 @@ static int start_apps(struct pod *pod, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	for (size_t i = 0; i < pod->n_apps; i++) {
-		int r = generation_start(pod->apps[i].current, err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	r = adopt_all(pod, err);
+	for (size_t i = 0; i < pod->n_apps && r == 0; i++)
+		r = generation_start(pod->apps[i].current, err);
+	return r;
 }
 
 static void save_ignored(struct pod *pod)
@@ -391,6 +432,13 @@ static bool is_executing(const struct pod *pod)
 	return true;
 }
 
+static void begin_serving(struct pod_app *app)
+{
+	restart_serve(app->current);
+	if (app->n_held)
+		restart_take_over(app->current);
+}
+
 /* Every app stands at its barrier: the pod begins. */
 static void let_go(struct pod *pod)
 {
@@ -418,7 +466,9 @@ static void let_go(struct pod *pod)
 	pod->on_bind = restart_on_bind;
 	check_ready(pod);
 	for (size_t i = 0; i < pod->n_apps; i++)
-		restart_serve(pod->apps[i].current);
+		begin_serving(&pod->apps[i]);
+	host_store_settle(&pod->host_store);
+	keep_netns(pod);
 	/* Else it has not begun: the end of stage1 tells who waits. */
 	if (pod->options.ready_fd >= 0 && is_executing(pod))
 		detach(pod);
@@ -495,6 +545,9 @@ int supervise_resume(struct pod *pod, struct error *err)
 	pod->running = true;
 	pod->on_told = check_ready;
 	pod->on_bind = restart_on_bind;
+	pod->host_ping.fn = ping_host;
+	pod->host_ping.data = pod;
+	event_timer_resume(&pod->loop, &pod->host_ping);
 	return 0;
 }
 

@@ -47,7 +47,7 @@ static int kill_pod(const struct cmd_call *call, struct pod *pod,
 	/* Started or collected by somebody else: no longer ours. */
 	if (r == -EBUSY || r == -ESTALE)
 		return 0;
-	return r < 0 ? r : pod_clean(pod, call->rkt->libexec, err);
+	return r < 0 ? r : pod_clean(pod, false, call->rkt->libexec, err);
 }
 
 /* The supervisor ends, or does not listen yet: which, time tells. */

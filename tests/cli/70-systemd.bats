@@ -157,9 +157,12 @@ answers() {
 }
 
 # clients FILE [PORT]: one after the other, until $D/end is there; $clients.
+# Who is being served when a process is killed is cut off, and not refused.
 clients() {
 	machine sh -c "until [ -e /data/out/end ]; do
-		timeout 20 nc -N 127.0.0.1 ${2:-80} </data/out/hello || echo refused
+		timeout 20 nc -vN 127.0.0.1 ${2:-80} </data/out/hello 2>/data/out/said
+		[ \$? != 124 ] || echo refused: no answer
+		grep -o refused /data/out/said || true
 	done" >"$1" 2>/dev/null 3>&- &
 	clients=$!
 	wait_for 10 test -s "$1"
@@ -271,13 +274,13 @@ has_line() {
 	# Its end is the pod's affair; the command is gone.
 	show_is rkt@web ActiveState active
 	run machine rkt history web
-	expect_no_output committed
+	expect_no_output COMMITTED
 	run show rkt@web StatusText
 	expect_output "update of listens to example.com/listens:2.0.0: SWITCHED: "
 	machine rkt update --abort web
 	wait_for 20 answers 1
-	run machine rkt history web
-	expect_output ROLLED_BACK
+	rolled_back() { machine rkt history web | grep -q ROLLED_BACK; }
+	wait_for 30 rolled_back
 	wait_for 10 status_has rkt@web ROLLED_BACK
 	clients_end
 	show_is rkt@web MainPID "$main"
@@ -435,4 +438,132 @@ held_by() {
 	answers 1 8080
 	clients_end
 	machine systemctl stop rkt-test-web.socket rkt-test-web
+}
+
+# --- a crash of the supervisor ------------------------------------------------------
+
+restarted() {
+	local now
+	now=$(show "$1" MainPID)
+	[ "$now" != 0 ] && [ "$now" != "$2" ] && show_is "$1" ActiveState active
+}
+
+# crash UNIT: kill -9 of its stage1; returns when the next one is there.
+crash() {
+	local main
+	main=$(show "$1" MainPID)
+	machine kill -9 "$main"
+	wait_for 20 restarted "$1" "$main"
+}
+
+# rules: of the machine's firewall, without counters.
+rules() {
+	machine nft list ruleset 2>/dev/null |
+		sed 's/counter packets [0-9]* bytes [0-9]*//'
+}
+
+stored() {
+	[ "$(show "$1" NFileDescriptorStore)" -ge "$2" ]
+}
+
+@test "a crash of stage1 refuses nobody: network, addresses and ports stay" {
+	pod_file web '.flags = ["--port=http:8080"]'
+	machine systemctl start rkt@web
+	answers 1 8080
+	wait_for 10 stored rkt@web 2
+	pod=/var/lib/rkt/pods/run/$(machine readlink /var/lib/rkt/names/web)
+	state=$(machine cat "$pod/net/state.json")
+	netns=$(machine stat -c %i "/run/netns/rkt-${pod##*/}")
+	rules=$(rules)
+	clients_begin 8080
+	for _ in 1 2 3; do
+		crash rkt@web
+		answers 1 8080
+	done
+	clients_end
+	[ "$state" = "$(machine cat "$pod/net/state.json")" ]
+	[ "$netns" = "$(machine stat -c %i "/run/netns/rkt-${pod##*/}")" ]
+	[ "$rules" = "$(rules)" ]
+	run machine rkt status web
+	expect_output state=running 'networks=default:'
+	# Still a pod as others: it is updated, and an orderly end undoes all.
+	machine systemctl reload rkt@web
+	answers 2 8080
+	machine systemctl stop rkt@web
+	run machine sh -c 'iptables-save; ls /run/netns; ip -o link'
+	expect_no_output CNI-DN rkt- veth
+}
+
+@test "another stage1 (rkt update --runtime) goes on as the unit's process" {
+	pod_file web '.flags = ["--port=http:8080"]'
+	machine sh -c "mkdir -p /etc/systemd/system/rkt@web.service.d
+		printf '[Service]\nWatchdogSec=3s\n' >/etc/systemd/system/rkt@web.service.d/x.conf
+		systemctl daemon-reload"
+	machine systemctl start rkt@web
+	answers 1 8080
+	wait_for 10 stored rkt@web 2
+	main=$(show rkt@web MainPID)
+	n=$(show rkt@web NFileDescriptorStore)
+	clients_begin 8080
+	machine rkt update --runtime web
+	show_is rkt@web MainPID "$main"
+	# It goes on to answer the watchdog.
+	stamp=$(show rkt@web WatchdogTimestampMonotonic)
+	pinged() { [ "$(show rkt@web WatchdogTimestampMonotonic)" -gt "$stamp" ]; }
+	wait_for 10 pinged
+	# And what systemd keeps is what the next one finds.
+	show_is rkt@web NFileDescriptorStore "$n"
+	crash rkt@web
+	answers 1 8080
+	clients_end
+}
+
+@test "a crash of stage1 with socketActivated ports of the pod's own" {
+	pod_file web '.apps[0].image = "example.com/activated:1.0.0"'
+	machine systemctl start rkt@web
+	answers 1
+	clients_begin
+	crash rkt@web
+	answers 1
+	crash rkt@web
+	clients_end
+	answers 1
+}
+
+@test "what systemd kept is undone if the file says another network now" {
+	pod_file web '.flags = ["--port=http:8080"]'
+	machine systemctl start rkt@web
+	answers 1 8080
+	wait_for 10 stored rkt@web 2
+	pod_file web '.flags = ["--port=http:8081"]'
+	crash rkt@web
+	wait_for 10 answers 1 8081
+	run answers 1 8080
+	[ "$status" != 0 ]
+	pod_file web '.flags = ["--net=none"]'
+	crash rkt@web
+	run machine sh -c 'iptables-save; ip -o link'
+	expect_no_output CNI-DN veth
+	wait_for 10 stored rkt@web 2
+	pod_file web
+	crash rkt@web
+	wait_for 10 answers 1 80
+	machine systemctl stop rkt@web
+	run machine ls /run/netns
+	expect_no_output rkt-
+}
+
+@test "an orderly end leaves nothing in the store for the next start" {
+	pod_file web '.flags = ["--net=none"]
+		| .apps[0].flags = ["--exec=/usr/bin/python3"]
+		| .apps[0].args = ["-I", "/srv/notify.py", "announce", "sleep=1", "exit=3"]'
+	machine sh -c "mkdir -p /etc/systemd/system/rkt@web.service.d
+		printf '[Service]\nRestart=no\n' >/etc/systemd/system/rkt@web.service.d/x.conf
+		systemctl daemon-reload"
+	machine systemctl start rkt@web
+	wait_for 10 stored rkt@web 1
+	wait_for 20 show_is rkt@web ActiveState failed
+	show_is rkt@web NFileDescriptorStore 0
+	run machine ls /run/netns
+	expect_no_output rkt-
 }
