@@ -153,6 +153,7 @@ extern const struct command cmd_config;
 extern const struct command cmd_enter;
 extern const struct command cmd_fetch;
 extern const struct command cmd_gc;
+extern const struct command cmd_generate;
 extern const struct command cmd_help_command;
 extern const struct command cmd_history;
 extern const struct command cmd_image;

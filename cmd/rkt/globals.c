@@ -152,8 +152,8 @@ const struct option_row globals_rows[] = {
 };
 
 static const char default_dir[] = GLOBALS_DEFAULT_DIR;
-static const char default_system_config[] = "/usr/lib/rkt";
-static const char default_local_config[] = "/etc/rkt";
+static const char default_system_config[] = GLOBALS_DEFAULT_SYSTEM_CONFIG;
+static const char default_local_config[] = GLOBALS_DEFAULT_LOCAL_CONFIG;
 
 void globals_init(struct globals *g)
 {

@@ -13,6 +13,8 @@ struct rkt;
 
 /* Where pods and images are unless --dir or paths.d says otherwise. */
 #define GLOBALS_DEFAULT_DIR "/var/lib/rkt"
+#define GLOBALS_DEFAULT_SYSTEM_CONFIG "/usr/lib/rkt"
+#define GLOBALS_DEFAULT_LOCAL_CONFIG "/etc/rkt"
 
 struct globals {
 	const char *dir; /* NULL: not given */

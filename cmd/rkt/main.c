@@ -26,6 +26,7 @@ static const struct command *const commands[] = {
 	&cmd_enter,
 	&cmd_fetch,
 	&cmd_gc,
+	&cmd_generate,
 	&cmd_help_command,
 	&cmd_history,
 	&cmd_image,
