@@ -16,9 +16,12 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/strbuf.h"
 #include "base/syscalls.h"
 
 #define NICE 5
+/* In the flags of /proc/PID/stat: include/linux/sched.h, since Linux 2.6. */
+#define PF_EXITING 0x4
 
 void process_open_standard_fds(void)
 {
@@ -198,6 +201,23 @@ int process_exit_code(int status)
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	return 128 + WTERMSIG(status);
+}
+
+bool process_is_ending(pid_t pid)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	unsigned long flags;
+	const char *after;
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (read_file_path(path, 4096, &text, NULL) < 0)
+		return false;
+	/* The name before it may have blanks and parentheses in it. */
+	after = strrchr(text.buf, ')');
+	return after &&
+	       sscanf(after, ") %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 &&
+	       flags & PF_EXITING;
 }
 
 const char *process_status_text(int status, char *buf, size_t size)

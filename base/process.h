@@ -4,6 +4,7 @@
 
 /* Child processes with an explicit set of descriptors. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -30,6 +31,12 @@ int process_wait(int pidfd, int *ret_status);
 
 /* The exit code a shell would give: code, or 128 + signal. */
 int process_exit_code(int status);
+
+/*
+ * PID, by its number in this /proc, has begun to exit: its descriptors may be
+ * closed already, and who waits for it hears of it next.  False if in doubt.
+ */
+bool process_is_ending(pid_t pid);
 
 /* "exit code 3" or "signal 9 (Killed)" into BUF. */
 const char *process_status_text(int status, char *buf, size_t size);

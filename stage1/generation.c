@@ -567,6 +567,16 @@ int generation_release(struct generation *g, struct error *err)
 	return 0;
 }
 
+static pid_t main_pid(const struct generation *g)
+{
+	return g->adopted >= 0 ? g->adopted_pid : g->main.pid;
+}
+
+bool generation_is_ending(const struct generation *g)
+{
+	return g->state == GENERATION_RUNNING && process_is_ending(main_pid(g));
+}
+
 int generation_exec(struct generation *g, const struct strv *exec,
 		    const struct cgroup_leaf *leaf, struct app_process *ret,
 		    struct error *err)
@@ -580,8 +590,7 @@ int generation_exec(struct generation *g, const struct strv *exec,
 	if (g->state != GENERATION_RUNNING)
 		return error_set(err, ESRCH, "app %s is not running",
 				 g->app->name);
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt",
-		       (int)(g->adopted >= 0 ? g->adopted_pid : g->main.pid));
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)main_pid(g));
 	mntns = open(path, O_RDONLY | O_CLOEXEC);
 	if (mntns < 0)
 		return error_sys(err, errno, "open the app's mount namespace");

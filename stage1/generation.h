@@ -138,6 +138,9 @@ int generation_exec(struct generation *g, const struct strv *exec,
 		    const struct cgroup_leaf *leaf, struct app_process *ret,
 		    struct error *err);
 
+/* Its main process is about to be gone: `ended` follows. */
+bool generation_is_ending(const struct generation *g);
+
 /* HELD -> RUNNING: the main process executes. */
 int generation_release(struct generation *g, struct error *err);
 

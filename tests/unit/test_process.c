@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -62,4 +63,29 @@ Test(process, is_nice_if_asked_to_and_then_to_all)
 	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
 	cr_assert(eq(int, !!WIFEXITED(status), 1));
 	cr_expect(eq(int, WEXITSTATUS(status), 0));
+}
+
+Test(process, one_that_exits_is_known_before_it_is_waited_for)
+{
+	char byte;
+	int fds[2];
+	siginfo_t info;
+	pid_t pid;
+
+	cr_assert(eq(int, pipe2(fds, O_CLOEXEC), 0));
+	pid = fork();
+	cr_assert(ge(int, pid, 0));
+	if (pid == 0) {
+		(void)prctl(PR_SET_NAME, "a) S (b");
+		close(fds[1]);
+		_exit(read(fds[0], &byte, 1) < 0);
+	}
+	cr_expect(eq(int, process_is_ending(getpid()), 0));
+	cr_expect(eq(int, process_is_ending(pid), 0));
+	close(fds[1]);
+	cr_assert(eq(int, waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0));
+	cr_expect(eq(int, process_is_ending(pid), 1));
+	cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
+	cr_expect(eq(int, process_is_ending(pid), 0));
+	close(fds[0]);
 }
