@@ -20,7 +20,8 @@
 static int read_image(const uint8_t *data, size_t size,
 		      struct aci_contents *ret, struct error *err)
 {
-	static const struct aci_limits limits = {16UL << 20, 1000, 0, false};
+	static const struct aci_limits limits = {.max_tar_size = 16UL << 20,
+						 .max_files = 1000};
 	cleanup_fd int fd = memfd_create("image", MFD_CLOEXEC);
 
 	fuzz_expect(fd >= 0 && write_full(fd, data, size) == 0);

@@ -142,7 +142,8 @@ static void check_index(const struct aci_contents *contents, int blob_fd,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct aci_limits limits = {MAX, 10000, 0, false};
+	static const struct aci_limits limits = {.max_tar_size = MAX,
+						 .max_files = 10000};
 	cleanup_aci_contents struct aci_contents contents = ACI_CONTENTS_INIT;
 	cleanup_fd int image = memfd_create("image", MFD_CLOEXEC);
 	cleanup_fd int blob = memfd_create("blob", MFD_CLOEXEC);

@@ -37,7 +37,8 @@ static int append(void *arg, const void *data, size_t n)
 /* The image TAR as it is written of its tree. */
 static int write_again(int tar, struct strbuf *out, struct error *err)
 {
-	struct strbuf manifest = {.buf = "{}", .len = 2};
+	char empty[] = "{}";
+	struct strbuf manifest = {.buf = empty, .len = strlen(empty)};
 	struct image_pool *pool = image_pool_new();
 	struct index_layer layer = {.format = INDEX_LAYER_ACI};
 	struct render_pass pass = {.image = 0};
