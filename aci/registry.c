@@ -10,6 +10,7 @@
 
 #include "aci/fetch_oci.h"
 #include "aci/http.h"
+#include "aci/http_auth.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -44,6 +45,11 @@ static const struct config_auth *find_password(const struct registry *g)
 	for (size_t i = 0; !auth && i < sizeof(hub) / sizeof(*hub); i++)
 		auth = config_auth_for_registry(g->config, hub[i]);
 	return auth;
+}
+
+static bool is_https(const char *url)
+{
+	return strncasecmp(url, "https://", strlen("https://")) == 0;
 }
 
 static void add_escaped(struct strbuf *sb, const char *s)
@@ -87,7 +93,7 @@ static int ask_for_token(struct registry *g, char *const *challenge,
 
 	if (fd < 0)
 		return error_sys(err, errno, "make a memory file");
-	if (strncasecmp(challenge[REALM], "https://", 8) != 0 && !g->plain_ok)
+	if (!is_https(challenge[REALM]) && !g->plain_ok)
 		return error_set(err, EPERM,
 				 "the registry's token server %s is none of "
 				 "https",
@@ -119,14 +125,35 @@ static int no_password(const struct registry *g, struct error *err)
 			 g->ref->registry);
 }
 
-/* After a 401: 0 if it is worth another try. */
-static int log_in(struct registry *g, const struct http_response *response,
-		  struct error *err)
+/* A challenge says who gets the password: whom a redirection leads to must
+ * not give one, nor who lies on the way to what is not encrypted. */
+static int check_challenger(const char *asked, const char *answered,
+			    struct error *err)
+{
+	cleanup_strbuf struct strbuf from = STRBUF_INIT;
+	cleanup_strbuf struct strbuf to = STRBUF_INIT;
+
+	http_url_host(asked, &from);
+	http_url_host(answered, &to);
+	if (strcmp(from.buf, to.buf) == 0 &&
+	    (is_https(answered) || !is_https(asked)))
+		return 0;
+	return error_set(err, EACCES,
+			 "%s redirects to %s, which refuses access (401): it "
+			 "is not told the credentials of %s",
+			 asked, answered, from.buf);
+}
+
+/* After a 401 to URL: 0 if it is worth another try. */
+static int log_in(struct registry *g, const char *url,
+		  const struct http_response *response, struct error *err)
 {
 	cleanup_strv struct strv challenge = STRV_INIT;
 	const char *header = http_response_header(response, "www-authenticate");
-	int r;
+	int r = check_challenger(url, response->url, err);
 
+	if (r < 0)
+		return r;
 	if (!header)
 		return error_set(err, EACCES,
 				 "%s refuses access (401) without saying what "
@@ -184,7 +211,7 @@ int registry_ask(struct registry *g, struct http_request *req,
 	/* A password that is refused will be again, a token may be old. */
 	if (had_token && !g->token)
 		return 0;
-	r = log_in(g, ret, err);
+	r = log_in(g, req->url, ret, err);
 	return r < 0 ? r : ask_once(g, req, ret, err);
 }
 

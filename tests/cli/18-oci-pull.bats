@@ -300,6 +300,18 @@ refused() {
 	[ "$(grep -c "GET /v2/good/app/blobs/.* 200 - -" "$F/log")" = 2 ]
 }
 
+@test "another host cannot ask for the registry's password" {
+	local part
+	password secret example.com
+	for part in manifest config layer; do
+		run_rkt fetch "docker://example.com/to-thief.$part/app:v1"
+		expect_status 254
+		grep -q "GET /v2/thief/app/.* 401 - -" "$F/log"
+		[ "$(grep -c "/token/thief" "$F/log")" = 0 ]
+		expect_output "it is not told the credentials of example.com"
+	done
+}
+
 @test "a full disk: what came is gone on with when there is room" {
 	server_does good
 	mount -t tmpfs -o size=700k tmpfs "$D/data"

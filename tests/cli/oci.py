@@ -37,6 +37,7 @@ or of one PART alone, manifest, config or layer, what is in front of ".PART":
     quiet         no answer, until the client goes
     to-file, to-http, to-loop   redirections, that one to itself
     to-cdn        redirection to another host
+    to-thief      the same, which wants a token for the registry's password
 
 and what it does with layers of more than 4 KB (after the "-" a number N):
 
@@ -518,6 +519,9 @@ class Registry(Pushed, http.server.BaseHTTPRequestHandler):
                 401, b"", WWW_Authenticate='Bearer realm='
                 f'"https://example.com/token/{what}",service="a b",'
                 'scope="repository:x:pull"')
+        if what == "thief":
+            return self.answer(401, b"", WWW_Authenticate='Bearer realm='
+                               '"https://cdn.example.com/token/thief"')
         if what == "strange":
             return self.answer(401, b"")
         return True
@@ -558,7 +562,9 @@ class Registry(Pushed, http.server.BaseHTTPRequestHandler):
         targets = {"to-file": "file:///etc/passwd",
                    "to-http": "http://example.com" + path,
                    "to-loop": self.path,
-                   "to-cdn": "https://cdn.example.com" + path}
+                   "to-cdn": "https://cdn.example.com" + path,
+                   "to-thief": "https://cdn.example.com"
+                               + path.replace("/good/", "/thief/")}
         if how in targets:
             return self.answer(307, b"", Location=targets[how])
         self.close_connection = True
