@@ -258,7 +258,7 @@ static int get(struct registry *g, const char *kind, const char *what,
 static bool is_no_https(int r)
 {
 	return r == -ECONNREFUSED || r == -EPROTO || r == -EIO ||
-	       r == -ECONNRESET || r == -EACCES;
+	       r == -ECONNRESET;
 }
 
 int registry_get_manifest(struct registry *g, const char *reference, int fd,

@@ -182,6 +182,11 @@ stops() {
 		expect_status 254
 	done
 	expect_output "asks for a user and a password: put them into a file of kind dockerAuth"
+	# That is no reason to try it without TLS.
+	run_plain fetch docker://example.com/basic/app:v1
+	expect_status 254
+	expect_output "asks for a user and a password"
+	expect_no_output "http://"
 	password wrong example.com
 	run_rkt fetch docker://example.com/basic/app:v1
 	expect_status 254
