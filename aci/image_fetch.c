@@ -25,6 +25,7 @@
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
+#include "spec/cimd.h"
 #include "spec/docker_ref.h"
 #include "spec/image_manifest.h"
 #include "spec/image_ref.h"
@@ -85,11 +86,6 @@ int image_arg_parse(const char *arg, bool is_file, struct image_arg *ret,
 				 ret, err);
 	if (starts_with(arg, "http://") || starts_with(arg, "https://"))
 		return parse_url(arg, IMAGE_ARG_URL, arg, ret, err);
-	if (starts_with(arg, "cimd:"))
-		return error_set(err, ENOTSUP,
-				 "image \"%s\": distribution URIs are not "
-				 "supported yet by this build",
-				 arg);
 	*ret = (struct image_arg){.kind = bare_kind(arg, is_file),
 				  .value = arg};
 	if (starts_with(arg, "docker:"))
@@ -102,6 +98,12 @@ int image_arg_parse(const char *arg, bool is_file, struct image_arg *ret,
 		ret->kind = IMAGE_ARG_ARCHIVE;
 	else if (starts_with(arg, IMAGE_ID_PREFIX) && !is_file)
 		ret->kind = IMAGE_ARG_ID;
+	/* rkt asks for an image of the scheme's name. */
+	else if (ret->kind == IMAGE_ARG_NAME && strstr(arg, "://"))
+		return bad_image_string(arg,
+					"its scheme is none of file, http, "
+					"https, docker, oci",
+					err);
 	return 0;
 }
 
@@ -468,8 +470,9 @@ static int fetch_layout(struct image_fetcher *f, const char *arg,
 	cleanup_oci_layout_ref struct oci_layout_ref ref = OCI_LAYOUT_REF_INIT;
 	int r = oci_layout_ref_parse(arg, &ref, err);
 
-	if (r == 0)
-		r = want_insecure(f, "OCI", err);
+	if (r < 0)
+		return r;
+	r = want_insecure(f, "OCI", err);
 	if (r == 0)
 		r = oci_pull_layout(f, &ref, ret, err);
 	return r < 0 ? error_prefix(err, r, "%s", arg) : 0;
@@ -490,15 +493,31 @@ static int fetch_archive(struct image_fetcher *f, const char *arg,
 	return r < 0 ? error_prefix(err, r, "%s", arg) : 0;
 }
 
+/* rkt fetch takes a hash for a name, and so do we: it may be one. */
+static int fetch_hash(struct image_fetcher *f, const char *arg,
+		      const char *signature, struct image_id *ret,
+		      struct error *err)
+{
+	int r;
+
+	if (f->with_hash)
+		return find_id(f, arg, ret, err);
+	r = fetch_name(f, arg, signature, ret, NULL);
+	if (r >= 0)
+		return r;
+	return error_set(err, -r,
+			 "image \"%s\": a hash names what is stored already: "
+			 "fetch it by its name, its URL or from a file",
+			 arg);
+}
+
 static int fetch_arg(struct image_fetcher *f, const struct image_arg *arg,
 		     const char *signature, struct image_id *ret,
 		     struct error *err)
 {
 	switch (arg->kind) {
 	case IMAGE_ARG_ID:
-		if (f->with_hash)
-			return find_id(f, arg->value, ret, err);
-		return fetch_name(f, arg->value, signature, ret, err);
+		return fetch_hash(f, arg->value, signature, ret, err);
 	case IMAGE_ARG_FILE:
 		return fetch_file(f, arg->value, signature, ret, err);
 	case IMAGE_ARG_URL:
@@ -518,13 +537,20 @@ static int fetch_arg(struct image_fetcher *f, const struct image_arg *arg,
 int image_fetch(struct image_fetcher *f, const char *arg, const char *signature,
 		struct image_id *ret, struct error *err)
 {
+	cleanup_strbuf struct strbuf meant = STRBUF_INIT;
 	const struct treestore ts = image_trees(f);
 	struct image_arg parsed;
 	struct stat st;
-	int r;
+	int r = 0;
 
-	r = image_arg_parse(arg, stat(arg, &st) == 0 && S_ISREG(st.st_mode),
-			    &parsed, err);
+	if (starts_with(arg, CIMD_SCHEME)) {
+		r = cimd_to_image_string(arg, &meant, err);
+		arg = meant.buf;
+	}
+	if (r >= 0)
+		r = image_arg_parse(arg,
+				    stat(arg, &st) == 0 && S_ISREG(st.st_mode),
+				    &parsed, err);
 	if (r >= 0)
 		r = fetch_arg(f, &parsed, signature, ret, err);
 	if (r < 0)

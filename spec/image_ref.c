@@ -89,7 +89,7 @@ int image_ref_parse(const char *s, struct image_ref *ret, struct error *err)
 	for (size_t i = 1; r == 0 && i < part.n; i++)
 		r = parse_label(part.v[i], &ref, err);
 	if (r < 0)
-		return error_wrap(err, r, "image \"%s\"", s);
+		return error_prefix(err, r, "image \"%s\"", s);
 	*ret = ref;
 	ref = (struct image_ref)IMAGE_REF_INIT;
 	return 0;

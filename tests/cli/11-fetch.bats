@@ -261,6 +261,22 @@ nothing_stored() {
 	expect_status 254
 }
 
+@test "distribution URIs" {
+	local file=${F//\//%2F}%2Fa.aci
+	run_rkt fetch "cimd:aci-archive:v=0:file%3A%2F%2F$file"
+	expect_status 0
+	run rkt fetch --store-only "cimd:appc:v=0:example.com/a?version=1.0.0"
+	expect_status 0
+	run rkt fetch --store-only "cimd:appc:v=0:example.com/a?version=2"
+	expect_status 254
+	run rkt fetch cimd:docker:v=0:busybox
+	expect_status 254
+	expect_output "signature verification for docker images"
+	run rkt fetch cimd:docker:v=1:busybox
+	expect_status 254
+	expect_output "only version v=0 is known"
+}
+
 @test "images nobody can sign, and words that are no images" {
 	run rkt fetch docker://busybox
 	expect_status 254
@@ -268,6 +284,15 @@ nothing_stored() {
 	run rkt fetch https://example.com/x
 	expect_status 254
 	expect_output "invalid image string"
+	run rkt fetch ftp://example.com/x.aci
+	expect_status 254
+	expect_output "its scheme is none of file, http, https, docker, oci"
+	run rkt fetch example.com/x:1,arch
+	expect_status 254
+	expect_output 'image "example.com/x:1,arch": label "arch" has no value'
+	run rkt fetch sha512-0123
+	expect_status 254
+	expect_output "a hash names what is stored already"
 	run rkt fetch
 	expect_status 254
 	expect_output "must provide at least one image"

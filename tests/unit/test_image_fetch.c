@@ -38,7 +38,8 @@ Test(image_fetch, arg_parse)
 		{"docker://busybox", false, IMAGE_ARG_DOCKER,
 		 "docker://busybox"},
 		{"docker:busybox", false, IMAGE_ARG_DOCKER, "docker:busybox"},
-		{"cimd:appc:v=0:x", false, -ENOTSUP, NULL},
+		{"ftp://a/b.aci", false, -EINVAL, NULL},
+		{"HTTPS://a/b.aci", false, -EINVAL, NULL},
 		{"", false, -EINVAL, NULL},
 	};
 
