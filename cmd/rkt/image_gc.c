@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,13 +284,23 @@ static int collect(const struct cmd_call *call, struct error *err)
 	return r < 0 ? r : imagestore_finish(im.store, false, err);
 }
 
+static int check_opts(const struct opts *o, struct error *err)
+{
+	if (o->keep_newest < 0)
+		return error_set(err, EINVAL,
+				 "--keep-newest=%" PRId64 ": it must not be "
+				 "negative",
+				 o->keep_newest);
+	return 0;
+}
+
 static int run(struct cmd_call *call)
 {
 	struct error err = ERROR_INIT;
 
 	if (call->argc > 0)
 		return cmd_usage(call, NULL);
-	if (collect(call, &err) < 0) {
+	if (check_opts(call->opts, &err) < 0 || collect(call, &err) < 0) {
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;
 	}

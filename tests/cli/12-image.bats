@@ -522,7 +522,8 @@ example.com/b:1.0.0" ]
 	run rkt image gc --max-size=1k
 	run rkt image list --no-legend
 	[ -z "$output" ]
-	for bad in --max-size=x --max-size=-1 --max-size=0 --keep-newest=x; do
+	for bad in --max-size=x --max-size=-1 --max-size=0 --keep-newest=x \
+		--keep-newest=-1; do
 		run rkt image gc "$bad"
 		expect_status 254
 	done
