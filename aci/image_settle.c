@@ -9,6 +9,7 @@
 #include "aci/image_fetcher.h"
 #include "aci/imagestore.h"
 #include "aci/keystore.h"
+#include "aci/printable.h"
 #include "aci/seal.h"
 #include "aci/stored_layer.h"
 #include "aci/treestore.h"
@@ -276,11 +277,15 @@ static int check_labels(const struct image_manifest *im,
 					 "the image has no label %s, %s was "
 					 "asked for",
 					 label->name, label->value);
-		if (strcmp(value, label->value) != 0)
+		if (strcmp(value, label->value) != 0) {
+			cleanup_free char *text = xstrdup(value);
+
+			make_printable(text);
 			return error_set(err, EBADMSG,
 					 "the image's label %s is %s, %s was "
 					 "asked for",
-					 label->name, value, label->value);
+					 label->name, text, label->value);
+		}
 	}
 	return 0;
 }

@@ -117,6 +117,25 @@ static bool begins_block(const struct table *t, size_t row, size_t col)
 	return row == 0 || col + 1 >= cell_count(t, row - 1);
 }
 
+/* Cells may come from images: what would steer a terminal, or begin a row or a
+ * column of its own, does not. */
+static void add_text(const char *s, size_t len, struct strbuf *out)
+{
+	size_t at = out->len;
+
+	strbuf_add(out, s, len);
+	for (size_t i = at; i < out->len; i++) {
+		unsigned char c = (unsigned char)out->buf[i];
+
+		if (c < ' ' || c == 0x7f)
+			out->buf[i] = '?';
+		/* U+0080 to U+009F become another character of their size. */
+		else if (c >= 0x80 && c < 0xa0 && i > at &&
+			 (unsigned char)out->buf[i - 1] == 0xc2)
+			out->buf[i] = (char)0xbf;
+	}
+}
+
 static void format_row(const struct table *t, size_t row, size_t *widths,
 		       struct strbuf *out)
 {
@@ -126,7 +145,7 @@ static void format_row(const struct table *t, size_t row, size_t *widths,
 		size_t len;
 		const char *s = cell_text(t, row, col, &len);
 
-		strbuf_add(out, s, len);
+		add_text(s, len, out);
 		if (col + 1 == n)
 			break;
 		if (begins_block(t, row, col))

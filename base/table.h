@@ -38,7 +38,8 @@ struct strbuf *table_cell(struct table *t);
 void table_add(struct table *t, const char *text);
 void table_addf(struct table *t, const char *fmt, ...)
 	__attribute__((__format__(__printf__, 2, 3)));
-/* Appends all rows; the last cell of a row has no padding. */
+/* Appends all rows; the last cell of a row has no padding.  Control characters
+ * in cells are shown as '?'. */
 void table_format(const struct table *t, struct strbuf *out);
 
 #endif

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "aci/printable.h"
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/format.h"
@@ -194,8 +196,13 @@ static void add_generation(struct strbuf *out, const struct app_info *app)
 	if (app->generation)
 		strbuf_addf(out, "generation-%s=%u\n", app->name,
 			    app->generation);
-	if (version)
-		strbuf_addf(out, "version-%s=%s\n", app->name, version);
+	if (version) {
+		/* An image's text must not make lines of its own. */
+		cleanup_free char *text = xstrdup(version);
+
+		make_printable(text);
+		strbuf_addf(out, "version-%s=%s\n", app->name, text);
+	}
 }
 
 static void add_restarts(struct strbuf *out, const struct app_info *app)

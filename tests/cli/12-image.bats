@@ -540,6 +540,23 @@ example.com/b:1.0.0" ]
 	expect_status 254
 }
 
+@test "a version that steers terminals makes no lines and no colours" {
+	local version=$'1\e[31m\nstate=exited'
+	image_inside "$D/steers.aci" '.' example.com/steers "$version"
+	fetch "$D/steers.aci" >/dev/null
+	rkt image list --no-legend --fields=name,id >"$D/list"
+	[ "$(wc -l <"$D/list")" = 1 ]
+	grep -q "example.com/steers:1?\[31m?state=exited" "$D/list"
+	uuid=$(rkt prepare --quiet example.com/steers)
+	rkt status "$uuid" >"$D/status"
+	cat -v "$D/status"
+	[ "$(grep -c "^state=" "$D/status")" = 1 ]
+	grep -q "^version-steers=1?\[31m?state=exited$" "$D/status"
+	rkt list --no-legend >"$D/list"
+	[ "$(wc -l <"$D/list")" = 1 ]
+	rkt rm "$uuid"
+}
+
 @test "import: a file, stdin, what it refuses" {
 	"$ACTOOL" genkey --name=Tester --output="$D/key" >/dev/null
 	rkt trust --root --skip-fingerprint-review "$D/key.pub" >/dev/null 2>&1

@@ -19,6 +19,13 @@ Test(table, format)
 		{"123456789|x\nalone\na|x", "123456789\tx\nalone\na\tx\n"},
 		{"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4|x",
 		 "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\tx\n"},
+		/* what steers terminals, or makes columns */
+		{"a\tb\x1b[31m\rc|x\x7f", "a?b?[31m?c\tx?\n"},
+		{"\xc2\x9b"
+		 "31m|x",
+		 "\xc2\xbf"
+		 "31m\tx\n"},
+		{"\xc2\xa0\xe2\x82\x90|x", "\xc2\xa0\xe2\x82\x90\tx\n"},
 	};
 
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
