@@ -10,7 +10,6 @@
 
 #include "aci/discovery.h"
 #include "aci/fetch_client.h"
-#include "aci/http.h"
 #include "aci/image_deps.h"
 #include "aci/image_download.h"
 #include "aci/image_settle.h"
@@ -307,21 +306,18 @@ static int discover(struct image_fetcher *f, const struct image_ref *ref,
 		    struct image_remote *remote, struct image_id *ret,
 		    struct error *err)
 {
-	const struct discovery d = {
-		.get_tags = discovery_get_tags,
-		.plain_ok = f->http_discovery,
-		.libexec_dir = f->libexec_dir,
-		.config = f->config,
-		.http_flags =
-			f->http_flags | (f->http_discovery ? HTTP_PLAIN_OK : 0),
-	};
 	cleanup_strv struct strv urls = STRV_INIT;
+	struct discovery d;
 	int r;
 
 	log_debug("searching for app image %s", ref->name);
 	r = want_keys(f, ref->name, err);
 	if (r == 0)
+		r = image_load_config(f, err);
+	if (r == 0) {
+		discovery_make(f, f->http_discovery, &d);
 		r = discovery_find_images(&d, ref, &urls, err);
+	}
 	remote->latest = !name_values_get(&ref->labels, "version");
 	return r < 0 ? r : download_first(f, &urls, remote, ret, err);
 }

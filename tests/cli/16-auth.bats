@@ -88,6 +88,13 @@ nothing_told() {
 	[ ! -e "$F/www/example.com/c.aci" ]
 }
 
+@test "the pages of discovery are asked for with credentials, too" {
+	auth local basic '{"user": "user", "password": "password"}'
+	run_rkt fetch example.com/nothing
+	expect_status 254
+	grep -q "GET $H/nothing?ac-discovery=1 .*auth=" "$F/log"
+}
+
 @test "of two files for a host the local one counts" {
 	auth system basic '{"user": "user", "password": "password"}'
 	run_rkt fetch "$H/basic/a.aci"
