@@ -128,6 +128,9 @@ static int download_key(const struct pubkeys *p, const char *url,
 
 	if (fd < 0)
 		return error_sys(err, errno, "make a memory file");
+	r = image_load_config(p->fetcher, err);
+	if (r < 0)
+		return r;
 	req.url = url;
 	req.auth = http_auth_for_url(p->fetcher->config, url);
 	req.flags = p->fetcher->http_flags | HTTP_SMALL |

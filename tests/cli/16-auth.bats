@@ -88,11 +88,14 @@ nothing_told() {
 	[ ! -e "$F/www/example.com/c.aci" ]
 }
 
-@test "the pages of discovery are asked for with credentials, too" {
+@test "keys and the pages of discovery are asked for with credentials, too" {
 	auth local basic '{"user": "user", "password": "password"}'
 	run_rkt fetch example.com/nothing
 	expect_status 254
 	grep -q "GET $H/nothing?ac-discovery=1 .*auth=" "$F/log"
+	run rkt trust --prefix=example.com "$H/nokey.asc"
+	expect_status 254
+	grep -q "GET $H/nokey.asc .*auth=" "$F/log"
 }
 
 @test "of two files for a host the local one counts" {
