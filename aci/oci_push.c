@@ -15,6 +15,8 @@
 #include "aci/index_plan.h"
 #include "aci/layer_progress.h"
 #include "aci/layer_seen.h"
+#include "aci/oci_job.h"
+#include "aci/oci_layers.h"
 #include "aci/parallel.h"
 #include "aci/registry.h"
 #include "aci/render_load.h"
@@ -24,6 +26,7 @@
 #include "base/format.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 #include "spec/image_id.h"
 #include "spec/image_manifest.h"
 #include "spec/oci.h"
@@ -331,6 +334,99 @@ static int check_manifest(struct push *p, const char *text, const char *config,
 	return strcmp(digest, plan->config.digest) == 0;
 }
 
+/* The arguments of OCI_IMAGE that made the image, by what it says itself. */
+static void image_args(const struct push *p, struct strv *ret)
+{
+	static const char *const names[] = {"registryurl", "repository", "tag",
+					    "manifesthash"};
+	const struct image_manifest *im = image_of(p);
+	const char *id =
+		name_values_get(&im->annotations, OCI_ANNOTATION "imageid");
+
+	strv_push(ret, id ? id : "");
+	strv_push(ret, im->name);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		cleanup_free char *name =
+			xasprintf(OCI_ANNOTATION "%s", names[i]);
+		const char *value = name_values_get(&im->annotations, name);
+
+		strv_push(ret, value ? value : "");
+	}
+	for (size_t i = 0; i < im->n_dependencies; i++) {
+		const struct dependency *dep = &im->dependencies[i];
+
+		strv_push(ret, dep->image_name);
+		strv_push(ret, dep->image_id ? dep->image_id : "");
+		strv_pushf(ret, "%llu", (unsigned long long)dep->size);
+	}
+}
+
+/* 1 if the files hold the same, and not much. */
+static int is_same_file(int a, int b)
+{
+	cleanup_strbuf struct strbuf x = STRBUF_INIT;
+	cleanup_strbuf struct strbuf y = STRBUF_INIT;
+
+	return lseek(a, 0, SEEK_SET) == 0 && lseek(b, 0, SEEK_SET) == 0 &&
+	       strbuf_read_fd(&x, a, OCI_TEXT_MAX) >= 0 &&
+	       strbuf_read_fd(&y, b, OCI_TEXT_MAX) >= 0 && x.len == y.len &&
+	       memcmp(x.buf, y.buf, x.len) == 0;
+}
+
+/* 1 if the layers are those of the configuration in FD. */
+static int check_layers(struct push *p, int fd, const char *digest,
+			struct error *err)
+{
+	cleanup_strv struct strv diff_ids = STRV_INIT;
+	int r = fetch_oci_config(p->f->libexec_dir, fd, digest, &diff_ids, err);
+
+	if (r < 0 || diff_ids.n != image_of(p)->n_dependencies)
+		return r < 0 ? r : 0;
+	for (size_t i = 0; i < diff_ids.n; i++) {
+		struct image_id id;
+
+		r = oci_layer_find(p->f, diff_ids.v[i], &id, err);
+		if (r < 0 || strcmp(id.text, layer_of(p, i)->text) != 0)
+			return r == -ENOENT || r >= 0 ? 0 : r;
+	}
+	return 1;
+}
+
+/* 1 if CONFIG and MANIFEST (may be NULL) make the image again: else it was
+ * changed since, and says something else than they do. */
+static int check_made(struct push *p, const char *config, const char *manifest,
+		      struct error *err)
+{
+	cleanup_strv struct strv args = STRV_INIT;
+	cleanup_fd int blob =
+		imagestore_open_blob(p->f->store, &p->set.v[0].id, err);
+	cleanup_fd int made = memfd_create("image", MFD_CLOEXEC);
+	cleanup_fd int config_fd = -EBADF;
+	cleanup_fd int manifest_fd = -EBADF;
+	char digest[OCI_DIGEST_MAX];
+
+	if (blob < 0)
+		return blob;
+	if (made < 0)
+		return error_sys(err, errno, "make a memory file");
+	image_args(p, &args);
+	config_fd = fetch_oci_text(p->f->libexec_dir, config, strlen(config),
+				   args.v[0], digest, err);
+	if (config_fd < 0)
+		return config_fd;
+	if (manifest)
+		manifest_fd =
+			fetch_oci_text(p->f->libexec_dir, manifest,
+				       strlen(manifest), NULL, digest, err);
+	if (manifest && manifest_fd < 0)
+		return manifest_fd;
+	if (fetch_oci_image(p->f->libexec_dir, config_fd, manifest_fd, &args,
+			    made, NULL) < 0 ||
+	    !is_same_file(blob, made))
+		return 0;
+	return check_layers(p, config_fd, args.v[0], err);
+}
+
 /* 1 if the image has what it was made of, and still is that. */
 static int find_original(struct push *p, struct error *err)
 {
@@ -345,6 +441,8 @@ static int find_original(struct push *p, struct error *err)
 		return 0;
 	if (manifest)
 		r = check_manifest(p, manifest, config, err);
+	if (r > 0)
+		r = check_made(p, config, manifest, err);
 	if (r <= 0)
 		return r;
 	strbuf_addstr(&p->original.config, config);

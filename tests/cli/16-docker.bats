@@ -516,3 +516,21 @@ tree_of() {
 	expect_status 0
 	expect_output one
 }
+
+@test "an image that was changed is pushed as it is now" {
+	local id
+	run_plain fetch docker://127.0.0.1:5000/test/app:one
+	id=$(grep -l '"dependencies"' "$D"/data/cas/manifest/*)
+	"$ACTOOL" patch-manifest --name=example.com/changed \
+		--exec="/bin/busybox echo changed" \
+		"$D/data/cas/blob/${id##*/}.tar" "$D/changed.aci"
+	run_plain fetch "$D/changed.aci"
+	expect_status 0
+	run_plain push example.com/changed \
+		docker://127.0.0.1:5000/test/changed:1
+	expect_status 0
+	skopeo inspect --config --tls-verify=false \
+		docker://127.0.0.1:5000/test/changed:1 >"$D/config"
+	jq -e '.config | .Entrypoint + .Cmd |
+		. == ["/bin/busybox", "echo", "changed"]' "$D/config"
+}
