@@ -366,13 +366,16 @@ void imagestore_touch(struct imagestore *store, const struct image_id *id)
 	char name[STORE_NAME_MAX];
 	const struct timespec now[2] = {{.tv_nsec = UTIME_NOW},
 					{.tv_nsec = UTIME_NOW}};
-	cleanup_fd int fd = -EBADF;
+	int fd;
 
 	(void)snprintf(name, sizeof(name), STORE_USED "/%s", id->text);
-	if (utimensat(store->dirfd, name, now, AT_SYMLINK_NOFOLLOW) < 0 &&
-	    errno == ENOENT && !is_just_imported(store, id))
-		fd = openat(store->dirfd, name,
-			    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (utimensat(store->dirfd, name, now, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    errno != ENOENT || is_just_imported(store, id))
+		return;
+	fd = openat(store->dirfd, name,
+		    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (fd >= 0)
+		(void)close(fd);
 }
 
 /* --- writing ------------------------------------------------------------- */

@@ -105,7 +105,7 @@ int imagestore_mend_row(struct imagestore *store, const struct image_id *id,
 
 	if (r >= 0)
 		r = row_of_files(store, id, &right, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	r = imagedb_get(db, id->text, &row, err);
 	if (r == -ENOENT) {

@@ -186,7 +186,7 @@ static int look_at_all(const struct imagestore *store, struct image_rows *rows,
 		       struct error *err)
 {
 	cleanup_row_index struct row_index index = {0};
-	struct timespec blobs;
+	struct timespec blobs = {0};
 	bool complete = is_complete(store, &blobs);
 	size_t n = rows->n;
 	int r = 0;

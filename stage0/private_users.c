@@ -76,13 +76,14 @@ int private_users_check(const struct pods *pods, const struct pod_manifest *pm,
 /* --- choosing --------------------------------------------------------------
  */
 
-/* 1 and RET if the pod has one. */
+/* 1 and RET if the pod has one, which is empty else. */
 static int load(int poddir_fd, struct user_range *ret, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	int r = read_file_at(poddir_fd, POD_PRIVATE_USERS_FILE,
 			     USER_RANGE_TEXT_MAX, &text, NULL);
 
+	*ret = (struct user_range){0};
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)

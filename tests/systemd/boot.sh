@@ -53,10 +53,11 @@ cgroups_sweep() {
 cgroups_sweep_stale() {
 	local dir
 	for dir in /sys/fs/cgroup/"$NAME"-* /sys/fs/cgroup/*/"$NAME"-*; do
-		[ -d "$dir" ] && [ -n "$(find "$dir" -maxdepth 0 -mmin +30)" ] &&
-			[ -z "$(find "$dir" -name cgroup.procs -exec cat {} +)" ] ||
-			continue
-		find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null || true
+		if [ -d "$dir" ] && [ -n "$(find "$dir" -maxdepth 0 -mmin +30)" ] &&
+			[ -z "$(find "$dir" -name cgroup.procs -exec cat {} +)" ]; then
+			find "$dir" -depth -type d -exec rmdir {} + \
+				2>/dev/null || true
+		fi
 	done
 }
 
