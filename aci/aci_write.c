@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/aci_write.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "aci/layout.h"
+#include "aci/tar_entry.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -46,12 +44,6 @@ struct writer {
 	int outfd;
 	int failed; /* errno of the first write that failed; 0 = none */
 };
-
-static inline void entry_cleanup(struct archive_entry **e)
-{
-	archive_entry_free(*e);
-}
-#define cleanup_entry __attribute__((__cleanup__(entry_cleanup)))
 
 /* --- hard links ---------------------------------------------------------- */
 
@@ -212,40 +204,18 @@ static int check_out(struct writer *w, struct error *err)
 static struct archive_entry *entry_make(const struct writer *w,
 					const struct stat *st)
 {
-	struct archive_entry *e = archive_entry_new();
+	struct stat kept = *st;
 
-	archive_entry_copy_pathname(e, w->path.buf);
-	archive_entry_set_mode(e, st->st_mode);
-	archive_entry_set_uid(e, w->opt->owner_root ? 0 : st->st_uid);
-	archive_entry_set_gid(e, w->opt->owner_root ? 0 : st->st_gid);
-	archive_entry_set_mtime(e, st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
-	archive_entry_set_size(e, S_ISREG(st->st_mode) ? st->st_size : 0);
-	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
-		archive_entry_set_rdevmajor(e, major(st->st_rdev));
-		archive_entry_set_rdevminor(e, minor(st->st_rdev));
-	}
-	return e;
+	if (w->opt->owner_root)
+		kept.st_uid = kept.st_gid = 0;
+	return tar_entry_new(w->path.buf, &kept);
 }
 
-static bool is_utf8(const char *s)
-{
-	return !s || mbstowcs(NULL, s, 0) != (size_t)-1;
-}
-
-/* A warning means that something of the file would be lost, except for names
- * that are not UTF-8: those are written as bytes (hdrcharset=BINARY). */
 static int header_write(struct writer *w, struct archive_entry *e,
 			struct error *err)
 {
-	int r = archive_write_header(w->a, e);
-
-	if (r == ARCHIVE_OK)
-		return check_out(w, err);
-	if (r == ARCHIVE_WARN && !(is_utf8(archive_entry_pathname(e)) &&
-				   is_utf8(archive_entry_symlink(e)) &&
-				   is_utf8(archive_entry_hardlink(e))))
-		return check_out(w, err);
-	return archive_fail(w, err);
+	return tar_entry_put(w->a, e) ? check_out(w, err)
+				      : archive_fail(w, err);
 }
 
 static int data_write(struct writer *w, const void *data, size_t n,
@@ -429,11 +399,9 @@ static int rootfs_write(struct writer *w, const struct aci_layout *layout,
 
 static int archive_open(struct writer *w, struct error *err)
 {
-	/* One form of extended attributes, the one every reader knows. */
-	const char *options =
-		w->opt->no_compression
-			? "pax:xattrheader=SCHILY"
-			: "pax:xattrheader=SCHILY,gzip:!timestamp";
+	const char *options = w->opt->no_compression ? TAR_PAX_OPTIONS
+						     : TAR_PAX_OPTIONS
+				      ",gzip:!timestamp";
 
 	if (archive_write_set_format_pax(w->a) != ARCHIVE_OK ||
 	    (!w->opt->no_compression &&

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/layer_write.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +8,7 @@
 #include "aci/image_tree.h"
 #include "aci/index_make.h"
 #include "aci/index_plan.h"
+#include "aci/tar_entry.h"
 #include "aci/tree_tar.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -20,12 +19,6 @@
 
 DEFINE_CLEANUP(struct image_pool *, image_pool_free);
 #define cleanup_pool cleanup_with(image_pool_free_cleanup)
-
-static inline void entry_cleanup(struct archive_entry **e)
-{
-	archive_entry_free(*e);
-}
-#define cleanup_entry __attribute__((__cleanup__(entry_cleanup)))
 
 /* Digest, gzip, digest, file. */
 struct out {

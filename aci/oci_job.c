@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/oci_job.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -12,6 +10,7 @@
 #include "aci/digest.h"
 #include "aci/http_wire.h"
 #include "aci/layout.h"
+#include "aci/tar_entry.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -186,17 +185,10 @@ static void archive_release(struct archive *a)
 }
 DEFINE_CLEANUP(struct archive *, archive_release);
 
-static void entry_release(struct archive_entry *e)
-{
-	archive_entry_free(e);
-}
-DEFINE_CLEANUP(struct archive_entry *, entry_release);
-
 static int write_entry(struct archive *a, const char *name, unsigned int type,
 		       const struct strbuf *data)
 {
-	cleanup_with(entry_release_cleanup) struct archive_entry *e =
-		archive_entry_new();
+	cleanup_entry struct archive_entry *e = archive_entry_new();
 
 	archive_entry_set_pathname(e, name);
 	archive_entry_set_filetype(e, type);

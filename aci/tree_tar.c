@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/tree_tar.h"
 
-#include <archive_entry.h>
 #include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "aci/fetch_types.h"
 #include "aci/image_tree.h"
 #include "aci/layout.h"
+#include "aci/tar_entry.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -29,13 +30,6 @@ struct writer {
 	size_t n;	/* entries */
 	uint8_t *buf;	/* COPY_SIZE */
 };
-
-static void tar_entry_free(struct archive_entry *e)
-{
-	archive_entry_free(e);
-}
-DEFINE_CLEANUP(struct archive_entry *, tar_entry_free);
-#define cleanup_tar_entry cleanup_with(tar_entry_free_cleanup)
 
 static locale_t utf8;
 
@@ -155,19 +149,17 @@ static int write_content(struct writer *w, const struct image_inode *inode,
 static struct archive_entry *entry_make(const struct writer *w,
 					const struct image_inode *inode)
 {
-	struct archive_entry *e = archive_entry_new();
+	const struct stat st = {
+		.st_mode = inode->mode,
+		.st_uid = inode->uid,
+		.st_gid = inode->gid,
+		.st_rdev = makedev(inode->major, inode->minor),
+		.st_size = (off_t)inode->size,
+		.st_mtim = {inode->mtime, inode->mtime_nsec},
+	};
+	struct archive_entry *e =
+		tar_entry_new(w->path.len ? w->path.buf : "./", &st);
 
-	archive_entry_copy_pathname(e, w->path.len ? w->path.buf : "./");
-	archive_entry_set_mode(e, inode->mode);
-	archive_entry_set_uid(e, inode->uid);
-	archive_entry_set_gid(e, inode->gid);
-	archive_entry_set_mtime(e, inode->mtime, inode->mtime_nsec);
-	archive_entry_set_size(e, S_ISREG(inode->mode) ? (la_int64_t)inode->size
-						       : 0);
-	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) {
-		archive_entry_set_rdevmajor(e, inode->major);
-		archive_entry_set_rdevminor(e, inode->minor);
-	}
 	if (S_ISLNK(inode->mode))
 		archive_entry_copy_symlink(e, inode->target);
 	for (size_t i = 0; i < inode->n_xattrs; i++)
@@ -177,27 +169,15 @@ static struct archive_entry *entry_make(const struct writer *w,
 	return e;
 }
 
-static bool is_utf8(const char *s)
-{
-	return !s || mbstowcs(NULL, s, 0) != (size_t)-1;
-}
-
-/* A warning means that something would be lost, except for names that are not
- * UTF-8: those are written as bytes. */
 static int write_header(struct writer *w, struct archive_entry *e,
 			struct error *err)
 {
-	int r = archive_write_header(w->a, e);
+	bool is_put = tar_entry_put(w->a, e);
 
 	w->n++;
-	if (!w->failed &&
-	    (r == ARCHIVE_OK ||
-	     (r == ARCHIVE_WARN && !(is_utf8(archive_entry_pathname(e)) &&
-				     is_utf8(archive_entry_symlink(e)) &&
-				     is_utf8(archive_entry_hardlink(e))))))
+	if (is_put && !w->failed)
 		return 0;
-	r = fail(w, err);
-	return error_prefix(err, r, "%s", w->path.buf);
+	return error_prefix(err, fail(w, err), "%s", w->path.buf);
 }
 
 static int check_entry(struct writer *w, const struct image_entry *e,
@@ -224,7 +204,7 @@ static int check_entry(struct writer *w, const struct image_entry *e,
 static int write_inode(struct writer *w, struct image_inode *inode,
 		       struct error *err)
 {
-	cleanup_tar_entry struct archive_entry *e = entry_make(w, inode);
+	cleanup_entry struct archive_entry *e = entry_make(w, inode);
 	bool is_link = inode->visited == w;
 	int r;
 
@@ -296,7 +276,7 @@ static int write_manifest(struct writer *w, const struct strbuf *manifest,
 		.mode = S_IFREG | 0644,
 		.size = manifest->len,
 	};
-	cleanup_tar_entry struct archive_entry *e = NULL;
+	cleanup_entry struct archive_entry *e = NULL;
 	int r;
 
 	strbuf_addstr(&w->path, ACI_MANIFEST);
@@ -327,10 +307,8 @@ static int write_all(struct writer *w, struct error *err)
 {
 	int r;
 
-	/* One form of extended attributes, the one every reader knows. */
 	if (archive_write_set_format_pax(w->a) != ARCHIVE_OK ||
-	    archive_write_set_options(w->a, "pax:xattrheader=SCHILY") !=
-		    ARCHIVE_OK ||
+	    archive_write_set_options(w->a, TAR_PAX_OPTIONS) != ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(w->a, 1) != ARCHIVE_OK ||
 	    archive_write_open(w->a, w, NULL, on_write, NULL) != ARCHIVE_OK)
 		return fail(w, err);
