@@ -146,6 +146,8 @@ int imagestore_condemn(struct imagestore *store, const struct image_id *id,
 	(void)blob_name(id->text, from);
 	(void)snprintf(to, sizeof(to), "tmp/%s.bad", id->text);
 	seal_lift(store->dirfd, from);
+	/* Of an earlier time, and sealed since by who had it open. */
+	seal_lift(store->dirfd, to);
 	if (renameat(store->dirfd, from, store->dirfd, to) < 0 &&
 	    errno != ENOENT)
 		return error_sys(err, errno, "take stored image %s away",

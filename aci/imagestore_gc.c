@@ -38,6 +38,8 @@ static int clear_tmp(struct imagestore *store, const char *prefix, size_t *n,
 		if (e->d_name[0] == '.' ||
 		    strncmp(e->d_name, prefix, strlen(prefix)) != 0)
 			continue;
+		/* A tar that was taken away while somebody sealed it. */
+		seal_lift(dirfd(dir), e->d_name);
 		r = remove_tree_at(dirfd(dir), e->d_name, err);
 		(*n)++;
 	}

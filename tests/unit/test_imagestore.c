@@ -33,19 +33,25 @@ static void setup(void)
 }
 
 /* Stored tars are immutable where that is possible. */
-static void unseal(void)
+static void unseal_dir(const char *name)
 {
 	cleanup_strv struct strv names = STRV_INIT;
 	cleanup_fd int fd = -EBADF;
 	char path[128];
 
-	(void)snprintf(path, sizeof(path), "%s/cas/blob", root);
+	(void)snprintf(path, sizeof(path), "%s/cas/%s", root, name);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	(void)dir_names(fd, &names);
 	for (size_t i = 0; i < names.n; i++)
 		seal_lift(fd, names.v[i]);
+}
+
+static void unseal(void)
+{
+	unseal_dir("blob");
+	unseal_dir("tmp");
 }
 
 static void teardown(void)
@@ -280,6 +286,27 @@ Test(imagestore, reconcile)
 
 	cr_assert_eq(imagestore_reconcile(store, &n, &err), 0, "%s", err.msg);
 	cr_expect_eq(n.n_rows_added + n.n_rows_removed + n.n_files_removed, 0);
+	imagestore_free(store);
+}
+
+/* Who reads a tar whole seals it then, also if it was taken away meanwhile. */
+Test(imagestore, condemned_and_sealed)
+{
+	struct imagestore *store = open_store(IMAGESTORE_EXCLUSIVE);
+	const struct image_id id = id_of('a');
+	struct imagestore_repairs n;
+	struct error err = ERROR_INIT;
+	char name[200];
+
+	(void)snprintf(name, sizeof(name), "tmp/%s.bad", id.text);
+	for (int i = 0; i < 2; i++) {
+		import(store, 'a', "example.com/a", "1.0", false);
+		cr_assert_eq(imagestore_condemn(store, &id, &err), 0, "%s",
+			     err.msg);
+		seal_again(imagestore_dirfd(store), name);
+	}
+	cr_expect_eq(imagestore_reconcile(store, &n, &err), 0, "%s", err.msg);
+	cr_expect_neq(faccessat(imagestore_dirfd(store), name, F_OK, 0), 0);
 	imagestore_free(store);
 }
 
