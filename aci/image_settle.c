@@ -7,6 +7,7 @@
 
 #include "aci/fetch_client.h"
 #include "aci/image_fetcher.h"
+#include "aci/image_mounts.h"
 #include "aci/imagestore.h"
 #include "aci/keystore.h"
 #include "aci/printable.h"
@@ -220,8 +221,11 @@ static int check_unsigned(struct image_fetcher *f, const struct image_id *id,
 	if (r < 0 || geteuid() != 0)
 		return r;
 	r = treestore_check(&ts, id, &why);
+	/* What is mounted may be of another tar: it outlives an image that is
+	 * removed while a pod uses it. */
 	if (r == -ENOENT || r >= 0)
-		return 0;
+		return image_mount_detach(imagestore_dirfd(f->store), id->text,
+					  err);
 	return error_set(err, -r,
 			 "the rendered image %.*s is not what it was made of: "
 			 "%s (mend it with \"rkt image verify\")",

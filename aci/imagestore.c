@@ -628,10 +628,24 @@ static int store_row(struct imagestore *store, const struct image_import *im,
 	return r < 0 ? r : imagedb_put(db, &row, err);
 }
 
+/* What was rendered of an image of this ID stays when that is removed while a
+ * pod uses it, and when its import is killed. */
+static bool is_rendered(const struct imagestore *store,
+			const struct image_id *id)
+{
+	char index[STORE_NAME_MAX], tree[STORE_NAME_MAX];
+
+	(void)snprintf(index, sizeof(index), STORE_INDEX "/%s.erofs", id->text);
+	(void)snprintf(tree, sizeof(tree), "tree/%s", id->text);
+	return faccessat(store->dirfd, index, F_OK, 0) == 0 ||
+	       faccessat(store->dirfd, tree, F_OK, 0) == 0;
+}
+
 int imagestore_commit(struct imagestore *store, const struct image_import *im,
 		      struct error *err)
 {
 	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
+	bool was_rendered = is_rendered(store, &im->id);
 	int existed;
 	int r;
 
@@ -644,7 +658,7 @@ int imagestore_commit(struct imagestore *store, const struct image_import *im,
 	existed = store_blob(store, im, err);
 	if (existed < 0)
 		return existed;
-	if (existed && im->signer && !im->is_checked)
+	if ((existed || was_rendered) && im->signer && !im->is_checked)
 		return error_set(err, ESTALE,
 				 "image %.*s is being stored by another "
 				 "command: try again",

@@ -131,8 +131,8 @@ struct image_import {
 /*
  * Stores the import, and sees that it becomes durable; storing what is stored
  * refreshes its row.  A manifest that is there already counts more than that of
- * an unsigned image. -ESTALE if IM is signed and the image is stored, but was
- * not checked.
+ * an unsigned image. -ESTALE if IM is signed and the image is stored, or
+ * what was rendered of it is, but was not checked.
  */
 int imagestore_commit(struct imagestore *store, const struct image_import *im,
 		      struct error *err);

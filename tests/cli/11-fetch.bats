@@ -238,6 +238,26 @@ nothing_stored() {
 	expect_output "holds other bytes"
 }
 
+@test "a signature does not vouch for what a pod keeps of a removed image" {
+	run_rkt fetch "$F/a.aci"
+	expect_status 0
+	run_rkt prepare --quiet --no-overlay example.com/a --exec=/x
+	expect_status 0
+	run rkt image rm example.com/a
+	expect_status 0
+	echo evil >"$(echo "$D"/data/cas/tree/*)/rootfs/etc/greeting"
+	trust good example.com
+	run rkt fetch "$F/a.aci" --signature="$F/a.good"
+	expect_status 254
+	expect_output "/etc/greeting differs"
+	run rkt image verify "$(basename "$D"/data/cas/blob/*.tar .tar)"
+	expect_status 0
+	expect_output "rebuilding"
+	run rkt fetch "$F/a.aci" --signature="$F/a.good"
+	expect_status 0
+	pods_destroy "$D/data"
+}
+
 @test "names and policies" {
 	run_rkt fetch "$F/a.aci"
 	expect_status 0
