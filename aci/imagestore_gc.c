@@ -265,24 +265,24 @@ typedef int (*child_fn)(int dirfd, const char *name, struct strv *ids,
 static int each_child(int dirfd, const char *name, child_fn fn,
 		      struct strv *ids, struct error *err)
 {
-	cleanup_dir DIR *dir = NULL;
-	const struct dirent *e;
-	int fd = openat(dirfd, name,
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_strv struct strv names = STRV_INIT;
+	cleanup_fd int fd = openat(
+		dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r = 0;
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return 0;
 	if (fd < 0)
 		return error_sys(err, errno, "open pod directory %s", name);
-	dir = fdopendir(fd);
-	if (!dir) {
-		fd_close(&fd);
-		return error_sys(err, ENOMEM, "read pod directory %s", name);
-	}
-	while (r >= 0 && (e = readdir(dir)))
-		if (e->d_name[0] != '.')
-			r = fn(fd, e->d_name, ids, err);
+	/* A pod that is not seen loses its images. */
+	r = dir_names(fd, &names);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return error_sys(err, -r, "read pod directory %s", name);
+	for (size_t i = 0; r >= 0 && i < names.n; i++)
+		if (names.v[i][0] != '.')
+			r = fn(fd, names.v[i], ids, err);
 	return r;
 }
 

@@ -106,7 +106,7 @@ static int each_file(const struct imagestore *store, const char *name,
 	const struct dirent *e;
 	int r = store_opendir(store, name, &dir, err);
 
-	while (r >= 0 && (e = readdir(dir))) {
+	for (errno = 0; r >= 0 && (e = readdir(dir)); errno = 0) {
 		struct image_row *row;
 
 		if (strlen(e->d_name) != IMAGE_ID_LEN + strlen(suffix) ||
@@ -116,6 +116,9 @@ static int each_file(const struct imagestore *store, const char *name,
 		if (row)
 			fn(dirfd(dir), e->d_name, row);
 	}
+	if (r >= 0 && errno)
+		r = error_sys(err, errno, "read %s/cas/%s", store->data_dir,
+			      name);
 	return r;
 }
 

@@ -476,9 +476,11 @@ static int list_ids(const struct treestore *ts, const char *suffix,
 	r = store_opendir(ts->images, STORE_INDEX, &dir, err);
 	if (r == -ENOENT) /* of a store that an older version made */
 		return 0;
-	while (r >= 0 && (e = readdir(dir)))
+	for (errno = 0; r >= 0 && (e = readdir(dir)); errno = 0)
 		if (id_of(e->d_name, suffix, &id))
 			strv_push(ret, id.text);
+	if (r >= 0 && errno)
+		r = error_sys(err, errno, "read the indexes of images");
 	return r;
 }
 

@@ -570,6 +570,30 @@ db.execute('PRAGMA user_version = $1')
 db.commit()" "$D/data/cas/images.sqlite"
 }
 
+# unreadable DIRECTORY COMMAND...: as on a disk that cannot read it
+unreadable() {
+	local dir=$D/data/$1
+	shift
+	run strace -o "$D/strace" -P "$dir" -e trace=getdents64 \
+		-e inject=getdents64:error=EIO \
+		"$RKT" --dir="$D/data" --insecure-options=image "$@"
+	expect_status 254
+	expect_output "Input/output error"
+	grep -q INJECTED "$D/strace"
+}
+
+@test "directories that cannot be read: nothing they name is removed" {
+	skip_without strace
+	R fetch "$F/a.aci" >/dev/null 2>&1
+	R prepare --quiet --no-overlay example.com/a --exec=/x
+	unreadable pods/prepared image gc --grace-period=0s
+	[ "$(blobs | wc -l)" = 1 ]
+	command rm -f "$D/data/cas/complete"
+	unreadable cas/blob image list
+	pods_destroy "$D/data"
+	emptied
+}
+
 # --- memory ------------------------------------------------------------------------
 
 # peak COMMAND: the most memory it or a process below it had, KiB
