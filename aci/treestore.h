@@ -110,12 +110,16 @@ int treestore_list_unpacked(const struct treestore *ts, struct strv *ret,
  * -EBADF if none is wanted. */
 int treestore_new_index(const struct treestore *ts, struct error *err);
 
+/* IDs of the images whose tars the indexes lie over, sorted.  Reads every
+ * index. */
+int treestore_list_needed(const struct treestore *ts, struct strv *ret,
+			  struct error *err);
 /*
- * Before ID's tar is removed: keeps it under another name if the index of
- * another image, or of one that pods use, lies over it.
+ * Before ID's tar is removed: keeps it under another name if it is in NEEDED,
+ * because the index of another image, or of one that pods use, lies over it.
  */
 int treestore_keep(const struct treestore *ts, const struct image_id *id,
-		   struct error *err);
+		   const struct strv *needed, struct error *err);
 /* Unmounts the images that are not in USED (sorted IDs).  Needs the exclusive
  * lock. */
 int treestore_unmount(const struct treestore *ts, const struct strv *used,

@@ -492,9 +492,8 @@ static int erofs_list(const struct treestore *ts, struct strv *ret,
 
 /* --- tars that outlive their image --------------------------------------- */
 
-/* The images that the stored indexes need, sorted. */
-static int list_needed(const struct treestore *ts, struct strv *ret,
-		       struct error *err)
+int treestore_list_needed(const struct treestore *ts, struct strv *ret,
+			  struct error *err)
 {
 	cleanup_strv struct strv ids = STRV_INIT;
 	int r = list_ids(ts, ".erofs", &ids, err);
@@ -518,15 +517,13 @@ static int list_needed(const struct treestore *ts, struct strv *ret,
 }
 
 int treestore_keep(const struct treestore *ts, const struct image_id *id,
-		   struct error *err)
+		   const struct strv *needed, struct error *err)
 {
-	cleanup_strv struct strv needed = STRV_INIT;
 	char from[STORE_NAME_MAX], to[STORE_NAME_MAX];
 	int cas = imagestore_dirfd(ts->images);
-	int r = list_needed(ts, &needed, err);
 
-	if (r < 0 || !strv_sorted_has(&needed, id->text))
-		return r;
+	if (!strv_sorted_has(needed, id->text))
+		return 0;
 	seal_lift(cas, blob_name(id->text, from));
 	if (linkat(cas, from, cas, stored_tar_kept_name(id->text, to), 0) < 0 &&
 	    errno != EEXIST && errno != ENOENT)
@@ -544,7 +541,7 @@ int treestore_trim(const struct treestore *ts, struct error *err)
 	int r = list_ids(ts, ".tar", &kept, err);
 
 	if (r >= 0 && kept.n > 0)
-		r = list_needed(ts, &needed, err);
+		r = treestore_list_needed(ts, &needed, err);
 	for (size_t i = 0; r >= 0 && i < kept.n; i++) {
 		(void)stored_tar_kept_name(kept.v[i], name);
 		if (strv_sorted_has(&needed, kept.v[i]) &&

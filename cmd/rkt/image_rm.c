@@ -10,17 +10,38 @@
 #include "cmd/rkt/image_remove.h"
 #include "cmd/rkt/images.h"
 
-/* The tree first: what has a tree has a blob, but for trees pods still use. */
+static void cannot_remove(const struct error *why)
+{
+	log_failure(why, "error removing aci for image");
+}
+
+/* The trees first: what has a tree has a blob, but for trees pods still use.
+ * RET are those of IDS that can go on. */
+static void remove_trees(struct images *im, const struct strv *ids,
+			 const struct strv *used, struct strv *ret)
+{
+	for (size_t i = 0; i < ids->n; i++) {
+		struct error why = ERROR_INIT;
+		struct image_id id;
+		int r = image_id_parse(ids->v[i], &id, &why);
+
+		if (r >= 0 && !strv_sorted_has(used, ids->v[i]))
+			r = treestore_remove(&im->trees, &id, &why);
+		if (r < 0)
+			cannot_remove(&why);
+		else
+			strv_push(ret, id.text);
+	}
+}
+
 static int remove_one(struct images *im, const char *text,
-		      const struct strv *used, struct error *err)
+		      const struct strv *needed, struct error *err)
 {
 	struct image_id id;
 	int r = image_id_parse(text, &id, err);
 
-	if (r >= 0 && !strv_sorted_has(used, text))
-		r = treestore_remove(&im->trees, &id, err);
 	if (r >= 0)
-		r = treestore_keep(&im->trees, &id, err);
+		r = treestore_keep(&im->trees, &id, needed, err);
 	if (r >= 0)
 		r = imagestore_remove(im->store, &id, err);
 	return r;
@@ -29,18 +50,25 @@ static int remove_one(struct images *im, const char *text,
 int images_remove(struct images *im, const struct strv *ids,
 		  const struct strv *used, struct error *err)
 {
+	cleanup_strv struct strv rest = STRV_INIT;
+	cleanup_strv struct strv needed = STRV_INIT;
 	size_t done = 0;
 	int r;
 
-	for (size_t i = 0; i < ids->n; i++) {
+	remove_trees(im, ids, used, &rest);
+	/* Once for all: it reads every index there is. */
+	r = rest.n ? treestore_list_needed(&im->trees, &needed, err) : 0;
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < rest.n; i++) {
 		struct error why = ERROR_INIT;
 
-		if (remove_one(im, ids->v[i], used, &why) < 0) {
-			log_failure(&why, "error removing aci for image");
+		if (remove_one(im, rest.v[i], &needed, &why) < 0) {
+			cannot_remove(&why);
 			continue;
 		}
 		printf("successfully removed aci for image: \"%.*s\"\n",
-		       IMAGE_ID_FULL_LEN, ids->v[i]);
+		       IMAGE_ID_FULL_LEN, rest.v[i]);
 		(void)fflush(stdout);
 		done++;
 	}
