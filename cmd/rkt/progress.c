@@ -125,7 +125,8 @@ void progress_show(void *arg, const struct image_progress *seen)
 	struct progress *p = arg;
 	bool is_bar = isatty(STDERR_FILENO) && !seen->is_one_of_many;
 
-	if (!p->started_ms) {
+	/* It begins again where what was resumed has changed on the server. */
+	if (!p->started_ms || seen->done < p->began_at) {
 		p->started_ms = now_ms();
 		p->began_at = seen->ended ? 0 : seen->done;
 	}
