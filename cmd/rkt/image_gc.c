@@ -178,11 +178,19 @@ static int keep_layers(const struct images *im, const struct image_rows *images,
 	*unused = (struct strv)STRV_INIT;
 	strv_sort(&all);
 	for (size_t i = 0; r >= 0 && i < images->n; i++) {
+		struct error why = ERROR_INIT;
 		struct image_id id;
 
-		if (!strv_sorted_has(&all, images->v[i].id) &&
-		    image_id_parse(images->v[i].id, &id, NULL) == 0)
-			r = stored_layers_of(im->store, &id, &needed, err);
+		if (strv_sorted_has(&all, images->v[i].id) ||
+		    image_id_parse(images->v[i].id, &id, NULL) < 0)
+			continue;
+		r = stored_layers_of(im->store, &id, &needed, &why);
+		if (r < 0)
+			return error_set(
+				err, -r,
+				"%s (\"rkt image verify\" of the image "
+				"mends it)",
+				why.msg);
 	}
 	strv_sort(&needed);
 	for (size_t i = 0; i < all.n; i++)

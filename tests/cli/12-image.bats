@@ -410,6 +410,14 @@ for row in db.execute("SELECT name, version, source, signer FROM image ORDER BY 
 	expect_status 0
 	run rkt image cat-manifest example.com/a
 	expect_status 0
+	rm "$manifest"
+	run rkt image gc
+	expect_status 254
+	expect_output '"rkt image verify" of the image mends it'
+	run rkt image verify example.com/a
+	expect_status 0
+	run rkt image gc
+	expect_status 0
 	rm -rf "$D"/data/cas/tree/*/rootfs
 	run_rkt fetch "$F/a1.aci"
 	expect_status 0
