@@ -585,8 +585,8 @@ static void replace(char **p, const char *s)
 	*p = xstrdup(s ? s : "");
 }
 
-/* What is stored stays as signed as it was: an unsigned import of the same
- * image adds nothing to it. */
+/* What is stored stays as signed as it was, and what was signed is called what
+ * it was: an unsigned import of the same image adds nothing to it. */
 static int keep_signer(struct imagedb *db, struct image_row *row,
 		       struct error *err)
 {
@@ -596,9 +596,13 @@ static int keep_signer(struct imagedb *db, struct image_row *row,
 	if (row->signer[0])
 		return 0;
 	r = imagedb_get(db, row->id, &old, err);
-	if (r >= 0)
-		replace(&row->signer, old.signer);
-	return r == -ENOENT ? 0 : r;
+	if (r < 0 || !old.signer[0])
+		return r == -ENOENT ? 0 : r;
+	replace(&row->signer, old.signer);
+	replace(&row->name, old.name);
+	replace(&row->labels, old.labels);
+	replace(&row->version, old.version);
+	return 0;
 }
 
 static int store_row(struct imagestore *store, const struct image_import *im,

@@ -412,6 +412,21 @@ Test(imagestore, signed_manifest_counts)
 		cr_assert_eq(imagestore_get(store, &im.id, &row, &err), 0);
 		cr_expect_str_eq(row.name, steps[i].want, "%zu", i);
 		cr_expect_str_eq(row.signer, i < 2 ? "" : "1111", "%zu", i);
+		/* The manifest another command has read before it was right. */
+		if (i == 2) {
+			char name[200];
+
+			(void)snprintf(name, sizeof(name), "manifest/%s",
+				       im.id.text);
+			cr_assert_eq(write_string_at(
+					     imagestore_dirfd(store), name,
+					     0640,
+					     "{\"acKind\":\"ImageManifest\","
+					     "\"acVersion\":\"0.8.11\","
+					     "\"name\":\"example.com/liar\"}",
+					     NULL),
+				     0);
+		}
 	}
 	imagestore_free(store);
 }
