@@ -119,25 +119,66 @@ static int apply_map(const struct fd_map *map, size_t n, int *errfd,
 	return close_all_from(0, keep, n_keep);
 }
 
-__attribute__((__noreturn__)) static void
-spawn_child(const char *path, int exec_fd, char *const argv[],
-	    char *const envp[], const struct fd_map *map, size_t n, int errfd)
+int process_start(uint64_t flags, void (*child)(const void *arg, int to_parent),
+		  const void *arg, int *ret_said, pid_t *ret_pid,
+		  struct error *err)
 {
+	cleanup_fd int ours = -EBADF;
+	cleanup_fd int theirs = -EBADF;
+	int pidfd = -EBADF, fds[2];
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | flags,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t pid;
+
+	assert(!(flags & CLONE_FILES) || (flags & CLONE_VFORK));
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "create a pipe");
+	ours = fds[0];
+	theirs = fds[1];
+	pid = sys_clone3(&args);
+	if (pid < 0)
+		return error_sys(err, (int)-pid, "start a process");
+	if (pid == 0) {
+		child(arg, theirs);
+		_exit(0);
+	}
+	*ret_said = TAKE_FD(ours);
+	if (ret_pid)
+		*ret_pid = pid;
+	return pidfd;
+}
+
+struct spawn {
+	const char *path;
+	int exec_fd;
+	char *const *argv, *const *envp;
+	const struct fd_map *map;
+	size_t n;
+};
+
+static void spawn_child(const void *arg, int errfd)
+{
+	const struct spawn *s = arg;
 	struct error err = ERROR_INIT;
+	int exec_fd = s->exec_fd;
 	sigset_t none;
 	int r;
 
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	r = apply_map(map, n, &errfd, &exec_fd);
+	r = apply_map(s->map, s->n, &errfd, &exec_fd);
 	if (r == 0) {
-		if (path)
-			(void)execve(path, argv, envp);
+		if (s->path)
+			(void)execve(s->path, s->argv, s->envp);
 		else
-			(void)execveat(exec_fd, "", argv, envp, AT_EMPTY_PATH);
+			(void)execveat(exec_fd, "", s->argv, s->envp,
+				       AT_EMPTY_PATH);
 		r = -errno;
 	}
-	(void)error_sys(&err, -r, "execute %s", path ? path : argv[0]);
+	(void)error_sys(&err, -r, "execute %s", s->path ? s->path : s->argv[0]);
 	(void)write_full(errfd, &err, sizeof(err));
 	_exit(127);
 }
@@ -146,31 +187,18 @@ int process_spawn(const char *path, int exec_fd, char *const argv[],
 		  char *const envp[], const struct fd_map *map, size_t n,
 		  pid_t *ret_pid, struct error *err)
 {
-	cleanup_fd int errpipe_read = -EBADF;
-	cleanup_fd int errpipe_write = -EBADF;
+	cleanup_fd int said = -EBADF;
 	cleanup_fd int pidfd = -EBADF;
+	const struct spawn spawn = {path, exec_fd, argv, envp, map, n};
 	struct error child_err;
-	int pipefd[2];
-	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
 	pid_t pid;
-	ssize_t got;
 
-	if (pipe2(pipefd, O_CLOEXEC) < 0)
-		return error_sys(err, errno, "create pipe");
-	errpipe_read = pipefd[0];
-	errpipe_write = pipefd[1];
-	pid = sys_clone3(&args);
-	if (pid < 0)
-		return error_sys(err, (int)-pid, "start a process");
-	if (pid == 0)
-		spawn_child(path, exec_fd, argv, envp, map, n, errpipe_write);
-	fd_close(&errpipe_write);
-	got = read_full(errpipe_read, &child_err, sizeof(child_err));
-	if (got == (ssize_t)sizeof(child_err)) {
+	pidfd = process_start(CLONE_CLEAR_SIGHAND, spawn_child, &spawn, &said,
+			      &pid, err);
+	if (pidfd < 0)
+		return pidfd;
+	if (read_full(said, &child_err, sizeof(child_err)) ==
+	    (ssize_t)sizeof(child_err)) {
 		int status;
 
 		(void)process_wait(pidfd, &status);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct error;
@@ -25,6 +26,18 @@ struct fd_map {
 int process_spawn(const char *path, int exec_fd, char *const argv[],
 		  char *const envp[], const struct fd_map *map, size_t n,
 		  pid_t *ret_pid, struct error *err);
+
+/*
+ * Makes a process by clone3() with FLAGS (CLONE_NEW..., and the like) that
+ * runs CHILD(ARG, TO_PARENT) and ends with 0 if that returns.  Returns its
+ * pidfd; *ret_said is where the parent reads what it writes to TO_PARENT, to
+ * the end of file when it is gone.  The child has all that the parent has
+ * open.  With CLONE_FILES, pass CLONE_VFORK too: what closes TO_PARENT here
+ * closes it there, and so may come only when the child has ended.
+ */
+int process_start(uint64_t flags, void (*child)(const void *arg, int to_parent),
+		  const void *arg, int *ret_said, pid_t *ret_pid,
+		  struct error *err);
 
 /* Waits for the child behind PIDFD: returns its wait status (see wait(2)). */
 int process_wait(int pidfd, int *ret_status);

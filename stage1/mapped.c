@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "base/process.h"
-#include "base/syscalls.h"
 #include "base/user_ns.h"
 #include "stage1/mounts.h"
 #include "stage1/users.h"
@@ -80,43 +79,28 @@ struct answer {
 	struct error err;
 };
 
-__attribute__((__noreturn__)) static void answer(const struct layers *l,
-						 int to_parent)
+static void answer(const void *layers, int to_parent)
 {
 	struct answer a = {.err = ERROR_INIT};
 
-	a.fd = mount_layers(l, &a.err);
+	a.fd = mount_layers(layers, &a.err);
 	(void)write_full(to_parent, &a, sizeof(a));
-	_exit(0);
 }
 
 static int run_process(const struct layers *l, struct error *err)
 {
-	cleanup_fd int pidfd = -EBADF;
-	cleanup_fd int ours = -EBADF;
-	cleanup_fd int theirs = -EBADF;
-	struct clone_args args = {
-		/* With one table of descriptors: what it opens is here. */
-		.flags = CLONE_PIDFD | CLONE_NEWNS | CLONE_FILES,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
+	cleanup_fd int said = -EBADF;
+	/* With one table of descriptors: what it opens is here. */
+	cleanup_fd int pidfd =
+		process_start(CLONE_NEWNS | CLONE_FILES | CLONE_VFORK, answer,
+			      l, &said, NULL, err);
 	struct answer a = {.err = ERROR_INIT};
-	int fds[2], status;
-	pid_t pid;
+	int status;
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_sys(err, errno, "create a pipe");
-	ours = fds[0];
-	theirs = fds[1];
-	pid = sys_clone3(&args);
-	if (pid < 0)
-		return error_sys(err, (int)-pid, "start a process");
-	if (pid == 0)
-		answer(l, theirs);
+	if (pidfd < 0)
+		return pidfd;
 	(void)process_wait(pidfd, &status);
-	fd_close(&theirs); /* the only one, as the table was shared */
-	if (read_full(ours, &a, sizeof(a)) != (ssize_t)sizeof(a))
+	if (read_full(said, &a, sizeof(a)) != (ssize_t)sizeof(a))
 		return error_set(err, ECHILD, "the mounting process died");
 	if (a.fd < 0 && err)
 		*err = a.err;

@@ -200,10 +200,16 @@ static void keep_open(const struct sealed_record *record, bool yes)
 		(void)set_cloexec(record->w.fds[i], !yes);
 }
 
-__attribute__((__noreturn__)) static void
-trial_child(const struct reexec *x, const struct sealed_record *record,
-	    int said)
+struct trial {
+	const struct reexec *x;
+	const struct sealed_record *record;
+};
+
+static void trial_child(const void *arg, int said)
 {
+	const struct reexec *x = ((const struct trial *)arg)->x;
+	const struct sealed_record *record =
+		((const struct trial *)arg)->record;
 	char name[] = "stage1", entrypoint[] = "adopt", check[] = "--check";
 	char option[32];
 	cleanup_free char *uuid = xstrdup(x->pod->options.uuid);
@@ -225,27 +231,9 @@ static int trial_start(const struct reexec *x,
 		       const struct sealed_record *record, int *ret_said,
 		       struct error *err)
 {
-	cleanup_fd int ours = -EBADF;
-	cleanup_fd int theirs = -EBADF;
-	int pidfd = -EBADF, fds[2];
-	struct clone_args args = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	pid_t pid;
+	const struct trial trial = {x, record};
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_sys(err, errno, "create a pipe");
-	ours = fds[0];
-	theirs = fds[1];
-	pid = sys_clone3(&args);
-	if (pid < 0)
-		return error_sys(err, -pid, "start a process");
-	if (pid == 0)
-		trial_child(x, record, theirs);
-	*ret_said = TAKE_FD(ours);
-	return pidfd;
+	return process_start(0, trial_child, &trial, ret_said, NULL, err);
 }
 
 /* The last line of TEXT, without the name of who says it. */

@@ -101,16 +101,21 @@ void users_rest(const struct users *users)
 		abort(); /* nothing would be owned by whom it should be */
 }
 
+struct move {
+	const struct users *users;
+	int flags;
+};
+
 /* In a child of pod init: makes the namespaces and waits to be killed. */
-__attribute__((__noreturn__)) static void
-hold_namespaces(const struct users *users, int flags, int to_parent)
+static void hold_namespaces(const void *arg, int to_parent)
 {
+	const struct move *m = arg;
 	struct error err = ERROR_INIT;
 	char done = 0;
 
-	if (users_enter(users, flags, &err) < 0) {
+	if (users_enter(m->users, m->flags, &err) < 0) {
 		(void)write_full(to_parent, &err, sizeof(err));
-		_exit(1);
+		return;
 	}
 	(void)write_full(to_parent, &done, 1);
 	for (;;)
@@ -137,30 +142,17 @@ static int wait_for_namespaces(int fd, struct error *err)
 
 int users_move(const struct users *users, int flags, struct error *err)
 {
-	cleanup_fd int pidfd = -EBADF;
-	cleanup_fd int ours = -EBADF;
-	cleanup_fd int theirs = -EBADF;
-	struct clone_args args = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	int fds[2], status, r;
-	pid_t pid;
-
+	const struct move move = {users, flags};
+	cleanup_fd int said = -EBADF;
 	/* Who is in a user namespace has no say outside, and pod init has to
 	 * mount: so somebody else goes in and makes them there. */
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_sys(err, errno, "create a pipe");
-	ours = fds[0];
-	theirs = fds[1];
-	pid = sys_clone3(&args);
-	if (pid < 0)
-		return error_sys(err, (int)-pid, "start a process");
-	if (pid == 0)
-		hold_namespaces(users, flags, theirs);
-	fd_close(&theirs);
-	r = wait_for_namespaces(ours, err);
+	cleanup_fd int pidfd =
+		process_start(0, hold_namespaces, &move, &said, NULL, err);
+	int status, r;
+
+	if (pidfd < 0)
+		return pidfd;
+	r = wait_for_namespaces(said, err);
 	if (r == 0 && setns(pidfd, flags) < 0)
 		r = error_sys(err, errno, "join the pod's namespaces");
 	(void)sys_pidfd_send_signal(pidfd, SIGKILL);

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
 #include "base/process.h"
 
 /* What its session's nice value is, or WANTED where sessions have none. */
@@ -88,4 +91,88 @@ Test(process, one_that_exits_is_known_before_it_is_waited_for)
 	cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
 	cr_expect(eq(int, process_is_ending(pid), 0));
 	close(fds[0]);
+}
+
+static void say_twice(const void *arg, int to_parent)
+{
+	(void)dprintf(to_parent, "%s %s", (const char *)arg, (const char *)arg);
+}
+
+static void ends_badly(const void *arg, int to_parent)
+{
+	(void)write_full(to_parent, arg, 1);
+	_exit(3);
+}
+
+Test(process, hears_what_its_child_says)
+{
+	static const struct {
+		void (*child)(const void *arg, int to_parent);
+		const char *said;
+		int status;
+	} rows[] = {
+		{say_twice, "word word", 0},
+		{ends_badly, "w", 3},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		cleanup_fd int said = -EBADF;
+		pid_t pid = 0;
+		cleanup_fd int pidfd = process_start(0, rows[i].child, "word",
+						     &said, &pid, NULL);
+		char text[32] = "";
+		int status = -1;
+
+		cr_assert(ge(int, pidfd, 0));
+		cr_expect(gt(int, pid, 0));
+		/* To the end of file: the parent does not write. */
+		cr_expect(ge(int, (int)read_full(said, text, sizeof(text) - 1),
+			     0));
+		cr_expect(eq(str, text, (char *)(uintptr_t)rows[i].said));
+		cr_assert(eq(int, process_wait(pidfd, &status), 0));
+		cr_expect(eq(int, process_exit_code(status), rows[i].status));
+	}
+}
+
+/* NAME's number is the parent's, too. */
+static void open_one(const void *name, int to_parent)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+	(void)write_full(to_parent, &fd, sizeof(fd));
+}
+
+Test(process, may_share_its_descriptors_with_its_child)
+{
+	cleanup_fd int said = -EBADF;
+	cleanup_fd int pidfd =
+		process_start(CLONE_FILES | CLONE_VFORK, open_one,
+			      "/proc/version", &said, NULL, NULL);
+	cleanup_fd int opened = -EBADF;
+	char c = 0;
+	int status = -1;
+
+	cr_assert(ge(int, pidfd, 0));
+	cr_assert(eq(int, (int)read_full(said, &opened, sizeof(opened)),
+		     (int)sizeof(opened)));
+	cr_assert(ge(int, opened, 0));
+	cr_expect(eq(int, (int)read(opened, &c, 1), 1));
+	cr_expect(eq(chr, c, 'L'));
+	/* Nobody has the other end. */
+	cr_expect(eq(int, (int)read(said, &c, 1), 0));
+	cr_assert(eq(int, process_wait(pidfd, &status), 0));
+}
+
+Test(process, says_when_it_cannot_start_one)
+{
+	struct error err = ERROR_INIT;
+	int said = -EBADF;
+
+	cr_expect(lt(
+		int,
+		process_start(CLONE_SIGHAND, say_twice, "", &said, NULL, &err),
+		0));
+	cr_expect(eq(int, said, -EBADF));
+	cr_expect(eq(str, err.msg,
+		     (char *)(uintptr_t) "start a process: Invalid argument"));
 }
