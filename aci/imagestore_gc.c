@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/imagestore.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -107,8 +108,9 @@ int imagestore_mend_row(struct imagestore *store, const struct image_id *id,
 
 	if (r >= 0)
 		r = row_of_files(store, id, &right, err);
-	if (r != 0)
+	if (r < 0)
 		return r;
+	assert(right.name && right.labels && right.version);
 	r = imagedb_get(db, id->text, &row, err);
 	if (r == -ENOENT) {
 		r = imagedb_put(db, &right, err);

@@ -191,7 +191,7 @@ int process_spawn(const char *path, int exec_fd, char *const argv[],
 	cleanup_fd int pidfd = -EBADF;
 	const struct spawn spawn = {path, exec_fd, argv, envp, map, n};
 	struct error child_err;
-	pid_t pid;
+	pid_t pid = 0;
 
 	pidfd = process_start(CLONE_CLEAR_SIGHAND, spawn_child, &spawn, &said,
 			      &pid, err);
