@@ -124,6 +124,13 @@ int cmd_usage(const struct cmd_call *call, const char *message);
 int cmd_failure(const struct cmd_call *call, const struct error *err,
 		const char *what);
 
+/* Calls EACH for the commands below PARENT that are not hidden, and for those
+ * below them, in order: NAME is PREFIX (may be "") and the words after it. */
+typedef void cmd_each_fn(const char *name, const struct command *command,
+			 struct strbuf *sb);
+void cmd_each(const struct command *parent, const char *prefix,
+	      cmd_each_fn *each, struct strbuf *sb);
+
 /* Appends the help of the command PATH leads to (NULL-terminated from the
  * root; the root alone for `rkt help`). */
 void cmd_help(const struct command *const *path, struct strbuf *sb);

@@ -18,9 +18,8 @@ static void path_name(const struct command *const *path, struct strbuf *sb)
 	}
 }
 
-/* The leaf commands below PARENT, those of groups as "group leaf". */
-static void list_commands(const struct command *parent, const char *prefix,
-			  struct strbuf *sb)
+void cmd_each(const struct command *parent, const char *prefix,
+	      cmd_each_fn *each, struct strbuf *sb)
 {
 	for (const struct command *const *c = parent->subcommands; c && *c;
 	     c++) {
@@ -28,15 +27,22 @@ static void list_commands(const struct command *parent, const char *prefix,
 
 		if ((*c)->flags & CMD_HIDDEN)
 			continue;
-		strbuf_addf(&name, "%s%s", prefix, (*c)->name);
-		if ((*c)->run) {
-			strbuf_addf(sb, "\t%s\t", name.buf);
-			format_wrapped(sb, (*c)->summary,
-				       ((unsigned int)name.len / 8 + 2) * 8, 3);
-		}
-		strbuf_addch(&name, ' ');
-		list_commands(*c, name.buf, sb);
+		strbuf_addf(&name, "%s%s%s", prefix, *prefix ? " " : "",
+			    (*c)->name);
+		each(name.buf, *c, sb);
+		cmd_each(*c, name.buf, each, sb);
 	}
+}
+
+/* Of a group, what is in it. */
+static void list_command(const char *name, const struct command *command,
+			 struct strbuf *sb)
+{
+	if (!command->run)
+		return;
+	strbuf_addf(sb, "\t%s\t", name);
+	format_wrapped(sb, command->summary,
+		       ((unsigned int)strlen(name) / 8 + 2) * 8, 3);
 }
 
 static void add_indented(struct strbuf *sb, const char *text)
@@ -86,7 +92,7 @@ void cmd_help(const struct command *const *path, struct strbuf *sb)
 		strbuf_addf(sb, "\nVERSION:\n\t%s\n", RKT_VERSION);
 	if (command->subcommands) {
 		strbuf_addstr(sb, "\nCOMMANDS:\n");
-		list_commands(command, "", sb);
+		cmd_each(command, "", list_command, sb);
 	}
 	if (command->description) {
 		strbuf_addstr(sb, "\nDESCRIPTION:\n");

@@ -12,25 +12,6 @@ static const char exit_status[] =
 	"with 0 if all of them did, else with the status of the first that "
 	"did not.";
 
-/* Calls EACH with the name of each command below PARENT, in order. */
-static void each_command(const struct command *parent, const char *prefix,
-			 void (*each)(const char *name,
-				      const struct command *command,
-				      struct strbuf *sb),
-			 struct strbuf *sb)
-{
-	for (const struct command *const *c = parent->subcommands; c && *c;
-	     c++) {
-		cleanup_strbuf struct strbuf name = STRBUF_INIT;
-
-		if ((*c)->flags & CMD_HIDDEN)
-			continue;
-		strbuf_addf(&name, "%s %s", prefix, (*c)->name);
-		each(name.buf, *c, sb);
-		each_command(*c, name.buf, each, sb);
-	}
-}
-
 static void list_page(const char *name, const struct command *command,
 		      struct strbuf *sb)
 {
@@ -72,7 +53,7 @@ static void add_page(const struct command *const *path, struct strbuf *sb)
 	manual_begin(&page, sb);
 	if (command->subcommands) {
 		manual_commands(sb);
-		each_command(command, name.buf, list_command, sb);
+		cmd_each(command, name.buf, list_command, sb);
 	}
 	manual_end(&page, sb);
 }
@@ -84,5 +65,5 @@ void cmd_manual(const struct command *const *path, struct strbuf *sb)
 		return;
 	}
 	list_page(cmd_root.name, &cmd_root, sb);
-	each_command(&cmd_root, cmd_root.name, list_page, sb);
+	cmd_each(&cmd_root, cmd_root.name, list_page, sb);
 }
