@@ -50,7 +50,7 @@ const struct option_row make_rows[] = {
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct make_opts, pod_file),
 	 .help = "flags, images and arguments from this JSON file, as "
-		 "rkt@.service does (see spec/pod_file.h)"},
+		 "rkt@.service does, which shows one"},
 	{.name = "pod-name",
 	 .kind = OPTION_CALL,
 	 .parse = parse_pod_name,
