@@ -8,9 +8,12 @@ load lib
 
 M=$F/machine
 
+can_boot() {
+	host_has not-sanitized && host_has systemctl
+}
+
 setup_file() {
-	skip_without not-sanitized
-	skip_without systemctl
+	can_boot || return 0 # bats fails a file that skips here
 	mkdir -p "$M/data" "$F/py"
 	"$TESTS/images/build-images.sh" "$F" python >&2
 	tar -C "$F/py" -xf "$F/python.aci"
@@ -48,12 +51,15 @@ teardown_file() {
 }
 
 setup() {
+	skip_without not-sanitized
+	skip_without systemctl
 	setup_test
 	rm -rf "$M/data/out"
 }
 
 # Every unit a test has made, with its pod.
 teardown() {
+	can_boot || return 0
 	[ "$BATS_TEST_COMPLETED" = 1 ] ||
 		machine journalctl --no-pager -n 60 -o cat
 	# shellcheck disable=SC2016 # it is the machine's shell
