@@ -10,6 +10,7 @@ unset MAKEFLAGS MAKELEVEL MFLAGS
 leg=${1-full}
 make="${MAKE:-make} --no-print-directory DEVELOPER=1"
 jobs=-j$(nproc)
+export CLI_JOBS=2 # they wait as much as they work
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 export RESULTS="$out/results"

@@ -8,6 +8,7 @@
 # leaves behind inside is reported as a failed test.
 #
 # BUILD           build directory (default build)
+# CLI_JOBS        files at a time (default 1, whose lines are seen as they come)
 # CLI_TIMEOUT     seconds a file may take (default 900)
 # BATS_FILTER     only tests whose name matches this regular expression
 # ALLOWED_SKIPS   if set: a skip whose feature is not in this list fails
@@ -70,13 +71,15 @@ fi
 [ "$(id -u)" = 0 ] || { echo "run-cli.sh: the tests need root" >&2; exit 1; }
 [ $# -gt 0 ] || set -- "$root/tests/cli"
 work=$(mktemp -d /tmp/rkt-cli.XXXXXX)
-# Whatever ends this, the world of the running file ends first, with all in it:
-# removing a directory that is a mount point in another world detaches what is
-# mounted there, and loop devices are never freed.
+# Whatever ends this, the worlds of the running files end first, with all in
+# them: removing a directory that is a mount point in another world detaches
+# what is mounted there, and loop devices are never freed.
 finish() {
 	: >"$work/ended"
-	[ ! -s "$work/world" ] || kill -9 "$(cat "$work/world")" 2>/dev/null || true
-	[ ! -e "$work/alive" ] || flock "$work/alive" true
+	for w in "$work"/worker.*; do
+		[ ! -s "$w/world" ] || kill -9 "$(cat "$w/world")" 2>/dev/null || true
+		[ ! -e "$w/alive" ] || flock "$w/alive" true
+	done
 	rm -rf "$work"
 }
 trap finish EXIT
@@ -86,52 +89,80 @@ for f in "$@"; do
 	if [ -d "$f" ]; then ls "$f"/*.bats; else echo "$f"; fi
 done >"$work/files"
 
-mkdir "$work/t"
-# in_world FILE FILTER: its lines, on stdout and in $work/one.
+# in_world FILE FILTER: its lines, on stdout and in $w/one.
 in_world() {
 	{
-		sh -c 'echo $$ >"$1" && shift && exec "$@"' sh "$work/world" \
+		sh -c 'echo $$ >"$1" && shift && exec "$@"' sh "$w/world" \
 			env BATS_FILTER="$2" \
 			unshare --mount --pid --net --ipc --fork --kill-child \
 			--mount-proc --propagation private -- \
-			sh "$self" --inside "$work/t" "$1" 9>"$work/alive" ||
+			sh "$self" --inside "$w/t" "$1" 9>"$w/alive" ||
 			echo "not ok 0 $1: did not run"
-	} 2>&1 | tee "$work/one"
-	[ ! -e "$work/ended" ] && [ -e "$work/alive" ] || exit 1
-	rm "$work/world"
+	} 2>&1 | tee "$w/one"
+	[ ! -e "$work/ended" ] && [ -e "$w/alive" ] || exit 1
+	rm "$w/world"
 }
 
 # The names of the failed tests as a regular expression; none if too many did,
 # or if something else than a test failed.
 to_retry() {
 	[ -n "${CLI_RETRY-}" ] || return 0
-	sed -n 's/^not ok [1-9][0-9]* \(.*\) in [0-9]*ms$/\1/p' "$work/one" \
-		>"$work/names"
-	n=$(wc -l <"$work/names")
-	[ "$n" -le 3 ] && [ "$n" = "$(grep -c '^not ok ' "$work/one")" ] ||
+	sed -n 's/^not ok [1-9][0-9]* \(.*\) in [0-9]*ms$/\1/p' "$w/one" \
+		>"$w/names"
+	n=$(wc -l <"$w/names")
+	[ "$n" -le 3 ] && [ "$n" = "$(grep -c '^not ok ' "$w/one")" ] ||
 		return 0
-	sed 's/[][\.*^$+?(){}|]/\\&/g' "$work/names" | paste -s -d '|' |
+	sed 's/[][\.*^$+?(){}|]/\\&/g' "$w/names" | paste -s -d '|' |
 		sed 's/..*/^(&)$/'
 }
 
-: >"$work/tap"
-while read -r f; do
-	echo "# $f"
-	f=$(readlink -f "$f")
+# run_file FILE: its lines on stdout; what counts of them in $w/tap.
+run_file() {
+	echo "# $1"
+	f=$(readlink -f "$1")
 	in_world "$f" "${BATS_FILTER-}"
 	again=$(to_retry)
 	if [ -z "$again" ]; then
-		cat "$work/one" >>"$work/tap"
-		continue
+		cp "$w/one" "$w/tap"
+		return
 	fi
-	grep -v '^not ok' "$work/one" >>"$work/tap"
+	grep -v '^not ok' "$w/one" >"$w/tap"
 	echo "# once more: $again"
 	in_world "$f" "$again"
-	cat "$work/one" >>"$work/tap"
-	sed -n "s|^ok [0-9]* \(.*\) in [0-9]*ms|${f##*/}: \1|p" "$work/one" \
+	cat "$w/one" >>"$w/tap"
+	sed -n "s|^ok [0-9]* \(.*\) in [0-9]*ms|${f##*/}: \1|p" "$w/one" \
 		>>"$work/flaky"
-done <"$work/files" &
-wait $! # not in the foreground: a trap would wait for its end
+}
+
+# The next file, on stdout; nothing when all are taken.
+take() {
+	flock "$work/turn" sed -n -i -e '1w /dev/stdout' -e '1!p' "$work/files"
+}
+
+# worker N: one file after the other.
+worker() {
+	w=$work/worker.$1
+	mkdir -p "$w/t"
+	while file=$(take) && [ -n "$file" ]; do
+		if [ "${CLI_JOBS:-1}" = 1 ]; then
+			run_file "$file"
+		else
+			run_file "$file" >"$w/lines"
+			flock "$work/turn" cat "$w/lines"
+		fi
+		flock "$work/turn" tee -a "$work/tap" <"$w/tap" >/dev/null
+	done
+}
+
+: >"$work/tap"
+workers=
+for n in $(seq "${CLI_JOBS:-1}"); do
+	worker "$n" &
+	workers="$workers $!"
+done
+for pid in $workers; do
+	wait "$pid" # not in the foreground: a trap would wait for its end
+done
 
 # A test that skips names the host feature it misses ("needs FEATURE").
 if [ -n "${ALLOWED_SKIPS+set}" ]; then
