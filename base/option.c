@@ -73,24 +73,54 @@ static int value_set(const struct option_row *row, void *target,
 	return 0;
 }
 
-static int letter_apply(const struct option_set *sets, size_t n,
-			const char *arg, struct error *err)
+static const struct option_row *letter_find(const struct option_set *sets,
+					    size_t n, char letter,
+					    void **ret_target)
 {
-	for (size_t i = 0; arg[2] == '\0' && i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		const struct option_row *row = sets[i].rows;
 
 		for (; row && row->name; row++) {
-			int r;
-
-			if (row->letter != arg[1])
+			if (row->letter != letter)
 				continue;
-			r = value_set(row, (char *)sets[i].target + row->offset,
-				      row->implied, err);
-			return r < 0 ? r : 1;
+			*ret_target = (char *)sets[i].target + row->offset;
+			return row;
 		}
 	}
-	return error_set(err, EINVAL, "unknown shorthand flag: '%c' in %s",
-			 arg[1], arg);
+	return NULL;
+}
+
+/* "-it", "-e VALUE", "-eVALUE". */
+static int letters_apply(const struct option_set *sets, size_t n,
+			 char *const *argv, struct error *err)
+{
+	for (const char *at = argv[0] + 1; *at; at++) {
+		struct error reason = ERROR_INIT;
+		const struct option_row *row;
+		const char *value;
+		void *target;
+		int r;
+
+		row = letter_find(sets, n, *at, &target);
+		if (!row)
+			return error_set(err, EINVAL,
+					 "unknown shorthand flag: '%c' in %s",
+					 *at, argv[0]);
+		value = row->implied ? row->implied : at[1] ? at + 1 : argv[1];
+		if (!value)
+			return error_set(err, EINVAL,
+					 "flag needs an argument: '%c' in %s",
+					 *at, argv[0]);
+		r = value_set(row, target, value, &reason);
+		if (r < 0)
+			return error_set(
+				err, -r,
+				"invalid argument \"%s\" for -%c, --%s: %s",
+				value, *at, row->name, reason.msg);
+		if (!row->implied)
+			return at[1] ? 1 : 2;
+	}
+	return 1;
 }
 
 int option_apply(const struct option_set *sets, size_t n, char *const *argv,
@@ -107,7 +137,7 @@ int option_apply(const struct option_set *sets, size_t n, char *const *argv,
 	int r;
 
 	if (strncmp(arg, "--", 2) != 0)
-		return letter_apply(sets, n, arg, err);
+		return letters_apply(sets, n, argv, err);
 	name = arg + 2;
 	len = strcspn(name, "=");
 	row = option_find(sets, n, name, len, &set);

@@ -5,7 +5,9 @@
 /*
  * Command line options as tables: long flags, `--name=value` or
  * `--name value`; a row with an implied value takes a value only after "=",
- * and may have a one-letter form ("-f") that means just that value.
+ * and its one-letter form ("-f"), if it has one, means just that value; letters
+ * of such rows may stand together ("-it").  A letter of another row takes what
+ * follows it, or the next word.
  * A row says where its value goes (an offset into a struct of the caller's)
  * and how help shows it, so parsing and help cannot differ.
  */
@@ -49,7 +51,7 @@ struct option_row {
 	const char *help;
 	const char *shown;   /* default as help shows it; NULL: by kind */
 	const char *implied; /* value of a bare --name; NULL: needs one */
-	char letter;	     /* 'f': "-f" is a bare --name; 0 = none */
+	char letter;	     /* 'f': "-f" is --name; 0 = none */
 	unsigned int flags;
 	/* For completion: words that "|" separates, or one of the
 	 * OPTION_VALUES_ below; NULL: unknown. */

@@ -28,6 +28,7 @@ static const struct option_row rows[] = {
 	 .help = "a name"},
 	{.name = "list",
 	 .kind = OPTION_LIST,
+	 .letter = 'l',
 	 .offset = offsetof(struct opts, list),
 	 .help = "several"},
 	{.name = "n",
@@ -65,7 +66,12 @@ Test(option, apply)
 		{"--wait", "10s", 1, NULL},
 		{"--wait=10s", NULL, 1, NULL},
 		{"-w", "10s", 1, NULL},
-		{"-wx", "10s", -EINVAL, "unknown shorthand flag: 'w' in -wx"},
+		{"-wx", "10s", -EINVAL, "unknown shorthand flag: 'x' in -wx"},
+		{"-ww", "10s", 1, NULL},
+		{"-l", "a", 2, NULL},
+		{"-la", "b", 1, NULL},
+		{"-wl", "a", 2, NULL},
+		{"-wl", NULL, -EINVAL, "flag needs an argument: 'l' in -wl"},
 		{"-x", NULL, -EINVAL, "unknown shorthand flag: 'x' in -x"},
 	};
 
@@ -87,7 +93,7 @@ Test(option, values)
 	struct opts o = {0};
 	const struct option_set set = {rows, &o};
 	const char *argv[] = {"--full", "--list=a", "--list", "b",
-			      "--wait", "--n=-3",   NULL};
+			      "-wlc",	"--n=-3",   NULL};
 
 	for (int i = 0; argv[i];) {
 		int r = option_apply(&set, 1, (char *const *)argv + i, NULL);
@@ -96,8 +102,9 @@ Test(option, values)
 		i += r;
 	}
 	cr_expect(o.full);
-	cr_expect_eq(o.list.n, 2);
+	cr_expect_eq(o.list.n, 3);
 	cr_expect_str_eq(o.list.v[1], "b");
+	cr_expect_str_eq(o.list.v[2], "c");
 	cr_expect_eq(o.wait, -1000000000);
 	cr_expect_eq(o.n, -3);
 	strv_release(&o.list);
@@ -110,7 +117,7 @@ Test(option, help)
 
 	option_help(&table, 1, &sb);
 	cr_expect_str_eq(sb.buf, "      --full[=false]\tall of it\n"
-				 "      --list=\tseveral\n"
+				 "  -l, --list=\tseveral\n"
 				 "      --name=\"\"\ta name\n"
 				 "  -w, --wait[=0s]\thow long\n");
 }
