@@ -300,6 +300,27 @@ static int set_stdio(struct child *c, struct error *err)
 	return 0;
 }
 
+/* While we may still raise them. */
+static int set_limits(struct child *c, struct error *err)
+{
+	for (int i = 0; c->req->limits && i < RLIM_NLIMITS; i++) {
+		struct rlimit limit = c->req->limits[i], own;
+		int r = setrlimit((__rlimit_resource_t)i, &limit);
+
+		if (r < 0 && errno == EPERM &&
+		    getrlimit((__rlimit_resource_t)i, &own) == 0) {
+			limit.rlim_max = own.rlim_max;
+			if (limit.rlim_cur > limit.rlim_max)
+				limit.rlim_cur = limit.rlim_max;
+			r = setrlimit((__rlimit_resource_t)i, &limit);
+		}
+		if (r < 0)
+			return error_sys(err, errno, "set resource limit %d",
+					 i);
+	}
+	return 0;
+}
+
 /*
  * From here on capabilities are those of the pod.  The mounts are copied, for
  * those made until here are the host's: the app's own are the pod's.
@@ -402,6 +423,7 @@ static const struct {
 	{"set up the root", enter_root},
 	{"look up the program", look_up},
 	{"set up stdio", set_stdio},
+	{"set the limits", set_limits},
 	{"enter the pod's users", enter_users},
 	{"close descriptors", close_rest},
 	{"drop privileges", drop_privileges},

@@ -28,6 +28,7 @@ struct app_plan;
 struct cgroup_leaf;
 struct error;
 struct pod_init;
+struct rlimit;
 struct rootfs;
 struct strv;
 struct users;
@@ -51,9 +52,12 @@ struct app_process_request {
 	bool keep_mntns; /* open its mount namespace, to join it later */
 	bool listener;	 /* filter has the notify rule: stop at the barrier */
 	bool as_root;	 /* `rkt enter`: uid and gid 0 whatever the plan says */
-	int stdio[3];	 /* become the child's; -EBADF = /dev/null of the app */
-	bool own_stdio;	 /* fchown() the pipes to the app's user */
-	bool tty;	 /* stdio[0] becomes the controlling terminal */
+	/* RLIM_NLIMITS of them; what exceeds the caller's is cut if he may not
+	 * raise those.  NULL: the caller's. */
+	const struct rlimit *limits;
+	int stdio[3];	/* become the child's; -EBADF = /dev/null of the app */
+	bool own_stdio; /* fchown() the pipes to the app's user */
+	bool tty;	/* stdio[0] becomes the controlling terminal */
 	/* Called, unless NULL, while the new process PID prepares itself,
 	 * which takes longer: nothing of the app has run yet.  If it fails,
 	 * nothing will. */

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -39,6 +40,7 @@
 #include "stage1/device_policy.h"
 #include "stage1/event.h"
 #include "stage1/gc.h"
+#include "stage1/limits.h"
 #include "stage1/options.h"
 #include "stage1/plan.h"
 #include "stage1/pod_init.h"
@@ -52,6 +54,13 @@ struct enter {
 	pid_t init_pid;
 	const char *app;
 	struct strv command;
+	/* As what: root at "/", or with --as-app as the app is, but for what
+	 * is not NULL here. */
+	bool as_app;
+	const char *user, *group, *working_dir;
+	struct strv env; /* NAME=VALUE, above the app's */
+	const char *tty; /* "always", "never"; NULL: if stdin is one */
+	bool no_stdin;
 	int dirfd;	/* of the pod */
 	int generation; /* dirfd of appsinfo/APP */
 	unsigned int number;
@@ -66,6 +75,7 @@ struct enter {
 	struct users users;
 	int init_pidfd;
 	int own_pidns;
+	struct rlimit limits[RLIM_NLIMITS];
 	int app_pidfd;
 	int mntns;
 	int root; /* O_PATH of the app's root */
@@ -76,24 +86,51 @@ struct enter {
 	struct app_process process;
 };
 
+static int parse_arg(struct enter *e, const char *arg)
+{
+	const struct {
+		const char *name;
+		const char **value;
+	} values[] = {
+		{"--appname=", &e->app}, {"--user=", &e->user},
+		{"--group=", &e->group}, {"--working-dir=", &e->working_dir},
+		{"--tty=", &e->tty},
+	};
+	uint64_t pid;
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		size_t len = strlen(values[i].name);
+
+		if (strncmp(arg, values[i].name, len) == 0) {
+			*values[i].value = arg + len;
+			return 0;
+		}
+	}
+	if (strncmp(arg, "--pid=", 6) == 0 &&
+	    parse_uint(arg + 6, INT32_MAX, &pid) == 0)
+		e->init_pid = (pid_t)pid;
+	else if (strncmp(arg, "--set-env=", 10) == 0 && strchr(arg + 11, '='))
+		strv_push(&e->env, arg + 10);
+	else if (strcmp(arg, "--as-app") == 0)
+		e->as_app = true;
+	else if (strcmp(arg, "--no-stdin") == 0)
+		e->no_stdin = true;
+	else if (strcmp(arg, "--debug") == 0)
+		log_init("enter", true);
+	else
+		return -EINVAL;
+	return 0;
+}
+
 static int parse_args(struct enter *e, int argc, char *const argv[],
 		      struct error *err)
 {
-	uint64_t pid;
 	int i;
 
-	for (i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strncmp(argv[i], "--pid=", 6) == 0 &&
-		    parse_uint(argv[i] + 6, INT32_MAX, &pid) == 0)
-			e->init_pid = (pid_t)pid;
-		else if (strncmp(argv[i], "--appname=", 10) == 0)
-			e->app = argv[i] + 10;
-		else if (strcmp(argv[i], "--debug") == 0)
-			log_init("enter", true);
-		else
+	for (i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (parse_arg(e, argv[i]) < 0)
 			return error_set(err, EINVAL, "unknown argument %s",
 					 argv[i]);
-	}
 	for (i++; i < argc; i++)
 		strv_push(&e->command, argv[i]);
 	if (e->init_pid <= 0 || !e->app || e->command.n == 0)
@@ -222,24 +259,57 @@ static int load_app(struct enter *e, struct error *err)
 	return r;
 }
 
+static bool wants_tty(const struct enter *e)
+{
+	return e->tty ? strcmp(e->tty, "always") == 0 : isatty(STDIN_FILENO);
+}
+
+static void replace(char **at, const char *value)
+{
+	if (!value)
+		return;
+	free(*at);
+	*at = xstrdup(value);
+}
+
+/* What the command differs in from the app's main process. */
+static void change_plan(const struct enter *e, struct app_plan *plan)
+{
+	const char *term = getenv("TERM");
+
+	replace(&plan->working_directory, e->as_app ? e->working_dir : "/");
+	replace(&plan->user, e->user);
+	/* Another user's own group, and none of those the app has more. */
+	replace(&plan->group, e->group ? e->group : e->user);
+	if (e->user)
+		plan->n_gids = 0;
+	/* It does not speak for the app, and a program that tells when it is
+	 * ready would. */
+	strv_env_unset(&plan->env, "NOTIFY_SOCKET");
+	if (!e->as_app || wants_tty(e))
+		strv_env_set(&plan->env, "TERM",
+			     term && *term ? term : "vt100");
+	for (size_t i = 0; i < e->env.n; i++) {
+		const char *value = strchr(e->env.v[i], '=') + 1;
+		cleanup_free char *name = xstrndup(
+			e->env.v[i], (size_t)(value - 1 - e->env.v[i]));
+
+		strv_env_set(&plan->env, name, value);
+	}
+}
+
 static int make_plan(struct enter *e, struct error *err)
 {
 	cleanup_seccomp_plan struct seccomp_plan seccomp = SECCOMP_PLAN_INIT;
 	cleanup_fd int cache = -EBADF;
 	struct seccomp_request request;
-	const char *term = getenv("TERM");
 	int r;
 
 	r = app_plan_make(&e->manifest, &e->runtime_app, &e->options.insecure,
 			  &e->plan, err);
 	if (r < 0)
 		return r;
-	free(e->plan.working_directory);
-	e->plan.working_directory = xstrdup("/");
-	/* It does not speak for the app, and a program that tells when it is
-	 * ready would. */
-	strv_env_unset(&e->plan.env, "NOTIFY_SOCKET");
-	strv_env_set(&e->plan.env, "TERM", term && *term ? term : "vt100");
+	change_plan(e, &e->plan);
 	request = e->plan.seccomp;
 	request.notify_bind = false;
 	r = seccomp_plan_make(&request, &seccomp, err);
@@ -275,6 +345,7 @@ static int open_app(struct enter *e, struct error *err)
 	(void)snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
 	e->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (e->mntns < 0 || e->root < 0 ||
+	    limits_read((pid_t)pid, e->limits, NULL) < 0 ||
 	    sys_pidfd_send_signal(e->app_pidfd, 0) < 0)
 		return error_set(err, ESRCH, "app %s is not running", e->app);
 	return 0;
@@ -305,7 +376,7 @@ static int open_terminal(struct enter *e, struct error *err)
 	struct statfs fs;
 	int r;
 
-	if (!isatty(STDIN_FILENO))
+	if (!wants_tty(e))
 		return 0;
 	pts = open_in_root(e->root, "/dev/pts", O_RDONLY | O_DIRECTORY);
 	if (pts < 0 || fstatfs(pts, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC)
@@ -456,8 +527,9 @@ static int start(struct enter *e, struct error *err)
 		.users = &e->users,
 		.leaf = &e->leaf,
 		.filter = &e->filter,
-		.as_root = true,
-		.stdio = {0, 1, 2},
+		.as_root = !e->as_app,
+		.limits = e->limits,
+		.stdio = {e->no_stdin ? -EBADF : 0, 1, 2},
 		.tty = e->has_console,
 	};
 	int r;
@@ -520,6 +592,7 @@ static void release(struct enter *e)
 	pod_manifest_release(&e->manifest);
 	run_options_release(&e->options);
 	strv_release(&e->run_args);
+	strv_release(&e->env);
 	strv_release(&e->command);
 	fd_close(&e->root);
 	fd_close(&e->mntns);

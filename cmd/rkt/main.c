@@ -24,6 +24,7 @@ static const struct command *const commands[] = {
 	&cmd_completion,
 	&cmd_config,
 	&cmd_enter,
+	&cmd_exec,
 	&cmd_fetch,
 	&cmd_gc,
 	&cmd_generate,
