@@ -42,7 +42,8 @@
 #define POD_PRIVATE_USERS_FILE "private-users-prepared" /* SHIFT:COUNT */
 #define POD_RUNTIME_VERSION_FILE "runtime-version" /* of its stage1, text */
 #define POD_RUNTIME_CONFIG_FILE "runtime-config"   /* run arguments, JSON */
-#define POD_ARGS_DIR "args"		  /* args/APP: JSON array of strings */
+#define POD_ARGS_DIR "args"   /* args/APP: JSON array of strings */
+#define POD_ASKED_DIR "asked" /* asked/APP: IMAGE argument and its id, JSON */
 #define POD_APPSINFO_DIR "appsinfo"	  /* appsinfo/APP -> generation */
 #define POD_GENERATIONS_DIR "generations" /* generations/APP/N/ */
 #define POD_VOLUMES_DIR "sharedVolumes"

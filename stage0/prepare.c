@@ -14,6 +14,7 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "base/test_hooks.h"
+#include "spec/json_read.h"
 #include "spec/json_write.h"
 #include "spec/pod_manifest.h"
 #include "spec/stage1_abi.h"
@@ -158,6 +159,34 @@ int app_args_save(int poddir_fd, const char *app, const struct strv *words,
 	return r < 0 ? r : replace(poddir_fd, path, &text, sync, err);
 }
 
+int app_asked_save(int poddir_fd, const char *app, const char *image,
+		   const char *id, struct error *err)
+{
+	cleanup_free char *path = xasprintf(POD_ASKED_DIR "/%s", app);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_strv struct strv pair = STRV_INIT;
+	int r = make_dir(poddir_fd, POD_ASKED_DIR, err);
+
+	strv_push(&pair, image);
+	strv_push(&pair, id);
+	json_strv_write(&pair, &text);
+	return r < 0 ? r : replace(poddir_fd, path, &text, true, err);
+}
+
+int app_asked_load(int poddir_fd, const char *app, struct strv *ret,
+		   struct error *err)
+{
+	cleanup_free char *path = xasprintf(POD_ASKED_DIR "/%s", app);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	int r = read_file_at(poddir_fd, path, MANIFEST_MAX, &text, err);
+
+	if (r == 0)
+		r = json_strv_parse(text.buf, text.len, ret, err);
+	if (r == 0 && ret->n != 2)
+		r = error_set(err, EINVAL, "%s is damaged", path);
+	return r;
+}
+
 static int write_pod_files(int fd, const struct pod_manifest *pm,
 			   struct error *err)
 {
@@ -190,6 +219,9 @@ static int prepare_app(int fd, const struct pod_contents *c, size_t i,
 
 	if (c->words)
 		r = write_words(fd, ra->name, &c->words[i], err);
+	if (r == 0 && c->name)
+		r = app_asked_save(fd, ra->name, c->asked->v[i],
+				   c->images[i].id.text, err);
 	if (r == 0)
 		r = generation_write(fd, 1, ra, &c->images[i], tree_fd, err);
 	if (r == 0)

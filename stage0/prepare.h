@@ -21,9 +21,10 @@ struct pod_contents {
 	const struct pod_manifest *manifest;
 	const struct pod_image *images; /* one for each app, in its order */
 	const struct strv *words;	/* the same; NULL: no command line */
-	const int *copied_trees;	/* the same, O_PATH; NULL: overlays */
-	const char *name;		/* --pod-name, or NULL */
-	bool private_users;		/* give it a range of its own */
+	const struct strv *asked; /* one word an app: its image argument */
+	const int *copied_trees;  /* the same, O_PATH; NULL: overlays */
+	const char *name;	  /* --pod-name, or NULL */
+	bool private_users;	  /* give it a range of its own */
 };
 
 /* The pod must be in `prepare` and locked. */
@@ -36,6 +37,14 @@ int pod_manifest_save(int poddir_fd, const struct pod_manifest *pm, bool sync,
 /* Replaces args/APP. */
 int app_args_save(int poddir_fd, const char *app, const struct strv *words,
 		  bool sync, struct error *err);
+/*
+ * asked/APP: the IMAGE argument a named pod's app was last made or changed
+ * by, and the id it meant.  _load gives both, or -ENOENT.
+ */
+int app_asked_save(int poddir_fd, const char *app, const char *image,
+		   const char *id, struct error *err);
+int app_asked_load(int poddir_fd, const char *app, struct strv *ret,
+		   struct error *err);
 /* As the file is: its apps may be those before an update whose stage1 was
  * killed between the commit and writing the file. */
 int pod_manifest_load(int poddir_fd, struct pod_manifest *ret,

@@ -187,24 +187,39 @@ int update_next_number(int poddir_fd, const char *app, unsigned int *ret,
 	return 0;
 }
 
-/* "NAME:VERSION", malloc'ed; NULL if its files cannot be read. */
-static char *image_text(int poddir_fd, const char *app, unsigned int n)
+char *update_image_label(const struct image_manifest *image)
+{
+	const char *version = name_values_get(&image->labels, "version");
+
+	return xasprintf("%s%s%s", image->name, version ? ":" : "",
+			 version ? version : "");
+}
+
+/* NULL if its files cannot be read. */
+static char *generation_text(int poddir_fd, const char *app, unsigned int n)
 {
 	cleanup_pod_image struct pod_image image = POD_IMAGE_INIT;
-	const char *version;
 
 	if (generation_image_load(poddir_fd, app, n, &image, NULL) < 0)
 		return NULL;
-	version = name_values_get(&image.manifest.labels, "version");
-	return xasprintf("%s%s%s", image.manifest.name, version ? ":" : "",
-			 version ? version : "");
+	return update_image_label(&image.manifest);
+}
+
+bool update_is_held(int poddir_fd, const char *app, const char *image)
+{
+	cleanup_strbuf struct strbuf history = STRBUF_INIT;
+	cleanup_free char *since = NULL;
+
+	return read_file_at(poddir_fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
+			    NULL) == 0 &&
+	       history_is_held(history.buf, app, image, &since);
 }
 
 int update_note_change(int poddir_fd, const char *app, unsigned int from,
 		       unsigned int to, struct error *err)
 {
-	cleanup_free char *from_image = image_text(poddir_fd, app, from);
-	cleanup_free char *to_image = image_text(poddir_fd, app, to);
+	cleanup_free char *from_image = generation_text(poddir_fd, app, from);
+	cleanup_free char *to_image = generation_text(poddir_fd, app, to);
 	const struct history_event event = {
 		.app = app,
 		.from = from,

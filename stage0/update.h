@@ -14,6 +14,7 @@
 #include "spec/pod_manifest.h"
 
 struct error;
+struct image_manifest;
 struct pod_image;
 struct strv;
 
@@ -51,6 +52,11 @@ int update_lock(int poddir_fd, struct error *err);
 /* A number APP has never had a generation of, not even one that failed. */
 int update_next_number(int poddir_fd, const char *app, unsigned int *ret,
 		       struct error *err);
+
+/* "NAME:VERSION", malloc'ed. */
+char *update_image_label(const struct image_manifest *image);
+/* True if APP has gone back from IMAGE, a NAME:VERSION: spec/history.h. */
+bool update_is_held(int poddir_fd, const char *app, const char *image);
 
 /* Notes in the history of a pod that is not running that APP went from
  * generation FROM to TO. */

@@ -173,6 +173,7 @@ void made_release(struct made *made)
 	}
 	free(made->images);
 	free(made->words);
+	strv_release(&made->asked);
 	*made = (struct made)MADE_INIT;
 }
 
@@ -243,6 +244,8 @@ static int make_from_request(struct images *im, struct pod_request *req,
 	made->words = xcalloc(made->n_images, sizeof(*made->words));
 	for (size_t i = 0; i < made->n_images; i++)
 		strv_append(&made->words[i], &req->apps[i].words);
+	for (size_t i = 0; i < made->n_images; i++)
+		strv_push(&made->asked, req->apps[i].image);
 	return 0;
 }
 
@@ -267,6 +270,7 @@ static int complete_app(struct images *im, struct made *made,
 		r = pod_image_check_host(&image->manifest, err);
 	if (r < 0)
 		return r;
+	strv_push(&made->asked, ra->image.id);
 	free(ra->image.id);
 	ra->image.id = xstrdup(id.text);
 	if (!ra->image.name) {
@@ -355,6 +359,7 @@ int made_prepare(struct images *im, const struct make_opts *o,
 				.manifest = &made->manifest,
 				.images = made->images,
 				.words = made->words,
+				.asked = &made->asked,
 				.copied_trees = o->no_overlay ? trees : NULL,
 				.name = o->pod_name,
 				.private_users = o->private_users,
@@ -417,6 +422,115 @@ static int check_same_apps(const struct make_opts *o,
 			 "--replace to start anew",
 			 o->pod_name);
 }
+
+/* --- what updates have made of it ------------------------------------------
+ */
+
+/* True if app I was asked for by the same words, which mean the image they
+ * meant then, or one the app has gone back from. */
+static bool is_asked_again(const struct made *made, size_t i,
+			   const struct pod *pod)
+{
+	const char *app = made->manifest.apps[i].name;
+	cleanup_strv struct strv asked = STRV_INIT;
+	cleanup_free char *image =
+		update_image_label(&made->images[i].manifest);
+
+	if (app_asked_load(pod->fd, app, &asked, NULL) < 0 ||
+	    strcmp(asked.v[0], made->asked.v[i]) != 0)
+		return false;
+	return strcmp(asked.v[1], made->images[i].id.text) == 0 ||
+	       update_is_held(pod->fd, app, image);
+}
+
+/* 1 if what updates have made of app I stays, which is MADE's then. */
+static int keep_image(struct made *made, size_t i, const struct pod *pod,
+		      struct error *err)
+{
+	const char *app = made->manifest.apps[i].name;
+	cleanup_pod_image struct pod_image image = POD_IMAGE_INIT;
+	cleanup_free char *text = NULL;
+	unsigned int n;
+	int r = generation_current(pod->fd, app, &n, err);
+
+	if (r == 0)
+		r = generation_image_load(pod->fd, app, n, &image, err);
+	if (r < 0 || strcmp(image.id.text, made->images[i].id.text) == 0 ||
+	    !is_asked_again(made, i, pod))
+		return r;
+	text = update_image_label(&image.manifest);
+	log_info("app %s goes on as %s, which it was updated or rolled back to",
+		 app, text);
+	pod_image_release(&made->images[i]);
+	made->images[i] = image;
+	image = (struct pod_image)POD_IMAGE_INIT;
+	return 1;
+}
+
+/* The apps of a pod manifest as they are committed. */
+static void keep_apps(struct made *made, const struct pod_manifest *old,
+		      const bool *kept)
+{
+	for (size_t i = 0; i < made->n_images; i++) {
+		struct runtime_app *ra = &made->manifest.apps[i];
+
+		struct runtime_app copy = RUNTIME_APP_INIT;
+
+		if (!kept[i])
+			continue;
+		runtime_app_copy(&copy, pod_manifest_find_app(old, ra->name));
+		runtime_app_release(ra);
+		*ra = copy;
+	}
+}
+
+static int keep_images(const struct make_opts *o, struct made *made,
+		       const struct pod_manifest *old, const struct pod *pod,
+		       struct error *err)
+{
+	bool kept[POD_APPS_MAX] = {false};
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; i < made->n_images && r >= 0; i++) {
+		r = keep_image(made, i, pod, err);
+		kept[i] = r > 0;
+		any |= kept[i];
+	}
+	if (r < 0 || !any)
+		return r;
+	if (!made->words) {
+		keep_apps(made, old, kept);
+		return 0;
+	}
+	pod_manifest_release(&made->manifest);
+	made->manifest = (struct pod_manifest)POD_MANIFEST_INIT;
+	r = build_manifest(&o->req, made, err);
+	return r < 0 ? r : pod_volumes_resolve(&made->manifest, err);
+}
+
+/* For the next time. */
+static int note_asked(const struct made *made, const struct strv *meant,
+		      const struct pod *pod, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < made->n_images && r == 0; i++) {
+		const char *app = made->manifest.apps[i].name;
+		cleanup_strv struct strv old = STRV_INIT;
+
+		if (app_asked_load(pod->fd, app, &old, NULL) == 0 &&
+		    strcmp(old.v[0], made->asked.v[i]) == 0 &&
+		    strcmp(old.v[1], meant->v[i]) == 0)
+			continue;
+		r = app_asked_save(pod->fd, app, made->asked.v[i], meant->v[i],
+				   err);
+	}
+	return r;
+}
+
+/* --- what changes ----------------------------------------------------------
+ */
 
 static bool has_other_words(const struct made *made, size_t i,
 			    const struct pod *pod)
@@ -522,25 +636,44 @@ static int change(struct images *im, const struct make_opts *o,
 	return r;
 }
 
-int made_change(struct images *im, const struct make_opts *o,
-		const struct made *made, struct pod *pod, struct error *err)
+static int change_what_differs(struct images *im, const struct make_opts *o,
+			       const struct made *made,
+			       struct pod_manifest *old, struct pod *pod,
+			       struct error *err)
 {
-	cleanup_pod_manifest struct pod_manifest old = POD_MANIFEST_INIT;
 	bool changed[POD_APPS_MAX] = {false};
 	bool any = false;
-	int r = pod_manifest_load(pod->fd, &old, err);
 
-	if (r == 0)
-		r = check_same_apps(o, &old, &made->manifest, err);
-	for (size_t i = 0; i < made->n_images && r >= 0; i++) {
-		r = is_changed(o, made, i, pod, err);
+	for (size_t i = 0; i < made->n_images; i++) {
+		int r = is_changed(o, made, i, pod, err);
+
+		if (r < 0)
+			return r;
 		changed[i] = r > 0;
 		any |= changed[i];
 		if (r == 0)
 			warn_other_words(made, i, pod);
 	}
 	/* The file may say other ports and volumes. */
-	if (r < 0 || (!any && !o->pod_file))
-		return r < 0 ? r : 0;
-	return change(im, o, made, changed, &old, pod, err);
+	if (!any && !o->pod_file)
+		return 0;
+	return change(im, o, made, changed, old, pod, err);
+}
+
+int made_change(struct images *im, const struct make_opts *o, struct made *made,
+		struct pod *pod, struct error *err)
+{
+	cleanup_pod_manifest struct pod_manifest old = POD_MANIFEST_INIT;
+	cleanup_strv struct strv meant = STRV_INIT;
+	int r = pod_manifest_load_committed(pod->fd, &old, err);
+
+	if (r == 0)
+		r = check_same_apps(o, &old, &made->manifest, err);
+	for (size_t i = 0; i < made->n_images; i++)
+		strv_push(&meant, made->images[i].id.text);
+	if (r == 0)
+		r = keep_images(o, made, &old, pod, err);
+	if (r == 0)
+		r = change_what_differs(im, o, made, &old, pod, err);
+	return r < 0 ? r : note_asked(made, &meant, pod, err);
 }

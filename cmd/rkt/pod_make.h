@@ -50,6 +50,7 @@ struct made {
 	struct pod_image *images;
 	size_t n_images;
 	struct strv *words; /* NULL: no command line */
+	struct strv asked;  /* the images as they were asked for, one an app */
 };
 
 #define MADE_INIT                                                              \
@@ -86,9 +87,12 @@ int make_find_named(const struct cmd_call *call, const struct make_opts *o,
 
 /*
  * Brings the existing, locked POD to what was MADE: apps whose image changed
- * (with --pod-file, or whose flags did) get a new committed generation.
+ * (with --pod-file, or whose flags did) get a new committed generation.  An
+ * image has not changed while its argument means what it did when the app was
+ * last made or changed: what updates and rollbacks have made of the app since
+ * then stays, and is what MADE says afterwards.
  */
-int made_change(struct images *im, const struct make_opts *o,
-		const struct made *made, struct pod *pod, struct error *err);
+int made_change(struct images *im, const struct make_opts *o, struct made *made,
+		struct pod *pod, struct error *err);
 
 #endif

@@ -45,8 +45,8 @@ static int parse(struct cmd_call *call, struct error *err)
 
 /* A name that is taken by a pod that does not run: it gets the new images. */
 static int prepare_pod(struct cmd_call *call, struct images *im,
-		       const struct made *made, struct pods *pods,
-		       struct pod *pod, struct error *err)
+		       struct made *made, struct pods *pods, struct pod *pod,
+		       struct error *err)
 {
 	struct opts *o = call->opts;
 	int r = make_find_named(call, &o->make, pods, pod, err);

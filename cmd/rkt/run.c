@@ -104,8 +104,8 @@ static int prepare_new(struct images *im, const struct opts *o,
 
 /* Starts the pod that has the name already. */
 static int run_again(struct cmd_call *call, struct images *im,
-		     const struct made *made, struct launch *launch,
-		     struct pod *pod, struct error *err)
+		     struct made *made, struct launch *launch, struct pod *pod,
+		     struct error *err)
 {
 	const struct opts *o = call->opts;
 	int r = save_uuid(o->uuid_file_save, pod, err);

@@ -78,6 +78,71 @@ named() {
 	expect_output '--replace'
 }
 
+have() {
+	run_rkt fetch "$F/$1.aci"
+	expect_status 0
+}
+
+runs() {
+	run rkt status web
+	expect_output state=running "generation-inside=$1"
+	run rkt list --no-legend
+	expect_output "example.com/inside:$2"
+}
+
+# again GENERATION VERSION COMMAND...: stopped, and what the command brings.
+again() {
+	rkt stop web
+	wait_for 10 pod_is web exited
+	named --detach "${@:3}"
+	expect_status 0
+	said=$output
+	runs "$1" "$2"
+}
+
+@test "an update stays until another image is asked for" {
+	have v1
+	have v2
+	named --detach example.com/inside:1.0.0 -- sleep 60
+	run_rkt update --observe=50ms --to=2.0.0 web
+	expect_status 0
+	runs 2 2.0.0
+	again 2 2.0.0 example.com/inside:1.0.0 -- sleep 60
+	[[ $said == *"app inside goes on as example.com/inside:2.0.0"* ]]
+	# Other flags say nothing of the image.
+	jq -n '{rktKind: "pod", rktVersion: "v1", flags: [], apps: [{
+		image: "example.com/inside:1.0.0", args: ["sleep", "61"]}]}' \
+		>"$D/pod.json"
+	again 3 2.0.0 --pod-file="$D/pod.json"
+	rkt cat-manifest web | jq -e '.apps[0].app.exec[2] == "61"
+		and (.apps[0].image.labels | any(.value == "2.0.0"))'
+	# The same image as another argument is asked for anew.
+	again 4 1.0.0 "$F/v1.aci" -- sleep 60
+	again 5 2.0.0 example.com/inside:2.0.0 -- sleep 60
+}
+
+@test "what was rolled back does not come back by its bare name" {
+	have v1
+	named --detach example.com/inside -- sleep 60
+	have v2
+	run_rkt update --observe=50ms --latest web
+	expect_status 0
+	runs 2 2.0.0
+	run_rkt rollback --observe=50ms web
+	expect_status 0
+	runs 1 1.0.0
+	again 1 1.0.0 example.com/inside -- sleep 60
+	again 1 1.0.0 example.com/inside -- sleep 60
+	again 3 2.0.0 example.com/inside:2.0.0 -- sleep 60
+}
+
+@test "a newer image is what its bare name means" {
+	have v1
+	named --detach example.com/inside -- sleep 60
+	have v2
+	again 2 2.0.0 example.com/inside -- sleep 60
+}
+
 @test "--replace starts clean" {
 	named "$F/v1.aci" -- exit-code 3
 	first=$(cat "$D/uuid")

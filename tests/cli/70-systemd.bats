@@ -281,6 +281,26 @@ has_line() {
 	answers flag
 }
 
+@test "a restart or a crash undoes no update" {
+	pod_file web
+	drop_in web '[Service]' ExecReload= \
+		'ExecReload=/usr/bin/rkt update --latest --observe=100ms %i'
+	machine systemctl start rkt@web
+	answers 1
+	machine systemctl reload rkt@web
+	answers 2
+	machine systemctl restart rkt@web
+	answers 2
+	crash rkt@web
+	answers 2
+	# Other flags say nothing of the image.
+	pod_file web '.flags += ["--set-env=VERSION=flag"]'
+	machine systemctl restart rkt@web
+	answers flag
+	run machine rkt list --no-legend
+	expect_output example.com/listens:2.0.0
+}
+
 @test "systemctl reload is a live update: nobody is refused, watched in the status" {
 	pod_file web '.apps[0].flags = ["--set-env=X=1"]'
 	drop_in web '[Service]' ExecReload= \
