@@ -4,7 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -15,24 +15,20 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/lock.h"
+#include "base/parse.h"
+#include "base/sha256.h"
 
 #define DIRECTORY "download"
 #define VERSION_SUFFIX ".version"
 
-/* FNV-1a.  Two URLs of one name would take turns and be told apart by their
- * versions: no more is asked of it. */
-static uint64_t hash(const char *s, uint64_t basis)
-{
-	for (; *s; s++)
-		basis = (basis ^ (unsigned char)*s) * 0x100000001b3ULL;
-	return basis;
-}
-
+/* By a digest nobody can make two URLs of one name of, and one that shows
+ * nothing of a URL to who may list the directory. */
 static void name_make(const char *url, char ret[DOWNLOAD_NAME_MAX])
 {
-	(void)snprintf(ret, DOWNLOAD_NAME_MAX, "%016" PRIx64 "%016" PRIx64,
-		       hash(url, 0xcbf29ce484222325ULL),
-		       hash(url, 0x84222325cbf29ce4ULL));
+	uint8_t sum[SHA256_SIZE];
+
+	sha256(url, strlen(url), sum);
+	format_hex(sum, sizeof(sum), ret);
 }
 
 static void version_name(const char *name, char ret[DOWNLOAD_NAME_MAX + 16])

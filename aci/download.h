@@ -3,12 +3,13 @@
 #define ACI_DOWNLOAD_H
 
 /*
- * Downloads under way, below cas/download: for each URL a file HASH with the
- * bytes so far and a file HASH.version with what tells whether they are still
- * the right ones (the program that downloads writes both).  Blobs of
- * registries go by their digest instead of a URL.  Who downloads
- * holds HASH locked; who wants the same URL waits.  What an interruption
- * leaves is taken up by the next download of that URL or removed by image gc.
+ * Downloads under way, below cas/download: for each URL a file HASH (its
+ * SHA-256 in hex) with the bytes so far and a file HASH.version with what tells
+ * whether they are still the right ones (the program that downloads writes
+ * both).  Blobs of registries go by their digest instead of a URL.  Who
+ * downloads holds HASH locked; who wants the same URL waits.  What an
+ * interruption leaves is taken up by the next download of that URL or removed
+ * by image gc.
  */
 
 #include <stdbool.h>
@@ -18,7 +19,7 @@
 struct error;
 struct imagestore;
 
-#define DOWNLOAD_NAME_MAX 48
+#define DOWNLOAD_NAME_MAX 80
 
 struct download {
 	int dirfd;

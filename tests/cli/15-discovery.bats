@@ -536,6 +536,8 @@ refused() {
 	kill -9 $pid
 	wait $pid || true
 	[ -z "$(images)" ]
+	[ -e "$D/data/cas/download/$(printf %s "$CDN/stall-200000/p.aci" |
+		sha256sum | cut -d" " -f1)" ]
 	# Collected only when it is old.
 	rkt image gc >/dev/null 2>&1
 	partial_is
