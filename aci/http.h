@@ -41,6 +41,9 @@ enum http_flags {
 	/* The URL names its content, which therefore never changes: gone on
 	 * with whatever version the server says it has. */
 	HTTP_IMMUTABLE = 1 << 4,
+	/* The credentials were given with the URL, whatever its scheme is;
+	 * others go over https only. */
+	HTTP_AUTH_IN_CLEAR = 1 << 5,
 };
 
 struct http_progress;

@@ -15,12 +15,12 @@
 #include "aci/download.h"
 #include "aci/fetch_client.h"
 #include "aci/http.h"
-#include "aci/http_auth.h"
 #include "aci/http_headers.h"
 #include "aci/image_fetcher.h"
 #include "aci/image_labels.h"
 #include "aci/image_settle.h"
 #include "aci/imagestore.h"
+#include "aci/url_login.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -119,8 +119,8 @@ static int get_signature(struct getting *g, struct error *err)
 		return error_sys(err, errno, "make a memory file");
 	log_debug("downloading signature from %s", url);
 	req.url = url;
-	req.auth = http_auth_for_url(g->f->config, url);
 	req.flags = flags_for(g->f, url) | HTTP_SMALL;
+	url_login_apply(g->remote->login, g->f->config, &req);
 	req.max_body = SIGNATURE_MAX;
 	req.body_fd = fd;
 	r = http_do(g->f->libexec_dir, &req, &response, err);
@@ -217,8 +217,8 @@ static int start_http(struct getting *g, struct error *err)
 	log_debug("fetching image from %s", url);
 	req.url = url;
 	req.headers = &headers;
-	req.auth = http_auth_for_url(g->f->config, url);
 	req.flags = flags_for(g->f, url) | HTTP_RESUME;
+	url_login_apply(g->remote->login, g->f->config, &req);
 	req.max_body = body_limit(g);
 	req.body_fd = g->file.fd;
 	req.partial_fd = g->file.version_fd;

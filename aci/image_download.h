@@ -16,12 +16,14 @@ struct error;
 struct image_fetcher;
 struct image_id;
 struct image_ref;
+struct url_login;
 
 struct image_remote {
 	const char *url;
 	const char *sig_url;
-	const char *signature;	      /* a local file instead; NULL: none */
-	const struct image_ref *want; /* as in struct image_origin */
+	const struct url_login *login; /* for both; NULL: as is configured */
+	const char *signature;	       /* a local file instead; NULL: none */
+	const struct image_ref *want;  /* as in struct image_origin */
 	const char *want_id;
 	uint64_t size; /* bytes of the image file, 0 = not known */
 	bool latest;   /* no version was asked for */

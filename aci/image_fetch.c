@@ -17,6 +17,7 @@
 #include "aci/keystore.h"
 #include "aci/oci_pull.h"
 #include "aci/treestore.h"
+#include "aci/url_login.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -46,8 +47,11 @@ static bool ends_with(const char *s, const char *suffix)
 
 static int bad_image_string(const char *arg, const char *why, struct error *err)
 {
-	return error_set(err, EINVAL, "invalid image string \"%s\": %s", arg,
-			 why);
+	cleanup_url_login struct url_login login = URL_LOGIN_INIT;
+
+	url_login_make(arg, &login);
+	return error_set(err, EINVAL, "invalid image string \"%s\": %s",
+			 login.url, why);
 }
 
 /* rkt takes archives by URL only under the name of one. */
@@ -349,19 +353,26 @@ static int fetch_name(struct image_fetcher *f, const char *arg,
 	return r;
 }
 
-static int fetch_url(struct image_fetcher *f, const char *url,
+static int fetch_url(struct image_fetcher *f, const char *arg,
 		     const char *signature, struct image_id *ret,
 		     struct error *err)
 {
+	cleanup_url_login struct url_login login = URL_LOGIN_INIT;
 	cleanup_image_row struct image_row row = {0};
-	cleanup_free char *sig_url = xasprintf("%s.asc", url);
-	const struct image_remote remote = {
+	cleanup_free char *sig_url = NULL;
+	struct image_remote remote;
+	const char *url;
+	int r = -ENOENT;
+
+	url_login_make(arg, &login);
+	url = login.url;
+	sig_url = xasprintf("%s.asc", url);
+	remote = (struct image_remote){
+		.login = &login,
 		.url = url,
 		.sig_url = sig_url,
 		.signature = signature,
 	};
-	int r = -ENOENT;
-
 	if (f->policy != PULL_UPDATE)
 		r = imagestore_find_source(f->store, url, &row, err);
 	if (r == -ENOENT && f->policy == PULL_NEVER)

@@ -10,9 +10,9 @@
 
 #include "aci/fetch_client.h"
 #include "aci/http.h"
-#include "aci/http_auth.h"
 #include "aci/image_fetcher.h"
 #include "aci/keystore.h"
+#include "aci/url_login.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -92,6 +92,7 @@ struct sending {
 	struct image_fetcher *f;
 	const char *what; /* "ACI" or "signature" */
 	const char *url, *type;
+	const struct url_login *login;
 	int fd;
 	uint64_t size;
 };
@@ -103,12 +104,12 @@ static struct http_request request_make(const struct sending *s,
 
 	req.method = method;
 	req.url = s->url;
-	req.auth = http_auth_for_url(s->f->config, s->url);
 	req.flags = s->f->http_flags;
 	req.max_body = ANSWER_MAX;
 	/* Who gives an http:// URL knows it. */
 	if (strncasecmp(s->url, "http:", 5) == 0)
 		req.flags |= HTTP_PLAIN_OK;
+	url_login_apply(s->login, s->f->config, &req);
 	return req;
 }
 
@@ -209,17 +210,21 @@ static int send_one(struct sending *s, struct error *err)
 int image_put(struct image_fetcher *f, const struct image_put *put,
 	      struct error *err)
 {
-	cleanup_free char *sig_url = xasprintf("%s.asc", put->url);
+	cleanup_url_login struct url_login login = URL_LOGIN_INIT;
+	cleanup_free char *sig_url = NULL;
 	cleanup_fd int sig_fd = -EBADF;
 	struct sending s = {
 		.f = f,
 		.what = "ACI",
-		.url = put->url,
+		.login = &login,
 		.type = "application/octet-stream",
 		.fd = put->fd,
 	};
 	int r = image_load_config(f, err);
 
+	url_login_make(put->url, &login);
+	s.url = login.url;
+	sig_url = xasprintf("%s.asc", s.url);
 	if (r == 0 && put->signature) {
 		sig_fd = open_signature(f, put, err);
 		r = sig_fd < 0 ? sig_fd : 0;

@@ -335,13 +335,15 @@ static void set_security(const struct transfer *t,
 	(void)curl_easy_setopt(t->curl, CURLOPT_PROXY_CAINFO_BLOB, &blob);
 }
 
-/* Credentials go to the URL's host alone, and never in the clear. */
+/* Credentials go to the URL's host alone, and in the clear only if they were
+ * given so. */
 static void set_credentials(const struct transfer *t)
 {
 	char *const *wire = t->wire.v;
 	const char *kind = wire[HTTP_WIRE_AUTH];
 
-	if (!*kind || strncasecmp(url(t), "https:", 6) != 0)
+	if (!*kind || (!has_flag(t, HTTP_AUTH_IN_CLEAR) &&
+		       strncasecmp(url(t), "https:", 6) != 0))
 		return;
 	if (strcmp(kind, "oauth") == 0) {
 		(void)curl_easy_setopt(t->curl, CURLOPT_HTTPAUTH,

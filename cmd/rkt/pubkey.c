@@ -13,9 +13,9 @@
 #include "aci/discovery.h"
 #include "aci/fetch_client.h"
 #include "aci/http.h"
-#include "aci/http_auth.h"
 #include "aci/image_fetcher.h"
 #include "aci/keystore.h"
+#include "aci/url_login.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -118,9 +118,10 @@ static int copy_key(const char *location, struct strbuf *data,
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
-static int download_key(const struct pubkeys *p, const char *url,
+static int download_key(const struct pubkeys *p, const struct url_login *login,
 			struct strbuf *data, struct error *err)
 {
+	const char *url = login->url;
 	cleanup_http_response struct http_response response = {0};
 	cleanup_fd int fd = memfd_create("key", MFD_CLOEXEC);
 	struct http_request req = HTTP_REQUEST_INIT;
@@ -132,9 +133,9 @@ static int download_key(const struct pubkeys *p, const char *url,
 	if (r < 0)
 		return r;
 	req.url = url;
-	req.auth = http_auth_for_url(p->fetcher->config, url);
 	req.flags = p->fetcher->http_flags | HTTP_SMALL |
 		    (p->allow_http ? HTTP_PLAIN_OK : 0);
+	url_login_apply(login, p->fetcher->config, &req);
 	req.max_body = KEY_FILE_MAX;
 	req.body_fd = fd;
 	r = http_do(p->fetcher->libexec_dir, &req, &response, err);
@@ -152,9 +153,11 @@ static bool is_https(const char *location)
 	return strncmp(location, "https://", strlen("https://")) == 0;
 }
 
-static int read_key(const struct pubkeys *p, const char *location,
+static int read_key(const struct pubkeys *p, const struct url_login *login,
 		    struct strbuf *data, struct error *err)
 {
+	const char *location = login->url;
+
 	if (strncmp(location, "file://", strlen("file://")) == 0)
 		return copy_key(location + strlen("file://"), data, err);
 	if (!strstr(location, "://"))
@@ -163,7 +166,7 @@ static int read_key(const struct pubkeys *p, const char *location,
 		return error_set(err, EPERM,
 				 "key %s: only https is allowed (%s)", location,
 				 p->allow_http_flag);
-	return download_key(p, location, data, err);
+	return download_key(p, login, data, err);
 }
 
 /* One file holds one public key: its name in the key store is the
@@ -202,13 +205,15 @@ static int store_key(const struct rkt *rkt, const char *prefix,
 	return 0;
 }
 
-int pubkey_add(const struct pubkeys *p, const char *location, struct error *err)
+static int add(const struct pubkeys *p, const struct url_login *login,
+	       struct error *err)
 {
+	const char *location = login->url;
 	const char *prefix = p->prefix ? p->prefix : "";
 	bool skip_review = p->skip_review || (p->rkt->trust_keys_from_https &&
 					      is_https(location));
 	cleanup_strbuf struct strbuf data = STRBUF_INIT;
-	cleanup_fd int fd = read_key(p, location, &data, err);
+	cleanup_fd int fd = read_key(p, login, &data, err);
 	struct fetch_key key;
 	int r = fd;
 
@@ -230,6 +235,16 @@ int pubkey_add(const struct pubkeys *p, const char *location, struct error *err)
 	printf("Trusting \"%s\" for prefix \"%s\" %s fingerprint review.\n",
 	       location, prefix, skip_review ? "without" : "after");
 	return store_key(p->rkt, prefix, &key, &data, err);
+}
+
+int pubkey_add(const struct pubkeys *p, const char *location, struct error *err)
+{
+	cleanup_url_login struct url_login login = URL_LOGIN_INIT;
+	int r;
+
+	url_login_make(location, &login);
+	r = add(p, &login, err);
+	return r < 0 ? error_wrap(err, r, "key %s", login.url) : r;
 }
 
 int pubkey_add_discovered(const struct pubkeys *p, struct error *err)

@@ -47,8 +47,10 @@ aws() {
 
 # nothing_told: neither the output nor a log has the secret
 nothing_told() {
-	[[ $output != *s3cr3t* ]]
-	[[ $output != *$(printf %s "$SECRET" | base64)* ]]
+	if [[ $output == *s3cr3t* ]] ||
+		[[ $output == *$(printf %s "$SECRET" | base64)* ]]; then
+		fail "$output"
+	fi
 }
 
 @test "aws: each request is signed, for its region" {
@@ -163,4 +165,59 @@ asked() {
 	wait "$pid" || true
 	grep -q "rkt-http" "$D/arguments"
 	[ "$(grep -c s3cr3t "$D/arguments")" = 0 ]
+}
+
+# The password of the URLs that follow: "s3cr3t@:x".
+GIVEN='user:s3cr3t%40%3Ax@'
+
+# stored_nowhere: no file has the secret
+stored_nowhere() {
+	run grep -rl s3cr3t "$D/data"
+	[ "$status" = 1 ]
+}
+
+@test "a password in a URL is used, and neither shown nor stored" {
+	local wanted
+	wanted="auth=Basic $(printf 'user:s3cr3t@:x' | base64)"
+	run_rkt --debug fetch "https://${GIVEN}example.com/to-cdn/a.aci"
+	expect_status 0
+	nothing_told
+	grep -qF "GET $H/to-cdn/a.aci 302 $wanted" "$F/log"
+	run grep "cdn.example.com/a.aci.*auth=" "$F/log"
+	[ "$status" = 1 ]
+	stored_nowhere
+	run rkt image list --all --format=json
+	expect_status 0
+	[[ $output == *"$H/to-cdn/a.aci"* ]] || fail "$output"
+	nothing_told
+	# It is the image of that URL, whoever asks.
+	run_rkt fetch --pull-policy=new "$H/to-cdn/a.aci"
+	expect_status 0
+}
+
+@test "a password in a URL is in no error and no progress" {
+	local what
+	run_rkt --debug fetch "https://${GIVEN}example.com/once-503/a.aci"
+	expect_status 0
+	expect_output "$H/once-503/a.aci: the server answered 503; trying again"
+	nothing_told
+	for what in status-404/a.aci a.tar; do
+		run_rkt --debug fetch "https://${GIVEN}example.com/$what"
+		expect_status 254
+		nothing_told
+	done
+	run_rkt --debug fetch --pull-policy=never \
+		"https://${GIVEN}example.com/no.aci"
+	expect_status 254
+	nothing_told
+	run rkt --debug trust --prefix=example.com \
+		"https://${GIVEN}example.com/nokey.asc"
+	expect_status 254
+	nothing_told
+	run rkt --debug push --no-signature "$F/www/example.com/a.aci" \
+		"https://${GIVEN}example.com/status-403/b.aci"
+	expect_status 254
+	nothing_told
+	grep -q "PUT $H/status-403/b.aci 403 auth=" "$F/log"
+	stored_nowhere
 }
