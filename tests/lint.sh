@@ -14,7 +14,7 @@ bad=0
 
 echo "== shellcheck"
 shellcheck -x .ci/run dist/*.sh dist/*/*.sh dist/completion/rkt.bash tests/*.sh tests/*/*.sh tests/bench/handover \
-	tests/cli/lib.bash || bad=1
+	tests/cli/lib.bash tests/cli/machine.bash || bad=1
 # bats sets status, output and stderr; each test is a subshell.
 shellcheck -S warning -x -e SC2154,SC2030,SC2031,SC2054,SC2120 tests/cli/*.bats || bad=1
 

@@ -5,20 +5,11 @@
 # shellcheck disable=SC2154 # status, output, stderr come from bats
 
 load lib
-
-M=$F/machine
-
-can_boot() {
-	host_has not-sanitized && host_has systemctl
-}
+load machine
 
 setup_file() {
 	can_boot || return 0 # bats fails a file that skips here
-	mkdir -p "$M/data" "$F/py"
-	"$TESTS/images/build-images.sh" "$F" python >&2
-	tar -C "$F/py" -xf "$F/python.aci"
-	cp "$BATS_TEST_DIRNAME/notify.py" "$F/py/rootfs/srv/notify.py"
-	cp "$F/py/manifest" "$F/manifest"
+	images_begin
 	for v in 1 2; do
 		version "$v" listens '["announce", "listen=80"]' \
 			'[{name: "http", protocol: "tcp", port: 80}]'
@@ -26,151 +17,7 @@ setup_file() {
 			'[{name: "http", protocol: "tcp", port: 80, socketActivated: true}]'
 	done
 	version 3 listens '["exit=3"]' '[]'
-	sign
-	"$TESTS/systemd/boot.sh" "$M" >&2 3>&- &
-	echo $! >"$M/script"
-	wait_for 20 test -s "$M/pid"
-	wait_for 60 booted
-	machine rkt trust --prefix=example.com --skip-fingerprint-review \
-		/data/key.pub >&2
-	for image in "$M"/data/*.aci; do
-		[[ $image == *-3.aci ]] ||
-			machine rkt fetch "/data/${image##*/}" >&2
-	done
-}
-
-teardown_file() {
-	[ -e "$M/script" ] || return 0
-	kill -RTMIN+4 "$(cat "$M/pid")" 2>/dev/null || true
-	for _ in $(seq 100); do
-		[ -e "$M/pid" ] || break
-		sleep 0.1
-	done
-	[ ! -e "$M/pid" ] || kill -9 "$(cat "$M/pid")"
-	tail -f --pid="$(cat "$M/script")" /dev/null
-}
-
-setup() {
-	skip_without not-sanitized
-	skip_without systemctl
-	setup_test
-	rm -rf "$M/data/out"
-}
-
-# Every unit a test has made, with its pod.
-teardown() {
-	can_boot || return 0
-	[ "$BATS_TEST_COMPLETED" = 1 ] ||
-		machine journalctl --no-pager -n 60 -o cat
-	# shellcheck disable=SC2016 # it is the machine's shell
-	machine sh -c '
-		systemctl stop "rkt@*" "rkt-test-*" "rkt@*.socket" 2>/dev/null
-		rm -rf /etc/systemd/system/rkt-test-* /etc/systemd/system/rkt@* \
-			/etc/rkt/pods.d /run/systemd/transient/rkt-test-*
-		systemctl daemon-reload
-		systemctl reset-failed
-		for n in /var/lib/rkt/names/*; do
-			[ ! -L "$n" ] || rkt rm "${n##*/}" >/dev/null
-		done
-		rkt gc --grace-period=0s >/dev/null 2>&1' || true
-	teardown_test
-}
-
-# version N NAME ARGS PORTS: $M/data/NAME-N.aci, whose app is notify.py.
-version() {
-	jq --arg version "$1" --arg name "$2" '.labels[0].value = $version + ".0.0"
-		| .name = "example.com/" + $name
-		| .app.exec = ["/usr/bin/python3", "-I", "/srv/notify.py"] + '"$3"'
-		| .app.environment = [{name: "VERSION", value: $version}]
-		| .annotations = [{name: "appc.io/executor/supports-systemd-notify", value: "true"}]
-		| .app.ports = '"$4" "$F/manifest" >"$F/py/manifest"
-	"$ACTOOL" build --overwrite "$F/py" "$M/data/$2-$1.aci" >&2
-}
-
-# Each image gets NAME.aci.asc, by a key that data/key.pub belongs to.
-sign() {
-	local image
-	GNUPGHOME=$(mktemp -d)
-	export GNUPGHOME
-	gpg --batch --quiet --passphrase '' --quick-generate-key \
-		'Tests <tests@example.com>' ed25519 sign never
-	gpg --batch --armor --export >"$M/data/key.pub"
-	for image in "$M"/data/*.aci; do
-		gpg --batch --quiet --armor --output "$image.asc" \
-			--detach-sign "$image"
-	done
-	gpgconf --kill all
-	rm -rf "$GNUPGHOME"
-}
-
-# machine COMMAND...: in there.
-machine() {
-	nsenter -t "$(cat "$M/pid")" -m -u -i -n -p -C -- \
-		env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-		LANG=C.UTF-8 "$@"
-}
-
-booted() {
-	local state
-	state=$(machine systemctl is-system-running) || true
-	case $state in
-	running) ;;
-	degraded)
-		machine systemctl --failed --no-pager
-		return 1
-		;;
-	*) return 1 ;;
-	esac
-}
-
-# unit NAME: a unit from stdin.
-unit() {
-	machine sh -c "cat >/etc/systemd/system/$1"
-	machine systemctl daemon-reload
-}
-
-# drop_in NAME LINE...: more of rkt@NAME.service.
-drop_in() {
-	machine mkdir -p "/etc/systemd/system/rkt@$1.service.d"
-	printf '%s\n' "${@:2}" | unit "rkt@$1.service.d/x.conf"
-}
-
-# pod_file NAME JQ: /etc/rkt/pods.d/NAME.json.
-pod_file() {
-	jq -n '{rktKind: "pod", rktVersion: "v1",
-		flags: ["--net=host"],
-		apps: [{image: "example.com/listens:1.0.0"}]} | '"${2:-.}" |
-		machine sh -c "mkdir -p /etc/rkt/pods.d; cat >/etc/rkt/pods.d/$1.json"
-}
-
-show() {
-	machine systemctl show --value -p "$2" "$1"
-}
-
-show_is() {
-	[ "$(show "$1" "$2")" = "$3" ] ||
-		fail "$2 of $1 is $(show "$1" "$2"), not $3"
-}
-
-# app_pid POD APP: its process, as the machine numbers it.
-app_pid() {
-	local dir
-	dir=/var/lib/rkt/pods/run/$(machine readlink "/var/lib/rkt/names/$1")
-	machine cat "$dir/appsinfo/$2/pid"
-}
-
-# ask [PORT]: what the server there says.
-ask() {
-	machine timeout 10 nc -N 127.0.0.1 "${1:-80}" <<<hello
-}
-
-says() {
-	[ "$(ask "${2:-80}")" = "$1" ]
-}
-
-# answers TEXT [PORT]: in the end; an app is ready before it listens.
-answers() {
-	wait_for 20 says "$@"
+	machine_begin
 }
 
 # clients FILE [PORT]: one after the other, until $D/end is there; $clients.
