@@ -29,6 +29,7 @@ rkt_SRC := $(wildcard cmd/rkt/*.c)
 stage1_SRC := $(wildcard stage1/*.c)
 rkt-fetch_SRC := $(wildcard cmd/rkt-fetch/*.c)
 rkt-http_SRC := $(wildcard cmd/rkt-http/*.c)
+rkt-machine_SRC := $(wildcard cmd/rkt-machine/*.c)
 actool_SRC := $(wildcard cmd/actool/*.c)
 unit_SRC := $(wildcard tests/unit/test_*.c tests/conformance/*.c)
 fuzz_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -36,12 +37,12 @@ inside_SRC := $(wildcard tests/inside/*.c)
 tool_SRC := $(inside_SRC) $(wildcard tests/*.c tests/bench/*.c tests/images/*.c)
 headers := $(wildcard base/*.h spec/*.h aci/*.h stage0/*.h stage1/*.h cmd/*/*.h tests/*/*.h)
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) \
-	$(rkt-fetch_SRC) $(rkt-http_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
+	$(rkt-fetch_SRC) $(rkt-http_SRC) $(rkt-machine_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
 
 # What each program links: layers, right to left, then packages.  rkt and
 # stage1 are static: the dynamic loader costs more than either does itself.
 # A program exists once it has a main.
-PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch libexec/rkt/rkt-http,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
+PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
 bin/rkt_LAYERS := stage0 aci spec base
 bin/rkt_PKGS := jansson sqlite3 libcap
 libexec/rkt/stage1_LAYERS := spec base
@@ -51,6 +52,8 @@ libexec/rkt/rkt-fetch_PKGS := jansson libarchive librnp libcrypto libseccomp lib
 libexec/rkt/rkt-fetch_LIBS := -lbz2
 libexec/rkt/rkt-http_LAYERS := aci spec base
 libexec/rkt/rkt-http_PKGS := libcurl libseccomp libcrypto
+libexec/rkt/rkt-machine_LAYERS := base
+libexec/rkt/rkt-machine_PKGS := libsystemd libcap
 bin/actool_LAYERS := aci spec base
 bin/actool_PKGS := jansson libarchive librnp libcrypto libcap libseccomp
 STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1)
@@ -60,9 +63,9 @@ STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1)
 DEPS_BUILD := gcc make pkg-config libc6-dev libarchive-dev libssl-dev \
 	libjansson-dev libseccomp-dev libcap-dev librnp-dev libisal-dev \
 	liblzma-dev libbz2-dev libzstd-dev libsqlite3-dev \
-	libcurl4-openssl-dev libxml2-dev
+	libcurl4-openssl-dev libxml2-dev libsystemd-dev
 DEPS_RUN := containernetworking-plugins iptables
-DEPS_CHECK := libcriterion-dev systemd dbus clang clang-format clang-tidy \
+DEPS_CHECK := libcriterion-dev systemd systemd-container dbus clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
 	docker-registry skopeo umoci redis-server python3 bsdextrautils iproute2 procps util-linux socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \
@@ -93,7 +96,7 @@ CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -ffunction-sections -fdata-sec
 LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN)) -Wl,--gc-sections -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
 
 ifneq ($(filter-out deps clean help format check-layers,$(or $(MAKECMDGOALS),all)),)
-$(foreach p,$(PKGS),$(eval $(p)_L := $(shell pkg-config --libs $(p) 2>/dev/null))$(eval $(p)_S := $(shell pkg-config --static --libs $(p) 2>/dev/null)))
+$(foreach p,$(PKGS) libsystemd,$(eval $(p)_L := $(shell pkg-config --libs $(p) 2>/dev/null))$(eval $(p)_S := $(shell pkg-config --static --libs $(p) 2>/dev/null)))
 endif
 
 .PHONY: all deps check check-unit check-vm check-cli check-fuzz-corpus \

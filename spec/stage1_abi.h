@@ -85,6 +85,9 @@
 /* "APP:FD,APP:FD": each app's rendered rootfs, O_PATH|O_DIRECTORY. */
 #define STAGE1_ENV_TREE_FDS "RKT_TREE_FDS"
 
+/* Where rkt's programs are, for those that stage1 executes; optional. */
+#define STAGE1_ENV_LIBEXEC_DIR "RKT_LIBEXEC_DIR"
+
 /* --- exit codes ------------------------------------------------------------
  */
 

@@ -203,6 +203,7 @@ static int become_stage1(struct pod *pod, const struct pod_start *start,
 		strv_push(&env, *e);
 	if (start->detach)
 		pass_listen_pid(&env);
+	strv_env_set(&env, STAGE1_ENV_LIBEXEC_DIR, start->libexec_dir);
 	self = entrypoint_open(start->libexec_dir, err);
 	if (self < 0)
 		return self;

@@ -515,7 +515,8 @@ static int start(struct enter *e, struct error *err)
 	struct pod_init init = {
 		.pidfd = e->init_pidfd,
 		.has_namespaces = true,
-		.ready = -EBADF,
+		.said = -EBADF,
+		.is_ready = true,
 	};
 	struct app_process_request request = {
 		.plan = &e->plan,

@@ -137,6 +137,7 @@ void pod_empty(struct pod *pod)
 		.seccomp_cache = -EBADF,
 		.users = USERS_INIT,
 		.init = POD_INIT_INIT,
+		.machine = MACHINE_INIT,
 		.signals = {.fd = -EBADF},
 		.loop = {.epfd = -EBADF},
 		.output = {.logs_dirfd = -EBADF, .terminal = -EBADF},
@@ -177,6 +178,7 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 	pod->host_watchdog_us = notify_host_take_watchdog();
 	host_store_open(&pod->host_store, pod->host_notify, pod->options.uuid);
 	host_sockets_take(&pod->host_sockets, &pod->host_store);
+	machine_take(&pod->machine);
 	return take_lock_fd(pod, err);
 }
 
@@ -196,6 +198,7 @@ void pod_release(struct pod *pod)
 {
 	host_sockets_release(&pod->host_sockets);
 	host_store_release(&pod->host_store);
+	machine_release(&pod->machine);
 	fd_close(&pod->adopted_netns);
 	for (size_t i = 0; i < pod->n_apps; i++) {
 		fd_close(&pod->apps[i].tree_fd);

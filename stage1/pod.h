@@ -19,6 +19,7 @@
 #include "stage1/event.h"
 #include "stage1/host_sockets.h"
 #include "stage1/host_store.h"
+#include "stage1/machine.h"
 #include "stage1/options.h"
 #include "stage1/output.h"
 #include "stage1/pod_init.h"
@@ -78,6 +79,7 @@ struct pod {
 	struct users users;
 	struct pod_init init;
 	struct event_source init_source;
+	struct event_source init_said;
 	struct cgroup *cgroup;
 	struct network *network;
 	bool has_network; /* to be torn down */
@@ -113,6 +115,7 @@ struct pod {
 	struct event_timer host_ping;
 	struct host_sockets host_sockets;
 	struct host_store host_store;
+	struct machine machine;
 	int adopted_netns; /* of a stage1 that was killed, or -EBADF */
 	/* An app that tells when it serves has told. */
 	void (*on_told)(struct pod *pod);

@@ -35,6 +35,7 @@
 /* No errno has such a low byte, so no struct error begins with one. */
 #define NAMESPACES "\xf1"
 #define READY "\xf2"
+#define END "\xf3"
 
 /* What a socket holds without anybody reading. */
 #define SYSCTLS_MAX 65536
@@ -239,19 +240,34 @@ static int prepare(const struct pod_init_plan *plan, int ready,
 	return r < 0 ? r : users_check_maker(plan->users, err);
 }
 
-/* Failing is forbidden from here on: our death ends the pod. */
-__attribute__((__noreturn__)) static void reap_forever(void)
+/* What systemd's tools send to PID 1 of a container so that it ends:
+ * systemd(1), "Signals".  Here they all mean the same. */
+static void signals_make(sigset_t *ret)
 {
-	sigset_t child;
+	(void)sigemptyset(ret);
+	(void)sigaddset(ret, SIGCHLD);
+	(void)sigaddset(ret, SIGTERM);
+	(void)sigaddset(ret, SIGINT);
+	(void)sigaddset(ret, SIGRTMIN + 3);
+	(void)sigaddset(ret, SIGRTMIN + 4);
+}
 
-	(void)sigemptyset(&child);
-	(void)sigaddset(&child, SIGCHLD);
+/* Failing is forbidden from here on: our death ends the pod. */
+__attribute__((__noreturn__)) static void reap_forever(int stage1)
+{
+	sigset_t set;
+
+	signals_make(&set);
 	for (;;) {
-		int sig;
+		siginfo_t info = {0};
 
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
-		(void)sigwait(&child, &sig);
+		/* Who is not in the pod has no number in it: an app does not
+		 * end the others. */
+		if (sigwaitinfo(&set, &info) > 0 && info.si_signo != SIGCHLD &&
+		    info.si_code == SI_USER && info.si_pid == 0)
+			(void)send(stage1, END, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
 }
 
@@ -273,8 +289,7 @@ pod_init_child(const struct pod_init_plan *plan, int ready)
 	 * and nobody would ever kill us. */
 	if (write_full(ready, READY, 1) < 0)
 		_exit(1);
-	(void)close(ready);
-	reap_forever();
+	reap_forever(ready);
 }
 
 /*
@@ -337,7 +352,7 @@ int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 	*ret = (struct pod_init){
 		.pidfd = pidfd,
 		.pid = pid,
-		.ready = TAKE_FD(ours),
+		.said = TAKE_FD(ours),
 	};
 	start_elsewhere(ret);
 	return 0;
@@ -357,7 +372,7 @@ int pod_init_send_sysctls(struct pod_init *init, const struct strv *sysctls,
 		return error_set(err, E2BIG, "the pod sets too many sysctls");
 	len = (uint32_t)(message.len - sizeof(len));
 	memcpy(message.buf, &len, sizeof(len));
-	r = write_full(init->ready, message.buf, message.len);
+	r = write_full(init->said, message.buf, message.len);
 	/* One that died has said why, for wait_byte(). */
 	return r < 0 && r != -EPIPE ? error_sys(err, -r, "set the sysctls") : 0;
 }
@@ -369,12 +384,12 @@ static int wait_byte(struct pod_init *init, char byte, struct error *err)
 		char byte;
 		struct error err;
 	} message;
-	ssize_t n = read_full(init->ready, &message.byte, 1);
+	ssize_t n = read_full(init->said, &message.byte, 1);
 
 	if (n == 1 && message.byte == byte)
 		return 0;
 	if (n == 1)
-		n += read_full(init->ready, &message.byte + 1,
+		n += read_full(init->said, &message.byte + 1,
 			       sizeof(message) - 1);
 	if (n != (ssize_t)sizeof(message))
 		return error_set(err, ECHILD, "pod init died while starting");
@@ -395,6 +410,13 @@ int pod_init_wait_namespaces(struct pod_init *init, struct error *err)
 	return r;
 }
 
+bool pod_init_take_end(struct pod_init *init)
+{
+	char c;
+
+	return recv(init->said, &c, 1, MSG_DONTWAIT) == 1 && c == END[0];
+}
+
 int pod_init_open_pts(struct pod_init *init, struct error *err)
 {
 	cleanup_free char *path =
@@ -412,12 +434,12 @@ int pod_init_wait_ready(struct pod_init *init, struct error *err)
 {
 	int r;
 
-	if (init->ready < 0)
+	if (init->is_ready)
 		return 0;
 	r = pod_init_wait_namespaces(init, err);
 	if (r == 0)
 		r = wait_byte(init, READY[0], err);
-	fd_close(&init->ready);
+	init->is_ready = true;
 	return r;
 }
 
@@ -431,7 +453,7 @@ void pod_init_kill(struct pod_init *init)
 {
 	int status;
 
-	fd_close(&init->ready);
+	fd_close(&init->said);
 	if (init->pidfd < 0)
 		return;
 	pod_init_doom(init);

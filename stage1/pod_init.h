@@ -7,7 +7,8 @@
  * net namespaces.  It reaps orphans, dies with stage1 (PDEATHSIG) and takes
  * every process of the pod with it.  Nothing in it is worth having: before
  * any app starts it has a read-only root of its own (pod_root.h), no
- * descriptor of the host, no capability, and is not dumpable.
+ * descriptor but the socket it says on that the host asks for the pod's end,
+ * no capability, and is not dumpable.
  */
 
 #include <errno.h>
@@ -23,8 +24,11 @@ struct pod_init {
 	int pidfd;
 	pid_t pid; /* host number */
 	/* Socket: NAMESPACES when they are made and filled, READY when it is
-	 * hardened, a struct error instead of either. */
-	int ready;
+	 * hardened, a struct error instead of either; then a byte each time
+	 * somebody outside of the pod sends it one of the signals systemd ends
+	 * containers with.  -EBADF: one of an older stage1 has none. */
+	int said;
+	bool is_ready;
 	bool has_namespaces;
 	bool is_elsewhere; /* kept off one of these until it has */
 	cpu_set_t cpus;
@@ -32,7 +36,7 @@ struct pod_init {
 
 #define POD_INIT_INIT                                                          \
 	{                                                                      \
-		.pidfd = -EBADF, .ready = -EBADF                               \
+		.pidfd = -EBADF, .said = -EBADF                                \
 	}
 
 struct pod_init_plan {
@@ -63,6 +67,10 @@ int pod_init_open_pts(struct pod_init *init, struct error *err);
 
 /* Waits until it is: must be called before any app is let go. */
 int pod_init_wait_ready(struct pod_init *init, struct error *err);
+
+/* `said` can be read: true if that is that the pod shall end.  False: it is
+ * dead. */
+bool pod_init_take_end(struct pod_init *init);
 
 /* Kills it, and so everything in the pod, without waiting for it. */
 void pod_init_doom(struct pod_init *init);

@@ -31,6 +31,11 @@ static const struct state_row pod_rows[] = {
 	STATE_FD_ROW(struct pod, lockfd),
 	STATE_FD_ROW_AS(struct pod, init.pidfd, "init"),
 	STATE_ROW_AS(struct pod, init.pid, "init_pid"),
+	{.key = "init_said",
+	 .kind = STATE_FD,
+	 .optional = true,
+	 .offset = offsetof(struct pod, init.said),
+	 .size = sizeof(int)},
 	STATE_FD_ROW_AS(struct pod, users.ns, "users"),
 	STATE_NULLABLE_ROW(struct pod, host_notify),
 	STATE_ROW(struct pod, host_watchdog_us),
@@ -46,6 +51,7 @@ static const struct state_row pod_rows[] = {
 	STATE_NESTED_ROW("console"),
 	STATE_NESTED_ROW("host_sockets"),
 	STATE_NESTED_ROW("host_store"),
+	STATE_NESTED_ROW("machine"),
 	STATE_NESTED_ROW("apps"),
 };
 
@@ -151,6 +157,7 @@ void pod_save(const struct pod *pod, struct state_writer *w)
 	host_sockets_save(&pod->host_sockets, w, "host_sockets");
 	if (host_store_is_open(&pod->host_store))
 		host_store_save(&pod->host_store, w, "host_store");
+	machine_save(&pod->machine, w, "machine");
 	json_open_array(&w->json, "apps");
 	for (size_t i = 0; i < pod->n_apps; i++)
 		save_app(&pod->apps[i], w);
@@ -262,6 +269,7 @@ static int open_pod(struct pod *pod, struct error *err)
 		return r;
 	pod->users.range = pod->options.private_users;
 	pod->init.has_namespaces = true;
+	pod->init.is_ready = true;
 	pod->files.hostname = pod->hostname;
 	pod->files.host_resolv_conf = pod->options.resolv_mode == DNS_HOST;
 	pod->files.host_hosts = pod->options.hosts_mode == DNS_HOST;
@@ -312,6 +320,8 @@ static int restore_parts(const struct json_node *node, struct pod *pod,
 		r = host_sockets_restore(&part, &pod->host_sockets);
 	if (r == 0 && json_member(node, "host_store", &part))
 		r = restore_store(&part, pod, err);
+	if (r == 0 && json_member(node, "machine", &part))
+		r = machine_restore(&part, &pod->machine, &pod->loop);
 	if (r == 0 &&
 	    (!pod->cgroup || !pod->control || pod->output.logs_dirfd < 0))
 		r = error_set(err, EINVAL, "a part of the pod is missing");

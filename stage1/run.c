@@ -304,6 +304,7 @@ static void tear_down(struct pod *pod)
 	reexec_drop(pod);
 	control_close(pod);
 	host_store_clear(&pod->host_store);
+	machine_unregister_begin(&pod->machine, pod->options.uuid);
 	pod_init_doom(&pod->init);
 	if (pod->cgroup && cgroup_remove(pod->cgroup, &err) < 0)
 		log_failure(&err, NULL);
@@ -313,6 +314,7 @@ static void tear_down(struct pod *pod)
 	if (pod->has_network &&
 	    network_teardown(pod->dirfd, pod->options.uuid, &err) < 0)
 		log_failure(&err, NULL);
+	machine_unregister_end(&pod->machine);
 	if (pod->cgroup)
 		cgroup_free(pod->cgroup);
 	fd_close(&pod->signals.fd);

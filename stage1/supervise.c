@@ -220,6 +220,18 @@ static void on_init_exit(struct event_source *source, uint32_t events)
 	stop_apps(pod);
 }
 
+/* machinectl poweroff, and the like. */
+static void on_init_said(struct event_source *source, uint32_t events)
+{
+	struct pod *pod = source->data;
+
+	(void)events;
+	if (pod_init_take_end(&pod->init))
+		pod_stop(pod);
+	else
+		event_remove(&pod->loop, source);
+}
+
 /* --- starting --------------------------------------------------------------
  */
 
@@ -439,6 +451,15 @@ static void begin_serving(struct pod_app *app)
 		restart_take_over(app->current);
 }
 
+/* Not before it is ready, which is waited for. */
+static void watch_init_said(struct pod *pod)
+{
+	pod->init_said = (struct event_source){
+		.fd = pod->init.said, .fn = on_init_said, .data = pod};
+	if (pod->init.said >= 0)
+		(void)event_add(&pod->loop, &pod->init_said, EPOLLIN);
+}
+
 /* Every app stands at its barrier: the pod begins. */
 static void let_go(struct pod *pod)
 {
@@ -469,6 +490,9 @@ static void let_go(struct pod *pod)
 		begin_serving(&pod->apps[i]);
 	host_store_settle(&pod->host_store);
 	keep_netns(pod);
+	watch_init_said(pod);
+	machine_register(&pod->machine, &pod->loop, pod->options.uuid,
+			 pod->init.pid);
 	/* Else it has not begun: the end of stage1 tells who waits. */
 	if (pod->options.ready_fd >= 0 && is_executing(pod))
 		detach(pod);
@@ -542,6 +566,7 @@ int supervise_resume(struct pod *pod, struct error *err)
 
 	if (r < 0)
 		return r;
+	watch_init_said(pod);
 	pod->running = true;
 	pod->on_told = check_ready;
 	pod->on_bind = restart_on_bind;
