@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,8 +11,11 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/parse.h"
 #include "base/strbuf.h"
+#include "spec/auto_update.h"
 #include "spec/json_read.h"
+#include "spec/time_window.h"
 
 #define CONFIG_VERSION "v1"
 
@@ -52,6 +56,7 @@ void config_release(struct config *config)
 	free(config->stage1_name);
 	free(config->stage1_version);
 	free(config->stage1_location);
+	strv_release(&config->auto_update.windows);
 	*config = (struct config)CONFIG_INIT;
 }
 
@@ -383,12 +388,84 @@ static void read_stage1(const struct json_node *file, struct config *config)
 				    "file, docker, http or https");
 }
 
+/* --- reading: auto-update.d ---------------------------------------------- */
+
+/* The member KEY, which nobody may have said before. */
+static bool member_once(const struct json_node *file, const char *key,
+			bool is_said, struct json_node *ret)
+{
+	if (!json_member(file, key, ret))
+		return false;
+	if (is_said)
+		json_problem(ret, "is already specified in this directory");
+	return !is_said;
+}
+
+static void read_window(const struct json_node *item, void *arg)
+{
+	struct config_auto_update *u = arg;
+	struct error err = ERROR_INIT;
+	struct time_window window;
+	const char *s;
+
+	if (!json_read_string(item, &s))
+		return;
+	if (time_window_parse(s, &window, &err) < 0)
+		json_problem_error(item, &err);
+	else
+		strv_push(&u->windows, s);
+}
+
+static void read_share(const struct json_node *node, int64_t *ret)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+	uint32_t share = 0;
+
+	if (json_node_is_number(node))
+		json_read_number_text(node, &text);
+	if (auto_update_share_parse(text.buf, &share, &err) < 0)
+		json_problem(node, "must be a number from 0 to 100 with at "
+				   "most two decimal places");
+	else
+		*ret = share;
+}
+
+static void read_duration(const struct json_node *node, int64_t *ret)
+{
+	const char *s;
+
+	if (json_read_string(node, &s) &&
+	    (parse_duration(s, ret) < 0 || *ret < 0))
+		json_problem(node, "\"%s\" is no time as in 90m", s);
+}
+
+static void read_auto_update(const struct json_node *file,
+			     struct config *config)
+{
+	struct config_auto_update *u = &config->auto_update;
+	struct json_node node;
+
+	if (member_once(file, "windows", u->has_windows, &node) &&
+	    json_want_array(&node)) {
+		u->has_windows = true;
+		json_for_each(file, "windows", read_window, u);
+	}
+	if (member_once(file, "percent", u->share >= 0, &node))
+		read_share(&node, &u->share);
+	if (member_once(file, "tries", u->tries >= 0, &node))
+		(void)json_read_int(&node, 1, CONFIG_TRIES_MAX, &u->tries);
+	if (member_once(file, "successAfter", u->success_after >= 0, &node))
+		read_duration(&node, &u->success_after);
+}
+
 /* --- files --------------------------------------------------------------- */
 
 static const char *const subdir_names[] = {
 	[CONFIG_AUTH_D] = "auth.d",
 	[CONFIG_PATHS_D] = "paths.d",
 	[CONFIG_STAGE1_D] = "stage1.d",
+	[CONFIG_AUTO_UPDATE_D] = "auto-update.d",
 };
 
 static const struct config_kind {
@@ -400,8 +477,16 @@ static const struct config_kind {
 	{"dockerAuth", CONFIG_AUTH_D, read_docker_auth},
 	{"paths", CONFIG_PATHS_D, read_paths},
 	{"stage1", CONFIG_STAGE1_D, read_stage1},
+	{"auto-update", CONFIG_AUTO_UPDATE_D, read_auto_update},
 };
 #define N_KINDS (sizeof(config_kinds) / sizeof(*config_kinds))
+
+static const char *const expected_kinds[] = {
+	[CONFIG_AUTH_D] = "auth or dockerAuth",
+	[CONFIG_PATHS_D] = "paths",
+	[CONFIG_STAGE1_D] = "stage1",
+	[CONFIG_AUTO_UPDATE_D] = "auto-update",
+};
 
 const char *config_subdir_name(enum config_subdir subdir)
 {
@@ -422,9 +507,7 @@ static const struct config_kind *find_kind(const struct json_node *file,
 	if (json_member(file, "rktKind", &node))
 		json_problem(&node, "\"%s\" does not belong in %s: expected %s",
 			     kind, subdir_names[subdir],
-			     subdir == CONFIG_AUTH_D	? "auth or dockerAuth"
-			     : subdir == CONFIG_PATHS_D ? "paths"
-							: "stage1");
+			     expected_kinds[subdir]);
 	return NULL;
 }
 
@@ -487,6 +570,26 @@ static void override_string(char **s, char **more)
 	*s = TAKE_PTR(*more);
 }
 
+static void override_number(int64_t *n, int64_t more)
+{
+	if (more != CONFIG_UNSAID)
+		*n = more;
+}
+
+static void override_auto_update(struct config_auto_update *u,
+				 struct config_auto_update *more)
+{
+	if (more->has_windows) {
+		strv_release(&u->windows);
+		u->windows = more->windows;
+		u->has_windows = true;
+	}
+	override_number(&u->share, more->share);
+	override_number(&u->tries, more->tries);
+	override_number(&u->success_after, more->success_after);
+	*more = ((struct config)CONFIG_INIT).auto_update;
+}
+
 void config_override(struct config *config, struct config *more)
 {
 	override_auths(&config->auths, &more->auths);
@@ -496,6 +599,7 @@ void config_override(struct config *config, struct config *more)
 	override_string(&config->stage1_name, &more->stage1_name);
 	override_string(&config->stage1_version, &more->stage1_version);
 	override_string(&config->stage1_location, &more->stage1_location);
+	override_auto_update(&config->auto_update, &more->auto_update);
 }
 
 /* --- writing ------------------------------------------------------------- */
@@ -554,6 +658,30 @@ static void write_docker_auth(const struct config_auth *auth,
 	json_close_object(w);
 }
 
+/* What rkt's own `rkt config` does not have is there only if it is said. */
+static void write_auto_update(const struct config_auto_update *u,
+			      struct json_writer *w)
+{
+	char text[64];
+
+	if (!u->has_windows && u->share < 0 && u->tries < 0 &&
+	    u->success_after < 0)
+		return;
+	open_entry(w, "auto-update");
+	if (u->has_windows)
+		json_add_strv(w, "windows", &u->windows);
+	(void)snprintf(text, sizeof(text), "%.5g", (double)u->share / 100);
+	if (u->share >= 0)
+		json_add_raw(w, "percent", text);
+	if (u->tries >= 0)
+		json_add_int(w, "tries", u->tries);
+	(void)snprintf(text, sizeof(text), "%.9gs",
+		       (double)u->success_after / 1e9);
+	if (u->success_after >= 0)
+		json_add_string(w, "successAfter", text);
+	json_close_object(w);
+}
+
 static const char *or_empty(const char *s)
 {
 	return s ? s : "";
@@ -581,6 +709,7 @@ void config_write(const struct config *config, enum json_style style,
 	json_add_string(&w, "version", or_empty(config->stage1_version));
 	json_add_string(&w, "location", or_empty(config->stage1_location));
 	json_close_object(&w);
+	write_auto_update(&config->auto_update, &w);
 	json_close_array(&w);
 	json_close_object(&w);
 }

@@ -3,24 +3,29 @@
 #define SPEC_CONFIG_H
 
 /*
- * rkt's configuration: the JSON files that lie in auth.d, paths.d and
- * stage1.d of the configuration directories.  Bytes in, struct out; which
- * files there are is aci/config_load.h's business.
+ * rkt's configuration: the JSON files that lie in auth.d, paths.d,
+ * stage1.d and auto-update.d of the configuration directories.  Bytes in,
+ * struct out; which files there are is aci/config_load.h's business.
  *
  *	auth.d    rktKind "auth": domains[], type, credentials
  *	          rktKind "dockerAuth": registries[], credentials
  *	paths.d   rktKind "paths": data, stage1-images
  *	stage1.d  rktKind "stage1": name and version, location
+ *	auto-update.d  rktKind "auto-update": windows[], percent, tries,
+ *	          successAfter (all may be missing)
  *
  * Every file has rktKind and rktVersion ("v1").  Within one directory a thing
  * is said once; a later directory overrides an earlier one per domain, per
- * registry, per path, and name and version together.  Members that nobody
+ * registry, per path, name and version together, and per member of
+ * auto-update.  Members that nobody
  * knows are ignored: a newer rkt may have written them.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "base/strv.h"
 #include "spec/json_write.h"
 
 struct error;
@@ -30,6 +35,7 @@ enum config_subdir {
 	CONFIG_AUTH_D,
 	CONFIG_PATHS_D,
 	CONFIG_STAGE1_D,
+	CONFIG_AUTO_UPDATE_D,
 	CONFIG_SUBDIR_MAX
 };
 
@@ -54,6 +60,19 @@ struct config_auths {
 	size_t n;
 };
 
+#define CONFIG_UNSAID (-1)
+
+/* Of rkt auto-update. */
+struct config_auto_update {
+	bool has_windows;      /* none: at any time */
+	struct strv windows;   /* spec/time_window.h */
+	int64_t share;	       /* 1/100 of a percent; or CONFIG_UNSAID */
+	int64_t tries;	       /* 1 to CONFIG_TRIES_MAX; or CONFIG_UNSAID */
+	int64_t success_after; /* nanoseconds; or CONFIG_UNSAID */
+};
+
+#define CONFIG_TRIES_MAX 100
+
 struct config {
 	struct config_auths auths;
 	struct config_auths docker_auths; /* all CONFIG_AUTH_BASIC */
@@ -62,17 +81,22 @@ struct config {
 	char *stage1_name; /* together with the version, or NULL */
 	char *stage1_version;
 	char *stage1_location; /* absolute path or URL, or NULL */
+	struct config_auto_update auto_update;
 };
 
 #define CONFIG_INIT                                                            \
 	{                                                                      \
-		0                                                              \
+		.auto_update = {                                               \
+			.share = CONFIG_UNSAID,                                \
+			.tries = CONFIG_UNSAID,                                \
+			.success_after = CONFIG_UNSAID,                        \
+		}                                                              \
 	}
 
 void config_release(struct config *config);
 #define cleanup_config __attribute__((__cleanup__(config_release)))
 
-/* "auth.d", "paths.d", "stage1.d" */
+/* "auth.d", "paths.d", "stage1.d", "auto-update.d" */
 const char *config_subdir_name(enum config_subdir subdir);
 
 /*

@@ -399,6 +399,62 @@ static bool is(const char *a, const char *b)
 	return a && strcmp(a, b) == 0;
 }
 
+/* One entry for APP: what it makes of how often IMAGE has failed. */
+static unsigned int count_entry(const struct history_entry *e,
+				const char *image, unsigned int failed)
+{
+	if (e->state != UPDATE_COMMITTED)
+		return is(e->to_image, image) && !e->interrupted &&
+				       failed < HISTORY_WENT_BACK - 1
+			       ? failed + 1
+			       : failed;
+	if (is(e->to_image, image))
+		return 0;
+	return e->rollback && is(e->from_image, image) ? HISTORY_WENT_BACK
+						       : failed;
+}
+
+unsigned int history_count_failed(const char *text, const char *app,
+				  const char *image, char **ret_time)
+{
+	cleanup_free char *copy = xstrdup(text);
+	cleanup_free char *since = NULL;
+	struct history_entry e;
+	unsigned int failed = 0;
+	char *next = copy;
+
+	while (history_next(&next, &e)) {
+		unsigned int n = strcmp(e.app, app) == 0
+					 ? count_entry(&e, image, failed)
+					 : failed;
+
+		if (n != failed)
+			take_text(&since, &e.time);
+		failed = n;
+		history_entry_release(&e);
+	}
+	if (ret_time)
+		*ret_time = failed ? TAKE_PTR(since) : NULL;
+	return failed;
+}
+
+void history_list_images(const char *text, const char *app, struct strv *ret)
+{
+	cleanup_free char *copy = xstrdup(text);
+	struct history_entry e;
+	char *next = copy;
+
+	while (history_next(&next, &e)) {
+		const char *const images[] = {e.from_image, e.to_image};
+
+		for (size_t i = 0; i < 2; i++)
+			if (strcmp(e.app, app) == 0 && images[i] &&
+			    !strv_has(ret, images[i]))
+				strv_push(ret, images[i]);
+		history_entry_release(&e);
+	}
+}
+
 bool history_is_held(const char *text, const char *app, const char *image,
 		     char **ret_time)
 {

@@ -11,6 +11,7 @@
  * was entered.  stage1 writes and settles them, stage0 reads them.
  */
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #include "spec/stage1_abi.h"
 
 struct strbuf;
+struct strv;
 
 /* When a state was entered, since the request. */
 struct history_step {
@@ -109,6 +111,19 @@ unsigned int history_previous(const char *text, const char *app,
  */
 bool history_is_held(const char *text, const char *app, const char *image,
 		     char **ret_time);
+
+/*
+ * How many updates of APP to IMAGE have failed since one was last committed,
+ * or HISTORY_WENT_BACK if somebody went back from it since.  *RET_TIME (may be
+ * NULL) is when the last did, malloc'ed; NULL if none did.
+ */
+#define HISTORY_WENT_BACK UINT_MAX
+unsigned int history_count_failed(const char *text, const char *app,
+				  const char *image, char **ret_time);
+
+/* The images (NAME:VERSION) that APP went to or came from, as far as TEXT
+ * says, each once. */
+void history_list_images(const char *text, const char *app, struct strv *ret);
 
 /* True if generation N of APP is CURRENT, or one of the KEEP before it, each
  * the one the next came after. */

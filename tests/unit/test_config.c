@@ -83,6 +83,20 @@ Test(config, refused_with_path)
 		 "location: must be an absolute path or a URL"},
 		{CONFIG_STAGE1_D, HEAD("stage1") "\"location\":\"ftp://x\"}",
 		 "location: must be an absolute path or a URL"},
+		{CONFIG_AUTO_UPDATE_D, HEAD("paths") "\"data\":\"/x\"}",
+		 "expected auto-update"},
+		{CONFIG_AUTO_UPDATE_D, HEAD("auto-update") "\"percent\":101}",
+		 "percent: must be a number from 0 to 100"},
+		{CONFIG_AUTO_UPDATE_D, HEAD("auto-update") "\"percent\":\"9\"}",
+		 "percent: must be a number from 0 to 100"},
+		{CONFIG_AUTO_UPDATE_D, HEAD("auto-update") "\"tries\":0}",
+		 "tries: "},
+		{CONFIG_AUTO_UPDATE_D,
+		 HEAD("auto-update") "\"successAfter\":\"-1s\"}",
+		 "successAfter: \"-1s\" is no time"},
+		{CONFIG_AUTO_UPDATE_D,
+		 HEAD("auto-update") "\"windows\":[\"22:00-23:00\",\"x\"]}",
+		 "windows[1]: \"x\" are no times"},
 	};
 
 	for (size_t i = 0; i < N_OF(rows); i++) {
@@ -110,6 +124,10 @@ Test(config, said_twice_in_one_directory)
 		{CONFIG_STAGE1_D,
 		 HEAD("stage1") "\"name\":\"x\",\"version\":\"1\"}",
 		 HEAD("stage1") "\"name\":\"y\",\"version\":\"1\"}"},
+		{CONFIG_AUTO_UPDATE_D, HEAD("auto-update") "\"windows\":[]}",
+		 HEAD("auto-update") "\"windows\":[\"01:00-02:00\"]}"},
+		{CONFIG_AUTO_UPDATE_D, HEAD("auto-update") "\"percent\":0}",
+		 HEAD("auto-update") "\"percent\":1}"},
 	};
 
 	for (size_t i = 0; i < N_OF(rows); i++) {
@@ -216,4 +234,34 @@ Test(config, printed)
 		"\"stage1-images\":\"\"},"
 		"{\"rktVersion\":\"v1\",\"rktKind\":\"stage1\",\"name\":\"\","
 		"\"version\":\"\",\"location\":\"\"}]}");
+}
+
+Test(config, auto_update)
+{
+	cleanup_config struct config all = CONFIG_INIT;
+	struct config local = CONFIG_INIT;
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+
+	config_write(&all, JSON_COMPACT_STYLE, &out);
+	cr_expect(!strstr(out.buf, "auto-update"), "%s", out.buf);
+	cr_assert_eq(add(&all, CONFIG_AUTO_UPDATE_D,
+			 HEAD("auto-update") "\"windows\":[\"Sat "
+					     "01:00-02:00\"],\"tries\":3,"
+					     "\"percent\":12.5}",
+			 NULL),
+		     0);
+	cr_assert_eq(add(&local, CONFIG_AUTO_UPDATE_D,
+			 HEAD("auto-update") "\"percent\":0,"
+					     "\"successAfter\":\"90m\","
+					     "\"windows\":[]}",
+			 NULL),
+		     0);
+	cr_expect_eq(all.auto_update.share, 1250);
+	cr_expect_str_eq(all.auto_update.windows.v[0], "Sat 01:00-02:00");
+	config_override(&all, &local);
+	strbuf_setlen(&out, 0);
+	config_write(&all, JSON_COMPACT_STYLE, &out);
+	cr_expect(strstr(out.buf, "\"windows\":[],\"percent\":0,\"tries\":3,"
+				  "\"successAfter\":\"5400s\""),
+		  "%s", out.buf);
 }
