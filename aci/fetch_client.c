@@ -622,6 +622,20 @@ int fetch_flatten(const char *libexec_dir, const struct index_plan *plan,
 			 manifest_fd, &reply, err);
 }
 
+int fetch_pack(const char *libexec_dir, int rootfs_fd, int manifest_fd,
+	       int out_fd, struct error *err)
+{
+	struct fetch_request req = {
+		.job = FETCH_JOB_PACK,
+		.n_fds = 3,
+		.max_tar_size = FETCH_TAR_SIZE_MAX,
+	};
+	const int fds[] = {out_fd, manifest_fd, rootfs_fd};
+	struct fetch_reply reply = {0};
+
+	return call(libexec_dir, &req, fds, 7300, &reply, err);
+}
+
 int fetch_make_layer(const char *libexec_dir, const struct index_plan *plan,
 		     const int *blob_fds, int layer_fd, bool is_sha512,
 		     struct fetch_layer *ret, struct error *err)

@@ -194,6 +194,14 @@ int fetch_flatten(const char *libexec_dir, const struct index_plan *plan,
 		  const int *blob_fds, int manifest_fd, int out_fd,
 		  struct error *err);
 
+/*
+ * The tree below the directory ROOTFS_FD (opened for reading) with the manifest
+ * in MANIFEST_FD as an App Container Image, compressed with gzip, to OUT_FD
+ * (empty, open for writing; not synced).  -ESTALE: it changed meanwhile.
+ */
+int fetch_pack(const char *libexec_dir, int rootfs_fd, int manifest_fd,
+	       int out_fd, struct error *err);
+
 /* A layer of an OCI image as it was written. */
 struct fetch_layer {
 	uint8_t diff_id[32]; /* SHA-256 of the tar */

@@ -26,6 +26,7 @@
  *	LAYER		parse	 layer, plan (index_plan.h; empty: the one blob
  *				 as it is), blob...
  *	OCI_ARCHIVE	parse	 archive, tar to write, answer
+ *	PACK		parse	 image, manifest, rootfs directory
  *	HTTP		http	 request, answer (memfds, http_wire.h), [body],
  *				 [partial], [bell], [upload]
  *
@@ -43,7 +44,7 @@
 
 #define FETCH_SOCKET_FD 3
 #define FETCH_MAGIC 0x46544b52 /* "RKTF" */
-#define FETCH_VERSION 6
+#define FETCH_VERSION 7
 #define FETCH_FDS_MAX (FETCH_BLOBS_MAX + 2) /* the kernel takes 253 */
 
 #define FETCH_MODE_PARSE "parse"
@@ -63,6 +64,7 @@ enum fetch_job_id {
 	FETCH_JOB_FLATTEN,
 	FETCH_JOB_LAYER,
 	FETCH_JOB_OCI_ARCHIVE,
+	FETCH_JOB_PACK,
 };
 
 struct fetch_request {

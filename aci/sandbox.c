@@ -25,6 +25,8 @@
 
 #define NOBODY 65534
 #define HTTP_FDS 64 /* connections, and what the resolver reads */
+/* Two for each level of a tree, whose paths have no bound but their depth. */
+#define PACK_FDS 16384
 
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_SANITIZED true
@@ -196,20 +198,28 @@ static const char *const http_paths[] = {
 	"/usr/lib64",
 };
 
-static int landlock_allow_read(int ruleset, const char *path, struct error *err)
+static int landlock_allow_fd(int ruleset, int fd, uint64_t access)
 {
-	cleanup_fd int fd = open(path, O_PATH | O_CLOEXEC);
 	struct landlock_path_beneath_attr rule = {
-		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
+		.allowed_access = access,
 		.parent_fd = fd,
 	};
 
+	return syscall(SYS_landlock_add_rule, ruleset,
+		       LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int landlock_allow_read(int ruleset, const char *path, struct error *err)
+{
+	cleanup_fd int fd = open(path, O_PATH | O_CLOEXEC);
+	int r;
+
 	if (fd < 0)
 		return 0;
-	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
-		    &rule, 0) < 0)
-		return error_sys(err, errno, "allow %s with Landlock", path);
-	return 0;
+	r = landlock_allow_fd(ruleset, fd, LANDLOCK_ACCESS_FS_READ_FILE);
+	return r < 0 ? error_sys(err, -r, "allow %s with Landlock", path) : 0;
 }
 
 static int landlock_allow_http(int ruleset, struct error *err)
@@ -222,9 +232,19 @@ static int landlock_allow_http(int ruleset, struct error *err)
 	return r;
 }
 
-/* A rule set without rules (but HTTP's): nothing can be opened.  A kernel
- * without Landlock is fine, the filter alone has no call that opens. */
-static int landlock_apply(bool is_http, struct error *err)
+static int landlock_allow_tree(int ruleset, int dirfd, struct error *err)
+{
+	int r = landlock_allow_fd(ruleset, dirfd,
+				  LANDLOCK_ACCESS_FS_READ_FILE |
+					  LANDLOCK_ACCESS_FS_READ_DIR);
+
+	return r < 0 ? error_sys(err, -r, "allow the tree with Landlock") : 0;
+}
+
+/* A rule set without rules, but HTTP's and for a tree to read (TREE, if not
+ * negative): nothing else can be opened.  A kernel without Landlock is fine,
+ * the filter of a parser has no call that opens. */
+static int landlock_apply(bool is_http, int tree, struct error *err)
 {
 	cleanup_fd int fd = -EBADF;
 	struct landlock_attr attr = {.handled_access_fs = FS_RIGHTS_V1};
@@ -256,6 +276,8 @@ static int landlock_apply(bool is_http, struct error *err)
 		return error_sys(err, errno, "restrict with Landlock");
 	if (is_http)
 		r = landlock_allow_http(fd, err);
+	if (tree >= 0)
+		r = landlock_allow_tree(fd, tree, err);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		r = error_sys(err, errno, "restrict with Landlock");
 	return r;
@@ -320,6 +342,12 @@ static const int extract_calls[] = {
 	SCMP_SYS(chdir),	SCMP_SYS(fchdir),      SCMP_SYS(getcwd),
 	SCMP_SYS(fcntl),	SCMP_SYS(dup),	       SCMP_SYS(fadvise64),
 	SCMP_SYS(statfs),	SCMP_SYS(fstatfs),
+};
+
+/* What reading a tree needs on top, beside open(2) for reading. */
+static const int pack_calls[] = {
+	SCMP_SYS(newfstatat), SCMP_SYS(getdents64), SCMP_SYS(readlinkat),
+	SCMP_SYS(listxattr),  SCMP_SYS(getxattr),   SCMP_SYS(fcntl),
 };
 
 /* What talking to a server needs on top. */
@@ -409,6 +437,22 @@ static int allow_extract(scmp_filter_ctx ctx)
 			     sizeof(extract_calls) / sizeof(extract_calls[0]));
 }
 
+static int allow_pack(scmp_filter_ctx ctx)
+{
+	const struct restricted rules[] = {
+		{SCMP_SYS(open), 1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+		{SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+	};
+	int r = allow_reply(ctx);
+
+	if (r == 0)
+		r = allow(ctx, pack_calls,
+			  sizeof(pack_calls) / sizeof(pack_calls[0]));
+	return r < 0 ? r
+		     : allow_arguments(ctx, rules,
+				       sizeof(rules) / sizeof(rules[0]));
+}
+
 /*
  * Sockets of the internet, and the kernel's that tells which addresses the
  * host has; no Unix sockets of services.  The C library opens modules that
@@ -483,7 +527,7 @@ static int enter_as_nobody(const struct sandbox *s, bool is_http,
 	if (r == 0)
 		r = process_flags_apply(err);
 	if (r == 0)
-		r = landlock_apply(is_http, err);
+		r = landlock_apply(is_http, -EBADF, err);
 	if (r == 0)
 		r = limit_descriptors(s, is_http ? HTTP_FDS : 0, err);
 	if (r == 0)
@@ -560,5 +604,28 @@ int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
 		r = limit_descriptors(s, 8, err);
 	if (r == 0)
 		r = filter_apply(allow_extract, err);
+	return r;
+}
+
+int sandbox_enter_pack(const struct sandbox *s, int dirfd, struct error *err)
+{
+	const uint64_t caps = 1ULL << CAP_DAC_READ_SEARCH;
+	int r;
+
+	r = close_others(s, err);
+	if (r == 0)
+		r = limits_apply(s, err);
+	if (r == 0)
+		r = bound_capabilities(caps, err);
+	if (r == 0)
+		r = set_capabilities(caps, err);
+	if (r == 0)
+		r = process_flags_apply(err);
+	if (r == 0)
+		r = landlock_apply(false, dirfd, err);
+	if (r == 0)
+		r = limit_descriptors(s, PACK_FDS, err);
+	if (r == 0)
+		r = filter_apply(allow_pack, err);
 	return r;
 }

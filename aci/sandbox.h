@@ -14,6 +14,9 @@
  *          mount and network namespace, the target directory as "/" and
  *          nothing else mounted; file calls, no sockets.
  *
+ * pack:    root with DAC_READ_SEARCH; Landlock lets it read below one directory
+ *          (a kernel without Landlock all that is readable), and nothing but
+ *          the descriptors can be written.
  * http:    as parse, with TCP and UDP, and for reading only what a resolver
  *          and a TLS library look at.
  *
@@ -38,6 +41,8 @@ int sandbox_enter_parse(const struct sandbox *s, struct error *err);
 /* DIRFD becomes "/" and the working directory; it is closed if not kept. */
 int sandbox_enter_extract(const struct sandbox *s, int dirfd,
 			  struct error *err);
+/* DIRFD, which is kept, is what may be read. */
+int sandbox_enter_pack(const struct sandbox *s, int dirfd, struct error *err);
 
 int sandbox_enter_http(const struct sandbox *s, struct error *err);
 

@@ -9,10 +9,12 @@
 #include <langinfo.h>
 #include <malloc.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aci/aci_extract.h"
 #include "aci/aci_read.h"
+#include "aci/aci_write.h"
 #include "aci/digest.h"
 #include "aci/discovery_html.h"
 #include "aci/fetch_server.h"
@@ -20,6 +22,7 @@
 #include "aci/index_make.h"
 #include "aci/index_plan.h"
 #include "aci/layer_write.h"
+#include "aci/layout.h"
 #include "aci/oci_archive.h"
 #include "aci/oci_job.h"
 #include "aci/sandbox.h"
@@ -291,6 +294,28 @@ static int run_layer(struct fetch_job *job, struct fetch_reply *reply,
 	return 0;
 }
 
+static int run_pack(struct fetch_job *job, struct fetch_reply *reply,
+		    struct error *err)
+{
+	const struct aci_write_options options = {.owner_root = false};
+	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
+	struct aci_layout layout = {
+		.rootfsfd = job->fds[2],
+		.st.st_mode = S_IFREG | 0644,
+	};
+	int r;
+
+	(void)reply;
+	if (lseek(job->fds[1], 0, SEEK_SET) < 0)
+		return error_sys(err, errno, "read the manifest");
+	r = strbuf_read_fd(&manifest, job->fds[1], ACI_MANIFEST_MAX);
+	if (r < 0)
+		return error_sys(err, -r, "read the manifest");
+	layout.manifest = manifest.buf;
+	layout.manifest_len = manifest.len;
+	return aci_write(&layout, job->fds[0], &options, NULL, err);
+}
+
 static int run_digest(struct fetch_job *job, struct fetch_reply *reply,
 		      struct error *err)
 {
@@ -358,6 +383,12 @@ static int lock_in_extract(const struct sandbox *s, const struct fetch_job *job,
 	return sandbox_enter_extract(&without_dir, job->fds[1], err);
 }
 
+static int lock_in_pack(const struct sandbox *s, const struct fetch_job *job,
+			struct error *err)
+{
+	return sandbox_enter_pack(s, job->fds[2], err);
+}
+
 static int prepare_tar(struct error *err)
 {
 	int r = prepare_archives(err);
@@ -386,6 +417,8 @@ static const struct fetch_job_kind kinds[] = {
 	 fetch_lock_in_parse, run_oci},
 	{FETCH_JOB_OCI_ARCHIVE, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200,
 	 prepare_archives, fetch_lock_in_parse, run_oci_archive},
+	{FETCH_JOB_PACK, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200, prepare_tar,
+	 lock_in_pack, run_pack},
 	{FETCH_JOB_DIGEST, FETCH_MODE_PARSE, 1, 1024 * MiB, 1800,
 	 digest_prepare, fetch_lock_in_parse, run_digest},
 	{0},

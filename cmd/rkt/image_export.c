@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "aci/stored_layer.h"
 #include "aci/treestore.h"
-#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -16,6 +14,7 @@
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/images.h"
+#include "cmd/rkt/out_file.h"
 
 struct opts {
 	bool overwrite;
@@ -28,6 +27,11 @@ static const struct option_row rows[] = {
 	 .offset = offsetof(struct opts, overwrite),
 	 .help = "overwrite output ACI"},
 	{.name = NULL},
+};
+
+struct wanted {
+	const struct images *im;
+	const struct image_id *id;
 };
 
 static int copy_blob(const struct images *im, const struct image_id *id, int fd,
@@ -48,9 +52,11 @@ static int copy_blob(const struct images *im, const struct image_id *id, int fd,
 }
 
 /* An image of layers becomes one that needs none. */
-static int write_image(const struct images *im, const struct image_id *id,
-		       int fd, struct error *err)
+static int write_image(void *arg, int fd, struct error *err)
 {
+	const struct wanted *wanted = arg;
+	const struct images *im = wanted->im;
+	const struct image_id *id = wanted->id;
 	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
 	cleanup_fd int manifest_fd = -EBADF;
 	int r = stored_layers_manifest(im->store, id, &manifest, err);
@@ -66,50 +72,21 @@ static int write_image(const struct images *im, const struct image_id *id,
 	return treestore_flatten(&im->trees, id, manifest_fd, fd, err);
 }
 
-static int write_file(const struct images *im, const struct image_id *id,
-		      const char *path, struct error *err)
-{
-	cleanup_fd int fd =
-		open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	int r;
-
-	if (fd < 0)
-		return error_sys(err, errno, "create %s", path);
-	r = write_image(im, id, fd, err);
-	return r < 0 ? error_prefix(err, r, "write %s", path) : 0;
-}
-
-/* Under another name first: a failed export leaves what was there. */
-static int write_out(const struct images *im, const struct image_id *id,
-		     const char *out, bool overwrite, struct error *err)
-{
-	cleanup_free char *temp = xasprintf("%s.%d.tmp", out, (int)getpid());
-	int r;
-
-	if (!overwrite && access(out, F_OK) == 0)
-		return error_set(err, EEXIST,
-				 "output ACI file exists (try --overwrite)");
-	r = write_file(im, id, temp, err);
-	if (r >= 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, out,
-				overwrite ? 0 : RENAME_NOREPLACE) < 0)
-		r = error_sys(err, errno, "write %s", out);
-	if (r < 0)
-		(void)unlink(temp);
-	return r;
-}
-
 static int export(const struct cmd_call *call, struct error *err)
 {
 	const struct opts *o = call->opts;
 	cleanup_images struct images im = {0};
 	struct image_id id;
+	struct wanted wanted = {&im, &id};
 	int r;
 
 	r = images_open(call->rkt, 0, &im, err);
 	if (r >= 0)
 		r = image_find_stored(im.store, call->argv[0], &id, err);
 	if (r >= 0)
-		r = write_out(&im, &id, call->argv[1], o->overwrite, err);
+		r = out_file_write(call->argv[1], o->overwrite,
+				   "output ACI file exists (try --overwrite)",
+				   write_image, &wanted, err);
 	if (r >= 0)
 		imagestore_touch(im.store, &id);
 	return r;

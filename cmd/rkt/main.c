@@ -25,6 +25,7 @@ static const struct command *const commands[] = {
 	&cmd_config,
 	&cmd_enter,
 	&cmd_exec,
+	&cmd_export,
 	&cmd_fetch,
 	&cmd_gc,
 	&cmd_generate,

@@ -366,3 +366,94 @@ Test(sandbox, extract)
 			run_caged(enter_extract, extract_attempts[i].try));
 	cr_expect(remove_tree_at(AT_FDCWD, target, NULL) == 0);
 }
+
+static int enter_pack(struct error *err)
+{
+	int dirfd = open(target, O_RDONLY | O_DIRECTORY);
+
+	if (dirfd < 0)
+		return -errno;
+	return sandbox_enter_pack(
+		&(struct sandbox){
+			.keep_fds = &dirfd,
+			.n_keep_fds = 1,
+			.max_memory = 1UL << 30,
+			.max_cpu = 60,
+			.max_file_size = 1UL << 20,
+		},
+		dirfd, err);
+}
+
+/* The directory is the only one kept, and nobody had less than it. */
+static int tree_dirfd(void)
+{
+	for (int fd = 3; fd < 1024; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			return fd;
+	return -1;
+}
+
+static int only_tree_is_read(void)
+{
+	char proc[PROC_FD_MAX];
+	int dirfd = tree_dirfd(), file;
+
+	file = openat(dirfd, "inside/file", O_PATH | O_NOFOLLOW);
+	if (file < 0)
+		return 1;
+	if (open(proc_fd_path(file, proc), O_RDONLY) < 0)
+		return 2;
+	if (openat(dirfd, "inside/link", O_RDONLY) >= 0 || errno != EACCES)
+		return 3;
+	if (open("/etc/passwd", O_RDONLY) >= 0 || errno != EACCES)
+		return 4;
+	return 0;
+}
+
+static int try_write_file(void)
+{
+	return openat(tree_dirfd(), "inside/file", O_WRONLY) >= 0;
+}
+
+static int try_create_file(void)
+{
+	return openat(tree_dirfd(), "inside/new", O_RDONLY | O_CREAT, 0600) >=
+	       0;
+}
+
+static int try_unlink(void)
+{
+	return unlinkat(tree_dirfd(), "inside/file", 0) == 0;
+}
+
+static const struct attempt pack_attempts[] = {
+	{"write", try_write_file}, {"create", try_create_file},
+	{"unlink", try_unlink},	   {"socket", try_socket},
+	{"ptrace", try_ptrace},	   {"execve", try_execve},
+	{"fork", try_fork},	   {"kill", try_kill},
+	{"mount", try_mount},	   {"unshare", try_unshare},
+	{"setuid", try_setuid},	   {"mmap executable", try_code},
+};
+
+Test(sandbox, pack)
+{
+	cleanup_fd int dirfd = -EBADF;
+	cleanup_fd int file = -EBADF;
+	int status;
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root: it reads what only root may");
+	cr_assert(mkdtemp(target));
+	dirfd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert(mkdirat(dirfd, "inside", 0700) == 0);
+	file = openat(dirfd, "inside/file", O_CREAT | O_WRONLY | O_CLOEXEC, 0);
+	cr_assert(file >= 0 && fchown(file, 12345, 12345) == 0);
+	cr_assert(symlinkat("/etc/passwd", dirfd, "inside/link") == 0);
+	status = run_caged(enter_pack, only_tree_is_read);
+	cr_expect(status == 0, "status %x", (unsigned int)status);
+	for (size_t i = 0; i < sizeof(pack_attempts) / sizeof(pack_attempts[0]);
+	     i++)
+		expect_killed(pack_attempts[i].name,
+			      run_caged(enter_pack, pack_attempts[i].try));
+	cr_expect(remove_tree_at(AT_FDCWD, target, NULL) == 0);
+}
