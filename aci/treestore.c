@@ -19,6 +19,7 @@ static const struct tree_driver *const drivers[] = {
 	&tree_driver_extract,
 };
 
+#define OPEN_TRIES 16
 #define N_DRIVERS (sizeof(drivers) / sizeof(*drivers))
 
 int treestore_driver_check(const char *name, struct error *err)
@@ -94,10 +95,11 @@ int treestore_open(const struct treestore *ts, const struct image_id *id,
 		   int *ret_fd, struct error *err)
 {
 	int fd = open_rendered(ts, id, err);
-	int r;
 
-	if (fd == -ENOENT) {
-		r = render(ts, id, true, err);
+	/* A signature that comes for the image has its mount made anew. */
+	for (int n = 0; fd == -ENOENT && n < OPEN_TRIES; n++) {
+		int r = render(ts, id, true, err);
+
 		if (r < 0)
 			return r;
 		fd = open_rendered(ts, id, err);

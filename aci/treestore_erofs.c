@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "base/strv.h"
 
+#define ATTACH_TRIES 16
 #define COMPARE_BLOCK (128UL << 10)
 
 struct fds {
@@ -97,13 +98,19 @@ static int attach(const struct treestore *ts, const struct image_id *id,
 	int r = image_mount_name(imagestore_dirfd(ts->images), id->text, "",
 				 name, err);
 
-	if (r == 0)
-		r = make_mount_point(ts, name, err);
 	if (r < 0)
 		return r;
-	if (move_mount(mnt, "", AT_FDCWD, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return error_sys(err, errno, "mount the image at %s", name);
-	return 0;
+	/* Who unmounts takes the empty directories away. */
+	for (int n = 0; n < ATTACH_TRIES; n++) {
+		r = make_mount_point(ts, name, err);
+		if (r == 0 && move_mount(mnt, "", AT_FDCWD, name,
+					 MOVE_MOUNT_F_EMPTY_PATH) < 0)
+			r = error_sys(err, errno, "mount the image at %s",
+				      name);
+		if (r != -ENOENT)
+			break;
+	}
+	return r;
 }
 
 int treestore_unmount(const struct treestore *ts, const struct strv *used,

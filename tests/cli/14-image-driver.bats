@@ -314,6 +314,23 @@ rootfs_of() {
 	[ -z "$(ls "$D/data/cas/index")" ]
 }
 
+@test "a mount that is taken away before it is opened is made again" {
+	local at id
+	skip_without strace
+	rkt --insecure-options=image fetch "$F/a.aci" "$F/b.aci" >/dev/null
+	id=$(basename "$(find "$D/data/cas/blob" -name '*.tar' | sort |
+		head -n 1)" .tar)
+	at=$(stat -c "0x%D %i" "$D/data/cas")
+	at=$(printf "/run/rkt/img/%x-%x/$id/rootfs" $at)
+	# Before it is mounted, under the lock, and behind it.
+	run strace -f -o "$D/log" -P "$at" -e trace=open,openat \
+		-e inject=openat:error=ENOENT:when=3 \
+		"$RKT" --dir="$D/data" image diff example.com/a example.com/b
+	cat "$D/log"
+	grep -q INJECTED "$D/log"
+	expect_status 0
+}
+
 @test "a store on a read-only file system" {
 	on "$D/data" erofs fetch "$F/a.aci"
 	uuid=$(on "$D/data" erofs prepare "$F/a.aci" -- exit-code 3)
