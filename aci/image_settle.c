@@ -269,6 +269,24 @@ static int commit(struct image_fetcher *f, const struct image_files *files,
 
 /* --- what was asked for -------------------------------------------------- */
 
+/* Labels have any value, and come from images. */
+static int refuse_label(const char *name, const char *value, const char *wanted,
+			struct error *err)
+{
+	cleanup_free char *has = value ? xstrdup(value) : NULL;
+	cleanup_free char *want = xstrdup(wanted);
+
+	make_printable(want);
+	if (!has)
+		return error_set(err, EBADMSG,
+				 "the image has no label %s, %s was asked for",
+				 name, want);
+	make_printable(has);
+	return error_set(err, EBADMSG,
+			 "the image's label %s is %s, %s was asked for", name,
+			 has, want);
+}
+
 static int check_labels(const struct image_manifest *im,
 			const struct image_ref *want, struct error *err)
 {
@@ -276,20 +294,9 @@ static int check_labels(const struct image_manifest *im,
 		const struct name_value *label = &want->labels.v[i];
 		const char *value = name_values_get(&im->labels, label->name);
 
-		if (!value)
-			return error_set(err, EBADMSG,
-					 "the image has no label %s, %s was "
-					 "asked for",
-					 label->name, label->value);
-		if (strcmp(value, label->value) != 0) {
-			cleanup_free char *text = xstrdup(value);
-
-			make_printable(text);
-			return error_set(err, EBADMSG,
-					 "the image's label %s is %s, %s was "
-					 "asked for",
-					 label->name, text, label->value);
-		}
+		if (!value || strcmp(value, label->value) != 0)
+			return refuse_label(label->name, value, label->value,
+					    err);
 	}
 	return 0;
 }

@@ -207,6 +207,9 @@ refused() {
 	run rkt fetch example.com/plain:9
 	expect_status 254
 	expect_output "label version is 1.0, 9 was asked for"
+	run rkt fetch "example.com/plain:1.0,channel=a"$'\u202e'"b"
+	expect_status 254
+	expect_output "no label channel, a?b was asked for"
 	[ -z "$(images)" ]
 }
 
