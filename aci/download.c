@@ -94,7 +94,8 @@ bool download_is_resumable(int r)
 {
 	return r == -EIO || r == -EPROTO || r == -ETIMEDOUT ||
 	       r == -ECONNRESET || r == -ECONNREFUSED || r == -EHOSTUNREACH ||
-	       r == -EAGAIN || r == -EINTR || r == -ENOSPC;
+	       r == -EPROTONOSUPPORT || r == -EAGAIN || r == -EINTR ||
+	       r == -ENOSPC;
 }
 
 /* Locks D's file; 1 if it was removed meanwhile and is to be opened anew. */

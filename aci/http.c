@@ -21,7 +21,7 @@
 #include "spec/config.h"
 
 #define PROGRAM "rkt-http"
-#define TIMEOUT_DEFAULT 60 /* seconds without a byte */
+#define TIMEOUT_DEFAULT 60 /* seconds of almost nothing */
 #define TIMEOUT_MAX 86400
 #define WORDS_MAX 200 /* bytes of what a server says to a refusal */
 
@@ -66,15 +66,19 @@ static void environment_make(struct strv *ret)
 	}
 }
 
-static uint32_t timeout_seconds(void)
+static int timeout_seconds(uint32_t *ret, struct error *err)
 {
 	const char *text = getenv("RKT_HTTP_TIMEOUT");
-	uint64_t seconds;
+	uint64_t seconds = TIMEOUT_DEFAULT;
 
-	if (!text || parse_uint(text, TIMEOUT_MAX, &seconds) < 0 ||
-	    seconds == 0)
-		return TIMEOUT_DEFAULT;
-	return (uint32_t)seconds;
+	if (text &&
+	    (parse_uint(text, TIMEOUT_MAX, &seconds) < 0 || seconds == 0))
+		return error_set(err, EINVAL,
+				 "RKT_HTTP_TIMEOUT=%s: it is a number of "
+				 "seconds from 1 to %d",
+				 text, TIMEOUT_MAX);
+	*ret = (uint32_t)seconds;
+	return 0;
 }
 
 static void wire_make(const struct http_request *req, struct strv *ret)
@@ -115,9 +119,11 @@ static int send_request(struct http_job *job, const struct http_request *req,
 		.upload_from = req->upload_from,
 		.http_flags = req->flags,
 		.http_retries = req->retries,
-		.http_timeout = timeout_seconds(),
 	};
+	int r = timeout_seconds(&request.http_timeout, err);
 
+	if (r < 0)
+		return r;
 	request.has_body = add_fd(req->body_fd, fds, &n);
 	request.has_partial = add_fd(req->partial_fd, fds, &n);
 	request.has_http_bell = add_fd(req->bell_fd, fds, &n);

@@ -13,8 +13,9 @@
  *
  * The environment counts as for curl: http_proxy, https_proxy, all_proxy and
  * no_proxy; CURL_CA_BUNDLE or else SSL_CERT_FILE names the file of trusted
- * certificate authorities; RKT_HTTP_TIMEOUT says after how many seconds
- * without a byte a connection is given up (60).
+ * certificate authorities; RKT_HTTP_TIMEOUT says for how many seconds a
+ * connection may bring less than 512 bytes a second (60), any other value of it
+ * than a number is an error.
  */
 
 #include <stdbool.h>
@@ -107,9 +108,9 @@ int http_response_check(const struct http_response *response, const char *url,
 
 /*
  * Does it.  A whole answer of any status is success; -ECONNREFUSED and the
- * like if there was none, -EFBIG the body is too long, -EPROTO what was
- * received is no HTTP, ends early or is not what was announced, -EPERM a
- * redirect to where it may not lead.
+ * like if there was none, -EFBIG the body is too long, -EPROTONOSUPPORT what
+ * answers https is no TLS, -EPROTO what was received is no HTTP, ends early or
+ * is not what was announced, -EPERM a redirect to where it may not lead.
  */
 int http_do(const char *libexec_dir, const struct http_request *request,
 	    struct http_response *ret, struct error *err);

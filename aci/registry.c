@@ -52,7 +52,7 @@ static bool is_https(const char *url)
 	return strncasecmp(url, "https://", strlen("https://")) == 0;
 }
 
-static void add_escaped(struct strbuf *sb, const char *s)
+void registry_add_escaped(struct strbuf *sb, const char *s)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -73,12 +73,12 @@ static void token_url(const struct registry *g, char *const *challenge,
 	strbuf_addch(url, strchr(url->buf, '?') ? '&' : '?');
 	if (*challenge[SERVICE]) {
 		strbuf_addstr(url, "service=");
-		add_escaped(url, challenge[SERVICE]);
+		registry_add_escaped(url, challenge[SERVICE]);
 		strbuf_addch(url, '&');
 	}
 	/* No more than what we need, whatever is asked for. */
 	strbuf_addstr(url, "scope=repository:");
-	add_escaped(url, g->ref->repository);
+	registry_add_escaped(url, g->ref->repository);
 	strbuf_addstr(url, g->for_push ? ":pull,push" : ":pull");
 }
 
@@ -255,10 +255,12 @@ static int get(struct registry *g, const char *kind, const char *what,
 	return r < 0 ? r : registry_check(g, url.buf, &response, err);
 }
 
+/* Nobody is there, or who is speaks no TLS.  Whatever was said over TLS is an
+ * answer, and so is a connection that breaks off: who could break it would have
+ * the password sent in the clear. */
 static bool is_no_https(int r)
 {
-	return r == -ECONNREFUSED || r == -EPROTO || r == -EIO ||
-	       r == -ECONNRESET;
+	return r == -ECONNREFUSED || r == -EPROTONOSUPPORT;
 }
 
 int registry_get_manifest(struct registry *g, const char *reference, int fd,

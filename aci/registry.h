@@ -84,6 +84,8 @@ int registry_ask(struct registry *registry, struct http_request *req,
 /* What an answer's status means; RESPONSE's text is made shorter. */
 int registry_check(const struct registry *registry, const char *url,
 		   struct http_response *response, struct error *err);
+/* S as a value of a query. */
+void registry_add_escaped(struct strbuf *sb, const char *s);
 /* https://REGISTRY/v2/REPOSITORY/KIND/WHAT */
 void registry_url(const struct registry *registry, const char *kind,
 		  const char *what, struct strbuf *sb);

@@ -231,10 +231,13 @@ int registry_mount_blob(struct registry *g, const char *digest,
 			const char *from, struct error *err)
 {
 	cleanup_http_response struct http_response response = {0};
-	cleanup_free char *more = xasprintf("?mount=%s&from=%s", digest, from);
+	cleanup_strbuf struct strbuf more = STRBUF_INIT;
 	struct upload u = {.g = g, .location = STRBUF_INIT};
-	int r = begin(&u, more, &response, err);
+	int r;
 
+	strbuf_addf(&more, "?mount=%s&from=", digest);
+	registry_add_escaped(&more, from);
+	r = begin(&u, more.buf, &response, err);
 	if (r == 0 && response.status == 201)
 		r = 1;
 	if (r == 0) {

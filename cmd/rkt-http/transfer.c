@@ -25,6 +25,7 @@
 #define SMALL_SECONDS 120
 #define PAUSE_MS 500	   /* before the second attempt; then doubled */
 #define RETRY_AFTER_MAX 30 /* seconds */
+#define SPEED_MIN 512	   /* bytes a second; what is slower has stalled */
 #define EVENT_MS 100	   /* between events */
 #define HEADERS_MAX (64UL * 1024)
 /*
@@ -251,6 +252,17 @@ static int begin(struct transfer *t)
 	return r;
 }
 
+/* The beginning of what a refusal says; who only gets needs no more than the
+ * status. */
+static size_t keep_text(struct transfer *t, const char *data, size_t len)
+{
+	size_t room =
+		strcmp(method(t), "GET") == 0 ? 0 : TEXT_MAX - t->text.len;
+
+	strbuf_add(&t->text, data, len < room ? len : room);
+	return len <= room ? len : 0;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
@@ -258,14 +270,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 
 	if (begin(t) < 0)
 		return 0;
-	/* Who only gets needs no more than the status. */
-	if (t->is_dropping && strcmp(method(t), "GET") != 0 &&
-	    t->text.len + len <= TEXT_MAX) {
-		strbuf_add(&t->text, data, len);
-		return len;
-	}
 	if (t->is_dropping)
-		return 0;
+		return keep_text(t, data, len);
 	if (body_write(&t->body, data, len, &t->error) < 0) {
 		(void)error_prefix(&t->error, -t->error.code, "GET %s", url(t));
 		return 0;
@@ -307,7 +313,8 @@ static void set_limits(const struct transfer *t)
 	long connect = stall < CONNECT_SECONDS ? stall : CONNECT_SECONDS;
 
 	(void)curl_easy_setopt(t->curl, CURLOPT_CONNECTTIMEOUT, connect);
-	(void)curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	(void)curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_LIMIT,
+			       (long)SPEED_MIN);
 	(void)curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_TIME, stall);
 	(void)curl_easy_setopt(t->curl, CURLOPT_MAXREDIRS,
 			       (long)HTTP_REDIRECTS_MAX);
@@ -451,6 +458,7 @@ static const struct curl_meaning {
 	{CURLE_UNSUPPORTED_PROTOCOL, EPROTO, NULL, false},
 	{CURLE_COULDNT_CONNECT, ECONNREFUSED, NULL, true},
 	{CURLE_OPERATION_TIMEDOUT, ETIMEDOUT, NULL, true},
+	{CURLE_SSL_CONNECT_ERROR, EPROTONOSUPPORT, NULL, false},
 	{CURLE_GOT_NOTHING, ECONNRESET, NULL, true},
 	{CURLE_SEND_ERROR, ECONNRESET, NULL, true},
 	{CURLE_RECV_ERROR, ECONNRESET, NULL, true},

@@ -187,6 +187,10 @@ stops() {
 	expect_status 254
 	expect_output "asks for a user and a password"
 	expect_no_output "http://"
+	run_plain --debug fetch docker://example.com/unwell.manifest/app:v1
+	expect_status 254
+	expect_output "503 Service Unavailable"
+	expect_no_output "trying http"
 	password wrong example.com
 	run_rkt fetch docker://example.com/basic/app:v1
 	expect_status 254

@@ -583,6 +583,7 @@ id_of() {
 	put_refused to-file "only https is allowed"
 	put_refused to-loop "redirects more than 10 times"
 	put_refused deny "403 Forbidden: <p>No ?[31mway?[0m: xxx"
+	put_refused deny-5000 "403 Forbidden: <p>No ?[31mway?[0m: xxx"
 	put_refused status-409 "409"
 	put_refused lose "has it not (404)"
 	put_refused short-10 "the server has 10 bytes"

@@ -292,6 +292,14 @@ refused() {
 	expect_output "trying again"
 }
 
+@test "one that trickles is given up, too, and 0 seconds are no limit" {
+	RKT_HTTP_TIMEOUT=1 refused trickle.config/app "Operation too slow"
+	for what in 0 1s -1 86401 ""; do
+		RKT_HTTP_TIMEOUT=$what refused good/app \
+			"RKT_HTTP_TIMEOUT=$what: it is a number of seconds from 1 to 86400"
+	done
+}
+
 @test "a layer from another host gets no credentials" {
 	password secret example.com cdn.example.com
 	run_rkt fetch docker://example.com/to-cdn.layer/app:v1

@@ -31,7 +31,8 @@ a path may say what is to happen; the file is what follows it:
 PUT makes the file, and understands status-N, once-N, basic, bearer, aws and the
 redirections (as 307) in front of it, and besides:
 
-    deny              403 with a page that is no text for a terminal
+    deny, deny-N      403 with a page, of about N bytes, that is no text for
+                      a terminal
     drop-N            the connection ends after N bytes, once
     lose              201, and the file is not there
     short-N           201, and only N bytes are there
@@ -178,7 +179,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.refuses(word, data):
             return None
         if word == "deny":
-            body = b"\n <p>No \x1b[31mway\x1b[0m: " + 500 * b"x"
+            body = b"\n <p>No \x1b[31mway\x1b[0m: " + (number or 500) * b"x"
             self.head(403, len(body))
             return self.wfile.write(body)
         if word == "status" or word == "once" and first(self.path):

@@ -35,6 +35,8 @@ or of one PART alone, manifest, config or layer, what is in front of ".PART":
 
     endless       a body that does not end
     quiet         no answer, until the client goes
+    unwell        503
+    trickle       a body of 8 bytes each tenth of a second
     to-file, to-http, to-loop   redirections, that one to itself
     to-cdn        redirection to another host
     to-thief      the same, which wants a token for the registry's password
@@ -567,6 +569,8 @@ class Registry(Pushed, http.server.BaseHTTPRequestHandler):
                                + path.replace("/good/", "/thief/")}
         if how in targets:
             return self.answer(307, b"", Location=targets[how])
+        if how == "unwell":
+            return self.answer(503, b"")
         self.close_connection = True
         self.note(0)
         if how == "quiet":
@@ -577,7 +581,9 @@ class Registry(Pushed, http.server.BaseHTTPRequestHandler):
         self.end_headers()
         try:
             while True:
-                self.wfile.write(b"{" * 65536)
+                if how == "trickle":
+                    time.sleep(0.1)
+                self.wfile.write(b"{" * (8 if how == "trickle" else 65536))
         except OSError:
             return None
 
