@@ -103,23 +103,6 @@ static int limit_descriptors(const struct sandbox *s, int spare,
 		     (uint64_t)highest + 1 + (uint64_t)spare, err);
 }
 
-static int set_capabilities(uint64_t caps, struct error *err)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[2] = {0};
-
-	for (int i = 0; i < 2; i++) {
-		data[i].effective = (uint32_t)(caps >> (32 * i));
-		data[i].permitted = data[i].effective;
-	}
-	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capset, &header, data) < 0)
-		return error_sys(err, errno, "reduce the capabilities");
-	return 0;
-}
-
 /* Needs CAP_SETPCAP: before the capabilities are reduced. */
 static int bound_capabilities(uint64_t caps, struct error *err)
 {
@@ -163,7 +146,7 @@ static int become_nobody(struct error *err)
 		if (r == 0)
 			r = switch_ids(err);
 	}
-	return r < 0 ? r : set_capabilities(0, err);
+	return r < 0 ? r : process_set_capabilities(0, err);
 }
 
 /* After the ids are switched: that sets "dumpable" anew. */
@@ -597,7 +580,7 @@ int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
 	if (r == 0)
 		r = bound_capabilities(caps, err);
 	if (r == 0)
-		r = set_capabilities(caps, err);
+		r = process_set_capabilities(caps, err);
 	if (r == 0)
 		r = process_flags_apply(err);
 	if (r == 0)
@@ -618,7 +601,7 @@ int sandbox_enter_pack(const struct sandbox *s, int dirfd, struct error *err)
 	if (r == 0)
 		r = bound_capabilities(caps, err);
 	if (r == 0)
-		r = set_capabilities(caps, err);
+		r = process_set_capabilities(caps, err);
 	if (r == 0)
 		r = process_flags_apply(err);
 	if (r == 0)

@@ -4,11 +4,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +37,30 @@ void process_open_standard_fds(void)
 		if (open("/dev/null", mode) != fd)
 			abort();
 	}
+}
+
+int process_set_capabilities(uint64_t caps, struct error *err)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2] = {0};
+
+	for (int i = 0; i < 2; i++) {
+		data[i].effective = (uint32_t)(caps >> (32 * i));
+		data[i].permitted = data[i].effective;
+	}
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capset, &header, data) < 0)
+		return error_sys(err, errno, "reduce the capabilities");
+	return 0;
+}
+
+int process_drop_capabilities(struct error *err)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_sys(err, errno, "set no_new_privs");
+	return process_set_capabilities(0, err);
 }
 
 static int compare_int(const void *a, const void *b)

@@ -73,6 +73,14 @@ void process_be_nice(void);
  */
 void process_be_nice_to_sessions(void);
 
+/*
+ * Permitted and effective are CAPS, bit N capability N, from now on; nothing is
+ * inheritable.  Bounding set and no_new_privs are as they were.
+ */
+int process_set_capabilities(uint64_t caps, struct error *err);
+/* None, and what is executed gets none back: no_new_privs. */
+int process_drop_capabilities(struct error *err);
+
 /* Closes every descriptor from FIRST up, except those listed in KEEP. */
 int close_all_from(int first, const int *keep, size_t n_keep);
 

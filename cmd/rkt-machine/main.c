@@ -14,8 +14,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
-#include <sys/prctl.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-id128.h>
 #include <systemd/sd-login.h>
@@ -43,19 +41,6 @@ DEFINE_CLEANUP(sd_bus_message *, sd_bus_message_unref);
 #define cleanup_bus cleanup_with(sd_bus_flush_close_unref_cleanup)
 #define cleanup_message cleanup_with(sd_bus_message_unref_cleanup)
 #define cleanup_bus_error cleanup_with(sd_bus_error_free)
-
-/* The user root is what machined looks at: nothing else of it is needed. */
-static int drop_capabilities(struct error *err)
-{
-	cap_t none = cap_init();
-	int r = none && cap_set_proc(none) == 0 ? 0 : -errno;
-
-	if (none)
-		(void)cap_free(none);
-	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		r = -errno;
-	return r < 0 ? error_sys(err, -r, "drop capabilities") : 0;
-}
 
 /* -ENXIO: nobody has that name, and nobody would start it. */
 static int bus_failed(struct error *err, int r, const sd_bus_error *e,
@@ -179,7 +164,8 @@ static int run(int argc, char *const argv[], struct error *err)
 	cleanup_free char *name = NULL;
 	bool registers = argc == 4 && strcmp(argv[1], "register") == 0;
 	sd_id128_t id;
-	int r = drop_capabilities(err);
+	/* What machined looks at is the user. */
+	int r = process_drop_capabilities(err);
 
 	if (r < 0)
 		return r;
