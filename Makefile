@@ -30,6 +30,7 @@ stage1_SRC := $(wildcard stage1/*.c)
 rkt-fetch_SRC := $(wildcard cmd/rkt-fetch/*.c)
 rkt-http_SRC := $(wildcard cmd/rkt-http/*.c)
 rkt-machine_SRC := $(wildcard cmd/rkt-machine/*.c)
+rkt-journal_SRC := $(wildcard cmd/rkt-journal/*.c)
 actool_SRC := $(wildcard cmd/actool/*.c)
 unit_SRC := $(wildcard tests/unit/test_*.c tests/conformance/*.c)
 fuzz_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -37,12 +38,12 @@ inside_SRC := $(wildcard tests/inside/*.c)
 tool_SRC := $(inside_SRC) $(wildcard tests/*.c tests/bench/*.c tests/images/*.c)
 headers := $(wildcard base/*.h spec/*.h aci/*.h stage0/*.h stage1/*.h cmd/*/*.h tests/*/*.h)
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) \
-	$(rkt-fetch_SRC) $(rkt-http_SRC) $(rkt-machine_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
+	$(rkt-fetch_SRC) $(rkt-http_SRC) $(rkt-machine_SRC) $(rkt-journal_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
 
 # What each program links: layers, right to left, then packages.  rkt and
 # stage1 are static: the dynamic loader costs more than either does itself.
 # A program exists once it has a main.
-PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
+PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine libexec/rkt/rkt-journal,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
 bin/rkt_LAYERS := stage0 aci spec base
 bin/rkt_PKGS := jansson sqlite3 libcap
 libexec/rkt/stage1_LAYERS := spec base
@@ -53,7 +54,9 @@ libexec/rkt/rkt-fetch_LIBS := -lbz2
 libexec/rkt/rkt-http_LAYERS := aci spec base
 libexec/rkt/rkt-http_PKGS := libcurl libseccomp libcrypto
 libexec/rkt/rkt-machine_LAYERS := base
-libexec/rkt/rkt-machine_PKGS := libsystemd libcap
+libexec/rkt/rkt-machine_PKGS := libsystemd
+libexec/rkt/rkt-journal_LAYERS := base
+libexec/rkt/rkt-journal_PKGS := libsystemd
 bin/actool_LAYERS := aci spec base
 bin/actool_PKGS := jansson libarchive librnp libcrypto libcap libseccomp
 STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1)

@@ -2,13 +2,17 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/pod_arg.h"
 #include "spec/pod_manifest.h"
+#include "spec/uuid.h"
 #include "stage0/logs.h"
 #include "stage0/pod.h"
 #include "stage0/prepare.h"
@@ -18,6 +22,7 @@
 
 struct opts {
 	bool follow;
+	bool journal;
 	const char *app;
 	const char *uuid_file;
 };
@@ -33,6 +38,12 @@ static const struct option_row rows[] = {
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct opts, app),
 	 .help = "only the log of this app"},
+	{.name = "journal",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct opts, journal),
+	 .help = "from the host's journal, which pods in systemd units write "
+		 "to: also of a pod that is removed, by its whole UUID"},
 	UUID_FILE_OPTION_ROW(struct opts, uuid_file),
 	{.name = NULL},
 };
@@ -102,20 +113,83 @@ static int show_logs(struct cmd_call *call, struct pod *pod, struct error *err)
 	return r;
 }
 
+/* --- from the journal ------------------------------------------------------
+ */
+
+/* POD_FD: to be followed until it ends, or -EBADF.  Replaces the process. */
+static int become_reader(const struct cmd_call *call, const char *uuid,
+			 int pod_fd, struct error *err)
+{
+	const struct opts *o = call->opts;
+	cleanup_free char *path =
+		xasprintf("%s/rkt-journal", call->rkt->libexec);
+	cleanup_strv struct strv argv = STRV_INIT;
+
+	strv_push(&argv, "rkt-journal");
+	strv_push(&argv, uuid);
+	if (pod_fd >= 0)
+		strv_pushf(&argv, "%d", pod_fd);
+	else
+		strv_push(&argv, "-");
+	if (o->app)
+		strv_push(&argv, o->app);
+	if (pod_fd >= 0 && set_cloexec(pod_fd, 0) < 0)
+		return error_sys(err, errno, "hand over pod %s", uuid);
+	(void)execv(path, argv.v);
+	return error_sys(err, errno, "execute %s", path);
+}
+
+static int show_journal(struct cmd_call *call, struct pod *pod,
+			struct error *err)
+{
+	const struct opts *o = call->opts;
+	cleanup_strv struct strv apps = STRV_INIT;
+	int r = list_apps(pod, o->app, &apps, err);
+
+	return r < 0 ? r
+		     : become_reader(call, pod->uuid,
+				     o->follow ? pod->fd : -EBADF, err);
+}
+
+/* Its UUID is all that is left of it. */
+static bool is_removed(const struct cmd_call *call, const char *word,
+		       char uuid[UUID_TEXT_LEN + 1])
+{
+	cleanup_pods struct pods pods = PODS_INIT;
+	cleanup_pod struct pod pod = POD_INIT;
+	struct uuid u;
+
+	if (uuid_parse(word, &u, NULL) < 0 ||
+	    pods_open(&pods, call->rkt->dir, NULL) < 0)
+		return false;
+	uuid_format(&u, uuid);
+	return pod_open(&pods, uuid, &pod, NULL) == -ENOENT;
+}
+
 static int run(struct cmd_call *call)
 {
 	const struct opts *o = call->opts;
+	char uuid[UUID_TEXT_LEN + 1];
+	struct error err = ERROR_INIT;
 
-	return pod_arg_only(call, o->uuid_file, show_logs);
+	if (!o->journal)
+		return pod_arg_only(call, o->uuid_file, show_logs);
+	if (o->uuid_file || call->argc != 1 ||
+	    !is_removed(call, call->argv[0], uuid))
+		return pod_arg_only(call, o->uuid_file, show_journal);
+	(void)become_reader(call, uuid, -EBADF, &err);
+	return cmd_failure(call, &err, NULL);
 }
 
 const struct command cmd_logs = {
 	.name = "logs",
 	.summary = "Show what the apps of a pod printed",
-	.usage = "[-f] [--app=NAME] --uuid-file=FILE | UUID",
+	.usage = "[-f] [--journal] [--app=NAME] --uuid-file=FILE | UUID",
 	.words = CMD_WORDS_PODS,
 	.description = "Lines of several apps are shown in the order of their "
-		       "times.",
+		       "times. The pod's own log goes with the pod, and its "
+		       "oldest lines before; the journal (--journal) lacks "
+		       "those from when it was not there.",
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.run = run,

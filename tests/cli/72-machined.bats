@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# Pods as machines of systemd-machined, in a machine that systemd has booted
-# (machine.bash).
+# Pods as machines of systemd-machined, and what is in the journal of them, in
+# a machine that systemd has booted (machine.bash).
 # shellcheck disable=SC2154 # status, output, stderr come from bats
 
 load lib
@@ -128,6 +128,56 @@ for s in signal.SIGTERM, signal.SIGINT, signal.SIGRTMIN + 3, signal.SIGRTMIN + 4
 	wait_for 20 leads_anew web "$leader"
 	machine systemctl stop rkt@web
 	wait_for 10 nothing_listed
+}
+
+# logs ARGS: what `rkt logs` says, without times.
+logs() {
+	machine rkt logs "$@" | sed 's/^\[[-0-9]* [:.0-9]*\] //'
+}
+
+@test "rkt logs --journal: the same lines, also when the pod is gone" {
+	machine systemd-run --quiet --wait --unit=rkt-test-lines \
+		rkt run --net=host --uuid-file-save=/data/uuid \
+		example.com/listens:1.0.0 --exec=/usr/bin/python3 -- -I -c \
+		'print("<3>bad"); print("good"); print("x" * 20000)'
+	# Another pod's lines, and those of somebody who only says so.
+	machine systemd-run --quiet --wait --unit=rkt-test-others \
+		rkt run --net=host example.com/listens:1.0.0 \
+		--exec=/usr/bin/python3 -- -I -c 'print("other")'
+	uuid=$(cat "$M/data/uuid")
+	machine setpriv --reuid=65534 python3 -I -c "
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect('/run/systemd/journal/socket')
+s.send(b'MESSAGE=forged\nRKT_APP=listens\nRKT_POD=$uuid\n')"
+	machine journalctl --sync
+	logs "$uuid" >"$D/file"
+	[ "$(wc -l <"$D/file")" = 3 ]
+	logs --journal "$uuid" >"$D/journal"
+	cmp "$D/file" "$D/journal"
+	logs --journal --app=listens "$uuid" | cmp "$D/file" -
+	run machine rkt logs --journal --app=other "$uuid"
+	expect_status 254
+	expect_output "has no app other"
+	machine rkt rm "$uuid"
+	run machine rkt logs "$uuid"
+	expect_status 254
+	logs --journal "$uuid" | cmp "$D/file" -
+	run machine rkt logs --journal --app=other "$uuid"
+	expect_status 0
+	[ -z "$output" ]
+}
+
+@test "rkt logs --journal --follow ends with the pod" {
+	start_web
+	machine rkt logs --journal --follow web >"$D/followed" 3>&- &
+	follower=$!
+	wait_for 20 grep -q serving=1 "$D/followed"
+	machine systemctl stop rkt@web
+	wait "$follower"
+	# What came so late that nobody waited for it may be missing.
+	machine rkt logs --journal web >"$D/all"
+	head -c "$(stat -c %s "$D/followed")" "$D/all" | cmp - "$D/followed"
 }
 
 @test "a pod in somebody else's unit is no machine; nor is machined needed" {
