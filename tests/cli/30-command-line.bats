@@ -88,7 +88,7 @@ setup_file() {
 	command -v setpriv >/dev/null || skip "needs setpriv: not on this host"
 	cp "$RKT" "$D/rkt"
 	chmod 0755 "$D" "$D/rkt"
-	for c in run prepare run-prepared enter exec export gc rm start; do
+	for c in run prepare run-prepared enter exec export stats top gc rm start; do
 		run setpriv --reuid=65534 --clear-groups "$D/rkt" "$c"
 		expect_status 254
 		expect_output "$c: cannot run as unprivileged user"
