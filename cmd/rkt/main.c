@@ -290,6 +290,11 @@ static int rkt_main(int argc, char **argv)
 	log_init(call.command->name, globals.debug);
 	if (globals.help)
 		return print_help(path);
+	if (!call.command->run && used > 0 && call.argc > 0) {
+		log_error("unknown command \"%s\" for \"rkt %s\"", call.argv[0],
+			  call.command->name);
+		return RKT_EXIT_FAILURE;
+	}
 	if (!call.command->run)
 		return used == 0 ? missing_command() : print_help(path);
 	if (globals_resolve(&globals, &rkt, &err) < 0) {

@@ -55,6 +55,12 @@ setup_file() {
 	run rkt bogus
 	expect_status 254
 	expect_output 'unknown command "bogus" for "rkt"'
+	run rkt image bogus
+	expect_status 254
+	expect_output 'unknown command "bogus" for "rkt image"'
+	run rkt image
+	expect_status 0
+	expect_output 'cat-manifest'
 	run rkt r
 	expect_status 254
 	run rkt list --bogus
