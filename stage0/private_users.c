@@ -92,6 +92,16 @@ static int load(int poddir_fd, struct user_range *ret, struct error *err)
 	return r < 0 ? error_prefix(err, r, POD_PRIVATE_USERS_FILE) : 1;
 }
 
+/*
+ * A pod only moves on through these, so one that moves while they are read is
+ * met again further down; an exited pod that is started goes back to run.
+ */
+static const enum pod_dir in_order[] = {
+	POD_EMBRYO,	    POD_PREPARE, POD_PREPARED, POD_RUN,
+	POD_EXITED_GARBAGE, POD_RUN,	 POD_GARBAGE,
+};
+#define N_IN_ORDER (sizeof(in_order) / sizeof(*in_order))
+
 static int add_pods(const struct pods *pods, enum pod_dir dir,
 		    struct user_ranges *taken, struct error *err)
 {
@@ -102,8 +112,7 @@ static int add_pods(const struct pods *pods, enum pod_dir dir,
 		cleanup_pod struct pod other = POD_INIT;
 		struct user_range range;
 
-		/* Moved or gone meanwhile, or half written by a kill: the
-		 * directories are gone through in the order pods move. */
+		/* Moved or gone meanwhile, or half written by a kill. */
 		if (pod_open_in(pods, dir, uuids.v[i], &other, NULL) == 0 &&
 		    load(other.fd, &range, NULL) == 1)
 			user_ranges_add(taken, &range);
@@ -128,8 +137,8 @@ static int find_taken(const struct pods *pods, struct user_ranges *taken,
 		else
 			return error_sys(err, -r, "read %s", files[i]);
 	}
-	for (int dir = POD_EMBRYO; dir < POD_DIR_MAX && r == 0; dir++)
-		r = add_pods(pods, (enum pod_dir)dir, taken, err);
+	for (size_t i = 0; i < N_IN_ORDER && r == 0; i++)
+		r = add_pods(pods, in_order[i], taken, err);
 	return r;
 }
 
@@ -166,12 +175,12 @@ static bool is_claim_live(const char *claim, uint32_t first)
 
 	if (pods_open(&pods, data_dir, NULL) < 0)
 		return false;
-	for (int dir = POD_EMBRYO; dir < POD_DIR_MAX && !is_live; dir++) {
+	for (size_t i = 0; i < N_IN_ORDER && !is_live; i++) {
 		cleanup_pod struct pod other = POD_INIT;
 		struct user_range range;
 
-		is_live = pod_open_in(&pods, (enum pod_dir)dir,
-				      path_base(claim), &other, NULL) == 0 &&
+		is_live = pod_open_in(&pods, in_order[i], path_base(claim),
+				      &other, NULL) == 0 &&
 			  load(other.fd, &range, NULL) == 1 &&
 			  range.first == first;
 	}
