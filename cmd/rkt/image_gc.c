@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "aci/download.h"
+#include "aci/fetch_types.h"
+#include "aci/image_settle.h"
 #include "aci/stored_layer.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -20,6 +22,7 @@
 #include "spec/quantity.h"
 
 #define NS_PER_S 1000000000LL
+#define SMALL_TAR (FETCH_MANIFEST_MAX + (64UL << 10)) /* a manifest in one */
 
 struct opts {
 	int64_t grace_period; /* ns */
@@ -166,17 +169,50 @@ static void find_unused(const struct image_rows *images,
 			strv_push(ret, list[i].image->id);
 }
 
+static bool has_layer(const struct image_rows *images,
+		      const struct strv *sorted_ids)
+{
+	for (size_t i = 0; i < images->n; i++)
+		if (oci_is_layer_name(images->v[i].name) &&
+		    strv_sorted_has(sorted_ids, images->v[i].id))
+			return true;
+	return false;
+}
+
+/*
+ * A manifest the disk garbled may name no layers, or others: it is made anew
+ * of the tar, which for an image of layers is little more than that.
+ */
+static void mend_manifest(const struct images *im, const struct image_row *row,
+			  const struct image_id *id)
+{
+	struct error why = ERROR_INIT;
+	int r;
+
+	if (oci_is_layer_name(row->name) || row->size > SMALL_TAR)
+		return;
+	r = image_check_stored(im->store, im->fetcher.libexec_dir, id, &why);
+	if (r > 0)
+		log_warning("image %s: its manifest was damaged and is made "
+			    "anew",
+			    id->text);
+	if (r < 0)
+		log_debug("image %s: %s", id->text, why.msg);
+}
+
 /* Takes from UNUSED the layers that an image which stays depends on. */
 static int keep_layers(const struct images *im, const struct image_rows *images,
 		       struct strv *unused, struct error *err)
 {
 	cleanup_strv struct strv all = STRV_INIT;
 	cleanup_strv struct strv needed = STRV_INIT;
+	bool is_layer_at_stake;
 	int r = 0;
 
 	all = *unused;
 	*unused = (struct strv)STRV_INIT;
 	strv_sort(&all);
+	is_layer_at_stake = has_layer(images, &all);
 	for (size_t i = 0; r >= 0 && i < images->n; i++) {
 		struct error why = ERROR_INIT;
 		struct image_id id;
@@ -184,6 +220,8 @@ static int keep_layers(const struct images *im, const struct image_rows *images,
 		if (strv_sorted_has(&all, images->v[i].id) ||
 		    image_id_parse(images->v[i].id, &id, NULL) < 0)
 			continue;
+		if (is_layer_at_stake)
+			mend_manifest(im, &images->v[i], &id);
 		r = stored_layers_of(im->store, &id, &needed, &why);
 		if (r < 0)
 			return error_set(
