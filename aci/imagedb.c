@@ -12,12 +12,14 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/log.h"
 
 #define SCHEMA_VERSION 2
 #define BUSY_TIMEOUT_MS 30000
 
 struct imagedb {
 	sqlite3 *db;
+	bool has_no_sums; /* of version 1, and cannot be changed */
 };
 
 DEFINE_CLEANUP(struct imagedb *, imagedb_free);
@@ -261,8 +263,8 @@ static char *column_dup(sqlite3_stmt *stmt, int i, struct image_texts **texts)
 	return texts ? texts_add(texts, s, strlen(s)) : xstrdup(s);
 }
 
-static void row_read(sqlite3_stmt *stmt, struct image_row *row,
-		     struct image_texts **texts)
+static void row_read(const struct imagedb *db, sqlite3_stmt *stmt,
+		     struct image_row *row, struct image_texts **texts)
 {
 	*row = (struct image_row){
 		.id = column_dup(stmt, 0, texts),
@@ -279,7 +281,8 @@ static void row_read(sqlite3_stmt *stmt, struct image_row *row,
 		.serial = (uint64_t)sqlite3_column_int64(stmt, 11),
 		.latest = sqlite3_column_int(stmt, 12) != 0,
 	};
-	row->is_damaged = row_sum(row) != sqlite3_column_int64(stmt, 13);
+	row->is_damaged = !db->has_no_sums &&
+			  row_sum(row) != sqlite3_column_int64(stmt, 13);
 }
 
 static int db_get_one(struct imagedb *db, const char *sql, const char *key,
@@ -297,7 +300,7 @@ static int db_get_one(struct imagedb *db, const char *sql, const char *key,
 		return -ENOENT;
 	if (r != SQLITE_ROW)
 		return db_error(db, err, "read");
-	row_read(stmt, ret, NULL);
+	row_read(db, stmt, ret, NULL);
 	if (!ret->is_damaged)
 		return 0;
 	image_row_release(ret);
@@ -331,7 +334,7 @@ static int rows_read(struct imagedb *db, sqlite3_stmt *stmt,
 			room = room * 2 + 8;
 			ret->v = xreallocarray(ret->v, room, sizeof(*ret->v));
 		}
-		row_read(stmt, &ret->v[ret->n++], &ret->texts);
+		row_read(db, stmt, &ret->v[ret->n++], &ret->texts);
 	}
 	return r == SQLITE_DONE ? 0 : db_error(db, err, "read");
 }
@@ -359,6 +362,34 @@ int imagedb_list(struct imagedb *db, const char *name, struct image_rows *ret,
 	if (name)
 		bind_text(stmt, 1, name);
 	return rows_read(db, stmt, ret, err);
+}
+
+/* --- mending ------------------------------------------------------------- */
+
+/* "ok", or what is wrong first. */
+static int check(struct imagedb *db, char **ret, struct error *err)
+{
+	cleanup_stmt sqlite3_stmt *stmt = NULL;
+	int r = db_prepare(db, "PRAGMA integrity_check(1)", &stmt, err);
+
+	if (r >= 0 && sqlite3_step(stmt) != SQLITE_ROW)
+		r = db_error(db, err, "check");
+	if (r >= 0)
+		*ret = column_dup(stmt, 0, NULL);
+	return r;
+}
+
+int imagedb_mend(struct imagedb *db, struct error *err)
+{
+	cleanup_free char *found = NULL;
+	int r = check(db, &found, err);
+
+	if (r < 0 || strcmp(found, "ok") == 0)
+		return r;
+	log_warning("the image table %s is damaged (%s): making its indexes "
+		    "anew",
+		    sqlite3_db_filename(db->db, "main"), found);
+	return db_exec(db, "REINDEX", "mend", err);
 }
 
 /* --- opening ------------------------------------------------------------- */
@@ -425,6 +456,17 @@ static int db_change(struct imagedb *db, struct error *err)
 	return r;
 }
 
+/* For who may only read it the table looks as if it were brought up to date. */
+static int show_old(struct imagedb *db, struct error *err)
+{
+	db->has_no_sums = true;
+	return db_exec(db,
+		       "PRAGMA temp_store = MEMORY;"
+		       "CREATE TEMP VIEW image AS"
+		       " SELECT *, 0 AS sum FROM main.image",
+		       "read", err);
+}
+
 static int db_migrate(struct imagedb *db, bool create, struct error *err)
 {
 	int version = 0;
@@ -441,6 +483,8 @@ static int db_migrate(struct imagedb *db, bool create, struct error *err)
 				 SCHEMA_VERSION);
 	if (version == 0 && !create)
 		return error_set(err, ENOENT, "the image table is empty");
+	if (version > 0 && sqlite3_db_readonly(db->db, "main") == 1)
+		return show_old(db, err);
 	return db_change(db, err);
 }
 

@@ -67,6 +67,12 @@ void image_rows_release(struct image_rows *rows);
  */
 int imagedb_open(const char *path, bool create, struct imagedb **ret,
 		 struct error *err);
+/*
+ * Makes indexes anew that do not say what the table does, with a warning: by
+ * one of them an image is not found that is there.
+ */
+int imagedb_mend(struct imagedb *db, struct error *err);
+
 void imagedb_free(struct imagedb *db);
 
 /*

@@ -188,9 +188,10 @@ static int drop_lone_files(struct imagestore *store, const char *name,
 	while (r >= 0 && (e = readdir(dir))) {
 		if (e->d_name[0] == '.' || blob_exists(store, e->d_name))
 			continue;
-		if (unlinkat(dirfd(dir), e->d_name, 0) < 0)
-			r = error_sys(err, errno, "remove %s/cas/%s/%s",
-				      store->data_dir, name, e->d_name);
+		r = remove_tree_at(dirfd(dir), e->d_name, err);
+		if (r < 0)
+			r = error_wrap(err, r, "remove %s/cas/%s/%s",
+				       store->data_dir, name, e->d_name);
 		ret->n_files_removed++;
 	}
 	return r;
@@ -223,6 +224,8 @@ int imagestore_reconcile(struct imagestore *store,
 	r = clear_tmp(store, "", &ret->n_files_removed, err);
 	if (r >= 0)
 		r = imagestore_db(store, true, &db, err);
+	if (r >= 0)
+		r = imagedb_mend(db, err);
 	if (r >= 0)
 		r = mend_blobs(store, db, ret, err);
 	if (r >= 0)

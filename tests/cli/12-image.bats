@@ -385,11 +385,62 @@ for row in db.execute("SELECT name, version, source, signer FROM image ORDER BY 
 	[ "$output" = "$right" ]
 }
 
+# index_flip WORD OTHER: in the table's index of names, and nowhere else
+index_flip() {
+	python3 -c '
+import sqlite3, sys
+file, word, other = sys.argv[1:]
+db = sqlite3.connect(file)
+root, = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?",
+                   ("image_name",)).fetchone()
+size, = db.execute("PRAGMA page_size").fetchone()
+db.close()
+with open(file, "r+b") as f:
+    f.seek((root - 1) * size)
+    page = f.read(size)
+    assert word.encode() in page
+    f.seek((root - 1) * size)
+    f.write(page.replace(word.encode(), other.encode()))
+' "$D/data/cas/images.sqlite" "$@"
+}
+
+@test "an index of the table that is not what was written: gc makes it anew" {
+	fetch "$F/b.aci" "$F/a1.aci" >/dev/null
+	index_flip example.com/a example.com/z
+	run rkt image cat-manifest example.com/a
+	expect_status 254
+	run rkt image gc
+	expect_status 0
+	expect_output "is damaged" "making its indexes anew"
+	run rkt image cat-manifest example.com/a
+	expect_status 0
+	run rkt image gc
+	expect_no_output "is damaged"
+}
+
+@test "what is none of ours in the store's directories does not stop gc" {
+	fetch "$F/a1.aci" >/dev/null
+	mkdir -p "$D/data/cas/manifest/stray/dir" "$D/data/cas/used/stray"
+	run rkt image gc
+	expect_status 0
+	[ ! -e "$D/data/cas/manifest/stray" ]
+	[ ! -e "$D/data/cas/used/stray" ]
+	run rkt image cat-manifest example.com/a
+	expect_status 0
+}
+
 @test "a table of an older rkt is brought up to date" {
 	local before
 	fetch "$F/b.aci" "$F/a1.aci" >/dev/null
 	before=$(rkt image list --full --fields=id,name,size,importtime,signer,source)
 	table "ALTER TABLE image DROP COLUMN sum" "PRAGMA user_version = 1" >/dev/null
+	# Or read as it is where nothing can be written.
+	mount --bind "$D/data/cas" "$D/data/cas"
+	mount -o remount,ro,bind "$D/data/cas"
+	run rkt image list --full --fields=id,name,size,importtime,signer,source
+	umount "$D/data/cas"
+	expect_status 0
+	[ "$output" = "$before" ]
 	run rkt image list --full --fields=id,name,size,importtime,signer,source
 	expect_status 0
 	[ "$output" = "$before" ]
