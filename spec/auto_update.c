@@ -15,6 +15,7 @@
 #include "spec/json_read.h"
 #include "spec/json_write.h"
 #include "spec/name_value.h"
+#include "spec/semver.h"
 
 #define N_OF(a) (sizeof(a) / sizeof(*(a)))
 /* More than anybody tries; a file of the pod may say anything. */
@@ -353,6 +354,16 @@ bool auto_update_settle(struct auto_update_record *record,
 
 /* --- what is held -----------------------------------------------------------
  */
+
+bool auto_update_is_higher(const char *image, const char *current)
+{
+	const char *a = strchr(image, ':'), *b = strchr(current, ':');
+
+	return a && b && a - image == b - current &&
+	       strncmp(image, current, (size_t)(a - image)) == 0 &&
+	       semver_check(a + 1) && semver_check(b + 1) &&
+	       semver_compare(a + 1, b + 1) > 0;
+}
 
 static void add_if_held(const struct auto_update_record *record,
 			const struct auto_update_facts *f, unsigned int tries,

@@ -125,6 +125,9 @@ void auto_update_begin(struct auto_update_record *record,
 bool auto_update_settle(struct auto_update_record *record,
 			const struct auto_update_facts *facts);
 
+/* True if IMAGE is CURRENT's name with a higher version. */
+bool auto_update_is_higher(const char *image, const char *current);
+
 /*
  * Those images that the app is held from: somebody went back from them, or
  * TRIES tries have failed.  NAME:VERSION into RET, and why into WHY, in the

@@ -38,6 +38,7 @@
 #define POD_ISOLATORS_FILE "isolators" /* "APP: NAME: REASON" lines */
 #define POD_JOURNAL_FILE "update.journal"
 #define POD_HISTORY_FILE "history"
+#define POD_AUTO_UPDATE_FILE "auto-update" /* spec/auto_update.h */
 #define POD_KEEP_FILE "keep" /* earlier generations that stay, decimal */
 #define POD_PRIVATE_USERS_FILE "private-users-prepared" /* SHIFT:COUNT */
 #define POD_RUNTIME_VERSION_FILE "runtime-version" /* of its stage1, text */

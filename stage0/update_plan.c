@@ -540,6 +540,8 @@ static bool is_held(const struct image_row *row,
 	cleanup_free char *image = xasprintf("%s:%s", row->name, row->version);
 	cleanup_free char *since = NULL;
 
+	if (wanted->skip && strv_has(wanted->skip, image))
+		return true;
 	if (wanted->to || !wanted->history ||
 	    !history_is_held(wanted->history, wanted->app, image, &since))
 		return false;

@@ -110,6 +110,7 @@ struct update_wanted {
 	const struct name_values *labels; /* of the image that runs: os, arch */
 	const char *version;		  /* that runs; NULL = none */
 	const char *to;			  /* this one; NULL = the highest */
+	const struct strv *skip; /* NAME:VERSION: none of them; may be NULL */
 	bool may_be_unsigned;
 };
 

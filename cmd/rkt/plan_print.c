@@ -163,12 +163,12 @@ static void write_tiers(const struct update_plan *plan, struct json_writer *w)
 	json_close_array(w);
 }
 
-static void plan_write(const struct update_plan *plan, const char *pod,
-		       enum json_style style, struct strbuf *out)
+void plan_write(const struct update_plan *plan, const char *pod,
+		enum output_format format, struct strbuf *out)
 {
 	struct json_writer w;
 
-	json_writer_init(&w, out, style);
+	json_writer_init(&w, out, format_style(format));
 	json_open_object(&w, NULL);
 	json_add_string(&w, "pod", pod);
 	json_add_string(&w, "app", plan->app);
@@ -188,7 +188,6 @@ static void plan_write(const struct update_plan *plan, const char *pod,
 		json_add_string(&w, NULL, plan->refusals.v[i]);
 	json_close_array(&w);
 	json_close_object(&w);
-	strbuf_addch(out, '\n');
 }
 
 /* --- for commands ----------------------------------------------------------
@@ -199,10 +198,12 @@ bool plan_show(const struct update_plan *plan, const char *pod,
 {
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
 
-	if (format == FORMAT_TABLE)
+	if (format == FORMAT_TABLE) {
 		plan_format(plan, &out);
-	else
-		plan_write(plan, pod, format_style(format), &out);
+	} else {
+		plan_write(plan, pod, format, &out);
+		strbuf_addch(&out, '\n');
+	}
 	(void)print_all(&out);
 	return plan->refusals.n && !plan->is_same;
 }

@@ -18,6 +18,10 @@ struct update_plan;
 bool plan_show(const struct update_plan *plan, const char *pod,
 	       enum output_format format);
 
+/* The same object into OUT. */
+void plan_write(const struct update_plan *plan, const char *pod,
+		enum output_format format, struct strbuf *out);
+
 /* Every reason of a refusal, behind what is in OUT; with the app's name if it
  * is one of several. */
 void plan_add_refusals(const struct update_plan *plan, bool one_of_several,

@@ -10,17 +10,21 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "base/io.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/format.h"
 #include "cmd/rkt/pod_arg.h"
+#include "spec/auto_update.h"
 #include "stage0/pod.h"
 #include "stage0/pod_info.h"
 
 #define SECOND INT64_C(1000000000)
 #define POLL_NS (SECOND / 20)
 #define FOREVER (-1)
+#define HISTORY_MAX (16UL * 1024 * 1024)
+#define RECORD_MAX (1024UL * 1024)
 
 struct opts {
 	int64_t wait; /* ns; 0 = no, FOREVER */
@@ -236,6 +240,38 @@ static void add_text(struct strbuf *out, const struct pod_info *info)
 	add_isolators(out, info);
 }
 
+/* Versions above the one that runs which are not tried by themselves. */
+static void add_held(struct strbuf *out, const struct pod *pod,
+		     const struct app_info *app)
+{
+	cleanup_auto_update_record struct auto_update_record record =
+		AUTO_UPDATE_RECORD_INIT;
+	cleanup_strbuf struct strbuf history = STRBUF_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_strbuf struct strbuf current = STRBUF_INIT;
+	cleanup_strv struct strv held = STRV_INIT;
+	cleanup_strv struct strv why = STRV_INIT;
+	struct auto_update_facts facts = {.app = app->name};
+
+	app_info_image_name(app, &current);
+	facts.current = current.buf;
+	(void)read_file_at(pod->fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
+			   NULL);
+	facts.history = history.len ? history.buf : "";
+	if (read_file_at(pod->fd, POD_AUTO_UPDATE_FILE, RECORD_MAX, &text,
+			 NULL) == 0)
+		(void)auto_update_record_parse(text.buf, text.len, &record,
+					       NULL);
+	auto_update_find_held(&record, &facts, 1, &held, &why);
+	for (size_t i = 0; i < held.n; i++) {
+		if (!auto_update_is_higher(held.v[i], facts.current))
+			continue;
+		make_printable(held.v[i]);
+		strbuf_addf(out, "held-%s=%s: %s\n", app->name, held.v[i],
+			    why.v[i]);
+	}
+}
+
 static int print_status(const struct opts *o, const struct pod *pod,
 			struct error *err)
 {
@@ -248,6 +284,8 @@ static int print_status(const struct opts *o, const struct pod *pod,
 		return r;
 	if (o->format == FORMAT_TABLE) {
 		add_text(&out, &info);
+		for (size_t i = 0; i < info.manifest.n_apps; i++)
+			add_held(&out, pod, &info.apps[i]);
 	} else {
 		json_writer_init(&w, &out, format_style(o->format));
 		pod_info_write(&info, NULL, &w);
@@ -286,7 +324,8 @@ const struct command cmd_status = {
 		"Prints the state of the pod, the version of its stage1 "
 		"(runtime), the exit status of its apps, "
 		"the generation each app is in and its version, the update "
-		"that is under way, how often its "
+		"that is under way, the higher versions it is held from, how "
+		"often its "
 		"restart policy started it again and what its health probe "
 		"says, what the apps that speak sd_notify(3) say of "
 		"themselves, and what of its isolators could not be enforced "

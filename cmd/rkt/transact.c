@@ -103,12 +103,7 @@ static int parse_wait(const struct option_row *row, void *target,
 	return 0;
 }
 
-const struct option_row transact_rows[] = {
-	{.name = "app",
-	 .kind = OPTION_LIST,
-	 .offset = offsetof(struct transact_opts, apps),
-	 .help = "the app, if the pod has several; given more than once: they "
-		 "all switch, or none does"},
+const struct option_row transact_how_rows[] = {
 	{.name = "ready-timeout",
 	 .kind = OPTION_DURATION,
 	 .offset = offsetof(struct transact_opts, ready_timeout),
@@ -151,6 +146,15 @@ const struct option_row transact_rows[] = {
 	 .help = "handover asks the new generation, on the port it shares with "
 		 "the old one, before it gets a connection: tcp[:PORT], "
 		 "http:[PORT]/PATH or exec:COMMAND"},
+	{.name = NULL},
+};
+
+const struct option_row transact_rows[] = {
+	{.name = "app",
+	 .kind = OPTION_LIST,
+	 .offset = offsetof(struct transact_opts, apps),
+	 .help = "the app, if the pod has several; given more than once: they "
+		 "all switch, or none does"},
 	{.name = "on-fail",
 	 .values = "rollback|hold",
 	 .kind = OPTION_CALL,
@@ -233,7 +237,7 @@ static int follow(int conn, struct transact_call *call, struct error *err)
 			return show_done(call, &reply);
 		case CONTROL_ERROR:
 			call->is_accepted = false;
-			if (!show_is_json(call) &&
+			if (!call->opts->report && !show_is_json(call) &&
 			    reply.code != RKT_EXIT_REFUSED)
 				log_error("%s", reply.text);
 			return transact_end(call, reply.code, reply.text);
@@ -250,14 +254,16 @@ static uint64_t to_ms(int64_t ns)
 }
 
 /* For the history: rkt update needs root, which says little. */
-static void name_user(char who[CONTROL_WHO_MAX])
+static void name_user(const struct transact_opts *o, char who[CONTROL_WHO_MAX])
 {
 	const char *sudo_user = getenv("SUDO_USER");
 	cleanup_strbuf struct strbuf login = STRBUF_INIT;
 	uint64_t uid;
 
-	if (sudo_user && *sudo_user &&
-	    strspn(sudo_user, USER_NAME_BYTES) == strlen(sudo_user))
+	if (o->who)
+		(void)snprintf(who, CONTROL_WHO_MAX, "%s", o->who);
+	else if (sudo_user && *sudo_user &&
+		 strspn(sudo_user, USER_NAME_BYTES) == strlen(sudo_user))
 		(void)snprintf(who, CONTROL_WHO_MAX, "%.40s by sudo",
 			       sudo_user);
 	else if (read_file_path("/proc/self/loginuid", 16, &login, NULL) == 0 &&
@@ -307,7 +313,7 @@ static int send_part(int conn, const struct transact_call *call, size_t i,
 	if (o->probe)
 		(void)snprintf(request.probe, sizeof(request.probe), "%s",
 			       o->probe);
-	name_user(request.who);
+	name_user(o, request.who);
 	return control_send(conn, &request, tree, err);
 }
 

@@ -11,7 +11,9 @@ struct error;
 struct images;
 struct pod;
 
-/* --app, --strategy, how it is to go, --wait and --format. */
+/* How it is to go: --observe, --strategy, ... */
+extern const struct option_row transact_how_rows[];
+/* --app, --on-fail, --wait and --format. */
 extern const struct option_row transact_rows[];
 void transact_init(struct transact_opts *o);
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/strbuf.h"
 #include "base/strv.h"
 #include "cmd/rkt/format.h"
 #include "spec/stage1_abi.h"
@@ -18,7 +19,19 @@ enum transact_wait {
 	WAIT_SWITCHED,	    /* until new connections go to the new one */
 };
 
+/* For who prints himself: what became of it. */
+struct transact_report {
+	struct strbuf text; /* the last that was said */
+	/* With --plan, in JSON: objects with commas between them. */
+	struct strbuf plans;
+	enum update_strategy tier; /* UPDATE_AUTO = not known */
+	bool is_done;		   /* not only nothing to do */
+};
+
 struct transact_opts {
+	struct transact_report *report; /* NULL: it is printed */
+	const char *who;		/* asks, for the history; NULL: see the
+					 * login */
 	enum output_format format;
 	enum transact_wait wait;
 	struct strv apps;      /* --app */

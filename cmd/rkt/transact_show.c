@@ -115,12 +115,26 @@ static void json_end(struct json_writer *w, struct strbuf *out)
 	print_now(out);
 }
 
+/* True if somebody else prints it. */
+static bool is_reported(const struct transact_call *call, const char *text)
+{
+	struct transact_report *report = call->opts->report;
+
+	if (!report)
+		return false;
+	strbuf_setlen(&report->text, 0);
+	strbuf_addstr(&report->text, text);
+	return true;
+}
+
 void show_progress(const struct transact_call *call,
 		   const struct control_reply *reply)
 {
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
 	struct json_writer w;
 
+	if (is_reported(call, reply->text))
+		return;
 	if (!show_is_json(call)) {
 		strbuf_addf(&out, "%-12s %8.1f ms  %s\n",
 			    update_state_text(reply->state),
@@ -228,7 +242,10 @@ int show_done(const struct transact_call *call,
 {
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
 
-	if (show_is_json(call)) {
+	if (is_reported(call, reply->text)) {
+		call->opts->report->tier = reply->strategy;
+		call->opts->report->is_done = true;
+	} else if (show_is_json(call)) {
 		write_end(call, result_text(reply->code), reply->code,
 			  reply->text, reply);
 	} else if (reply->code) {
@@ -250,6 +267,8 @@ void show_end(const struct transact_call *call, const char *result, int code,
 
 int transact_end(const struct transact_call *call, int code, const char *text)
 {
+	if (is_reported(call, text))
+		return code;
 	if (show_is_json(call))
 		write_end(call, code == 0 ? "nothing to do" : result_text(code),
 			  code, text, NULL);
@@ -268,6 +287,8 @@ int show_switched(const struct transact_call *call,
 		"the pod commits it, or goes back, by itself";
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
 
+	if (is_reported(call, text))
+		return 0;
 	if (show_is_json(call)) {
 		write_end(call, "switched", 0, text, reply);
 		return 0;

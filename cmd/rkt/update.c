@@ -99,7 +99,8 @@ static const struct option_row rows[] = {
 	{.name = NULL},
 };
 
-static const struct option_row *const more_rows[] = {transact_rows, NULL};
+static const struct option_row *const more_rows[] = {transact_how_rows,
+						     transact_rows, NULL};
 
 static void init(void *opts)
 {

@@ -281,6 +281,37 @@ static void make_plan(struct job *j, struct part *p, const char *not_updatable)
 	plan_make(&request, &p->plan);
 }
 
+static void add_refusals(const struct job *j, struct strbuf *out)
+{
+	for (size_t i = 0; i < j->n_parts; i++)
+		plan_add_refusals(&j->parts[i].plan, j->n_parts > 1, out);
+}
+
+/* For who prints himself.  Lines are for people: they are printed. */
+static void report_plan(const struct job *j, const struct update_plan *plan)
+{
+	struct transact_report *report = j->o->transact.report;
+
+	report->tier = plan->tier;
+	if (j->o->transact.format == FORMAT_TABLE) {
+		(void)plan_show(plan, j->pod->uuid, FORMAT_TABLE);
+		return;
+	}
+	if (report->plans.len)
+		strbuf_addch(&report->plans, ',');
+	plan_write(plan, j->pod->uuid, j->o->transact.format, &report->plans);
+}
+
+static int report_plans(const struct job *j)
+{
+	struct transact_report *report = j->o->transact.report;
+
+	for (size_t i = 0; i < j->n_parts; i++)
+		report_plan(j, &j->parts[i].plan);
+	add_refusals(j, &report->text);
+	return report->text.len ? RKT_EXIT_REFUSED : 0;
+}
+
 static int show_plans(const struct job *j)
 {
 	int code = 0;
@@ -290,12 +321,6 @@ static int show_plans(const struct job *j)
 			      j->o->transact.format))
 			code = RKT_EXIT_REFUSED;
 	return code;
-}
-
-static void add_refusals(const struct job *j, struct strbuf *out)
-{
-	for (size_t i = 0; i < j->n_parts; i++)
-		plan_add_refusals(&j->parts[i].plan, j->n_parts > 1, out);
 }
 
 /* --- doing -----------------------------------------------------------------
@@ -370,7 +395,7 @@ static int work(struct job *j, const char *not_updatable, struct error *err)
 	for (size_t i = 0; i < j->n_parts; i++)
 		make_plan(j, &j->parts[i], not_updatable);
 	if (j->o->plan && j->n_parts)
-		return show_plans(j);
+		return j->o->transact.report ? report_plans(j) : show_plans(j);
 	for (size_t i = j->n_parts; i-- > 0;)
 		if (j->parts[i].plan.is_same)
 			drop_part(j, i);

@@ -83,7 +83,8 @@ root_runs() {
 		share/bash-completion/completions/rkt \
 		share/zsh/site-functions/_rkt \
 		share/fish/vendor_completions.d/rkt.fish \
-		lib/systemd/system/rkt-gc.timer lib/sysusers.d/rkt.conf \
+		lib/systemd/system/rkt-gc.timer \
+		lib/systemd/system/rkt-auto-update.timer lib/sysusers.d/rkt.conf \
 		lib/tmpfiles.d/rkt.conf share/doc/rkt/LICENSE; do
 		[ -s "$ROOT/usr/$file" ] || fail "no $file"
 	done

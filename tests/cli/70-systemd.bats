@@ -53,6 +53,8 @@ clients_end() {
 	run machine systemd-analyze verify --man=no \
 		/usr/lib/systemd/system/rkt-gc.timer \
 		/usr/lib/systemd/system/rkt-gc.service \
+		/usr/lib/systemd/system/rkt-auto-update.timer \
+		/usr/lib/systemd/system/rkt-auto-update.service \
 		rkt@web.service
 	expect_status 0
 	[ -z "$output" ] || fail "$output"

@@ -217,6 +217,26 @@ Test(auto_update, what_becomes_of_a_try)
 	}
 }
 
+Test(auto_update, higher)
+{
+	static const struct {
+		const char *image, *current;
+		bool is_higher;
+	} rows[] = {
+		{"a:2.0.0", "a:1.0.0", true},  {"a:1.0.0", "a:1.0.0", false},
+		{"a:1.0.0", "a:2.0.0", false}, {"a:10.0.0", "a:9.0.0", true},
+		{"b:2.0.0", "a:1.0.0", false}, {"aa:2.0.0", "a:1.0.0", false},
+		{"a", "a:1.0.0", false},       {"a:2.0.0", "a", false},
+		{"a:latest", "a:1", false},
+	};
+
+	for (size_t i = 0; i < N_OF(rows); i++)
+		cr_expect_eq(
+			auto_update_is_higher(rows[i].image, rows[i].current),
+			rows[i].is_higher, "%s %s", rows[i].image,
+			rows[i].current);
+}
+
 Test(auto_update, the_last_success_is_kept)
 {
 	cleanup_auto_update_record struct auto_update_record record =
