@@ -8,9 +8,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "base/whole_file.h"
 #include "cmd/actool/actool.h"
 #include "cmd/actool/manifest.h"
-#include "cmd/actool/output.h"
 
 struct opts {
 	bool overwrite;
@@ -48,9 +48,9 @@ static int check_name(const char *path, struct error *err)
 static int image_make(const struct aci_layout *layout, const char *path,
 		      const struct opts *o, struct error *err)
 {
-	cleanup_output struct output out = OUTPUT_INIT;
+	cleanup_whole_file struct whole_file out = WHOLE_FILE_INIT;
 	cleanup_strv struct strv warnings = STRV_INIT;
-	int r = output_open(path, 0644, o->overwrite, &out, err);
+	int r = whole_file_open(path, 0644, o->overwrite, &out, err);
 
 	if (r == -EEXIST)
 		return error_set(err, EEXIST, "%s exists (try --overwrite)",
@@ -58,7 +58,7 @@ static int image_make(const struct aci_layout *layout, const char *path,
 	if (r == 0)
 		r = aci_write(layout, out.fd, &o->write, &warnings, err);
 	if (r == 0)
-		r = output_commit(&out, err);
+		r = whole_file_commit(&out, err);
 	for (size_t i = 0; i < warnings.n; i++)
 		log_warning("%s", warnings.v[i]);
 	return r;

@@ -12,8 +12,8 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
+#include "base/whole_file.h"
 #include "cmd/actool/actool.h"
-#include "cmd/actool/output.h"
 #include "cmd/actool/passphrase.h"
 
 struct opts {
@@ -114,20 +114,21 @@ static int files_write(const char *path, const char *pub_path,
 		       const struct strbuf *secret, const struct strbuf *public,
 		       struct error *err)
 {
-	cleanup_output struct output sec = OUTPUT_INIT, pub = OUTPUT_INIT;
-	int r = output_open(path, 0600, false, &sec, err);
+	cleanup_whole_file struct whole_file sec = WHOLE_FILE_INIT,
+					     pub = WHOLE_FILE_INIT;
+	int r = whole_file_open(path, 0600, false, &sec, err);
 
 	if (r == 0)
-		r = output_open(pub_path, 0644, false, &pub, err);
+		r = whole_file_open(pub_path, 0644, false, &pub, err);
 	if (r == 0)
-		r = output_write(&sec, secret, err);
+		r = whole_file_write(&sec, secret, err);
 	if (r == 0)
-		r = output_write(&pub, public, err);
+		r = whole_file_write(&pub, public, err);
 	if (r == 0)
-		r = output_commit(&pub, err);
+		r = whole_file_commit(&pub, err);
 	if (r != 0)
 		return r;
-	r = output_commit(&sec, err);
+	r = whole_file_commit(&sec, err);
 	if (r != 0)
 		(void)unlinkat(pub.dirfd, pub.name, 0);
 	return r;

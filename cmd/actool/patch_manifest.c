@@ -15,9 +15,9 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/strbuf.h"
+#include "base/whole_file.h"
 #include "cmd/actool/actool.h"
 #include "cmd/actool/manifest.h"
-#include "cmd/actool/output.h"
 #include "spec/image_manifest.h"
 #include "spec/manifest_patch.h"
 
@@ -82,7 +82,7 @@ static const struct option_row rows[] = {
 	{0}};
 
 /* Reads all of the image; its tar goes to a nameless file beside OUT. */
-static int image_open(const char *path, const struct output *out,
+static int image_open(const char *path, const struct whole_file *out,
 		      struct fetch_image *image, int *ret_tar,
 		      struct error *err)
 {
@@ -144,12 +144,13 @@ static int manifest_patched(const struct fetch_image *image,
 static int patch_image(const char *from, const char *to, const struct opts *o,
 		       struct error *err)
 {
-	cleanup_output struct output out = OUTPUT_INIT;
+	cleanup_whole_file struct whole_file out = WHOLE_FILE_INIT;
 	cleanup_fetch_image struct fetch_image image = {0};
 	cleanup_strbuf struct strbuf manifest = STRBUF_INIT;
 	cleanup_fd int tar = -EBADF;
 	struct aci_splice splice;
-	int r = output_open(to, 0644, o->overwrite || o->replace, &out, err);
+	int r = whole_file_open(to, 0644, o->overwrite || o->replace, &out,
+				err);
 
 	if (r == -EEXIST)
 		return error_set(err, EEXIST, "%s exists (try --overwrite)",
@@ -173,7 +174,7 @@ static int patch_image(const char *from, const char *to, const struct opts *o,
 		.no_compression = o->no_compression,
 	};
 	r = aci_splice(&splice, out.fd, err);
-	return r < 0 ? r : output_commit(&out, err);
+	return r < 0 ? r : whole_file_commit(&out, err);
 }
 
 static int check_use(const struct actool_call *call, const struct opts *o,

@@ -10,8 +10,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "base/whole_file.h"
 #include "cmd/actool/actool.h"
-#include "cmd/actool/output.h"
 #include "cmd/actool/passphrase.h"
 
 #define KEY_MAX (1024UL * 1024) /* bytes of a key file */
@@ -86,14 +86,14 @@ static int sign(const char *image, const char *asc, const struct opts *o,
 	__attribute__((__cleanup__(secret_release))) struct strbuf key =
 		STRBUF_INIT;
 	cleanup_strbuf struct strbuf armor = STRBUF_INIT;
-	cleanup_output struct output out = OUTPUT_INIT;
+	cleanup_whole_file struct whole_file out = WHOLE_FILE_INIT;
 	cleanup_fd int fd = open(image, O_RDONLY | O_CLOEXEC);
 	char fingerprint[OPENPGP_FINGERPRINT_MAX];
 	int saved, r;
 
 	if (fd < 0)
 		return error_sys(err, errno, "open %s", image);
-	r = output_open(asc, 0644, o->overwrite, &out, err);
+	r = whole_file_open(asc, 0644, o->overwrite, &out, err);
 	if (r == -EEXIST)
 		return error_set(err, EEXIST, "%s exists (try --overwrite)",
 				 asc);
@@ -107,9 +107,9 @@ static int sign(const char *image, const char *asc, const struct opts *o,
 	(void)stderr_swap(saved);
 	if (r < 0)
 		return error_wrap(err, r, "sign %s with %s", image, o->key);
-	r = output_write(&out, &armor, err);
+	r = whole_file_write(&out, &armor, err);
 	if (r == 0)
-		r = output_commit(&out, err);
+		r = whole_file_commit(&out, err);
 	if (r == 0)
 		printf("%s: signed with key %s\n", asc, fingerprint);
 	return r;

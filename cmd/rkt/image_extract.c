@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/strbuf.h"
@@ -19,6 +21,9 @@
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/images.h"
+
+#define TEMP_INFIX ".rkt-"
+#define TEMP_SUFFIX ".tmp"
 
 /* `image extract` (one image) and `image render` (with its dependencies). */
 
@@ -119,21 +124,60 @@ static int put_in_place(const char *temp, const char *out, const struct opts *o,
 	return r;
 }
 
+/* NAME is BASE.rkt-PID.tmp. */
+static bool is_temp_of(const char *name, const char *base)
+{
+	size_t len = strlen(base), infix = strlen(TEMP_INFIX);
+	const char *pid = name + len + infix;
+	size_t digits;
+
+	if (strncmp(name, base, len) != 0 ||
+	    strncmp(name + len, TEMP_INFIX, infix) != 0)
+		return false;
+	digits = strspn(pid, "0123456789");
+	return digits > 0 && strcmp(pid + digits, TEMP_SUFFIX) == 0;
+}
+
+/* What killed commands left: who is at work holds his locked. */
+static void remove_stale(const char *out)
+{
+	cleanup_free char *dir = xstrndup(out, (size_t)(path_base(out) - out));
+	cleanup_fd int dirfd =
+		open(*dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_strv struct strv names = STRV_INIT;
+
+	if (dirfd < 0 || dir_names(dirfd, &names) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		cleanup_fd int fd = -EBADF;
+
+		if (!is_temp_of(names.v[i], path_base(out)))
+			continue;
+		fd = openat(dirfd, names.v[i],
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && lock_try(fd, LOCK_EX) == 0)
+			(void)remove_tree_at(dirfd, names.v[i], NULL);
+	}
+}
+
 /* Beside the output first, so that one appears whole or not at all. */
 static int unpack_to(const struct images *im, const struct image_id *id,
 		     const char *out, const struct opts *o, unpack_fn unpack,
 		     struct error *err)
 {
 	cleanup_free char *clean = path_clean(out);
-	cleanup_free char *temp = xasprintf("%s.%d.tmp", clean, (int)getpid());
+	cleanup_free char *temp = xasprintf("%s" TEMP_INFIX "%d" TEMP_SUFFIX,
+					    clean, (int)getpid());
 	cleanup_fd int fd = -EBADF;
 	int r;
 
+	remove_stale(clean);
 	if (mkdir(temp, 0755) < 0)
 		return error_sys(err, errno, "create %s", temp);
 	fd = open(temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	r = fd < 0 ? error_sys(err, errno, "open %s", temp)
-		   : unpack(im, id, fd, err);
+	r = fd < 0 ? -errno : lock_try(fd, LOCK_EX);
+	r = r < 0 ? error_sys(err, -r, "open %s", temp)
+		  : unpack(im, id, fd, err);
 	if (r >= 0)
 		r = put_in_place(temp, clean, o, err);
 	(void)remove_tree_at(AT_FDCWD, temp, NULL);

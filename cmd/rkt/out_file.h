@@ -12,9 +12,9 @@ struct error;
 typedef int (*out_file_fill)(void *arg, int fd, struct error *err);
 
 /*
- * PATH with what FILL writes: under another name first, so a failure leaves
- * what was there.  Without OVERWRITE an existing one is an error, EXISTS its
- * text.
+ * PATH with what FILL writes, once it is whole and on the disk: a failure
+ * leaves what was there.  Without OVERWRITE an existing one is an error, EXISTS
+ * its text.
  */
 int out_file_write(const char *path, bool overwrite, const char *exists,
 		   out_file_fill fill, void *arg, struct error *err);

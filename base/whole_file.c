@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cmd/actool/output.h"
+#include "base/whole_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include "base/path.h"
 #include "base/strbuf.h"
 
-static void split_path(const char *path, struct output *out)
+static void split_path(const char *path, struct whole_file *out)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -26,16 +26,16 @@ static void split_path(const char *path, struct output *out)
 			 : xstrdup(".");
 }
 
-static char *temp_name(const struct output *out)
+static char *temp_name(const struct whole_file *out)
 {
 	struct timespec ts;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return xasprintf(".actool-%d-%lx", (int)getpid(),
+	return xasprintf(".rkt-%d-%lx", (int)getpid(),
 			 (unsigned long)ts.tv_nsec ^ (unsigned long)out->fd);
 }
 
-static int temp_open(struct output *out, mode_t mode, struct error *err)
+static int temp_open(struct whole_file *out, mode_t mode, struct error *err)
 {
 	out->fd = openat(out->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
 	if (out->fd >= 0)
@@ -51,8 +51,8 @@ static int temp_open(struct output *out, mode_t mode, struct error *err)
 	return 0;
 }
 
-int output_open(const char *path, mode_t mode, bool overwrite,
-		struct output *ret, struct error *err)
+int whole_file_open(const char *path, mode_t mode, bool overwrite,
+		    struct whole_file *ret, struct error *err)
 {
 	struct stat st;
 
@@ -70,15 +70,15 @@ int output_open(const char *path, mode_t mode, bool overwrite,
 	return temp_open(ret, mode, err);
 }
 
-int output_write(struct output *out, const struct strbuf *data,
-		 struct error *err)
+int whole_file_write(struct whole_file *out, const struct strbuf *data,
+		     struct error *err)
 {
 	int r = write_full(out->fd, data->buf, data->len);
 
 	return r < 0 ? error_sys(err, -r, "write %s", out->name) : 0;
 }
 
-static int give_name(struct output *out, const char *name)
+static int give_name(struct whole_file *out, const char *name)
 {
 	char proc[PROC_FD_MAX];
 
@@ -88,8 +88,22 @@ static int give_name(struct output *out, const char *name)
 		       : 0;
 }
 
+/* Not over what is there.  Network file systems cannot rename so, some others
+ * have no links. */
+static int rename_new(struct whole_file *out)
+{
+	if (linkat(out->dirfd, out->temp, out->dirfd, out->name, 0) == 0)
+		return unlinkat(out->dirfd, out->temp, 0) < 0 ? -errno : 0;
+	if (errno != EPERM && errno != EOPNOTSUPP)
+		return -errno;
+	return renameat2(out->dirfd, out->temp, out->dirfd, out->name,
+			 RENAME_NOREPLACE) < 0
+		       ? -errno
+		       : 0;
+}
+
 /* An existing file is replaced by rename, which needs a name to start from. */
-static int put_in_place(struct output *out)
+static int put_in_place(struct whole_file *out)
 {
 	int r = 0;
 
@@ -99,8 +113,10 @@ static int put_in_place(struct output *out)
 		out->temp = temp_name(out);
 		r = give_name(out, out->temp);
 	}
-	if (r == 0 && renameat2(out->dirfd, out->temp, out->dirfd, out->name,
-				out->overwrite ? 0 : RENAME_NOREPLACE) < 0)
+	if (r == 0 && !out->overwrite)
+		r = rename_new(out);
+	else if (r == 0 &&
+		 renameat(out->dirfd, out->temp, out->dirfd, out->name) < 0)
 		r = -errno;
 	if (r == 0) {
 		free(out->temp);
@@ -109,7 +125,7 @@ static int put_in_place(struct output *out)
 	return r;
 }
 
-int output_commit(struct output *out, struct error *err)
+int whole_file_commit(struct whole_file *out, struct error *err)
 {
 	int r;
 
@@ -122,7 +138,7 @@ int output_commit(struct output *out, struct error *err)
 	return 0;
 }
 
-void output_release(struct output *out)
+void whole_file_release(struct whole_file *out)
 {
 	if (out->temp && out->dirfd >= 0)
 		(void)unlinkat(out->dirfd, out->temp, 0);
@@ -131,5 +147,5 @@ void output_release(struct output *out)
 	free(out->dir);
 	free(out->name);
 	free(out->temp);
-	*out = (struct output)OUTPUT_INIT;
+	*out = (struct whole_file)WHOLE_FILE_INIT;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CMD_ACTOOL_OUTPUT_H
-#define CMD_ACTOOL_OUTPUT_H
+#ifndef BASE_WHOLE_FILE_H
+#define BASE_WHOLE_FILE_H
 
 /*
  * A file that appears under its name only when it is complete: written to a
@@ -14,7 +14,7 @@
 struct error;
 struct strbuf;
 
-struct output {
+struct whole_file {
 	int dirfd, fd; /* owned */
 	char *dir;     /* owned; as given, for messages */
 	char *name;    /* owned; last component */
@@ -22,19 +22,19 @@ struct output {
 	bool overwrite;
 };
 
-#define OUTPUT_INIT                                                            \
+#define WHOLE_FILE_INIT                                                        \
 	{                                                                      \
 		.dirfd = -1, .fd = -1                                          \
 	}
 
 /* -EEXIST if PATH exists and OVERWRITE is not set. */
-int output_open(const char *path, mode_t mode, bool overwrite,
-		struct output *ret, struct error *err);
-int output_write(struct output *out, const struct strbuf *data,
-		 struct error *err);
+int whole_file_open(const char *path, mode_t mode, bool overwrite,
+		    struct whole_file *ret, struct error *err);
+int whole_file_write(struct whole_file *out, const struct strbuf *data,
+		     struct error *err);
 /* Puts the file in place.  What was not committed vanishes on release. */
-int output_commit(struct output *out, struct error *err);
-void output_release(struct output *out);
-#define cleanup_output __attribute__((__cleanup__(output_release)))
+int whole_file_commit(struct whole_file *out, struct error *err);
+void whole_file_release(struct whole_file *out);
+#define cleanup_whole_file __attribute__((__cleanup__(whole_file_release)))
 
 #endif
