@@ -54,15 +54,21 @@ leads_anew() {
 	[ "$(leader_of "$1")" != "$2" ] && leads "$1" && is_listed "$1"
 }
 
+# Of its first network, as rkt knows it.
+address_of() {
+	machine rkt status "$1" | sed -n 's/^networks=default:ip4=\([0-9.]*\).*/\1/p'
+}
+
+# start_web [JQ]
 start_web() {
-	pod_file web
+	pod_file web "${1-}"
 	drop_in web '[Service]' Restart=no
 	machine systemctl start rkt@web
 	wait_for 20 is_listed web
 }
 
 @test "a pod that is a unit's process is a machine, where it is" {
-	start_web
+	start_web '.flags = []'
 	leads web
 	[ "$(of_machine web Unit)" = rkt@web.service ]
 	[ "$(of_machine web Id)" = "$(machine readlink /var/lib/rkt/names/web | tr -d -)" ]
@@ -71,9 +77,13 @@ start_web() {
 	run machine machinectl status --no-pager "$(name_of web)"
 	expect_status 0
 	expect_output "Service: rkt; class container" "Unit: rkt@web.service"
+	address=$(address_of web)
+	[ -n "$address" ]
+	run machine machinectl list --no-legend --no-pager
+	expect_output "$address"
 	machine systemctl stop rkt@web
 	show_is rkt@web Result success
-	wait_for 10 nothing_listed
+	wait_for 20 nothing_listed
 }
 
 @test "machinectl terminate: the pod ends as if it had been stopped" {
@@ -81,7 +91,7 @@ start_web() {
 	machine machinectl terminate "$(name_of web)"
 	wait_for 20 show_is rkt@web ActiveState inactive
 	show_is rkt@web Result success
-	wait_for 10 nothing_listed
+	wait_for 20 nothing_listed
 	run machine rkt status web
 	expect_output state=exited app-listens=
 }
@@ -100,7 +110,7 @@ for s in signal.SIGTERM, signal.SIGINT, signal.SIGRTMIN + 3, signal.SIGRTMIN + 4
 	machine machinectl poweroff "$(name_of web)"
 	wait_for 20 show_is rkt@web ActiveState inactive
 	show_is rkt@web Result success
-	wait_for 10 nothing_listed
+	wait_for 20 nothing_listed
 	run machine rkt status web
 	expect_output state=exited
 	# With a policy of restarts it is one.
@@ -127,7 +137,7 @@ for s in signal.SIGTERM, signal.SIGINT, signal.SIGRTMIN + 3, signal.SIGRTMIN + 4
 	machine machinectl poweroff "$(name_of web)"
 	wait_for 20 leads_anew web "$leader"
 	machine systemctl stop rkt@web
-	wait_for 10 nothing_listed
+	wait_for 20 nothing_listed
 }
 
 # logs ARGS: what `rkt logs` says, without times.
