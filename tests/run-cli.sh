@@ -56,7 +56,7 @@ if [ "${1-}" = --inside ]; then
 	find /run/rkt/img -mindepth 2 -maxdepth 2 \
 		-exec umount -l {} \; 2>/dev/null || true
 	find /run/rkt/img -depth -type d -empty -delete 2>/dev/null || true
-	if ! left=$(sh "$root/tests/leaks.sh" compare "$2/before" 5); then
+	if ! left=$(sh "$root/tests/leaks.sh" compare "$2/before"); then
 		echo "not ok 0 $3: leaves something behind"
 		echo "$left" | sed 's/^/# /'
 	fi

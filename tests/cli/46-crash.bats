@@ -41,7 +41,7 @@ nothing_left() {
 		>/dev/null 2>"$D/gc" || fail "gc: $(cat "$D/gc")"
 	left=$(find "$RKT_STORE/pods" -mindepth 2 -maxdepth 2)
 	[ -z "$left" ] || fail "after call $1: $left ($(cat "$D/gc"))"
-	sh "$TESTS/leaks.sh" compare "$D/before" 2 || fail "after call $1"
+	sh "$TESTS/leaks.sh" compare "$D/before" || fail "after call $1"
 	(cd "$RKT_STORE" && find . -not -path './pods*') | sort |
 		diff "$D/files" - || fail "files of the store, after call $1"
 }
