@@ -95,7 +95,6 @@ is_exported() {
 		run diff "$D/listing" "$D/listing2"
 		expect_status 0
 	done
-	[ -z "$(grep -F "$D" /proc/self/mountinfo | grep overlay)" ]
 }
 
 @test "an exported image runs, and its pod can be exported again" {
@@ -132,7 +131,7 @@ is_exported() {
 	[ "$(tar -xOf "$D/out.aci" rootfs/mine)" = 1 ]
 	run rkt export --app=one "$uuid" "$D/missing/out.aci"
 	expect_status 254
-	expect_output "create $D/missing/out.aci"
+	expect_output "$D/missing" 'No such file or directory'
 	[ -z "$(find "$D" -name '*.tmp')" ] || fail "$(ls "$D")"
 }
 
