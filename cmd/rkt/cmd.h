@@ -78,6 +78,9 @@ struct cmd_call {
 	char **argv; /* the words that are not flags; NULL-terminated */
 	/* The command's rows and the global ones, for flags among argv. */
 	struct option_set sets[2];
+	/* Where the words come from, if nobody typed them: who misuses the
+	 * command there is told in one line, for a journal. */
+	const char *file;
 };
 
 #define CMD_MORE_MAX 4

@@ -139,8 +139,12 @@ int cmd_usage(const struct cmd_call *call, const char *message)
 {
 	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
 
-	if (message)
+	if (message && call->file)
+		log_error("%s: %s", call->file, message);
+	else if (message)
 		log_error("%s", message);
+	if (call->file)
+		return RKT_EXIT_FAILURE;
 	if (message && call->command->failed &&
 	    call->command->failed(call, message))
 		return RKT_EXIT_FAILURE;

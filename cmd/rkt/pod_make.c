@@ -90,7 +90,7 @@ static int read_pod_file(const char *file, struct strv *ret, struct error *err)
 	return r < 0 ? error_prefix(err, r, "%s", file) : 0;
 }
 
-int make_parse(const struct cmd_call *call, struct make_opts *o,
+int make_parse(struct cmd_call *call, struct make_opts *o,
 	       const struct option_set *sets, size_t n_sets, struct error *err)
 {
 	int r = pod_request_parse(&o->req, call->argv, sets, n_sets, err);
@@ -101,6 +101,7 @@ int make_parse(const struct cmd_call *call, struct make_opts *o,
 	if (o->req.n_apps)
 		return error_set(err, EINVAL,
 				 "with --pod-file, images are in the file");
+	call->file = file;
 	r = read_pod_file(file, &o->file_words, err);
 	if (r < 0)
 		return r;

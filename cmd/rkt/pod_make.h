@@ -34,7 +34,7 @@ struct make_opts {
 extern const struct option_row make_rows[];
 
 /* Reads the words of CALL, and of --pod-file; SETS as pod_request_parse(). */
-int make_parse(const struct cmd_call *call, struct make_opts *o,
+int make_parse(struct cmd_call *call, struct make_opts *o,
 	       const struct option_set *sets, size_t n_sets, struct error *err);
 void make_opts_release(struct make_opts *o);
 
