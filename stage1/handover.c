@@ -115,6 +115,8 @@ static struct group *new_group(struct handover *h,
 		.sockets =
 			{
 				.mark = h->mark,
+				.is_stored = host_store_is_open(
+					&h->app->pod->host_store),
 				.old = h->old,
 				.open = open_in_pod,
 				.data = h->app->pod,

@@ -154,6 +154,20 @@ void held_release(struct held_listener *h)
 	free(h->kept_name);
 }
 
+void held_end_listening(int fd)
+{
+	(void)shutdown(fd, SHUT_RD);
+}
+
+/* The service manager may have it, too, and closes it later. */
+static void end_listening(const struct pod_app *app,
+			  const struct held_listener *h)
+{
+	if (h->fd >= 0 && h->form.port &&
+	    host_store_is_open(&app->pod->host_store))
+		held_end_listening(h->fd);
+}
+
 static bool same_place(const struct held_listener *a,
 		       const struct held_listener *b)
 {
@@ -179,10 +193,12 @@ static void drop_surplus(struct pod_app *app)
 			surplus = app->held[j].taken && !h->taken &&
 				  h->next_fd < 0 && h->reuseport &&
 				  same_place(h, &app->held[j]);
-		if (surplus)
+		if (surplus) {
+			end_listening(app, h);
 			held_release(h);
-		else
+		} else {
 			app->held[n++] = *h;
+		}
 	}
 	app->n_held = n;
 }
@@ -193,7 +209,7 @@ bool held_is_waiting(const struct held_listener *h)
 	return h->fd >= 0 && !h->taken && h->next_fd < 0;
 }
 
-static void take_over(struct held_listener *h)
+static void take_over(const struct pod_app *app, struct held_listener *h)
 {
 	struct stat st;
 
@@ -201,6 +217,7 @@ static void take_over(struct held_listener *h)
 		h->is_quiet = h->asked_quiet = false;
 	h->backlog = 0;
 	/* Its queue migrates into the new one's. */
+	end_listening(app, h);
 	fd_close(&h->fd);
 	h->fd = TAKE_FD(h->next_fd);
 	if (fstat(h->fd, &st) == 0)
@@ -274,6 +291,7 @@ static void let_go_covered(struct pod_app *app)
 			log_warning("app %s: port %u: %u who waited are cut "
 				    "off",
 				    app->name, h->form.port, waiting);
+		end_listening(app, h);
 		held_release(h);
 	}
 	app->n_held = n;
@@ -307,7 +325,7 @@ enum held_state held_advance(struct pod_app *app, bool forced)
 		if (!h->taken && h->next_fd >= 0 &&
 		    held_is_listening(h->next_fd)) {
 			app->n_moved += held_queue_length(h->fd);
-			take_over(h);
+			take_over(app, h);
 		}
 	}
 	drop_surplus(app);

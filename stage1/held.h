@@ -60,6 +60,13 @@ struct held_listener {
 /* Appends a copy; what H owns is the list's. */
 void held_add(struct pod_app *app, const struct held_listener *h);
 
+/*
+ * Nobody is to be let in by it any more, whoever has a duplicate: the service
+ * manager (stage1/host_store.h) closes its own when it comes to that.  Its
+ * queue migrates as if it were closed.
+ */
+void held_end_listening(int fd);
+
 /* Closes what it has; a socket the app has, too, is left as it was. */
 void held_release(struct held_listener *h);
 

@@ -31,6 +31,7 @@
 #include "stage1/handover.h"
 #include "stage1/held.h"
 #include "stage1/sockets.h"
+#include "stage1/steer.h"
 #include "stage1/users.h"
 
 /* Of an IPv4 or IPv6 address; 0 of others. */
@@ -206,8 +207,12 @@ void listeners_adopt(struct generation *g, int fd)
 {
 	struct held_listener h;
 
-	if (look_at_socket(g->app, fd, &h))
-		hold(g->app, &h);
+	if (!look_at_socket(g->app, fd, &h))
+		return;
+	/* In the midst of an update it let some in, and not all. */
+	(void)steer_remove(fd);
+	held_unfilter(fd);
+	hold(g->app, &h);
 }
 
 static bool hold_found(void *data, int fd)

@@ -87,7 +87,7 @@ static void swap_lists(struct restart *r)
 	r->n_kept = n;
 }
 
-static void drop_kept(struct pod_app *app)
+void restart_let_go(struct pod_app *app)
 {
 	struct restart *r = app->restart;
 
@@ -100,7 +100,7 @@ static void drop_kept(struct pod_app *app)
 
 void restart_drop_kept(struct pod_app *app)
 {
-	drop_kept(app);
+	restart_let_go(app);
 	host_store_begin(&app->pod->host_store, HOST_STORE_LISTENERS,
 			 app->name);
 	host_store_end(&app->pod->host_store);
@@ -135,18 +135,40 @@ static bool still_runs(const struct generation *g)
 	return pidfd >= 0 && poll(&ended, 1, 0) == 0;
 }
 
-static void store_kept(const struct restart *r)
+static void store(struct pod_app *app, const struct held_listener *v, size_t n)
 {
-	struct host_store *store = &r->app->pod->host_store;
+	struct host_store *store = &app->pod->host_store;
 
 	if (!host_store_is_open(store))
 		return;
-	host_store_begin(store, HOST_STORE_LISTENERS, r->app->name);
-	for (size_t i = 0; i < r->n_kept; i++)
-		if (r->kept[i].domain != AF_UNIX)
-			host_store_keep(store, r->app->name, NULL,
-					r->kept[i].inode, r->kept[i].fd);
+	host_store_begin(store, HOST_STORE_LISTENERS, app->name);
+	for (size_t i = 0; i < n; i++)
+		if (v[i].domain != AF_UNIX)
+			host_store_keep(store, app->name, NULL, v[i].inode,
+					v[i].fd);
 	host_store_end(store);
+}
+
+void restart_store(struct pod_app *app)
+{
+	store(app, app->held, app->n_held);
+}
+
+void restart_store_open(struct generation *g)
+{
+	struct pod_app *app = g->app;
+	struct restart *r = app->restart;
+	struct error err = ERROR_INIT;
+
+	if (!r || !host_store_is_open(&app->pod->host_store))
+		return;
+	swap_lists(r);
+	if (listeners_hold(g, &err) < 0)
+		log_failure(&err, "keep listening sockets");
+	else
+		restart_store(app);
+	held_drop(app);
+	swap_lists(r);
 }
 
 static void look(struct restart *r, struct generation *g, bool final)
@@ -164,7 +186,7 @@ static void look(struct restart *r, struct generation *g, bool final)
 		found >= 0 && still_runs(g) && let_go_missing(r->app, final);
 	swap_lists(r);
 	if (r->app->n_held == 0)
-		store_kept(r);
+		store(r->app, r->kept, r->n_kept);
 }
 
 static void on_look(struct event_timer *timer)
@@ -263,7 +285,7 @@ void restart_serve(struct generation *g)
 	struct pod_app *app = g->app;
 	struct restart *r;
 
-	drop_kept(app);
+	restart_let_go(app);
 	if (!is_kept(g) && g->service.health.kind == PROBE_NONE) {
 		restart_forget(app);
 		return;

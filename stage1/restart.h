@@ -49,6 +49,16 @@ void restart_resume(struct pod_app *app);
 /* Closes what is kept: the caller holds or serves those sockets himself. */
 void restart_drop_kept(struct pod_app *app);
 
+/*
+ * Only from here: the service manager still has them, for the case that
+ * stage1 is killed in the midst of an update.  It follows that by _store:
+ * what is held for the app, or by _store_open: what G listens on now, is all
+ * that it keeps.
+ */
+void restart_let_go(struct pod_app *app);
+void restart_store(struct pod_app *app);
+void restart_store_open(struct generation *g);
+
 /* G asks for an address: lets go of sockets there that G has closed. */
 void restart_on_bind(struct generation *g, const struct bind_call *call);
 

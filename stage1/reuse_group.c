@@ -334,6 +334,14 @@ void reuse_group_forget_closed(struct reuse_group *g)
 /* --- those that go -----------------------------------------------------------
  */
 
+static void close_member(const struct reuse_group *g,
+			 const struct reuse_member *m)
+{
+	if (g->is_stored)
+		held_end_listening(m->fd);
+	(void)close(m->fd);
+}
+
 /* Of the kernel's numbers, too: the last one gets that of the one that goes.
  * In between neither is asked, if there is somebody else to be. */
 static void take_out(struct reuse_group *g, size_t number)
@@ -343,7 +351,7 @@ static void take_out(struct reuse_group *g, size_t number)
 
 	if (put_program(g, &between, &err) < 0)
 		log_failure(&err, "update");
-	(void)close(g->members[number].fd);
+	close_member(g, &g->members[number]);
 	swap(g, number, --g->n_listening);
 	swap(g, g->n_listening, --g->n);
 	g->n_used = g->n_listening;
@@ -440,7 +448,7 @@ void reuse_group_leave(struct reuse_group *g, bool is_next)
 			take_out(g, i);
 			continue;
 		}
-		(void)close(g->members[i].fd);
+		close_member(g, &g->members[i]);
 		swap(g, i, --g->n_listening);
 		swap(g, g->n_listening, --g->n);
 		g->n_used = g->n_listening;

@@ -46,6 +46,9 @@ struct reuse_group {
 	/* The new one has been found well: its sockets may be given what waited
 	 * in others. */
 	bool is_verified;
+	/* The service manager may have its sockets, too: they have to leave
+	 * without being closed. */
+	bool is_stored;
 	const struct generation *old, *next;
 	/* A socket in the network of the group, for questions. */
 	int (*open)(void *data, int domain);

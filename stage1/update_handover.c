@@ -322,6 +322,7 @@ void handover_committed(struct update *u)
 	if (handover_steer(u->handover, STEER_ALL, &us, &err) < 0)
 		log_failure(&err, "update");
 	u->app->current = next;
+	restart_store_open(next);
 	(void)snprintf(u->text, sizeof(u->text), "generation %u serves%s%s",
 		       u->to, u->is_rollback ? " again" : "",
 		       old ? "" : ": the old one ended");
@@ -523,9 +524,13 @@ void handover_run(struct update *u)
 {
 	struct error err = ERROR_INIT;
 
-	restart_drop_kept(u->app);
-	if (listeners_hold(u->old, &err) < 0 ||
-	    handover_new(u->old, &u->handover, &err) < 0) {
+	restart_let_go(u->app);
+	if (listeners_hold(u->old, &err) < 0) {
+		not_possible(u, &err);
+		return;
+	}
+	restart_store(u->app);
+	if (handover_new(u->old, &u->handover, &err) < 0) {
 		not_possible(u, &err);
 		return;
 	}

@@ -312,6 +312,7 @@ static void on_tick(struct event_timer *timer)
 	enum held_state state =
 		held_advance(u->app, u->rolling_back || u->has_begun_again);
 
+	restart_store(u->app);
 	if (told == NOTIFY_AWAITED) {
 		await_told(u, lived_ms);
 	} else if (state == HELD_OVER &&
@@ -420,7 +421,7 @@ static void stop_old(struct update *u)
 	struct error err = ERROR_INIT;
 	int r;
 
-	restart_drop_kept(u->app);
+	restart_let_go(u->app);
 	if (!u->note.code)
 		(void)unseen_port(u->old, &u->note);
 	r = listeners_hold(u->old, &err);
@@ -428,6 +429,7 @@ static void stop_old(struct update *u)
 		update_roll_back(u, &err);
 		return;
 	}
+	restart_store(u->app);
 	if (!u->has_begun_again) {
 		end_old(u);
 		return;

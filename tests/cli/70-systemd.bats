@@ -114,7 +114,8 @@ has_line() {
 	run machine systemctl start rkt@web
 	[ "$status" != 0 ]
 	run machine journalctl --no-pager -o cat -u rkt@web
-	expect_output '/etc/rkt/pods.d/web.json: '
+	expect_output "run: /etc/rkt/pods.d/web.json: unknown flag: --no-such"
+	expect_no_output Usage
 }
 
 @test "a changed file is what a restart brings: image, flags, environment" {
@@ -447,6 +448,30 @@ stored() {
 	machine systemctl stop rkt@web
 	run machine sh -c 'iptables-save; ls /run/netns; ip -o link'
 	expect_no_output CNI-DN rkt- veth
+}
+
+rolled_back_times() {
+	[ "$(machine rkt history --format=json web |
+		jq 'map(select(.state == "ROLLED_BACK")) | length')" = "$1" ]
+}
+
+@test "a crash of stage1 in the midst of an update refuses nobody" {
+	local strategy n=0
+	pod_file web '.flags = ["--port=http:8080"]'
+	machine systemctl start rkt@web
+	answers 1 8080
+	wait_for 10 stored rkt@web 2
+	clients_begin 8080
+	for strategy in handover restart; do
+		machine rkt update --strategy="$strategy" --wait=switched \
+			--observe=600s --to=2.0.0 web
+		answers 2 8080
+		crash rkt@web
+		answers 1 8080
+		# It was never committed.
+		wait_for 10 rolled_back_times $((++n))
+	done
+	clients_end
 }
 
 @test "another stage1 (rkt update --runtime) goes on as the unit's process" {
