@@ -117,7 +117,7 @@ complete_line() {
 
 @test "bash: commands, groups and flags" {
 	complete_line 'rkt st'
-	[ "$output" = $'start\nstatus\nstop' ]
+	[ "$output" = $'start\nstats\nstatus\nstop' ]
 	complete_line 'rkt '
 	expect_output image fetch run update
 	expect_no_output __complete
