@@ -202,7 +202,7 @@ static int find_mode(const struct work *w, const struct one *one,
 static void find_app(struct work *w, const struct runtime_app *ra)
 {
 	struct one *one = &w->v[w->n];
-	struct auto_update_result *result;
+	struct auto_update_result *result = NULL;
 	enum auto_update_mode mode = AUTO_UPDATE_NO;
 	struct error err = ERROR_INIT;
 	const char *version;
