@@ -31,6 +31,7 @@ rkt-fetch_SRC := $(wildcard cmd/rkt-fetch/*.c)
 rkt-http_SRC := $(wildcard cmd/rkt-http/*.c)
 rkt-machine_SRC := $(wildcard cmd/rkt-machine/*.c)
 rkt-journal_SRC := $(wildcard cmd/rkt-journal/*.c)
+rkt-metadata_SRC := $(wildcard cmd/rkt-metadata/*.c)
 actool_SRC := $(wildcard cmd/actool/*.c)
 unit_SRC := $(wildcard tests/unit/test_*.c tests/conformance/*.c)
 fuzz_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -38,12 +39,12 @@ inside_SRC := $(wildcard tests/inside/*.c)
 tool_SRC := $(inside_SRC) $(wildcard tests/*.c tests/bench/*.c tests/images/*.c)
 headers := $(wildcard base/*.h spec/*.h aci/*.h stage0/*.h stage1/*.h cmd/*/*.h tests/*/*.h)
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) \
-	$(rkt-fetch_SRC) $(rkt-http_SRC) $(rkt-machine_SRC) $(rkt-journal_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
+	$(rkt-fetch_SRC) $(rkt-http_SRC) $(rkt-machine_SRC) $(rkt-journal_SRC) $(rkt-metadata_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
 
 # What each program links: layers, right to left, then packages.  rkt and
 # stage1 are static: the dynamic loader costs more than either does itself.
 # A program exists once it has a main.
-PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine libexec/rkt/rkt-journal,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
+PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine libexec/rkt/rkt-journal libexec/rkt/rkt-metadata,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
 bin/rkt_LAYERS := stage0 aci spec base
 bin/rkt_PKGS := jansson sqlite3 libcap
 libexec/rkt/stage1_LAYERS := spec base
@@ -57,6 +58,8 @@ libexec/rkt/rkt-machine_LAYERS := base
 libexec/rkt/rkt-machine_PKGS := libsystemd
 libexec/rkt/rkt-journal_LAYERS := base
 libexec/rkt/rkt-journal_PKGS := libsystemd
+libexec/rkt/rkt-metadata_LAYERS := aci spec base
+libexec/rkt/rkt-metadata_PKGS := jansson libmicrohttpd libseccomp libcrypto
 bin/actool_LAYERS := aci spec base
 bin/actool_PKGS := jansson libarchive librnp libcrypto libcap libseccomp
 STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1)
@@ -66,7 +69,7 @@ STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1)
 DEPS_BUILD := gcc make pkg-config libc6-dev libarchive-dev libssl-dev \
 	libjansson-dev libseccomp-dev libcap-dev librnp-dev libisal-dev \
 	liblzma-dev libbz2-dev libzstd-dev libsqlite3-dev \
-	libcurl4-openssl-dev libxml2-dev libsystemd-dev
+	libcurl4-openssl-dev libxml2-dev libsystemd-dev libmicrohttpd-dev
 DEPS_RUN := containernetworking-plugins iptables
 DEPS_CHECK := libcriterion-dev systemd systemd-container dbus clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
@@ -99,7 +102,7 @@ CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -ffunction-sections -fdata-sec
 LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN)) -Wl,--gc-sections -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
 
 ifneq ($(filter-out deps clean help format check-layers,$(or $(MAKECMDGOALS),all)),)
-$(foreach p,$(PKGS) libsystemd,$(eval $(p)_L := $(shell pkg-config --libs $(p) 2>/dev/null))$(eval $(p)_S := $(shell pkg-config --static --libs $(p) 2>/dev/null)))
+$(foreach p,$(PKGS) libsystemd libmicrohttpd,$(eval $(p)_L := $(shell pkg-config --libs $(p) 2>/dev/null))$(eval $(p)_S := $(shell pkg-config --static --libs $(p) 2>/dev/null)))
 endif
 
 .PHONY: all deps check check-unit check-vm check-cli check-fuzz-corpus \

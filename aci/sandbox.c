@@ -28,6 +28,8 @@
 /* Two for each level of a tree, whose paths have no bound but their depth. */
 #define PACK_FDS 16384
 
+enum cage { PARSE, HTTP, SERVE };
+
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_SANITIZED true
 #elif defined(__has_feature)
@@ -82,7 +84,9 @@ static int limits_apply(const struct sandbox *s, struct error *err)
 	if (!IS_SANITIZED)
 		r = limit(RLIMIT_AS, "address space", s->max_memory, err);
 	if (r == 0)
-		r = limit(RLIMIT_CPU, "processor time", s->max_cpu, err);
+		r = s->max_cpu ? limit(RLIMIT_CPU, "processor time", s->max_cpu,
+				       err)
+			       : 0;
 	if (r == 0)
 		r = limit(RLIMIT_FSIZE, "file size", s->max_file_size, err);
 	if (r == 0)
@@ -150,10 +154,10 @@ static int become_nobody(struct error *err)
 }
 
 /* After the ids are switched: that sets "dumpable" anew. */
-static int process_flags_apply(struct error *err)
+static int process_flags_apply(bool has_parent, struct error *err)
 {
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, has_parent ? SIGKILL : 0, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_sys(err, errno, "set the process flags");
 	return 0;
@@ -227,7 +231,7 @@ static int landlock_allow_tree(int ruleset, int dirfd, struct error *err)
 /* A rule set without rules, but HTTP's and for a tree to read (TREE, if not
  * negative): nothing else can be opened.  A kernel without Landlock is fine,
  * the filter of a parser has no call that opens. */
-static int landlock_apply(bool is_http, int tree, struct error *err)
+static int landlock_apply(enum cage cage, int tree, struct error *err)
 {
 	cleanup_fd int fd = -EBADF;
 	struct landlock_attr attr = {.handled_access_fs = FS_RIGHTS_V1};
@@ -245,7 +249,7 @@ static int landlock_apply(bool is_http, int tree, struct error *err)
 		attr.handled_access_fs |= LANDLOCK_ACCESS_FS_TRUNCATE;
 	if (version >= 4) {
 		attr.handled_access_net =
-			is_http ? NET_BIND_TCP : NET_RIGHTS_V4;
+			cage == HTTP ? NET_BIND_TCP : NET_RIGHTS_V4;
 		size = offsetof(struct landlock_attr, scoped);
 	}
 	if (version >= 5)
@@ -257,7 +261,7 @@ static int landlock_apply(bool is_http, int tree, struct error *err)
 	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 	if (fd < 0)
 		return error_sys(err, errno, "restrict with Landlock");
-	if (is_http)
+	if (cage == HTTP)
 		r = landlock_allow_http(fd, err);
 	if (tree >= 0)
 		r = landlock_allow_tree(fd, tree, err);
@@ -348,6 +352,16 @@ static const int http_calls[] = {
 	SCMP_SYS(newfstatat),  SCMP_SYS(access),       SCMP_SYS(faccessat),
 	SCMP_SYS(faccessat2),  SCMP_SYS(readlink),     SCMP_SYS(readlinkat),
 	SCMP_SYS(getppid),     SCMP_SYS(clock_getres),
+};
+
+/* What answering clients on sockets that listen already needs on top. */
+static const int serve_calls[] = {
+	SCMP_SYS(accept4),     SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),
+	SCMP_SYS(sendto),      SCMP_SYS(sendmsg),    SCMP_SYS(shutdown),
+	SCMP_SYS(getsockopt),  SCMP_SYS(setsockopt), SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername), SCMP_SYS(poll),	     SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_ctl),   SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+	SCMP_SYS(fcntl),       SCMP_SYS(ioctl),
 };
 
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
@@ -465,6 +479,12 @@ static int allow_http(scmp_filter_ctx ctx)
 	return r;
 }
 
+static int allow_serve(scmp_filter_ctx ctx)
+{
+	return allow(ctx, serve_calls,
+		     sizeof(serve_calls) / sizeof(serve_calls[0]));
+}
+
 static int filter_apply(int (*allow_more)(scmp_filter_ctx ctx),
 			struct error *err)
 {
@@ -497,7 +517,17 @@ static int close_others(const struct sandbox *s, struct error *err)
 	return r < 0 ? error_sys(err, -r, "close descriptors") : 0;
 }
 
-static int enter_as_nobody(const struct sandbox *s, bool is_http,
+static const struct {
+	int (*allow)(scmp_filter_ctx ctx);
+	int spare_fds;
+	bool has_parent; /* who wants its answer, and nobody else does */
+} cages[] = {
+	[PARSE] = {allow_reply, 0, true},
+	[HTTP] = {allow_http, HTTP_FDS, true},
+	[SERVE] = {allow_serve, SANDBOX_CLIENTS_MAX, false},
+};
+
+static int enter_as_nobody(const struct sandbox *s, enum cage cage,
 			   struct error *err)
 {
 	int r;
@@ -508,24 +538,29 @@ static int enter_as_nobody(const struct sandbox *s, bool is_http,
 	if (r == 0)
 		r = become_nobody(err);
 	if (r == 0)
-		r = process_flags_apply(err);
+		r = process_flags_apply(cages[cage].has_parent, err);
 	if (r == 0)
-		r = landlock_apply(is_http, -EBADF, err);
+		r = landlock_apply(cage, -EBADF, err);
 	if (r == 0)
-		r = limit_descriptors(s, is_http ? HTTP_FDS : 0, err);
+		r = limit_descriptors(s, cages[cage].spare_fds, err);
 	if (r == 0)
-		r = filter_apply(is_http ? allow_http : allow_reply, err);
+		r = filter_apply(cages[cage].allow, err);
 	return r;
 }
 
 int sandbox_enter_parse(const struct sandbox *s, struct error *err)
 {
-	return enter_as_nobody(s, false, err);
+	return enter_as_nobody(s, PARSE, err);
 }
 
 int sandbox_enter_http(const struct sandbox *s, struct error *err)
 {
-	return enter_as_nobody(s, true, err);
+	return enter_as_nobody(s, HTTP, err);
+}
+
+int sandbox_enter_serve(const struct sandbox *s, struct error *err)
+{
+	return enter_as_nobody(s, SERVE, err);
 }
 
 /* Makes DIRFD the root of a mount namespace in which nothing else is. */
@@ -582,7 +617,7 @@ int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
 	if (r == 0)
 		r = process_set_capabilities(caps, err);
 	if (r == 0)
-		r = process_flags_apply(err);
+		r = process_flags_apply(true, err);
 	if (r == 0)
 		r = limit_descriptors(s, 8, err);
 	if (r == 0)
@@ -603,9 +638,9 @@ int sandbox_enter_pack(const struct sandbox *s, int dirfd, struct error *err)
 	if (r == 0)
 		r = process_set_capabilities(caps, err);
 	if (r == 0)
-		r = process_flags_apply(err);
+		r = process_flags_apply(true, err);
 	if (r == 0)
-		r = landlock_apply(false, dirfd, err);
+		r = landlock_apply(PARSE, dirfd, err);
 	if (r == 0)
 		r = limit_descriptors(s, PACK_FDS, err);
 	if (r == 0)

@@ -3,9 +3,9 @@
 #define ACI_SANDBOX_H
 
 /*
- * The cages of rkt-fetch and rkt-http.  Entered once, after the libraries are
- * initialised and before the first untrusted byte; there is no way back.
- * A call the job does not need ends the process (SIGSYS).
+ * The cages of rkt-fetch, rkt-http and rkt-metadata.  Entered once, after the
+ * libraries are initialised and before the first untrusted byte; there is no
+ * way back. A call the job does not need ends the process (SIGSYS).
  *
  * parse:   nobody's ids and no capability when started by root, otherwise
  *          the caller's; Landlock without any rule; only reads, writes and
@@ -20,6 +20,9 @@
  * http:    as parse, with TCP and UDP, and for reading only what a resolver
  *          and a TLS library look at.
  *
+ * serve:   as parse, and takes clients on the listed sockets, at most
+ *          SANDBOX_CLIENTS_MAX; it may outlive its parent.
+ *
  * All: no_new_privs, not dumpable, killed with the parent, resource limits,
  * no executable memory, no descriptors but the listed ones.
  */
@@ -33,7 +36,7 @@ struct sandbox {
 	const int *keep_fds;
 	size_t n_keep_fds;
 	uint64_t max_memory;	/* address space, bytes */
-	uint64_t max_cpu;	/* seconds */
+	uint64_t max_cpu;	/* seconds; 0: no limit */
 	uint64_t max_file_size; /* bytes */
 };
 
@@ -45,5 +48,8 @@ int sandbox_enter_extract(const struct sandbox *s, int dirfd,
 int sandbox_enter_pack(const struct sandbox *s, int dirfd, struct error *err);
 
 int sandbox_enter_http(const struct sandbox *s, struct error *err);
+
+#define SANDBOX_CLIENTS_MAX 512
+int sandbox_enter_serve(const struct sandbox *s, struct error *err);
 
 #endif

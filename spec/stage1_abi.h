@@ -41,6 +41,7 @@
 #define POD_AUTO_UPDATE_FILE "auto-update" /* spec/auto_update.h */
 #define POD_KEEP_FILE "keep" /* earlier generations that stay, decimal */
 #define POD_PRIVATE_USERS_FILE "private-users-prepared" /* SHIFT:COUNT */
+#define POD_METADATA_FILE "mds-registered"	   /* AC_METADATA_URL, 0600 */
 #define POD_RUNTIME_VERSION_FILE "runtime-version" /* of its stage1, text */
 #define POD_RUNTIME_CONFIG_FILE "runtime-config"   /* run arguments, JSON */
 #define POD_ARGS_DIR "args"   /* args/APP: JSON array of strings */

@@ -41,6 +41,7 @@
 #include "stage1/event.h"
 #include "stage1/gc.h"
 #include "stage1/limits.h"
+#include "stage1/metadata.h"
 #include "stage1/options.h"
 #include "stage1/plan.h"
 #include "stage1/pod_init.h"
@@ -156,6 +157,8 @@ static int load_options(struct enter *e, struct error *err)
 	if (r == 0)
 		r = run_options_parse((int)e->run_args.n, e->run_args.v,
 				      &e->options, err);
+	if (r == 0)
+		e->options.plan.metadata_url = metadata_url(e->dirfd);
 	return r;
 }
 
@@ -305,7 +308,7 @@ static int make_plan(struct enter *e, struct error *err)
 	struct seccomp_request request;
 	int r;
 
-	r = app_plan_make(&e->manifest, &e->runtime_app, &e->options.insecure,
+	r = app_plan_make(&e->manifest, &e->runtime_app, &e->options.plan,
 			  &e->plan, err);
 	if (r < 0)
 		return r;
@@ -453,7 +456,7 @@ static size_t open_tracers(struct enter *e, struct cgroup_leaf *ret)
 		char target[512] = "";
 
 		if (app_plan_make(&e->manifest, &e->manifest.apps[i],
-				  &e->options.insecure, &plan, NULL) < 0)
+				  &e->options.plan, &plan, NULL) < 0)
 			continue;
 		if (plan.caps & CAPS_BIT(CAP_SYS_PTRACE) &&
 		    readlinkat(e->dirfd, link, target, sizeof(target) - 1) >
@@ -490,7 +493,7 @@ static int open_own_leaf(struct enter *e, struct error *err)
 	if (r == 0)
 		r = cgroup_leaf_make(e->cgroup, name, &e->plan.limits, &e->leaf,
 				     &ignored, err);
-	if (r == 0 && !e->options.insecure.insecure_paths)
+	if (r == 0 && !e->options.plan.insecure_paths)
 		r = device_policy_apply(e->cgroup, &e->leaf,
 					device_policy_closed,
 					device_policy_closed_n, &ignored, err);

@@ -15,6 +15,7 @@
 #include "spec/stage1_abi.h"
 #include "spec/uuid.h"
 #include "stage1/cgroup.h"
+#include "stage1/metadata.h"
 #include "stage1/network.h"
 
 #define CGROUP_FILE_MAX 65536
@@ -62,6 +63,7 @@ int gc_main(int argc, char *const argv[])
 		log_error("gc: cannot open the pod directory");
 		return RKT_EXIT_FAILURE;
 	}
+	metadata_unregister(dirfd, argv[argc - 1]);
 	if (argc < 2 || strcmp(argv[0], GC_KEEP_NETWORK) != 0)
 		r = network_teardown(dirfd, argv[argc - 1], &err);
 	else

@@ -78,8 +78,7 @@ int generation_load(struct generation *g, struct error *err)
 	r = make_service(g, err);
 	return r < 0 ? r
 		     : app_plan_make(&g->app->pod->manifest, &g->runtime_app,
-				     &g->app->pod->options.insecure, &g->plan,
-				     err);
+				     &g->app->pod->options.plan, &g->plan, err);
 }
 
 static int make_leaf(struct generation *g, struct strv *ignored,
@@ -113,7 +112,7 @@ int generation_close_devices(struct generation *g, pid_t pid, struct error *err)
 	bool was_in;
 	int r;
 
-	if (pod->options.insecure.insecure_paths || g->has_closed_devices)
+	if (pod->options.plan.insecure_paths || g->has_closed_devices)
 		return 0;
 	was_in = g->leaf.v1_tasks[CGROUP_DEVICES] >= 0;
 	r = apply_device_rules(g, &ignored, err);

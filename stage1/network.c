@@ -522,6 +522,23 @@ int network_finish(struct network *net, struct error *err)
 	return r;
 }
 
+char *network_host_ip(const struct network *net)
+{
+	char *ip = NULL;
+
+	for (size_t i = net->state.n; i-- > 0 && !ip;) {
+		const char *text = net->state.v[i].result;
+		struct cni_result result;
+
+		if (!text ||
+		    cni_result_parse(text, strlen(text), &result, NULL) < 0)
+			continue;
+		ip = result.gateway ? xstrdup(result.gateway) : NULL;
+		cni_result_release(&result);
+	}
+	return ip;
+}
+
 const struct network_dns *network_dns(const struct network *net)
 {
 	return &net->dns;

@@ -84,6 +84,9 @@ int network_finish(struct network *net, struct error *err);
 struct network *network_adopt(const struct network_request *request,
 			      int netns_fd);
 
+/* An address of the host in the last network that has one: malloc'ed. */
+char *network_host_ip(const struct network *net);
+
 /* First network with name servers; borrows from NET. */
 const struct network_dns *network_dns(const struct network *net);
 /*

@@ -2,6 +2,7 @@
 #include "stage1/options.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -119,11 +120,12 @@ static const struct {
 	{"--debug", offsetof(struct run_options, debug), NULL},
 	{"--interactive", offsetof(struct run_options, interactive), NULL},
 	{"--disable-capabilities-restriction",
-	 offsetof(struct run_options, insecure.insecure_capabilities), NULL},
-	{"--disable-paths",
-	 offsetof(struct run_options, insecure.insecure_paths), NULL},
+	 offsetof(struct run_options, plan.insecure_capabilities), NULL},
+	{"--disable-paths", offsetof(struct run_options, plan.insecure_paths),
+	 NULL},
 	{"--disable-seccomp",
-	 offsetof(struct run_options, insecure.insecure_seccomp), NULL},
+	 offsetof(struct run_options, plan.insecure_seccomp), NULL},
+	{"--mds-register", offsetof(struct run_options, mds_register), NULL},
 	{"--net", 0, parse_net},
 	{"--ipc", 0, parse_ipc},
 	{"--hostname", 0, parse_hostname},
@@ -171,4 +173,5 @@ int run_options_parse(int argc, char *const argv[], struct run_options *ret,
 void run_options_release(struct run_options *options)
 {
 	net_list_release(&options->nets);
+	free(options->plan.metadata_url);
 }

@@ -27,7 +27,8 @@ struct run_options {
 	bool host_ipc;
 	struct net_list nets;
 	const char *hostname; /* NULL: rkt-UUID */
-	struct plan_options insecure;
+	struct plan_options plan;
+	bool mds_register;
 	struct user_range private_users; /* count 0: the host's */
 	enum dns_mode resolv_mode;
 	enum dns_mode hosts_mode;

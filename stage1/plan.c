@@ -323,12 +323,15 @@ static void plan_handler(const struct app *app, const char *name,
 		strv_append(ret, &handler->exec);
 }
 
-static void plan_environment(const struct app *app, struct app_plan *plan)
+static void plan_environment(const struct app *app,
+			     const struct plan_options *options,
+			     struct app_plan *plan)
 {
 	cleanup_strv struct strv extra = STRV_INIT;
 	const struct environment_request req = {
 		.app = &app->environment,
 		.app_name = plan->name,
+		.metadata_url = options->metadata_url,
 		.extra = &extra,
 	};
 
@@ -353,7 +356,7 @@ int app_plan_make(const struct pod_manifest *pod, const struct runtime_app *ra,
 	strv_append(&plan.exec, &app->exec);
 	plan_handler(app, EVENT_PRE_START, &plan.pre_start);
 	plan_handler(app, EVENT_POST_STOP, &plan.post_stop);
-	plan_environment(app, &plan);
+	plan_environment(app, options, &plan);
 	if (plan.exec.n == 0)
 		r = error_set(err, EINVAL,
 			      "there is nothing to execute: the image names no "

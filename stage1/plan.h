@@ -64,8 +64,9 @@ struct app_plan {
 		0                                                              \
 	}
 
-/* What --insecure-options switched off. */
 struct plan_options {
+	char *metadata_url; /* NULL: not served */
+	/* What --insecure-options switched off. */
 	bool insecure_capabilities;
 	bool insecure_paths;
 	bool insecure_seccomp;

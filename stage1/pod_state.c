@@ -18,6 +18,7 @@
 #include "stage1/generation.h"
 #include "stage1/generation_state.h"
 #include "stage1/held.h"
+#include "stage1/metadata.h"
 #include "stage1/pod.h"
 #include "stage1/restart.h"
 #include "stage1/state.h"
@@ -267,6 +268,7 @@ static int open_pod(struct pod *pod, struct error *err)
 		r = event_loop_init(&pod->loop, err);
 	if (r < 0)
 		return r;
+	pod->options.plan.metadata_url = metadata_url(pod->dirfd);
 	pod->users.range = pod->options.private_users;
 	pod->init.has_namespaces = true;
 	pod->init.is_ready = true;

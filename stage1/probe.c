@@ -436,7 +436,7 @@ static int begin_process(struct probe_run *run, struct error *err)
 	r = cgroup_leaf_make(run->pod->cgroup, name, &run->g->plan.limits,
 			     &run->leaf, &ignored, err);
 	/* What a group of its own does not inherit. */
-	if (r == 0 && !run->pod->options.insecure.insecure_paths)
+	if (r == 0 && !run->pod->options.plan.insecure_paths)
 		r = device_policy_apply(run->pod->cgroup, &run->leaf,
 					device_policy_closed,
 					device_policy_closed_n, &ignored, err);

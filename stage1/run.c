@@ -20,6 +20,7 @@
 #include "spec/stage1_abi.h"
 #include "stage1/control.h"
 #include "stage1/journal.h"
+#include "stage1/metadata.h"
 #include "stage1/network.h"
 #include "stage1/plan.h"
 #include "stage1/pod.h"
@@ -144,7 +145,7 @@ static int start_init(struct pod *pod, struct error *err)
 		.host_net = is_host_net(pod),
 		.netns = pod->adopted_netns,
 		.host_ipc = pod->options.host_ipc,
-		.insecure_paths = pod->options.insecure.insecure_paths,
+		.insecure_paths = pod->options.plan.insecure_paths,
 		.users = &pod->users,
 		.selffd = pod->selffd,
 	};
@@ -292,6 +293,7 @@ static const struct {
 	{"find the cgroups", open_cgroup},
 	{"open the filter cache", open_seccomp_cache},
 	{"set up the network", set_up_network},
+	{"register with the metadata service", metadata_register},
 	{"make the pod's files", make_files},
 	{"open the control socket", open_control},
 };
@@ -303,6 +305,7 @@ static void tear_down(struct pod *pod)
 
 	reexec_drop(pod);
 	control_close(pod);
+	metadata_unregister(pod->dirfd, pod->options.uuid);
 	host_store_clear(&pod->host_store);
 	machine_unregister_begin(&pod->machine, pod->options.uuid);
 	pod_init_doom(&pod->init);

@@ -24,6 +24,7 @@
 #include "stage1/held.h"
 #include "stage1/journal.h"
 #include "stage1/listeners.h"
+#include "stage1/metadata.h"
 #include "stage1/notify.h"
 #include "stage1/pod.h"
 #include "stage1/requests.h"
@@ -449,6 +450,7 @@ int update_commit_all(struct update_group *g, struct error *err)
 		else
 			update_restart_committed(m);
 	}
+	metadata_update(g->pod);
 	unpin(g);
 	return 0;
 }

@@ -172,6 +172,7 @@ extern const struct command cmd_history;
 extern const struct command cmd_image;
 extern const struct command cmd_list;
 extern const struct command cmd_logs;
+extern const struct command cmd_metadata_service;
 extern const struct command cmd_prepare;
 extern const struct command cmd_push;
 extern const struct command cmd_rm;

@@ -16,6 +16,7 @@
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
+#include "spec/metadata.h"
 #include "spec/net_list.h"
 #include "spec/pod_manifest.h"
 #include "stage0/pod.h"
@@ -56,6 +57,11 @@ const struct option_row launch_rows[] = {
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct launch_opts, ipc),
 	 .help = "IPC namespace: \"auto\", \"private\" or \"parent\""},
+	{.name = "mds-register",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct launch_opts, mds_register),
+	 .help = "register the pod with the metadata service"},
 	{.name = "interactive",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -98,6 +104,11 @@ static int check_nets(const struct launch_opts *o, bool has_ports, char **ret,
 		return error_set(err, EINVAL,
 				 "--port flag does not work with "
 				 "'host' networking");
+	if (o->mds_register && net_list_kind(&nets) == NET_KIND_NONE)
+		return error_set(err, EINVAL,
+				 "--mds-register flag does not work with "
+				 "--net=none: use \"default\", "
+				 "\"default-restricted\" or \"host\"");
 	*ret = net_list_text(&nets);
 	return 0;
 }
@@ -133,6 +144,11 @@ static int check_opts(const struct launch_opts *o, size_t n_apps,
 	if (o->interactive && n_apps != 1)
 		return error_set(err, EINVAL,
 				 "interactive option only supports one image");
+	if (o->mds_register && access(METADATA_SOCKET, F_OK) < 0)
+		return error_set(err, errno,
+				 "--mds-register: there is no metadata service "
+				 "at " METADATA_SOCKET
+				 ": start it with \"rkt metadata-service\"");
 	if (o->interactive && o->detach)
 		return error_set(err, EINVAL,
 				 "--interactive and --detach exclude each "
@@ -163,6 +179,7 @@ int launch_make(const struct cmd_call *call, const struct launch_opts *o,
 			.dns_mode = ret->dns.mode,
 			.local_config = call->rkt->local_config,
 			.system_config = call->rkt->system_config,
+			.mds_register = o->mds_register,
 			.interactive = o->interactive,
 			.insecure_capabilities =
 				insecure & INSECURE_CAPABILITIES,

@@ -35,6 +35,7 @@ static const struct command *const commands[] = {
 	&cmd_image,
 	&cmd_list,
 	&cmd_logs,
+	&cmd_metadata_service,
 	&cmd_prepare,
 	&cmd_push,
 	&cmd_rm,

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CMD_RKT_METADATA_ANSWERS_H
+#define CMD_RKT_METADATA_ANSWERS_H
+
+/* What is answered: to pods, and to those who register them (spec/metadata.h).
+ */
+
+#include "cmd/rkt-metadata/server.h"
+
+struct error;
+
+/* The key of this service's signatures, from the kernel.  Who registers a pod
+ * is told PORT, where it can ask. */
+int answers_prepare(unsigned int port, struct error *err);
+
+void answer_pod(struct server_request *request);
+void answer_registration(struct server_request *request);
+
+/* The path, without the token that is in it. */
+const char *answers_name(const struct server_request *request);
+
+#endif
