@@ -90,6 +90,12 @@ static void watch(struct machine *m, struct event_loop *loop)
 	(void)event_add(loop, &m->process, EPOLLIN);
 }
 
+bool machine_is_wanted(const struct machine *m)
+{
+	return m->program && access(BUS, F_OK) == 0 &&
+	       access(MACHINES, F_OK) == 0 && access(m->program, X_OK) == 0;
+}
+
 void machine_register(struct machine *m, struct event_loop *loop,
 		      const char *uuid, pid_t init)
 {
@@ -97,8 +103,7 @@ void machine_register(struct machine *m, struct event_loop *loop,
 	cleanup_free char *id = xstrdup(uuid);
 	char *const argv[] = {name, word, id, leader, NULL};
 
-	if (!m->program || access(BUS, F_OK) < 0 ||
-	    access(MACHINES, F_OK) < 0 || access(m->program, X_OK) < 0)
+	if (!machine_is_wanted(m))
 		return;
 	(void)snprintf(leader, sizeof(leader), "%d", (int)init);
 	start(m, argv);

@@ -39,6 +39,9 @@ struct machine {
 /* From the environment, which is cleared of what is stage0's. */
 void machine_take(struct machine *m);
 
+/* Whether _register would do anything now. */
+bool machine_is_wanted(const struct machine *m);
+
 /* Where machined is, has it know pod UUID, without waiting for it. */
 void machine_register(struct machine *m, struct event_loop *loop,
 		      const char *uuid, pid_t init);

@@ -266,7 +266,7 @@ __attribute__((__noreturn__)) static void reap_forever(int stage1)
 		/* Who is not in the pod has no number in it: an app does not
 		 * end the others. */
 		if (sigwaitinfo(&set, &info) > 0 && info.si_signo != SIGCHLD &&
-		    info.si_code == SI_USER && info.si_pid == 0)
+		    info.si_code == SI_USER && info.si_pid == 0 && stage1 >= 0)
 			(void)send(stage1, END, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
 }
@@ -289,6 +289,8 @@ pod_init_child(const struct pod_init_plan *plan, int ready)
 	 * and nobody would ever kill us. */
 	if (write_full(ready, READY, 1) < 0)
 		_exit(1);
+	if (!plan->passes_end)
+		fd_close(&ready);
 	reap_forever(ready);
 }
 
@@ -353,6 +355,7 @@ int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 		.pidfd = pidfd,
 		.pid = pid,
 		.said = TAKE_FD(ours),
+		.passes_end = plan->passes_end,
 	};
 	start_elsewhere(ret);
 	return 0;
@@ -440,6 +443,8 @@ int pod_init_wait_ready(struct pod_init *init, struct error *err)
 	if (r == 0)
 		r = wait_byte(init, READY[0], err);
 	init->is_ready = true;
+	if (!init->passes_end)
+		fd_close(&init->said);
 	return r;
 }
 

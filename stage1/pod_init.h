@@ -7,8 +7,9 @@
  * net namespaces.  It reaps orphans, dies with stage1 (PDEATHSIG) and takes
  * every process of the pod with it.  Nothing in it is worth having: before
  * any app starts it has a read-only root of its own (pod_root.h), no
- * descriptor but the socket it says on that the host asks for the pod's end,
- * no capability, and is not dumpable.
+ * descriptor, no capability, and is not dumpable.  Only that of a machine
+ * (machine.h) has one: the socket it says on that the host asks for the pod's
+ * end.
  */
 
 #include <errno.h>
@@ -24,10 +25,11 @@ struct pod_init {
 	int pidfd;
 	pid_t pid; /* host number */
 	/* Socket: NAMESPACES when they are made and filled, READY when it is
-	 * hardened, a struct error instead of either; then a byte each time
-	 * somebody outside of the pod sends it one of the signals systemd ends
-	 * containers with.  -EBADF: one of an older stage1 has none. */
+	 * hardened, a struct error instead of either; then, if it passes the
+	 * end on, a byte each time somebody outside of the pod sends it one of
+	 * the signals systemd ends containers with.  -EBADF: it does not. */
 	int said;
+	bool passes_end;
 	bool is_ready;
 	bool has_namespaces;
 	bool is_elsewhere; /* kept off one of these until it has */
@@ -46,7 +48,8 @@ struct pod_init_plan {
 	bool host_ipc;
 	bool insecure_paths; /* see pod_root_enter() */
 	const struct users *users;
-	int selffd; /* closed at once, so that the caller's is the last */
+	bool passes_end; /* to stage1, when the host asks for it */
+	int selffd;	 /* closed at once, so that the caller's is the last */
 };
 
 /* Starts pod init; returns before it is hardened, and before its network

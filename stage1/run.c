@@ -20,6 +20,7 @@
 #include "spec/stage1_abi.h"
 #include "stage1/control.h"
 #include "stage1/journal.h"
+#include "stage1/machine.h"
 #include "stage1/metadata.h"
 #include "stage1/network.h"
 #include "stage1/plan.h"
@@ -147,6 +148,7 @@ static int start_init(struct pod *pod, struct error *err)
 		.host_ipc = pod->options.host_ipc,
 		.insecure_paths = pod->options.plan.insecure_paths,
 		.users = &pod->users,
+		.passes_end = machine_is_wanted(&pod->machine),
 		.selffd = pod->selffd,
 	};
 
