@@ -532,8 +532,7 @@ refused() {
 		"$CDN/stall-200000/p.aci" >/dev/null 2>&1 &
 	local pid=$!
 	partial_is() {
-		[ "$(find "$D/data/cas/download" -size -201k -size +190k \
-			-name '*' ! -name '*.version' | wc -l)" = 1 ]
+		[ "$(find "$D/data/cas/download" -size 200000c | wc -l)" = 1 ]
 	}
 	wait_for 10 partial_is
 	kill -9 $pid
