@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aci/url_login.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -245,8 +246,13 @@ static int make_from_request(struct images *im, struct pod_request *req,
 	made->words = xcalloc(made->n_images, sizeof(*made->words));
 	for (size_t i = 0; i < made->n_images; i++)
 		strv_append(&made->words[i], &req->apps[i].words);
-	for (size_t i = 0; i < made->n_images; i++)
-		strv_push(&made->asked, req->apps[i].image);
+	for (size_t i = 0; i < made->n_images; i++) {
+		cleanup_url_login struct url_login login = URL_LOGIN_INIT;
+
+		/* It is written down: without the password. */
+		url_login_make(req->apps[i].image, &login);
+		strv_push(&made->asked, login.url);
+	}
 	return 0;
 }
 

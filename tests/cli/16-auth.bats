@@ -190,6 +190,9 @@ stored_nowhere() {
 	expect_status 0
 	[[ $output == *"$H/to-cdn/a.aci"* ]] || fail "$output"
 	nothing_told
+	run_rkt prepare --pod-name=web "https://${GIVEN}example.com/to-cdn/a.aci"
+	expect_status 0
+	stored_nowhere
 	# It is the image of that URL, whoever asks.
 	run_rkt fetch --pull-policy=new "$H/to-cdn/a.aci"
 	expect_status 0
