@@ -73,7 +73,6 @@ static void end(struct auto_update_result *r, enum auto_update_outcome outcome,
 	r->reason = reason && *reason ? xstrdup(reason) : NULL;
 }
 
-/* All that were not decided yet. */
 static void end_all(struct work *w, enum auto_update_outcome outcome, int code,
 		    const char *reason)
 {
@@ -551,12 +550,14 @@ static void work_on_apps(struct work *w, bool is_asked)
 		return;
 	}
 	r = transact_check(w->pod, &err);
-	if (r == -EBUSY || r == -ESRCH)
+	if (r == -EBUSY || r == -ESRCH) {
 		end_all(w, OUTCOME_REFUSED, RKT_EXIT_REFUSED,
 			error_innermost(&err));
-	else if (r == 0)
+		return;
+	}
+	if (r == 0)
 		r = work(w, &err);
-	if (r < 0 && r != -EBUSY && r != -ESRCH)
+	if (r < 0)
 		end_all(w, OUTCOME_FAILED, RKT_EXIT_FAILURE,
 			error_innermost(&err));
 }
