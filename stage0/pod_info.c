@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
+#include "spec/auto_update.h"
 #include "spec/json_write.h"
 #include "spec/stage1_abi.h"
 #include "stage0/generation.h"
@@ -22,6 +23,7 @@
 
 #define SECOND INT64_C(1000000000)
 #define SMALL_FILE_MAX (1024UL * 1024)
+#define HISTORY_MAX (16UL * 1024 * 1024)
 #define HEALTH_MAX 4096
 
 /* mtime in ns; 0 if there is no such file. */
@@ -290,12 +292,52 @@ int pod_info_load(const struct pod *pod, struct pod_info *ret,
 	return 0;
 }
 
+static void load_held(const struct auto_update_record *record,
+		      const char *history, struct app_info *app)
+{
+	cleanup_strbuf struct strbuf current = STRBUF_INIT;
+	cleanup_strv struct strv images = STRV_INIT;
+	cleanup_strv struct strv why = STRV_INIT;
+	struct auto_update_facts facts = {.app = app->name, .history = history};
+
+	app_info_image_name(app, &current);
+	facts.current = current.buf;
+	auto_update_find_held(record, &facts, 1, &images, &why);
+	for (size_t i = 0; i < images.n; i++) {
+		if (!auto_update_is_higher(images.v[i], facts.current))
+			continue;
+		make_printable(images.v[i]);
+		strv_push(&app->held, images.v[i]);
+		strv_push(&app->held_why, why.v[i]);
+	}
+}
+
+void pod_info_load_held(const struct pod *pod, struct pod_info *info)
+{
+	cleanup_auto_update_record struct auto_update_record record =
+		AUTO_UPDATE_RECORD_INIT;
+	cleanup_strbuf struct strbuf history = STRBUF_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	(void)read_file_at(pod->fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
+			   NULL);
+	if (read_file_at(pod->fd, POD_AUTO_UPDATE_FILE, SMALL_FILE_MAX, &text,
+			 NULL) == 0)
+		(void)auto_update_record_parse(text.buf, text.len, &record,
+					       NULL);
+	for (size_t i = 0; i < info->manifest.n_apps; i++)
+		load_held(&record, history.len ? history.buf : "",
+			  &info->apps[i]);
+}
+
 void pod_info_release(struct pod_info *info)
 {
 	for (size_t i = 0; info->apps && i < info->manifest.n_apps; i++) {
 		free(info->apps[i].health);
 		free(info->apps[i].status);
 		free(info->apps[i].bus_error);
+		strv_release(&info->apps[i].held);
+		strv_release(&info->apps[i].held_why);
 	}
 	free(info->apps);
 	free(info->name);
@@ -374,6 +416,20 @@ static void write_mount(const struct pod_info *info, const struct app_info *app,
 	json_close_object(w);
 }
 
+static void write_held(const struct app_info *app, struct json_writer *w)
+{
+	if (app->held.n == 0)
+		return;
+	json_open_array(w, "held");
+	for (size_t i = 0; i < app->held.n; i++) {
+		json_open_object(w, NULL);
+		json_add_string(w, "image", app->held.v[i]);
+		json_add_string(w, "reason", app->held_why.v[i]);
+		json_close_object(w);
+	}
+	json_close_array(w);
+}
+
 static void write_app(const struct pod_info *info, const struct app_info *app,
 		      struct json_writer *w)
 {
@@ -406,6 +462,7 @@ static void write_app(const struct pod_info *info, const struct app_info *app,
 	add_int_if(w, "errno", app->error);
 	json_add_string_if(w, "buserror", app->bus_error);
 	json_add_string_if(w, "status", app->status);
+	write_held(app, w);
 	if (ra->n_mounts > 0) {
 		json_open_array(w, "mounts");
 		for (size_t i = 0; i < ra->n_mounts; i++)

@@ -38,6 +38,9 @@ struct app_info {
 	int64_t error; /* errno(3); 0: none */
 	char *bus_error;
 	char *status; /* printable, as bus_error; NULL: nothing */
+	/* Versions (NAME:VERSION, printable) above the one that runs which are
+	 * not tried by themselves, and why: by pod_info_load_held(). */
+	struct strv held, held_why;
 };
 
 struct pod_info {
@@ -67,6 +70,8 @@ struct pod_info {
  * must have one cannot be read. */
 int pod_info_load(const struct pod *pod, struct pod_info *ret,
 		  struct error *err);
+/* What INFO, of POD, has of its apps' history besides. */
+void pod_info_load_held(const struct pod *pod, struct pod_info *info);
 void pod_info_release(struct pod_info *info);
 #define cleanup_pod_info __attribute__((__cleanup__(pod_info_release)))
 

@@ -10,21 +10,17 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/format.h"
-#include "base/io.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/format.h"
 #include "cmd/rkt/pod_arg.h"
-#include "spec/auto_update.h"
 #include "stage0/pod.h"
 #include "stage0/pod_info.h"
 
 #define SECOND INT64_C(1000000000)
 #define POLL_NS (SECOND / 20)
 #define FOREVER (-1)
-#define HISTORY_MAX (16UL * 1024 * 1024)
-#define RECORD_MAX (1024UL * 1024)
 
 struct opts {
 	int64_t wait; /* ns; 0 = no, FOREVER */
@@ -218,6 +214,13 @@ static void add_restarts(struct strbuf *out, const struct app_info *app)
 		strbuf_addf(out, "health-%s=%s\n", app->name, app->health);
 }
 
+static void add_held(struct strbuf *out, const struct app_info *app)
+{
+	for (size_t i = 0; i < app->held.n; i++)
+		strbuf_addf(out, "held-%s=%s: %s\n", app->name, app->held.v[i],
+			    app->held_why.v[i]);
+}
+
 static void add_text(struct strbuf *out, const struct pod_info *info)
 {
 	strbuf_addf(out, "state=%s\n", pod_state_text(info->state));
@@ -238,38 +241,8 @@ static void add_text(struct strbuf *out, const struct pod_info *info)
 	for (size_t i = 0; i < info->manifest.n_apps; i++)
 		add_told(out, &info->apps[i]);
 	add_isolators(out, info);
-}
-
-/* Versions above the one that runs which are not tried by themselves. */
-static void add_held(struct strbuf *out, const struct pod *pod,
-		     const struct app_info *app)
-{
-	cleanup_auto_update_record struct auto_update_record record =
-		AUTO_UPDATE_RECORD_INIT;
-	cleanup_strbuf struct strbuf history = STRBUF_INIT;
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	cleanup_strbuf struct strbuf current = STRBUF_INIT;
-	cleanup_strv struct strv held = STRV_INIT;
-	cleanup_strv struct strv why = STRV_INIT;
-	struct auto_update_facts facts = {.app = app->name};
-
-	app_info_image_name(app, &current);
-	facts.current = current.buf;
-	(void)read_file_at(pod->fd, POD_HISTORY_FILE, HISTORY_MAX, &history,
-			   NULL);
-	facts.history = history.len ? history.buf : "";
-	if (read_file_at(pod->fd, POD_AUTO_UPDATE_FILE, RECORD_MAX, &text,
-			 NULL) == 0)
-		(void)auto_update_record_parse(text.buf, text.len, &record,
-					       NULL);
-	auto_update_find_held(&record, &facts, 1, &held, &why);
-	for (size_t i = 0; i < held.n; i++) {
-		if (!auto_update_is_higher(held.v[i], facts.current))
-			continue;
-		make_printable(held.v[i]);
-		strbuf_addf(out, "held-%s=%s: %s\n", app->name, held.v[i],
-			    why.v[i]);
-	}
+	for (size_t i = 0; i < info->manifest.n_apps; i++)
+		add_held(out, &info->apps[i]);
 }
 
 static int print_status(const struct opts *o, const struct pod *pod,
@@ -282,10 +255,9 @@ static int print_status(const struct opts *o, const struct pod *pod,
 
 	if (r < 0)
 		return r;
+	pod_info_load_held(pod, &info);
 	if (o->format == FORMAT_TABLE) {
 		add_text(&out, &info);
-		for (size_t i = 0; i < info.manifest.n_apps; i++)
-			add_held(&out, pod, &info.apps[i]);
 	} else {
 		json_writer_init(&w, &out, format_style(o->format));
 		pod_info_write(&info, NULL, &w);

@@ -120,7 +120,10 @@ state_is() {
 	expect_output held '--to=2.0.0'
 	[ "$(wc -l <"$pod/history")" = "$n_before" ] || fail "$n_before: $(cat "$pod/history") $output"
 	run rkt status web
-	expect_output 'held-inside=example.com/inside:2.0.0'
+	expect_output 'held-inside=example.com/inside:2.0.0: it failed at '
+	rkt status --format=json web | jq -e '.apps[0].held[0] |
+		.image == "example.com/inside:2.0.0" and
+		(.reason | startswith("it failed at "))'
 	version 3
 	store 3
 	auto
