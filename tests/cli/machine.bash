@@ -59,9 +59,24 @@ setup() {
 	rm -rf "$M/data/out"
 }
 
+# What a test left running in the machine, as a loop of clients: who came in by
+# nsenter.  systemd stops all processes before it ends them, and nsenter stops
+# with its own, which is then never reaped: the machine would not end.
+strays_end() {
+	local pid parent
+	while read -r pid parent; do
+		kill -9 "$pid" "$parent" 2>/dev/null || true
+	done < <(ps -eo pid=,ppid=,pidns=,comm= |
+		awk -v init="$(cat "$M/pid")" '
+		{ parent[$1] = $2; ns[$1] = $3; name[$1] = $4 }
+		END { for (p in ns) if (ns[p] == ns[init] &&
+			name[parent[p]] == "nsenter") print p, parent[p] }')
+}
+
 # Every unit a test has made, with its pod.
 teardown() {
 	can_boot || return 0
+	strays_end
 	[ "$BATS_TEST_COMPLETED" = 1 ] ||
 		machine journalctl --no-pager -n 60 -o cat
 	# shellcheck disable=SC2016 # it is the machine's shell
