@@ -242,7 +242,7 @@ example.com/b:1.0.0" ]
 	cmp "$D/out.aci" <(gzip -dc "$F/a1.aci")
 	run rkt image export "$a" "$D/none/out.aci"
 	expect_status 254
-	[ "$(find "$D" -maxdepth 1 -name '*.tmp')" = "" ]
+	[ "$(find "$D" -maxdepth 1 -name '.rkt-*')" = "" ]
 }
 
 @test "extract and render" {

@@ -132,7 +132,7 @@ is_exported() {
 	run rkt export --app=one "$uuid" "$D/missing/out.aci"
 	expect_status 254
 	expect_output "$D/missing" 'No such file or directory'
-	[ -z "$(find "$D" -name '*.tmp')" ] || fail "$(ls "$D")"
+	[ -z "$(find "$D" -maxdepth 1 -name '.rkt-*')" ] || fail "$(ls -A "$D")"
 }
 
 @test "only exited pods, only .aci" {

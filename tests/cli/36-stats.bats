@@ -68,14 +68,17 @@ used() {
 		fail "$(cat "$D/out")"
 }
 
+both_sleep() {
+	[ "$(rkt top "$uuid" | grep -c sleep)" = 2 ]
+}
+
 @test "top: pids, users and programs as the pod sees them" {
 	local how
 	for how in '' --private-users; do
 		# shellcheck disable=SC2086 # nothing, where it is empty
 		detach_inside --net=none $how "$F/web.aci" -- -c \
 			'sleep 1000' --- "$F/db.aci" -- -c 'exec sleep 1000'
-		wait_for 10 sh -c "'$RKT' --dir='$D/data' top '$uuid' |
-			grep -q sleep"
+		wait_for 10 both_sleep
 		rkt top --format=json "$uuid" >"$D/json"
 		[ "$(stat_of web uid | sort -u)" = 501 ] ||
 			fail "$(cat "$D/json")"

@@ -157,7 +157,7 @@ state_is() {
 	version 2
 	store 2
 	"$RKT" --dir="$D/data" --insecure-options=image auto-update \
-		--observe=60s >"$D/out" 2>&1 &
+		--observe=60s >"$D/out" 2>&1 3>&- &
 	command=$!
 	wait_for 30 state_is SWITCHED
 	kill -9 "$(cat "$pod/generations/inside/2/pid")"
@@ -196,7 +196,7 @@ state_is() {
 	version 2
 	store 2
 	"$RKT" --dir="$D/data" --insecure-options=image auto-update \
-		--observe=6s >"$D/out" 2>&1 &
+		--observe=12s >"$D/out" 2>&1 3>&- &
 	command=$!
 	wait_for 30 state_is SWITCHED
 	kill -9 "$command"
@@ -346,7 +346,7 @@ state_is() {
 	version 2
 	store 2
 	"$RKT" --dir="$D/data" --insecure-options=image auto-update \
-		--observe=60s >"$D/out" 2>&1 &
+		--observe=60s >"$D/out" 2>&1 3>&- &
 	command=$!
 	wait_for 30 state_is SWITCHED
 	auto
