@@ -203,8 +203,9 @@ int imagestore_mend_manifest(struct imagestore *store,
 int imagestore_sweep(struct imagestore *store, struct error *err);
 
 /*
- * The IDs named by a generation of any pod that is not garbage, sorted: they
- * and their trees stay.  Needs the exclusive lock to mean anything.
+ * The IDs named by a generation of any pod that is not garbage, or asked for by
+ * one, sorted: they and their trees stay.  Needs the exclusive lock to mean
+ * anything.
  */
 int imagestore_pod_images(struct imagestore *store, struct strv *ret,
 			  struct error *err);

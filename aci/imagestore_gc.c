@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
+#include "spec/json_read.h"
 #include "spec/stage1_abi.h"
 
 #define NS_PER_S 1000000000LL
@@ -316,13 +317,35 @@ static int add_app(int dirfd, const char *name, struct strv *ids,
 	return each_child(dirfd, name, add_generation, ids, err);
 }
 
+/* What an app was asked for is looked for at its next start, whatever updates
+ * have made of it. */
+static int add_asked(int dirfd, const char *name, struct strv *ids,
+		     struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_strv struct strv asked = STRV_INIT;
+	int r = read_file_at(dirfd, name, MANIFEST_MAX, &text, err);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (json_strv_parse(text.buf, text.len, &asked, NULL) == 0 &&
+	    asked.n == 2)
+		strv_push(ids, asked.v[1]);
+	return 0;
+}
+
 static int add_pod(int dirfd, const char *name, struct strv *ids,
 		   struct error *err)
 {
 	char path[300];
+	int r;
 
 	(void)snprintf(path, sizeof(path), "%s/" POD_GENERATIONS_DIR, name);
-	return each_child(dirfd, path, add_app, ids, err);
+	r = each_child(dirfd, path, add_app, ids, err);
+	if (r < 0)
+		return r;
+	(void)snprintf(path, sizeof(path), "%s/" POD_ASKED_DIR, name);
+	return each_child(dirfd, path, add_asked, ids, err);
 }
 
 int imagestore_pod_images(struct imagestore *store, struct strv *ret,

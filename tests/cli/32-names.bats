@@ -121,6 +121,17 @@ again() {
 	again 5 2.0.0 example.com/inside:2.0.0 -- sleep 60
 }
 
+@test "what a pod was asked for stays in the store: its next start needs it" {
+	have v1
+	have v2
+	named --detach example.com/inside:1.0.0 -- sleep 60
+	run_rkt update --observe=50ms --keep=0 --to=2.0.0 web
+	expect_status 0
+	run_rkt image gc --grace-period=0s
+	expect_status 0
+	again 2 2.0.0 example.com/inside:1.0.0 -- sleep 60
+}
+
 @test "what was rolled back does not come back by its bare name" {
 	have v1
 	named --detach example.com/inside -- sleep 60

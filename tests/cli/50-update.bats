@@ -123,10 +123,13 @@ serves() {
 		expect_status 0
 	done
 	[ "$(generations)" = "3 4 5" ] || fail "$(generations)"
-	# What is gone does not hold its image, what is kept does.
+	# What is gone does not hold its image, what is kept does, and what
+	# the pod was made of.
 	run rkt image gc --grace-period=0s
 	expect_status 0
-	[ "$(rkt image list --no-legend | wc -l)" = 3 ] || fail "$(rkt image list)"
+	run rkt image list --no-legend --fields=name
+	[ "$(sort <<<"$output")" = "$(printf 'example.com/inside:%s.0.0\n' 1 3 4 5)" ] ||
+		fail "$output"
 	rollback
 	expect_status 0
 	rollback
