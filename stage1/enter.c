@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -51,6 +52,19 @@
 /* How long tracing apps may take to stand still. */
 #define FREEZE_MS 1000
 
+/* What the command prints, on its way to a terminal of the caller's. */
+struct relay {
+	struct event_source source; /* the pipe's end */
+	struct event_loop *loop;
+	int to;
+	int theirs; /* the command's end, until it has it */
+};
+
+#define RELAY_INIT                                                             \
+	{                                                                      \
+		.source = {.fd = -EBADF}, .theirs = -EBADF                     \
+	}
+
 struct enter {
 	pid_t init_pid;
 	const char *app;
@@ -84,6 +98,8 @@ struct enter {
 	struct event_source exited, signals;
 	struct console console;
 	bool has_console;
+	struct relay relays[2]; /* of standard output and error */
+	int stdio[3];		/* the command's; borrowed */
 	struct app_process process;
 };
 
@@ -391,6 +407,98 @@ static int open_terminal(struct enter *e, struct error *err)
 	return r;
 }
 
+/* 0 at the end. */
+static ssize_t relay_some(struct relay *r)
+{
+	char buf[16384];
+	ssize_t n = read(r->source.fd, buf, sizeof(buf));
+
+	if (n > 0)
+		(void)write_full(r->to, buf, (size_t)n);
+	return n;
+}
+
+static void on_relay(struct event_source *source, uint32_t events)
+{
+	struct relay *r = source->data;
+
+	(void)events;
+	if (relay_some(r) == 0)
+		event_remove(r->loop, source);
+}
+
+static int relay_open(struct relay *r, struct event_loop *loop, int to,
+		      struct error *err)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "create a pipe");
+	*r = (struct relay){
+		.source = {.fd = fds[0], .fn = on_relay, .data = r},
+		.loop = loop,
+		.to = to,
+		.theirs = fds[1],
+	};
+	if (set_nonblock(fds[0]) < 0 ||
+	    event_add(loop, &r->source, EPOLLIN) < 0)
+		return error_set(err, EINVAL, "watch what the command prints");
+	return 0;
+}
+
+/* All that is there: what runs on in the background may never end. */
+static void relay_close(struct relay *r)
+{
+	int left = 0;
+
+	fd_close(&r->theirs);
+	if (r->source.fd < 0)
+		return;
+	(void)ioctl(r->source.fd, FIONREAD, &left);
+	while (left > 0) {
+		ssize_t n = relay_some(r);
+
+		left = n > 0 ? left - (int)n : 0;
+	}
+	fd_close(&r->source.fd);
+}
+
+static bool is_one_terminal(int a, int b)
+{
+	struct stat at, other;
+
+	return fstat(a, &at) == 0 && fstat(b, &other) == 0 &&
+	       at.st_dev == other.st_dev && at.st_ino == other.st_ino &&
+	       isatty(a) && isatty(b);
+}
+
+/*
+ * Whoever has a terminal open reads what is typed there, also when the command
+ * is over: it prints into a pipe, and in the order it does so.
+ */
+static int open_stdio(struct enter *e, struct error *err)
+{
+	int r = 0;
+
+	for (int i = 0; i < 3; i++)
+		e->stdio[i] = e->has_console ? console_slave(&e->console) : i;
+	if (e->has_console)
+		return 0;
+	if (e->no_stdin)
+		e->stdio[0] = -EBADF;
+	for (int i = 1; i < 3 && r == 0; i++) {
+		struct relay *relay = &e->relays[i - 1];
+
+		if (i == 2 && is_one_terminal(1, 2)) {
+			e->stdio[2] = e->stdio[1];
+		} else if (isatty(i)) {
+			r = relay_open(relay, &e->loop, i, err);
+			e->stdio[i] = relay->theirs;
+		}
+	}
+	return r;
+}
+
 static void on_exit_event(struct event_source *source, uint32_t events)
 {
 	struct enter *e = source->data;
@@ -533,14 +641,11 @@ static int start(struct enter *e, struct error *err)
 		.filter = &e->filter,
 		.as_root = !e->as_app,
 		.limits = e->limits,
-		.stdio = {e->no_stdin ? -EBADF : 0, 1, 2},
+		.stdio = {e->stdio[0], e->stdio[1], e->stdio[2]},
 		.tty = e->has_console,
 	};
 	int r;
 
-	if (e->has_console)
-		for (int i = 0; i < 3; i++)
-			request.stdio[i] = console_slave(&e->console);
 	r = n ? open_own_leaf(e, err) : 0;
 	set_frozen(tracers, n, true);
 	if (r == 0)
@@ -548,6 +653,8 @@ static int start(struct enter *e, struct error *err)
 	set_frozen(tracers, n, false);
 	for (size_t i = 0; i < n; i++)
 		cgroup_leaf_release(&tracers[i]);
+	for (size_t i = 0; i < 2; i++)
+		fd_close(&e->relays[i].theirs);
 	return r < 0 ? r : watch(e, err);
 }
 
@@ -559,6 +666,8 @@ static int wait_for_command(struct enter *e, struct error *err)
 	(void)process_wait(e->process.pidfd, &status);
 	if (e->has_console)
 		console_close(&e->console);
+	for (size_t i = 0; i < 2; i++)
+		relay_close(&e->relays[i]);
 	if (app_process_exec_failed(&e->process, &code))
 		return error_sys(err, code, "execute %s", e->command.v[0]);
 	return process_exit_code(status);
@@ -581,6 +690,8 @@ static int prepare(struct enter *e, struct error *err)
 static void release(struct enter *e)
 {
 	app_process_close(&e->process);
+	for (size_t i = 0; i < 2; i++)
+		relay_close(&e->relays[i]);
 	event_loop_release(&e->loop);
 	seccomp_program_release(&e->filter);
 	/* One of its own goes with it, however far it came. */
@@ -621,11 +732,13 @@ int enter_main(int argc, char *const argv[])
 		.root = -EBADF,
 		.leaf = CGROUP_LEAF_INIT,
 		.loop = {.epfd = -EBADF},
+		.relays = {RELAY_INIT, RELAY_INIT},
 		.process = APP_PROCESS_INIT,
 	};
 	int (*const steps[])(struct enter *, struct error *) = {
-		prepare,   load_options,  load_app, make_plan,	      open_app,
-		open_leaf, open_terminal, start,    wait_for_command,
+		prepare,  load_options,	    load_app,	   make_plan,
+		open_app, open_leaf,	    open_terminal, open_stdio,
+		start,	  wait_for_command,
 	};
 	struct error err = ERROR_INIT;
 	int r;

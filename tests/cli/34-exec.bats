@@ -161,7 +161,17 @@ ABOUT='print-ids and print-caps and print-cwd and print-cgroup and print-limits 
 	expect_status 0
 	output=$(cat "$D/out")
 	expect_value isatty.0 0
+	expect_value isatty.2 0
 	expect_value tty /dev/null
+	# It could be read from: only what is printed goes there.
+	for command in exec enter; do
+		run python3 "$TESTS/cli/terminal.py" 31x91 -- sh -c \
+			"$RKT --dir=$D/data $command $uuid /inside print-tty \
+			and exit-code 9 </dev/null"
+		expect_status 9
+		expect_value isatty.1 0
+		expect_value isatty.2 0
+	done
 	run python3 "$TESTS/cli/terminal.py" 31x91 -- sh -c \
 		"$RKT --dir=$D/data exec --tty=false $uuid /inside stdin"
 	expect_status 0
