@@ -51,10 +51,28 @@ static int temp_open(struct whole_file *out, mode_t mode, struct error *err)
 	return 0;
 }
 
+/* Known now, before the work; linkat() makes sure in the end. */
+static int check_free(const struct whole_file *out, const char *path,
+		      struct error *err)
+{
+	struct stat st;
+
+	if (fstatat(out->dirfd, out->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (!out->overwrite)
+		return error_set(err, EEXIST, "%s exists", path);
+	/* /dev/null and /dev/stdout would be files afterwards. */
+	return S_ISREG(st.st_mode)
+		       ? 0
+		       : error_set(err, EINVAL,
+				   "%s is no regular file: it is not replaced",
+				   path);
+}
+
 int whole_file_open(const char *path, mode_t mode, bool overwrite,
 		    struct whole_file *ret, struct error *err)
 {
-	struct stat st;
+	int r;
 
 	split_path(path, ret);
 	ret->overwrite = overwrite;
@@ -63,11 +81,8 @@ int whole_file_open(const char *path, mode_t mode, bool overwrite,
 	ret->dirfd = open(ret->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (ret->dirfd < 0)
 		return error_sys(err, errno, "open directory %s", ret->dir);
-	/* Known now, before the work; linkat() makes sure in the end. */
-	if (!overwrite &&
-	    fstatat(ret->dirfd, ret->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return error_set(err, EEXIST, "%s exists", path);
-	return temp_open(ret, mode, err);
+	r = check_free(ret, path, err);
+	return r < 0 ? r : temp_open(ret, mode, err);
 }
 
 int whole_file_write(struct whole_file *out, const struct strbuf *data,

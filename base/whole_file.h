@@ -27,7 +27,8 @@ struct whole_file {
 		.dirfd = -1, .fd = -1                                          \
 	}
 
-/* -EEXIST if PATH exists and OVERWRITE is not set. */
+/* -EEXIST if PATH exists and OVERWRITE is not set; -EINVAL if it is no regular
+ * file, also for a symlink to one. */
 int whole_file_open(const char *path, mode_t mode, bool overwrite,
 		    struct whole_file *ret, struct error *err);
 int whole_file_write(struct whole_file *out, const struct strbuf *data,

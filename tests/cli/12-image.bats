@@ -243,6 +243,15 @@ example.com/b:1.0.0" ]
 	run rkt image export "$a" "$D/none/out.aci"
 	expect_status 254
 	[ "$(find "$D" -maxdepth 1 -name '.rkt-*')" = "" ]
+	# As /dev/null and /dev/stdout are.
+	mkfifo "$D/fifo"
+	ln -s out.aci "$D/link"
+	for name in fifo link; do
+		run rkt image export --overwrite "$a" "$D/$name"
+		expect_status 254
+		expect_output "$D/$name is no regular file: it is not replaced"
+	done
+	[ -p "$D/fifo" ] && [ -L "$D/link" ]
 }
 
 @test "extract and render" {
