@@ -254,13 +254,14 @@ void answer_pod(struct server_request *request)
 const char *answers_name(const struct server_request *request)
 {
 	static char name[256];
-	const char *rest = request->path + strcspn(request->path + 1, "/") + 1;
+	const char *path = request->path;
+	size_t token = *path == '/' ? strcspn(path + 1, "/") : 0;
 
-	(void)snprintf(name, sizeof(name), "/%.4s...%s", request->path + 1,
-		       *request->path ? rest : "");
-	for (char *c = name; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	/* Where the token is not the first, nobody knows where it is. */
+	if (token != METADATA_TOKEN_LEN)
+		return "/...";
+	(void)snprintf(name, sizeof(name), "/%.4s...%s", path + 1,
+		       path + 1 + token);
 	return name;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #define HEADERS_MAX (16U << 10) /* bytes of a connection outside of a body */
 #define REQUEST_SECONDS 10	/* from one answer to the next whole request */
 #define FORM_BUFFER 1024
+#define LINE_MAX_LEN 320 /* of the log */
 
 /* A client, from when it is taken to when it has gone. */
 struct client {
@@ -98,15 +100,27 @@ static void request_free(struct server_request *request)
 	free(request);
 }
 
+/* A method may be any bytes, and so may what percent signs make of a path. */
+static void log_request(const struct server *s,
+			const struct server_request *request)
+{
+	const char *name = s->plan.name ? s->plan.name(request) : request->path;
+	char line[LINE_MAX_LEN];
+
+	(void)snprintf(line, sizeof(line), "%.16s %s", request->method, name);
+	for (char *c = line; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	log_info("%s - %u", line, request->status);
+}
+
 static enum MHD_Result send_answer(const struct server *s,
 				   struct server_request *request)
 {
 	struct MHD_Response *response;
 	enum MHD_Result r;
 
-	log_info("%s %s - %u", request->method,
-		 s->plan.name ? s->plan.name(request) : request->path,
-		 request->status);
+	log_request(s, request);
 	response = MHD_create_response_from_buffer(request->answer.len,
 						   request->answer.buf,
 						   MHD_RESPMEM_MUST_COPY);

@@ -123,6 +123,13 @@ TOKEN=00112233445566778899aabbccddeeff
 	[ "$(ask /pod/uuid)" = "401 $TEXT" ]
 	url=http://127.0.0.1:18112/acMetadata/v1
 	[ "$(ask /pod/uuid)" = "404 $TEXT" ]
+	# The log has neither a token that is somewhere else, nor what somebody
+	# sends to terminals.
+	token=$(basename "$(cat "$pod/mds-registered")")
+	url=http://127.0.0.1:18112//$token
+	[ "$(ask /pod/uuid -X $'\e[3m' --path-as-is)" = "404 $TEXT" ]
+	grep -qF ': ?[3m /... - 404' "$D/service"
+	if grep -q "$token" "$D/service"; then fail "$(cat "$D/service")"; fi
 }
 
 @test "signatures: of the pod that asks, and nothing else is one" {
