@@ -394,6 +394,8 @@ bool restart_ended(struct generation *g)
 	log_info("app %s ended with exit code %d: starting it again",
 		 g->app->name, g->exit_code);
 	hold_kept(r);
+	/* What the service manager has beside that would keep its ports. */
+	restart_store(g->app);
 	end(r, g);
 	return true;
 }

@@ -105,11 +105,13 @@ open_files() {
 setup() {
 	setup_test
 	loader=
+	manager=
 	RUN=()
 }
 
 teardown() {
 	[ -z "$loader" ] || kill "$loader" 2>/dev/null
+	[ -z "$manager" ] || kill "$manager" 2>/dev/null
 	teardown_test
 }
 
@@ -580,6 +582,29 @@ update() {
 	[ "$status" -ne 0 ]
 	expect_output rkt.io/update/probe
 	status_has generation-inside=1
+}
+
+serves_again() {
+	[ "$(pod_log "$uuid" inside | grep -c serving=1)" = 2 ]
+}
+
+@test "a crash in a handover: the service manager keeps no port from the next process" {
+	command -v python3 >/dev/null || skip "needs python3: not on this host"
+	new_version "$SICK"
+	python3 "$TESTS/cli/fdstore.py" "$D/notify" 3>&- &
+	manager=$!
+	wait_for 10 test -S "$D/notify"
+	NOTIFY_SOCKET=$D/notify FDSTORE=64 run_app --restart=on-failure -- \
+		serve tcp4:80
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	rkt --insecure-options=image update --strategy=handover --probe=http:/ \
+		--ready-timeout=60s --image="$D/2.aci" web 3>&- &
+	updater=$!
+	wait_for 10 grep -q STARTED "$pod/update.journal"
+	kill_app
+	wait "$updater" || [ $? = 12 ]
+	wait_for 20 serves_again
+	connects 80
 }
 
 @test "an exec probe reaches the new generation only" {
