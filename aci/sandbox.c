@@ -354,14 +354,15 @@ static const int http_calls[] = {
 	SCMP_SYS(getppid),     SCMP_SYS(clock_getres),
 };
 
-/* What answering clients on sockets that listen already needs on top. */
+/* What answering clients on sockets that listen already needs on top.  No
+ * ioctl(2): standard error may be the terminal of who started it. */
 static const int serve_calls[] = {
 	SCMP_SYS(accept4),     SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),
 	SCMP_SYS(sendto),      SCMP_SYS(sendmsg),    SCMP_SYS(shutdown),
 	SCMP_SYS(getsockopt),  SCMP_SYS(setsockopt), SCMP_SYS(getsockname),
 	SCMP_SYS(getpeername), SCMP_SYS(poll),	     SCMP_SYS(ppoll),
 	SCMP_SYS(epoll_ctl),   SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
-	SCMP_SYS(fcntl),       SCMP_SYS(ioctl),
+	SCMP_SYS(fcntl),
 };
 
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -456,4 +457,19 @@ Test(sandbox, pack)
 		expect_killed(pack_attempts[i].name,
 			      run_caged(enter_pack, pack_attempts[i].try));
 	cr_expect(remove_tree_at(AT_FDCWD, target, NULL) == 0);
+}
+
+static int enter_serve(struct error *err)
+{
+	return sandbox_enter_serve(&parse_sandbox, err);
+}
+
+static int try_to_type(void)
+{
+	return ioctl(2, TIOCSTI, "x") == 0;
+}
+
+Test(sandbox, serve_types_nothing)
+{
+	expect_killed("TIOCSTI", run_caged(enter_serve, try_to_type));
 }
