@@ -222,7 +222,8 @@ $(B)/tests/inside $(B)/tests/load: $(B)/flags
 	$(Q)$(CC) $(CPPFLAGS_ALL) -std=gnu17 -O2 $(WARN) -static -o $@ $(filter %.c,$^)
 
 # stage1 of a later version, which hands over more than this one knows.
-next_SRC := stage1/adopt.c stage1/handoff.c stage1/reexec.c stage1/run.c
+next_SRC := stage1/adopt.c stage1/enter_freeze.c stage1/handoff.c \
+	stage1/reexec.c stage1/run.c
 next_OBJ := $(next_SRC:%.c=$(B)/obj/next/%.o) \
 	$(patsubst %.c,$(B)/obj/%.o,$(filter-out $(next_SRC),$(stage1_SRC)))
 $(next_SRC:%.c=$(B)/obj/next/%.o): $(B)/obj/next/%.o: %.c $(B)/flags

@@ -39,6 +39,7 @@
 #include "stage1/cgroup.h"
 #include "stage1/console.h"
 #include "stage1/device_policy.h"
+#include "stage1/enter_freeze.h"
 #include "stage1/event.h"
 #include "stage1/gc.h"
 #include "stage1/limits.h"
@@ -48,9 +49,6 @@
 #include "stage1/pod_init.h"
 #include "stage1/seccomp.h"
 #include "stage1/users.h"
-
-/* How long tracing apps may take to stand still. */
-#define FREEZE_MS 1000
 
 /* What the command prints, on its way to a terminal of the caller's. */
 struct relay {
@@ -608,20 +606,11 @@ static int open_own_leaf(struct enter *e, struct error *err)
 	return r;
 }
 
-static void set_frozen(struct cgroup_leaf *tracers, size_t n, bool frozen)
-{
-	struct error err = ERROR_INIT;
-
-	for (size_t i = 0; i < n; i++)
-		if (cgroup_leaf_freeze(&tracers[i], frozen, FREEZE_MS, &err) <
-		    0)
-			log_failure(&err, NULL);
-}
-
 static int start(struct enter *e, struct error *err)
 {
 	struct cgroup_leaf tracers[POD_APPS_MAX];
 	size_t n = open_tracers(e, tracers);
+	cleanup_fd int frozen = -EBADF;
 
 	struct pod_init init = {
 		.pidfd = e->init_pidfd,
@@ -647,10 +636,12 @@ static int start(struct enter *e, struct error *err)
 	int r;
 
 	r = n ? open_own_leaf(e, err) : 0;
-	set_frozen(tracers, n, true);
-	if (r == 0)
+	if (r == 0 && n)
+		r = frozen = enter_freeze(tracers, n, &e->leaf, err);
+	if (r >= 0)
 		r = app_process_start(&request, &e->process, err);
-	set_frozen(tracers, n, false);
+	if (frozen >= 0)
+		enter_thaw(tracers, n, frozen);
 	for (size_t i = 0; i < n; i++)
 		cgroup_leaf_release(&tracers[i]);
 	for (size_t i = 0; i < 2; i++)

@@ -103,6 +103,20 @@ running() {
 	expect_value hunt.tries some
 }
 
+@test "apps that stand still go on when who enters is killed" {
+	mkdir -p "$D/next/bin"
+	cp "$BUILD/bin/rkt" "$D/next/bin/rkt"
+	cp -r "$BUILD/libexec" "$D/next/"
+	# It is built to be killed where a test says.
+	cp "$BUILD/tests/stage1-next" "$D/next/libexec/rkt/stage1"
+	running "$F/inside.aci" --caps-retain=$ATTACKER_CAPS -- signals 600
+	RKT_TEST_STOP_AT=enter-frozen run "$D/next/bin/rkt" --dir="$D/data" \
+		enter "$uuid" /inside echo entered
+	expect_status 137
+	kill -USR1 "$(cat "$D/data/pods/run/$uuid/generations/inside/1/pid")"
+	wait_for 10 pod_logged "$uuid" inside signal=USR1
+}
+
 @test "an app with CAP_SYS_PTRACE finds nothing in the pod's init" {
 	# It may look, and there is nothing: an empty read-only root with
 	# /proc, no descriptor, no capability, a binary it cannot write, and
