@@ -201,13 +201,3 @@ const struct served_app *pod_app(const struct served_pod *pod, const char *name)
 {
 	return find_app(pod, name);
 }
-
-void pods_release(void)
-{
-	while (n_pods) {
-		apps_clear(&pods[--n_pods]);
-		manifest_clear(&pods[n_pods]);
-	}
-	free(pods);
-	pods = NULL;
-}

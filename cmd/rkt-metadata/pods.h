@@ -46,6 +46,4 @@ const struct served_pod *pods_by_token(const char *token);
 const struct served_app *pod_app(const struct served_pod *pod,
 				 const char *name);
 
-void pods_release(void);
-
 #endif

@@ -301,9 +301,3 @@ void server_run(struct server *s)
 	(void)MHD_run(s->daemon);
 	end_slow_clients(s);
 }
-
-void server_stop(struct server *s)
-{
-	MHD_stop_daemon(s->daemon);
-	free(s);
-}

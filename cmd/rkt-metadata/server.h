@@ -47,7 +47,6 @@ int server_fd(const struct server *s);
 /* Milliseconds until there is without that, at most MAX. */
 int server_timeout(const struct server *s, int max);
 void server_run(struct server *s);
-void server_stop(struct server *s);
 
 /* Argument NAME of the URL, borrowed; NULL if there is none. */
 const char *server_argument(const struct server_request *request,
