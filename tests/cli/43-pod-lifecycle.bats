@@ -402,7 +402,7 @@ ends_clean() {
 	left=$(find /sys/fs/cgroup -type d -path "*/rkt/$uuid*" \
 		! -path "$unit/*" ! -path '*/memory/*')
 	[ -z "$left" ] || fail "$left"
-	[ -z "$(find /sys/fs/cgroup -type d -name '*-enter-*')" ]
+	[ -z "$(find /sys/fs/cgroup -type d -path "*$uuid*-enter-*")" ]
 	rkt stop "$uuid"
 	wait "$pid" || true
 	rmdir "$unit"

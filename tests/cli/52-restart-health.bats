@@ -556,7 +556,7 @@ update() {
 	# Without a probe it is as good as any.
 	update --strategy=restart
 	expect_status 0
-	nothing=$(find /sys/fs/cgroup -path '*probe*' -type d)
+	nothing=$(find /sys/fs/cgroup -path "*/rkt/$uuid/*probe*" -type d)
 	[ -z "$nothing" ] || fail "$nothing"
 }
 
