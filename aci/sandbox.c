@@ -601,6 +601,21 @@ static int enter_directory(int dirfd, struct error *err)
 	return 0;
 }
 
+/* Stays root, with CAPS alone. */
+static int keep_capabilities(const struct sandbox *s, uint64_t caps,
+			     struct error *err)
+{
+	int r = close_others(s, err);
+
+	if (r == 0)
+		r = limits_apply(s, err);
+	if (r == 0)
+		r = bound_capabilities(caps, err);
+	if (r == 0)
+		r = process_set_capabilities(caps, err);
+	return r < 0 ? r : process_flags_apply(true, err);
+}
+
 int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
 {
 	const uint64_t caps = 1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE |
@@ -610,15 +625,7 @@ int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
 
 	r = enter_directory(dirfd, err);
 	if (r == 0)
-		r = close_others(s, err);
-	if (r == 0)
-		r = limits_apply(s, err);
-	if (r == 0)
-		r = bound_capabilities(caps, err);
-	if (r == 0)
-		r = process_set_capabilities(caps, err);
-	if (r == 0)
-		r = process_flags_apply(true, err);
+		r = keep_capabilities(s, caps, err);
 	if (r == 0)
 		r = limit_descriptors(s, 8, err);
 	if (r == 0)
@@ -628,18 +635,9 @@ int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
 
 int sandbox_enter_pack(const struct sandbox *s, int dirfd, struct error *err)
 {
-	const uint64_t caps = 1ULL << CAP_DAC_READ_SEARCH;
 	int r;
 
-	r = close_others(s, err);
-	if (r == 0)
-		r = limits_apply(s, err);
-	if (r == 0)
-		r = bound_capabilities(caps, err);
-	if (r == 0)
-		r = process_set_capabilities(caps, err);
-	if (r == 0)
-		r = process_flags_apply(true, err);
+	r = keep_capabilities(s, 1ULL << CAP_DAC_READ_SEARCH, err);
 	if (r == 0)
 		r = landlock_apply(PARSE, dirfd, err);
 	if (r == 0)
