@@ -31,6 +31,12 @@ static void refuse(struct server_request *request, unsigned int status,
 	strbuf_addf(&request->answer, "%s\n", text);
 }
 
+static void refuse_method(struct server_request *request, const char *allow)
+{
+	request->allow = allow;
+	refuse(request, 405, "not with this method");
+}
+
 static bool is_get(const struct server_request *request)
 {
 	return strcmp(request->method, "GET") == 0 ||
@@ -234,19 +240,19 @@ static void answer_query(struct server_request *request,
 void answer_pod(struct server_request *request)
 {
 	struct metadata_query q;
-	const struct served_pod *pod;
 	bool is_known = metadata_query_parse(request->path, &q) == 0;
+	const struct served_pod *pod = pods_by_token(q.token);
 
 	request->status = 200;
-	pod = pods_by_token(q.token);
-	if (!pod)
-		refuse(request, is_known ? 401 : 404,
-		       is_known ? "no pod has this token" : "no such path");
-	else if (!is_known)
+	if (!is_known)
 		refuse(request, 404, "no such path");
-	else if (metadata_is_post(q.what) ? strcmp(request->method, "POST") != 0
-					  : !is_get(request))
-		refuse(request, 405, "not with this method");
+	else if (!pod)
+		refuse(request, 401, "no pod has this token");
+	else if (!metadata_is_post(q.what) && !is_get(request))
+		refuse_method(request, "GET, HEAD");
+	else if (metadata_is_post(q.what) &&
+		 strcmp(request->method, "POST") != 0)
+		refuse_method(request, "POST");
 	else
 		answer_query(request, &q, pod);
 }
@@ -304,7 +310,7 @@ void answer_registration(struct server_request *request)
 	else if (strcmp(request->method, "PUT") == 0)
 		put(request, &uuid, app);
 	else if (strcmp(request->method, "DELETE") != 0 || *app)
-		refuse(request, 405, "not with this method");
+		refuse_method(request, *app ? "PUT" : "PUT, DELETE");
 	else if (pods_remove(&uuid) < 0)
 		refuse(request, 404, "no such pod is registered");
 }

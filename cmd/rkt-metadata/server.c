@@ -129,9 +129,9 @@ static enum MHD_Result send_answer(const struct server *s,
 	(void)MHD_add_response_header(
 		response, MHD_HTTP_HEADER_CONTENT_TYPE,
 		request->type ? request->type : "text/plain; charset=us-ascii");
-	if (request->status == MHD_HTTP_METHOD_NOT_ALLOWED)
+	if (request->allow)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
-					      "GET, POST, PUT, DELETE");
+					      request->allow);
 	r = MHD_queue_response(request->connection, request->status, response);
 	MHD_destroy_response(response);
 	return r;

@@ -25,7 +25,8 @@ struct server_request {
 	bool is_too_large; /* the body is not kept */
 	/* To be filled. */
 	unsigned int status;
-	const char *type; /* of the answer; NULL: text/plain */
+	const char *type;  /* of the answer; NULL: text/plain */
+	const char *allow; /* methods that would do, with status 405 */
 	struct strbuf answer;
 };
 

@@ -83,7 +83,6 @@ TOKEN=00112233445566778899aabbccddeeff
 	[[ $output =~ url=http://172\.16\.28\.1:18112/[0-9a-f]{32} ]]
 	[[ $output == *"$(cat "$D/uuid")"* ]]
 	[[ $output =~ [A-Za-z0-9+/]{86}== ]]
-	url=${BASH_REMATCH[0]}
 	# It has ended: its token is nobody's.
 	url=$(grep -o 'http://[^ ]*' <<<"$output")
 	url=${url/172.16.28.1/127.0.0.1}/acMetadata/v1
@@ -118,7 +117,8 @@ TOKEN=00112233445566778899aabbccddeeff
 	done
 	[ "$(ask /pod/uuid -X POST)" = "405 $TEXT" ]
 	[ "$(ask /pod/hmac/sign)" = "405 $TEXT" ]
-	[ "$(ask /pod/uuid -X DELETE)" = "405 $TEXT" ]
+	[ "$(ask /pod/uuid -X DELETE -D "$D/headers")" = "405 $TEXT" ]
+	grep -qix $'Allow: GET, HEAD\r' "$D/headers"
 	url=http://127.0.0.1:18112/$TOKEN/acMetadata/v1
 	[ "$(ask /pod/uuid)" = "401 $TEXT" ]
 	url=http://127.0.0.1:18112/acMetadata/v1
