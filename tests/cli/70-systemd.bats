@@ -543,3 +543,22 @@ rolled_back_times() {
 	run machine ls /run/netns
 	expect_no_output rkt-
 }
+
+@test "the metadata service comes with the first pod that registers" {
+	machine systemctl start rkt-metadata.socket
+	run show rkt-metadata ActiveState
+	[ "$output" = inactive ]
+	run --separate-stderr machine rkt run --mds-register --net=host \
+		--uuid-file-save=/data/out example.com/listens:1.0.0 \
+		--exec=/usr/bin/python3 -- -I -c '
+import os, socket
+_, _, host, token = os.environ["AC_METADATA_URL"].split("/")
+s = socket.create_connection(host.split(":"))
+s.sendall(b"GET /%s/acMetadata/v1/pod/uuid HTTP/1.0\r\n\r\n" % token.encode())
+print("uuid", s.makefile().read().split()[-1])'
+	expect_status 0
+	expect_output "uuid $(cat "$M/data/out")"
+	show_is rkt-metadata ActiveState active
+	machine systemctl stop rkt-metadata.service rkt-metadata.socket
+	machine test ! -e /run/rkt/metadata-svc.sock
+}
