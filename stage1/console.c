@@ -15,12 +15,6 @@
 #include "base/io.h"
 #include "stage1/state.h"
 
-#define ESCAPE_CHAR '\x1d' /* ^] */
-#define ESCAPE_COUNT 3
-#define ESCAPE_WINDOW_NS 1000000000ULL
-
-static struct termios saved_termios;
-
 int console_slave(const struct console *console)
 {
 	return console->slave;
@@ -32,25 +26,6 @@ void console_resize(struct console *console)
 
 	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0)
 		(void)ioctl(console->master.fd, TIOCSWINSZ, &ws);
-}
-
-static void count_escapes(struct console *c, const char *buf, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint64_t now = monotonic_ns();
-
-		if (buf[i] != ESCAPE_CHAR) {
-			c->escapes = 0;
-			continue;
-		}
-		if (c->escapes == 0 ||
-		    now - c->first_escape_ns > ESCAPE_WINDOW_NS) {
-			c->escapes = 0;
-			c->first_escape_ns = now;
-		}
-		if (++c->escapes == ESCAPE_COUNT)
-			c->on_escape(c->data);
-	}
 }
 
 static void stop_input(struct console *c)
@@ -99,7 +74,8 @@ static void on_input(struct event_source *source, uint32_t events)
 		strbuf_add(&c->to_app, &eof, 1);
 		stop_input(c);
 	} else {
-		count_escapes(c, buf, (size_t)n);
+		if (escape_seen(&c->escape, buf, (size_t)n, monotonic_ns()))
+			c->on_escape(c->data);
 		strbuf_add(&c->to_app, buf, (size_t)n);
 	}
 	forward_input(c);
@@ -126,22 +102,6 @@ static void on_master(struct event_source *source, uint32_t events)
 		(void)show_some(c);
 }
 
-static int make_raw(struct console *c, struct error *err)
-{
-	struct termios raw;
-
-	if (!isatty(STDIN_FILENO))
-		return 0;
-	if (tcgetattr(STDIN_FILENO, &saved_termios) < 0)
-		return error_sys(err, errno, "read the terminal's settings");
-	raw = saved_termios;
-	cfmakeraw(&raw);
-	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) < 0)
-		return error_sys(err, errno, "set the terminal to raw mode");
-	c->is_raw = true;
-	return 0;
-}
-
 /* The input may be a regular file or /dev/null, which epoll cannot watch:
  * all of it is there already. */
 static int watch_input(struct console *c, struct error *err)
@@ -161,35 +121,45 @@ static int watch_input(struct console *c, struct error *err)
 	return r < 0 ? error_sys(err, -r, "read the standard input") : 0;
 }
 
+int console_open_pty(int pts, int *ret_master, int *ret_slave,
+		     struct error *err)
+{
+	cleanup_fd int master =
+		openat(pts, "ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	int unlock = 0, slave;
+
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
+		return error_sys(err, errno, "open a pseudo terminal");
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0)
+		return error_sys(err, errno, "open a pseudo terminal");
+	*ret_master = TAKE_FD(master);
+	*ret_slave = slave;
+	return 0;
+}
+
 int console_open(struct console *console, int pts, struct event_loop *loop,
 		 void (*on_escape)(void *), void *data, struct error *err)
 {
-	int unlock = 0, r;
+	int r;
 
 	*console = (struct console){
 		.loop = loop,
 		.input = {.fd = -EBADF},
-		.master = {.fn = on_master, .data = console},
+		.master = {.fd = -EBADF, .fn = on_master, .data = console},
 		.to_app = STRBUF_INIT,
 		.slave = -EBADF,
 		.on_escape = on_escape,
 		.data = data,
 	};
-	console->master.fd = openat(pts, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (console->master.fd < 0 ||
-	    ioctl(console->master.fd, TIOCSPTLCK, &unlock) < 0)
-		return error_sys(err, errno, "open a pseudo terminal");
-	console->slave = ioctl(console->master.fd, TIOCGPTPEER,
-			       O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (console->slave < 0)
-		return error_sys(err, errno, "open a pseudo terminal");
+	r = console_open_pty(pts, &console->master.fd, &console->slave, err);
+	if (r < 0)
+		return r;
 	console_resize(console);
-	r = set_nonblock(console->master.fd);
-	if (r == 0)
-		r = event_add(loop, &console->master, EPOLLIN);
+	r = event_add(loop, &console->master, EPOLLIN);
 	if (r < 0)
 		return error_sys(err, -r, "watch the pseudo terminal");
-	r = make_raw(console, err);
+	r = terminal_make_raw(&console->terminal, STDIN_FILENO, err);
 	return r < 0 ? r : watch_input(console, err);
 }
 
@@ -202,8 +172,7 @@ void console_close(struct console *console)
 		stop_input(console);
 	event_remove(console->loop, &console->master);
 	fd_close(&console->master.fd);
-	if (console->is_raw)
-		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_termios);
+	terminal_restore(&console->terminal);
 	strbuf_release(&console->to_app);
 }
 
@@ -219,9 +188,9 @@ static const struct state_row rows[] = {
 	STATE_FD_ROW_AS(struct console, master.fd, "master"),
 	STATE_FD_ROW(struct console, slave),
 	STATE_ROW(struct console, to_app),
-	STATE_ROW(struct console, is_raw),
-	STATE_ROW(struct console, escapes),
-	STATE_ROW(struct console, first_escape_ns),
+	STATE_ROW_AS(struct console, terminal.is_raw, "is_raw"),
+	STATE_ROW_AS(struct console, escape.n, "escapes"),
+	STATE_ROW_AS(struct console, escape.first_ns, "first_escape_ns"),
 	STATE_NESTED_ROW("terminal"),
 };
 
@@ -238,7 +207,8 @@ void console_save(const struct console *console, struct state_writer *w,
 		.termios = STRBUF_INIT,
 	};
 
-	strbuf_add(&state.termios, &saved_termios, sizeof(saved_termios));
+	strbuf_add(&state.termios, &console->terminal.saved,
+		   sizeof(console->terminal.saved));
 	json_open_object(&w->json, key);
 	STATE_WRITE(w, rows, console);
 	STATE_WRITE_OBJECT(w, "terminal", terminal_rows, &state);
@@ -246,18 +216,18 @@ void console_save(const struct console *console, struct state_writer *w,
 	strbuf_release(&state.termios);
 }
 
-static int restore_terminal(const struct json_node *node, bool *ret_input)
+static int restore_terminal(const struct json_node *node, struct termios *ret,
+			    bool *ret_input)
 {
 	struct console_state state = {.termios = STRBUF_INIT};
 	int r = STATE_READ(node, terminal_rows, &state);
 
-	if (r == 0 && state.termios.len != sizeof(saved_termios)) {
+	if (r == 0 && state.termios.len != sizeof(*ret)) {
 		json_problem(node, "are not the settings of a terminal");
 		r = -EINVAL;
 	}
 	if (r == 0)
-		memcpy(&saved_termios, state.termios.buf,
-		       sizeof(saved_termios));
+		memcpy(ret, state.termios.buf, sizeof(*ret));
 	*ret_input = state.has_input;
 	strbuf_release(&state.termios);
 	return r;
@@ -282,7 +252,8 @@ int console_restore(const struct json_node *node, struct console *console,
 	};
 	r = STATE_READ(node, rows, console);
 	if (r == 0 && json_member(node, "terminal", &terminal))
-		r = restore_terminal(&terminal, &has_input);
+		r = restore_terminal(&terminal, &console->terminal.saved,
+				     &has_input);
 	if (r < 0)
 		return r;
 	r = event_add(loop, &console->master, EPOLLIN);

@@ -9,6 +9,7 @@
  */
 
 #include "base/strbuf.h"
+#include "base/terminal.h"
 #include "stage1/event.h"
 
 struct error;
@@ -21,12 +22,16 @@ struct console {
 	struct event_source master; /* our side of the pty */
 	struct strbuf to_app;
 	int slave;
-	bool is_raw;
-	unsigned int escapes; /* ^] in a row */
-	uint64_t first_escape_ns;
+	struct terminal terminal; /* the caller's */
+	struct escape escape;
 	void (*on_escape)(void *data);
 	void *data;
 };
+
+/* A pseudo terminal of PTS, a directory descriptor of the pod's devpts; our
+ * side does not block. */
+int console_open_pty(int pts, int *ret_master, int *ret_slave,
+		     struct error *err);
 
 /* PTS is a directory descriptor of the pod's devpts. */
 int console_open(struct console *console, int pts, struct event_loop *loop,

@@ -96,6 +96,7 @@ struct enter {
 	struct event_source exited, signals;
 	struct console console;
 	bool has_console;
+	bool escaped;		/* ^]^]^] was typed */
 	struct relay relays[2]; /* of standard output and error */
 	int stdio[3];		/* the command's; borrowed */
 	struct app_process process;
@@ -380,9 +381,15 @@ static int open_leaf(struct enter *e, struct error *err)
 	return r == -ENOENT ? 0 : r;
 }
 
-static void ignore_escape(void *data)
+/* The end of its first process is that of its terminal, which tells the rest.
+ */
+static void on_escape(void *data)
 {
-	(void)data;
+	struct enter *e = data;
+
+	e->escaped = true;
+	if (e->process.pidfd >= 0)
+		(void)sys_pidfd_send_signal(e->process.pidfd, SIGKILL);
 }
 
 /* A terminal of the pod's own: with the caller's, the app could type into
@@ -400,7 +407,7 @@ static int open_terminal(struct enter *e, struct error *err)
 		return error_set(err, ENOTTY,
 				 "app %s has no /dev/pts of its own any more",
 				 e->app);
-	r = console_open(&e->console, pts, &e->loop, ignore_escape, NULL, err);
+	r = console_open(&e->console, pts, &e->loop, on_escape, e, err);
 	e->has_console = r == 0;
 	return r;
 }
@@ -661,7 +668,7 @@ static int wait_for_command(struct enter *e, struct error *err)
 		relay_close(&e->relays[i]);
 	if (app_process_exec_failed(&e->process, &code))
 		return error_sys(err, code, "execute %s", e->command.v[0]);
-	return process_exit_code(status);
+	return e->escaped ? 1 : process_exit_code(status);
 }
 
 static int prepare(struct enter *e, struct error *err)

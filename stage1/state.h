@@ -86,6 +86,14 @@ struct state_row {
 #define STATE_FD_ROW(type, member) STATE_FD_ROW_AS(type, member, #member)
 #define STATE_FD_ROW_AS(type, member, name)                                    \
 	STATE_ROW_OF(type, member, STATE_FD, name)
+/* One that was added later. */
+#define STATE_OPTIONAL_FD_ROW(type, member)                                    \
+	STATE_OPTIONAL_FD_ROW_AS(type, member, #member)
+#define STATE_OPTIONAL_FD_ROW_AS(type, member, name)                           \
+	{                                                                      \
+		.key = (name), .kind = STATE_FD, .optional = true,             \
+		.offset = offsetof(type, member), .size = sizeof(int)          \
+	}
 #define STATE_NULLABLE_ROW(type, member)                                       \
 	STATE_ROW_OF(type, member, STATE_NULLABLE, #member)
 #define STATE_CHARS_ROW(type, member)                                          \
