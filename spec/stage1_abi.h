@@ -125,6 +125,7 @@ enum control_op {
 	CONTROL_ABORT = 4,  /* end the running transaction by rolling back */
 	CONTROL_RESUME = 5, /* follow it; one that is on hold tries again */
 	CONTROL_PLAN = 6,   /* one app: which tier -> CONTROL_DONE */
+	CONTROL_ATTACH = 7, /* one app; flags CONTROL_ATTACH_*: see below */
 	CONTROL_OP_MAX
 };
 
@@ -162,8 +163,17 @@ enum control_flags {
 	CONTROL_MORE = 1 << 2,
 	/* If it is committed, `keep` is what POD_KEEP_FILE says from then. */
 	CONTROL_KEEP = 1 << 3,
-	CONTROL_FLAGS_KNOWN =
-		CONTROL_ROLLBACK | CONTROL_HOLD | CONTROL_MORE | CONTROL_KEEP,
+	/* CONTROL_ATTACH: what of the app; none: only asks what there is. */
+	CONTROL_ATTACH_STDIN = 1 << 8,
+	CONTROL_ATTACH_STDOUT = 1 << 9,
+	CONTROL_ATTACH_STDERR = 1 << 10,
+	CONTROL_ATTACH_TTY_IN = 1 << 11,
+	CONTROL_ATTACH_TTY_OUT = 1 << 12,
+	CONTROL_ATTACH_FLAGS = CONTROL_ATTACH_STDIN | CONTROL_ATTACH_STDOUT |
+			       CONTROL_ATTACH_STDERR | CONTROL_ATTACH_TTY_IN |
+			       CONTROL_ATTACH_TTY_OUT,
+	CONTROL_FLAGS_KNOWN = CONTROL_ROLLBACK | CONTROL_HOLD | CONTROL_MORE |
+			      CONTROL_KEEP | CONTROL_ATTACH_FLAGS,
 };
 
 enum update_strategy {
@@ -233,6 +243,45 @@ struct control_reply {
 	struct update_counts counts;	/* CONTROL_APP; DONE: of all together */
 	char app[CONTROL_APP_NAME_MAX]; /* whose; "" = the whole update's */
 	char text[CONTROL_TEXT_MAX];
+};
+
+/* --- attached clients -------------------------------------------------------
+ */
+
+/*
+ * CONTROL_ATTACH is answered with CONTROL_DONE, whose `text` has the names of
+ * what can be attached to: of stdin, stdout, stderr, tty-in and tty-out, with
+ * blanks between.  With flags the connection stays, and carries records of
+ * these kinds, both ways; no descriptor goes over it.
+ */
+enum attach_kind {
+	ATTACH_INPUT = 1,  /* client: for the app's input */
+	ATTACH_SIZE = 2,   /* client: struct attach_size, of its window */
+	ATTACH_EOF = 3,	   /* client: no more input; without output of the app
+			    * to wait for, ATTACH_END follows when all of it
+			    * was delivered */
+	ATTACH_OUTPUT = 4, /* stage1: of stdout or the terminal */
+	ATTACH_ERROR = 5,  /* stage1: of stderr */
+	ATTACH_END = 6,	   /* stage1, the last: struct attach_end */
+	ATTACH_KIND_MAX
+};
+
+#define ATTACH_DATA_MAX 16384
+
+struct attach_head {
+	uint32_t kind;	 /* enum attach_kind */
+	uint32_t length; /* of what follows, 0 to ATTACH_DATA_MAX */
+};
+
+struct attach_size {
+	uint16_t rows, columns;
+};
+
+struct attach_end {
+	/* The app's exit code, or RKT_EXIT_FAILURE with a `text`: the client
+	 * is sent away, and the app goes on. */
+	int32_t code;
+	char text[256]; /* NUL-terminated */
 };
 
 /* --- another stage1 for a running pod ----------------------------------------

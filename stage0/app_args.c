@@ -22,6 +22,7 @@
 #include "spec/pod_manifest.h"
 #include "spec/service.h"
 #include "spec/stage1_abi.h"
+#include "spec/stdio_mode.h"
 
 /* --- values ----------------------------------------------------------------
  */
@@ -147,6 +148,20 @@ static int parse_restart(const struct option_row *row, void *target,
 	(void)row;
 	if (r == 0)
 		name_values_set(target, RESTART_ANNOTATION, value);
+	return r;
+}
+
+/* The same; the row's tag is the number of the descriptor. */
+static int parse_stdio(const struct option_row *row, void *target,
+		       const char *value, struct error *err)
+{
+	cleanup_free char *name =
+		xasprintf(STDIO_ANNOTATION_PREFIX "%s", row->name);
+	enum stdio_mode mode;
+	int r = stdio_mode_parse((int)row->tag, value, &mode, err);
+
+	if (r == 0)
+		name_values_set(target, name, value);
 	return r;
 }
 
@@ -291,6 +306,13 @@ static int parse_seccomp(const struct option_row *row, void *target,
 		.offset = offsetof(struct app_options, field),                 \
 		.parse = (row_parse), .tag = (row_tag), .help = (row_help)     \
 	}
+#define STDIO_ROW(row_name, number, row_values, row_shown, row_help)           \
+	{                                                                      \
+		.name = (row_name), .kind = OPTION_CALL,                       \
+		.offset = offsetof(struct app_options, annotations),           \
+		.parse = parse_stdio, .tag = (number), .values = (row_values), \
+		.shown = (row_shown), .help = (row_help)                       \
+	}
 #define ROW_FLAGS(row_name, field, row_parse, row_tag, row_flags)              \
 	{                                                                      \
 		.name = (row_name), .kind = OPTION_CALL,                       \
@@ -327,6 +349,14 @@ const struct option_row app_option_rows[] = {
 	    "start the app again when it ends: no, on-failure or always, "
 	    "after a pause that doubles from 100ms to 30s; connections wait "
 	    "meanwhile"),
+	STDIO_ROW("stdin", 0, "null|stream|tty", "null",
+		  "standard input of the preceding image: null, or stream or "
+		  "tty for rkt attach"),
+	STDIO_ROW("stdout", 1, "log|null|stream|tty", "log",
+		  "standard output of the preceding image: log, null, or "
+		  "stream or tty, which are logged and for rkt attach"),
+	STDIO_ROW("stderr", 2, "log|null|stream|tty", "log",
+		  "standard error of the preceding image, as --stdout"),
 	ROW("user-annotation", user_annotations, parse_pair, PAIR_ANY,
 	    "set a user annotation NAME=VALUE of the app (repeatable)"),
 	ROW("user-label", user_labels, parse_pair, PAIR_ANY,

@@ -100,6 +100,46 @@ int control_receive(int conn, struct control_reply *ret, struct error *err)
 	return 0;
 }
 
+int control_attach_send(int conn, enum attach_kind kind, const void *data,
+			size_t n)
+{
+	struct attach_head head = {.kind = kind, .length = (uint32_t)n};
+	struct iovec iov[] = {
+		{.iov_base = &head, .iov_len = sizeof(head)},
+		{.iov_base = (void *)data, .iov_len = n},
+	};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n ? 2 : 1};
+
+	if (sendmsg(conn, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return 0;
+	return errno == EAGAIN || errno == EINTR ? -EAGAIN : -ECONNRESET;
+}
+
+int control_attach_receive(int conn, struct attach_head *ret, void *data)
+{
+	struct iovec iov[] = {
+		{.iov_base = ret, .iov_len = sizeof(*ret)},
+		{.iov_base = data, .iov_len = ATTACH_DATA_MAX},
+	};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+	ssize_t n = recvmsg(conn, &msg, MSG_DONTWAIT);
+
+	/* It left something of ours unread: said once, before its last words.
+	 */
+	if (n < 0 && errno == ECONNRESET) {
+		msg.msg_flags = 0;
+		n = recvmsg(conn, &msg, MSG_DONTWAIT);
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n <= 0)
+		return -ECONNRESET;
+	if (msg.msg_flags & MSG_TRUNC || n < (ssize_t)sizeof(*ret) ||
+	    ret->length != (size_t)n - sizeof(*ret))
+		return -EPROTO;
+	return 0;
+}
+
 static bool is_text(const char *field, size_t size)
 {
 	return memchr(field, '\0', size) != NULL;

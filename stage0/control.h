@@ -30,6 +30,16 @@ int control_send(int conn, const struct control_request *request, int fd,
 int control_receive(int conn, struct control_reply *ret, struct error *err);
 
 /*
+ * One record of an attached client.  0, -EAGAIN: not now, -ECONNRESET: the
+ * supervisor has gone, or sent this client away: what it said is still there.
+ */
+int control_attach_send(int conn, enum attach_kind kind, const void *data,
+			size_t n);
+/* The next one: *RET, and up to ATTACH_DATA_MAX bytes into DATA.  The same, and
+ * -EPROTO when it is none. */
+int control_attach_receive(int conn, struct attach_head *ret, void *data);
+
+/*
  * Asks the supervisor to go on as PROGRAM (entrypoint_open()), or whether it
  * could, and waits for the answer.  -EOPNOTSUPP when there is none.
  */

@@ -295,8 +295,13 @@ static int set_stdio(struct child *c, struct error *err)
 		if (dup2(fd, i) < 0)
 			return error_sys(err, errno, "set stdio");
 	}
-	if (req->tty && ioctl(0, TIOCSCTTY, 0) < 0)
-		return error_sys(err, errno, "set the controlling terminal");
+	for (int i = 0; i < 3 && req->tty; i++)
+		if (isatty(i))
+			return ioctl(i, TIOCSCTTY, 0) < 0
+				       ? error_sys(err, errno,
+						   "set the controlling "
+						   "terminal")
+				       : 0;
 	return 0;
 }
 

@@ -57,7 +57,7 @@ struct app_process_request {
 	const struct rlimit *limits;
 	int stdio[3];	/* become the child's; -EBADF = /dev/null of the app */
 	bool own_stdio; /* fchown() the pipes to the app's user */
-	bool tty;	/* stdio[0] becomes the controlling terminal */
+	bool tty;	/* the terminal of stdio becomes the controlling one */
 	/* Called, unless NULL, while the new process PID prepares itself,
 	 * which takes longer: nothing of the app has run yet.  If it fails,
 	 * nothing will. */

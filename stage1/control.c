@@ -17,7 +17,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/strbuf.h"
 #include "spec/stage1_abi.h"
+#include "stage1/attach.h"
 #include "stage1/control_record.h"
 #include "stage1/pod.h"
 #include "stage1/state.h"
@@ -149,6 +151,58 @@ static void serve_plan(struct pod *pod, const struct control_request *rec,
 	(void)send(*fd, &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* Names what of APP can be attached to in TEXT; with flags all of them have to
+ * be among it. */
+static int check_targets(const struct pod_app *app, uint32_t wants,
+			 struct strbuf *text, struct error *err)
+{
+	static const char *const names[] = {"stdin", "stdout", "stderr",
+					    "tty-in", "tty-out"};
+	uint32_t targets = 0;
+	int r = attach_targets(app, &targets, err);
+
+	for (int i = 0; i < 5 && r == 0; i++) {
+		uint32_t flag = (uint32_t)CONTROL_ATTACH_STDIN << i;
+
+		if (targets & flag)
+			strbuf_addf(text, "%s%s", text->len ? " " : "",
+				    names[i]);
+		else if (wants & flag)
+			r = error_set(err, ENODEV,
+				      "app \"%s\" has no %s to attach to: "
+				      "\"rkt attach --mode=list\" shows what "
+				      "it has",
+				      app->name, names[i]);
+	}
+	return r;
+}
+
+static void serve_attach(struct pod *pod, const struct control_request *rec,
+			 int *fd, int *passed)
+{
+	uint32_t wants = rec->flags & CONTROL_ATTACH_FLAGS;
+	struct pod_app *app = pod_find_app(pod, rec->app);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct error err = ERROR_INIT;
+	int r = 0;
+
+	(void)passed;
+	if (!app)
+		r = error_set(&err, ENOENT, "app \"%s\" not found", rec->app);
+	else if (app->done)
+		r = error_set(&err, ESRCH, "app \"%s\" has ended with code %d",
+			      app->name, app->exit_code);
+	else
+		r = check_targets(app, wants, &text, &err);
+	if (r == 0 && wants)
+		r = attach_add(app, wants, fcntl(*fd, F_DUPFD_CLOEXEC, 0),
+			       &err);
+	if (r < 0)
+		send_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
+	else
+		send_reply(*fd, CONTROL_DONE, 0, text.buf);
+}
+
 /* The permit table: what may be asked, when, and with how many descriptors. */
 static const struct {
 	void (*serve)(struct pod *, const struct control_request *, int *fd,
@@ -161,6 +215,7 @@ static const struct {
 	[CONTROL_ABORT] = {serve_abort, true},
 	[CONTROL_RESUME] = {serve_resume, true},
 	[CONTROL_PLAN] = {serve_plan, true},
+	[CONTROL_ATTACH] = {serve_attach, true},
 };
 
 static void serve(struct control *control, const struct control_request *rec,

@@ -33,7 +33,10 @@ int control_record_check(const void *buf, size_t len, size_t n_fds,
 	    !memchr(rec.who, '\0', sizeof(rec.who)) ||
 	    !memchr(rec.probe, '\0', sizeof(rec.probe)))
 		return -EPROTO;
-	if ((rec.op == CONTROL_UPDATE || rec.op == CONTROL_PLAN) &&
+	if (rec.op != CONTROL_ATTACH && rec.flags & CONTROL_ATTACH_FLAGS)
+		return -EPROTO;
+	if ((rec.op == CONTROL_UPDATE || rec.op == CONTROL_PLAN ||
+	     rec.op == CONTROL_ATTACH) &&
 	    acname_check(rec.app, NULL) < 0)
 		return -EPROTO;
 	if (rec.op == CONTROL_UPDATE && rec.generation == 0)

@@ -21,7 +21,6 @@
 #include "base/syscalls.h"
 #include "spec/stage1_abi.h"
 #include "stage1/caps.h"
-#include "stage1/console.h"
 #include "stage1/exec_lookup.h"
 #include "stage1/generation_impl.h"
 #include "stage1/seccomp.h"
@@ -54,9 +53,13 @@ struct generation *generation_alloc(struct pod_app *app, unsigned int number,
 		.handler = APP_PROCESS_INIT,
 		.handler_source = {.fd = -EBADF},
 		.mntns = -EBADF,
+		.tty_slave = -EBADF,
+		.stdin_fd = -EBADF,
+		.input_fd = -EBADF,
 		.output_fds = {-EBADF, -EBADF},
 		.out = {.source = {.fd = -EBADF}},
 		.err = {.source = {.fd = -EBADF}},
+		.tty = {.source = {.fd = -EBADF}},
 		.next = app->pod->generations,
 	};
 	app->pod->generations = g;
@@ -123,74 +126,12 @@ static void request_init(struct generation *g,
 	};
 }
 
-static void describe_output(struct generation *g)
-{
-	const char *version = name_values_get(&g->image.labels, "version");
-	cleanup_free char *image =
-		xasprintf("%s%s%s", g->image.name ? g->image.name : "",
-			  version ? ":" : "", version ? version : "");
-	struct output_stream *streams[] = {&g->out, &g->err};
-
-	for (int i = 0; i < 2; i++)
-		if (streams[i]->log)
-			output_stream_describe(streams[i],
-					       g->app->pod->options.uuid,
-					       g->number, image);
-}
-
-/*
- * Pipes for everything that runs in this generation, one after the other;
- * their reading ends are streams of the app's log.  The writing ends stay open
- * until the end of it: no process finds them closed.
- */
-static int open_output(struct generation *g, struct error *err)
-{
-	static const char *const names[] = {"stdout", "stderr"};
-	struct output_stream *streams[] = {&g->out, &g->err};
-
-	for (int i = 0; i < 2; i++) {
-		int fds[2], r;
-
-		if (g->output_fds[i] >= 0)
-			continue;
-		if (pipe2(fds, O_CLOEXEC) < 0)
-			return error_sys(err, errno, "create pipe");
-		g->output_fds[i] = fds[1];
-		r = output_stream_open(streams[i], &g->app->log, names[i],
-				       fds[0], err);
-		if (r < 0)
-			return r;
-	}
-	describe_output(g);
-	return 0;
-}
-
-/* What is in the pipes still reaches the log. */
-static void close_output(struct generation *g)
-{
-	fd_close(&g->output_fds[0]);
-	fd_close(&g->output_fds[1]);
-	output_stream_close(&g->out);
-	output_stream_close(&g->err);
-}
-
 static int start_process(struct generation *g,
 			 struct app_process_request *request,
 			 struct app_process *process, struct error *err)
 {
-	int r = 0;
+	int r = generation_set_stdio(g, request, err);
 
-	if (g->app->pod->console) {
-		int tty = console_slave(g->app->pod->console);
-
-		for (int i = 0; i < 3; i++)
-			request->stdio[i] = tty;
-		request->tty = request->listener;
-	} else {
-		r = open_output(g, err);
-		request->stdio[1] = g->output_fds[0];
-		request->stdio[2] = g->output_fds[1];
-	}
 	if (r == 0) {
 		g->has_frozen = generation_freeze_tracers(g->app->pod);
 		r = app_process_start(request, process, err);
@@ -199,7 +140,7 @@ static int start_process(struct generation *g,
 		generation_thaw_tracers(g);
 	if (r < 0)
 		return error_prefix(err, r, "app %s", g->app->name);
-	g->out.pid = g->err.pid = process->pod_pid;
+	g->out.pid = g->err.pid = g->tty.pid = process->pod_pid;
 	if (g->mntns < 0 && process->mntns >= 0)
 		g->mntns = TAKE_FD(process->mntns);
 	return 0;
@@ -235,7 +176,7 @@ static void finish(struct generation *g)
 	generation_notify_ending(g);
 	if (g->leaf.dirfd >= 0)
 		(void)cgroup_leaf_kill(&g->leaf, &err);
-	close_output(g);
+	generation_close_stdio(g);
 	g->state = GENERATION_ENDED;
 	g->ops->ended(g);
 }
@@ -427,7 +368,7 @@ static int start_main(struct generation *g, struct error *err)
 
 static void fail(struct generation *g, const struct error *err)
 {
-	close_output(g);
+	generation_close_stdio(g);
 	g->state = GENERATION_ENDED;
 	g->ops->failed(g, err);
 }
@@ -679,7 +620,7 @@ int generation_resume(struct generation *g, struct error *err)
 {
 	int r = 0;
 
-	describe_output(g);
+	generation_resume_stdio(g);
 	if (g->main.pidfd >= 0)
 		r = watch(g, &g->main_source, g->main.pidfd, on_main_exit, err);
 	if (r == 0)
@@ -733,7 +674,7 @@ void generation_free(struct generation *g)
 	end_process(g, &g->main, &g->main_source);
 	generation_thaw_tracers(g);
 	end_process(g, &g->handler, &g->handler_source);
-	close_output(g);
+	generation_close_stdio(g);
 	generation_notify_close(g);
 	if (g->leaf.name && cgroup_leaf_remove(pod->cgroup, &g->leaf, &err) < 0)
 		log_failure(&err, g->app->name);

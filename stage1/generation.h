@@ -93,8 +93,11 @@ struct generation {
 	struct app_process handler;
 	struct event_source handler_source;
 	int mntns;	   /* kept from pre-start, and for post-stop */
+	int tty_slave;	   /* its own terminal's, or -EBADF */
+	int stdin_fd;	   /* a pipe it reads, or -EBADF */
+	int input_fd;	   /* our end of either; does not block */
 	int output_fds[2]; /* writing ends of stdout and stderr */
-	struct output_stream out, err;
+	struct output_stream out, err, tty;
 	struct event_timer kill_timer;
 	/* Looks again whether it may go on: may_start(). */
 	struct event_timer wait_timer;

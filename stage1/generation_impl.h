@@ -4,7 +4,8 @@
 
 /*
  * What the parts of a generation share: stage1/generation.c drives its
- * processes, stage1/generation_make.c makes what they run in, and
+ * processes, stage1/generation_make.c makes what they run in,
+ * stage1/generation_stdio.c what they read and print, and
  * stage1/generation_state.c goes on with those of another supervisor.  Nobody
  * else includes this.
  */
@@ -13,6 +14,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct app_process_request;
 struct error;
 struct generation;
 struct generation_ops;
@@ -46,6 +48,24 @@ int generation_make_filter(struct generation *g, bool notify,
 
 /* Watches the processes of one that RUNS already. */
 int generation_resume(struct generation *g, struct error *err);
+
+/* --- stage1/generation_stdio.c ----------------------------------------------
+ */
+
+/* Its own terminal, if it is to have one: before its root is made, which has
+ * it as /dev/console. */
+int generation_open_tty(struct generation *g, struct error *err);
+
+/* Gives REQUEST, of one of its processes, what it has as stdio. */
+int generation_set_stdio(struct generation *g,
+			 struct app_process_request *request,
+			 struct error *err);
+
+/* Of one that RUNS already. */
+void generation_resume_stdio(struct generation *g);
+
+/* What is in pipes and terminal still reaches the log. */
+void generation_close_stdio(struct generation *g);
 
 /* --- stage1/generation_tracers.c --------------------------------------------
  */

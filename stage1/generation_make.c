@@ -194,8 +194,11 @@ int generation_make(struct generation *g, struct error *err)
 	g->rootfs.plan = &g->plan;
 	g->rootfs.files = &pod->files;
 	g->rootfs.users = &pod->users;
-	if (pod->console)
-		g->rootfs.tty = console_slave(pod->console);
+	r = generation_open_tty(g, err);
+	if (r < 0)
+		return r;
+	g->rootfs.tty =
+		pod->console ? console_slave(pod->console) : g->tty_slave;
 	r = rootfs_open(&g->rootfs, g->dirfd, g->tree_fd, err);
 	if (r == 0)
 		r = generation_notify_open(g, g->rootfs.dev, err);

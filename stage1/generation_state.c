@@ -23,6 +23,9 @@ static const struct state_row rows[] = {
 	STATE_FD_ROW(struct generation, mntns),
 	STATE_FD_ROW_AS(struct generation, output_fds[0], "stdout_writer"),
 	STATE_FD_ROW_AS(struct generation, output_fds[1], "stderr_writer"),
+	STATE_OPTIONAL_FD_ROW(struct generation, tty_slave),
+	STATE_OPTIONAL_FD_ROW(struct generation, stdin_fd),
+	STATE_OPTIONAL_FD_ROW(struct generation, input_fd),
 	STATE_ROW(struct generation, kill_timer),
 	STATE_ROW(struct generation, stop_sent),
 	STATE_ROW(struct generation, has_closed_devices),
@@ -32,6 +35,7 @@ static const struct state_row rows[] = {
 	STATE_NULLABLE_ROW(struct generation, leaf.why),
 	STATE_NESTED_ROW("stdout"),
 	STATE_NESTED_ROW("stderr"),
+	STATE_NESTED_ROW("tty"),
 	STATE_NESTED_ROW("notify"),
 	STATE_NESTED_ROW("bound"),
 };
@@ -79,6 +83,7 @@ void generation_save(const struct generation *g, struct state_writer *w,
 	STATE_WRITE(w, rows, g);
 	output_stream_save(&g->out, w, "stdout");
 	output_stream_save(&g->err, w, "stderr");
+	output_stream_save(&g->tty, w, "tty");
 	generation_notify_save(g, w, "notify");
 	save_bound(g, w);
 	json_close_object(&w->json);
@@ -130,6 +135,8 @@ static int restore_parts(const struct json_node *node, struct generation *g,
 		r = output_stream_restore(&part, &g->out, log, "stdout", err);
 	if (r == 0 && json_member(node, "stderr", &part))
 		r = output_stream_restore(&part, &g->err, log, "stderr", err);
+	if (r == 0 && json_member(node, "tty", &part))
+		r = output_stream_restore(&part, &g->tty, log, "stdout", err);
 	if (r == 0 && json_member(node, "notify", &part))
 		r = generation_notify_restore(g, &part, err);
 	if (r == 0 && json_member(node, "bound", &part))

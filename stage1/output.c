@@ -325,6 +325,16 @@ static void lines_done(struct lines *l, struct output_stream *s)
 	strbuf_release(&l->text);
 }
 
+static void end_line(struct output_stream *s, struct lines *l)
+{
+	size_t len = s->line.len;
+
+	if (s->is_terminal && len && s->line.buf[len - 1] == '\r')
+		len--;
+	add_line(l, s, s->line.buf, len, true);
+	strbuf_reset(&s->line);
+}
+
 /* Cuts what was read into lines; a line too long for one record is split. */
 static void take(struct output_stream *s, struct lines *l, const char *data,
 		 size_t len)
@@ -345,8 +355,7 @@ static void take(struct output_stream *s, struct lines *l, const char *data,
 		strbuf_add(&s->line, data, n);
 		if (!end)
 			return;
-		add_line(l, s, s->line.buf, s->line.len, true);
-		strbuf_reset(&s->line);
+		end_line(s, l);
 		data += n + 1;
 		len -= n + 1;
 	}
@@ -355,7 +364,7 @@ static void take(struct output_stream *s, struct lines *l, const char *data,
 /* 1 while there may be more, 0 at the end, -EAGAIN if there is nothing now. */
 static int read_some(struct output_stream *s)
 {
-	char buf[16 * 1024];
+	char buf[OUTPUT_LINE_MAX];
 	struct lines l;
 	ssize_t n = read(s->source.fd, buf, sizeof(buf));
 
@@ -363,6 +372,8 @@ static int read_some(struct output_stream *s)
 		return errno == EINTR ? 1 : -errno;
 	if (n == 0)
 		return 0;
+	if (s->tap)
+		s->tap(s->tap_data, buf, (size_t)n);
 	lines_init(&l);
 	take(s, &l, buf, (size_t)n);
 	lines_done(&l, s);

@@ -62,6 +62,11 @@ struct output_stream {
 	struct event_source source;
 	struct strbuf line;   /* begun, not ended */
 	struct strbuf fields; /* of each line in the journal */
+	bool is_terminal;     /* its lines end with "\r\n" */
+	/* Gets what was read as it is, at most OUTPUT_LINE_MAX at once; may be
+	 * NULL. */
+	void (*tap)(void *data, const char *buf, size_t n);
+	void *tap_data;
 	struct output_stream *next;
 };
 
@@ -77,7 +82,8 @@ int output_log_open(struct output_log *log, struct output *output,
 		    const char *app, struct error *err);
 void output_log_close(struct output_log *log);
 
-/* Takes FD, the reading end.  PID may be set later in the struct. */
+/* Takes FD, the reading end.  PID, is_terminal and the tap may be set later in
+ * the struct. */
 int output_stream_open(struct output_stream *stream, struct output_log *log,
 		       const char *name, int fd, struct error *err);
 /* The journal's fields of the stream's lines; IMAGE is "NAME:VERSION". */

@@ -368,6 +368,8 @@ int app_plan_make(const struct pod_manifest *pod, const struct runtime_app *ra,
 	else
 		r = plan_gids(app, &plan, err);
 	if (r == 0)
+		r = stdio_modes_make(&ra->annotations, plan.stdio, err);
+	if (r == 0)
 		r = plan_mounts(pod, ra, &plan, err);
 	if (r == 0)
 		r = plan_isolators(&app->isolators, options, &plan, err);

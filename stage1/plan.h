@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/strv.h"
+#include "spec/stdio_mode.h"
 #include "stage1/cgroup.h"
 #include "stage1/seccomp.h"
 
@@ -42,6 +43,7 @@ struct app_plan {
 	char *user, *group;
 	gid_t *gids;
 	size_t n_gids;
+	enum stdio_mode stdio[3];
 	struct strv pre_start; /* empty = no handler */
 	struct strv post_stop;
 	bool read_only_rootfs;

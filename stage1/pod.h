@@ -26,6 +26,7 @@
 #include "stage1/rootfs.h"
 #include "stage1/users.h"
 
+struct attach;
 struct error;
 struct fd_store;
 struct bind_call;
@@ -46,6 +47,7 @@ struct pod_app {
 	/* The generation that serves.  NULL only before the first one. */
 	struct generation *current;
 	struct output_log log;
+	struct attach *attach;	    /* attach.h; NULL: nobody ever was */
 	struct held_listener *held; /* during an update: listeners.h */
 	size_t n_held;
 	uint64_t n_moved; /* waited in held sockets that were taken over */

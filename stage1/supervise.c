@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "spec/stage1_abi.h"
+#include "stage1/attach.h"
 #include "stage1/console.h"
 #include "stage1/fd_store.h"
 #include "stage1/generation.h"
@@ -85,6 +86,7 @@ static void stop_apps(struct pod *pod)
 			continue;
 		}
 		app->done = true;
+		attach_app_ended(app, app->exit_code);
 		/* It was to be started again. */
 		if (pod->running)
 			save_status(app, app->exit_code);
@@ -104,6 +106,7 @@ void pod_app_ended(struct pod_app *app, int exit_code)
 
 	app->done = true;
 	app->exit_code = exit_code;
+	attach_app_ended(app, exit_code);
 	/* An app that ends because it was told to has not failed. */
 	if (exit_code != 0 && !pod->stopping && !pod->has_failed) {
 		pod->has_failed = true;
@@ -507,6 +510,7 @@ static void release_apps(struct pod *pod)
 		if (app->current)
 			generation_free(app->current);
 		app->current = NULL;
+		attach_release(app);
 	}
 }
 
