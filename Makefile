@@ -107,7 +107,7 @@ endif
 
 .PHONY: all deps check check-unit check-vm check-cli check-fuzz-corpus \
 	check-headers check-layers check-format check-san demo bench \
-	bench-image bench-update downloads lint fuzz \
+	bench-image bench-journal bench-update downloads lint fuzz \
 	format install uninstall man deb check-package clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -129,8 +129,9 @@ help:
 	'make check-san       unit and CLI tests under ASan and UBSan' \
 	'make fuzz            fuzz every target (FUZZ_TIME=60 seconds each)' \
 	'make bench           ratios against crun, bwrap, podman and a floor' \
-	'make bench-image     what an import, a start and a removal cost (PRIORITY="chrt -f 10")' \
+	'make bench-image     what an import, a start and a removal cost (PRIORITY="nice -n -20")' \
 	'make downloads       fetch the packages update tests use (or of SERVERS)' \
+	'make bench-journal   CPU of stage1 for lines that go to journald' \
 	'make bench-update    updates of real servers under load, as a table and SVGs' \
 	'make lint            format, clang-tidy, cppcheck, shellcheck, layers' \
 	'make format          clang-format the whole tree' \
@@ -306,6 +307,10 @@ bench-image: DEPS += $(DEPS_BENCH)
 bench-image: deps
 	$(MAKE) all $(B)/tests/image_stages
 	BUILD=$(B) bash tests/bench/image.sh $(IMAGES)
+
+bench-journal: deps
+	$(MAKE) all
+	BUILD=$(B) bash tests/bench/journal.sh
 
 # For tests that may not use the network.  Not having them fails nothing.
 downloads:

@@ -16,6 +16,9 @@
 
 #define CLOSE_WAIT_SECONDS 5
 #define DEFAULT_PRIORITY '6'
+/* Datagrams a call, and bytes that are not gathered further. */
+#define BATCH 64
+#define FLUSH_AT (64 * 1024)
 
 bool journald_is_stream(int fd, const char *variable)
 {
@@ -48,7 +51,9 @@ void journald_line(struct strbuf *sb, const char *line, size_t len,
 		line += 3;
 		len -= 3;
 	}
-	strbuf_addf(sb, "PRIORITY=%c\n", priority);
+	strbuf_addstr(sb, "PRIORITY=");
+	strbuf_addch(sb, priority);
+	strbuf_addch(sb, '\n');
 	if (!is_complete)
 		strbuf_addstr(sb, "CONTAINER_PARTIAL_MESSAGE=true\n");
 	strbuf_addstr(sb, "MESSAGE=");
@@ -72,11 +77,6 @@ static int dial(const char *path)
 	return TAKE_FD(fd);
 }
 
-static bool is_waiting(const struct journald *j)
-{
-	return j->pending.len > 0;
-}
-
 static void lose(struct journald *j, int r)
 {
 	if (j->n_lost++ == 0)
@@ -85,62 +85,98 @@ static void lose(struct journald *j, int r)
 			    strerrordesc_np(-r));
 }
 
-/* -EAGAIN: journald has as many as it takes. */
-static int send_one(struct journald *j, const char *data, size_t len)
+static bool is_taken_later(int r)
 {
-	int r = 0;
-
-	for (int attempt = 0; attempt < 2; attempt++) {
-		if (send(j->source.fd, data, len, MSG_NOSIGNAL) >= 0) {
-			if (j->n_lost)
-				log_warning("the journal lacks %" PRIu64
-					    " lines",
-					    j->n_lost);
-			j->n_lost = 0;
-			return 0;
-		}
-		r = -errno;
-		if (r == -EAGAIN || r == -EMSGSIZE || r == -ENOBUFS ||
-		    attempt == 1 || is_waiting(j))
-			break;
-		/* A journald that was started anew without its socket unit. */
-		fd_close(&j->source.fd);
-		j->source.fd = dial(j->path);
-		if (j->source.fd < 0)
-			break;
-	}
-	return r;
+	return r == -EAGAIN || r == -ENOBUFS;
 }
 
-static void on_writable(struct event_source *source, uint32_t events);
-
-static void stop_waiting(struct journald *j)
+/* Sends from J->sent on, as many as go at once: how many, or -errno of the
+ * first. */
+static int send_batch(struct journald *j)
 {
-	strbuf_reset(&j->pending);
-	event_remove(j->loop, &j->source);
-	j->on_full(j, false);
-}
+	struct mmsghdr messages[BATCH];
+	struct iovec data[BATCH];
+	size_t at = j->sent;
+	unsigned int n = 0;
+	int r;
 
-/* Sends what waits, in order; what cannot be sent is lost. */
-static int send_pending(struct journald *j)
-{
-	size_t at = 0;
-
-	while (at < j->pending.len) {
+	for (; n < BATCH && at < j->pending.len; n++) {
 		uint32_t len;
-		int r;
 
 		memcpy(&len, j->pending.buf + at, sizeof(len));
-		r = send_one(j, j->pending.buf + at + sizeof(len), len);
-		if (r == -EAGAIN)
-			break;
-		if (r < 0)
-			lose(j, r);
+		data[n].iov_base = j->pending.buf + at + sizeof(len);
+		data[n].iov_len = len;
+		messages[n] = (struct mmsghdr){
+			.msg_hdr = {.msg_iov = &data[n], .msg_iovlen = 1},
+		};
 		at += sizeof(len) + len;
 	}
-	memmove(j->pending.buf, j->pending.buf + at, j->pending.len - at);
-	strbuf_setlen(&j->pending, j->pending.len - at);
-	return is_waiting(j) ? -EAGAIN : 0;
+	r = sendmmsg(j->source.fd, messages, n, MSG_NOSIGNAL);
+	return r < 0 ? -errno : r;
+}
+
+static void skip(struct journald *j, int n)
+{
+	while (n-- > 0) {
+		uint32_t len;
+
+		memcpy(&len, j->pending.buf + j->sent, sizeof(len));
+		j->sent += sizeof(len) + len;
+	}
+}
+
+/* A journald that was started anew without its socket unit. */
+static bool dial_again(struct journald *j)
+{
+	int fd = dial(j->path);
+
+	if (fd < 0)
+		return false;
+	event_remove(j->loop, &j->source);
+	fd_close(&j->source.fd);
+	j->source.fd = fd;
+	return !j->is_full || event_add(j->loop, &j->source, EPOLLOUT) == 0;
+}
+
+/* What was sent goes when it is most of it: the rest is moved. */
+static void drop_sent(struct journald *j)
+{
+	if (j->sent < j->pending.len - j->sent)
+		return;
+	memmove(j->pending.buf, j->pending.buf + j->sent,
+		j->pending.len - j->sent);
+	strbuf_setlen(&j->pending, j->pending.len - j->sent);
+	j->sent = 0;
+}
+
+/* Sends in order until -EAGAIN: journald has as many as it takes.  What cannot
+ * be sent is lost. */
+static int send_pending(struct journald *j)
+{
+	bool was_dialled = false;
+	int r = 0;
+
+	while (j->sent < j->pending.len) {
+		r = send_batch(j);
+		if (is_taken_later(r))
+			break;
+		if (r < 0 && r != -EMSGSIZE && !was_dialled) {
+			was_dialled = true;
+			if (dial_again(j))
+				continue;
+		}
+		if (r < 0)
+			lose(j, r);
+		else if (j->n_lost) {
+			log_warning("the journal lacks %" PRIu64 " lines",
+				    j->n_lost);
+			j->n_lost = 0;
+		}
+		skip(j, r < 0 ? 1 : r);
+		r = 0;
+	}
+	drop_sent(j);
+	return r;
 }
 
 static void on_writable(struct event_source *source, uint32_t events)
@@ -148,39 +184,50 @@ static void on_writable(struct event_source *source, uint32_t events)
 	struct journald *j = source->data;
 
 	(void)events;
-	if (send_pending(j) == 0)
-		stop_waiting(j);
+	if (send_pending(j) < 0)
+		return;
+	j->is_full = false;
+	event_remove(j->loop, &j->source);
+	j->on_full(j, false);
 }
 
-void journald_resume(struct journald *j)
+void journald_flush(struct journald *j)
 {
-	if (!is_waiting(j))
+	if (j->is_full || send_pending(j) == 0)
 		return;
 	j->source.fn = on_writable;
 	j->source.data = j;
-	if (event_add(j->loop, &j->source, EPOLLOUT) == 0)
+	j->is_full = event_add(j->loop, &j->source, EPOLLOUT) == 0;
+	if (j->is_full)
 		j->on_full(j, true);
 	else
 		strbuf_reset(&j->pending);
 }
 
-void journald_send(struct journald *j, const struct strbuf *datagram)
+struct strbuf *journald_begin(struct journald *j)
 {
-	uint32_t len = (uint32_t)datagram->len;
-	bool was_waiting = is_waiting(j);
-	int r = was_waiting ? -EAGAIN
-			    : send_one(j, datagram->buf, datagram->len);
+	const uint32_t len = 0;
 
-	if (r == 0)
-		return;
-	if (r != -EAGAIN) {
-		lose(j, r);
-		return;
-	}
+	j->begun = j->pending.len;
 	strbuf_add(&j->pending, &len, sizeof(len));
-	strbuf_add(&j->pending, datagram->buf, datagram->len);
-	if (!was_waiting)
-		journald_resume(j);
+	return &j->pending;
+}
+
+void journald_end(struct journald *j)
+{
+	uint32_t len = (uint32_t)(j->pending.len - j->begun - sizeof(len));
+
+	memcpy(j->pending.buf + j->begun, &len, sizeof(len));
+	if (j->pending.len - j->sent >= FLUSH_AT)
+		journald_flush(j);
+}
+
+struct strbuf journald_unsent(const struct journald *j)
+{
+	return (struct strbuf){
+		.len = j->pending.len - j->sent,
+		.buf = j->pending.buf + j->sent,
+	};
 }
 
 int journald_open(struct journald *j, struct event_loop *loop, const char *path)
@@ -195,7 +242,7 @@ void journald_close(struct journald *j)
 {
 	const struct timeval wait = {.tv_sec = CLOSE_WAIT_SECONDS};
 
-	if (is_waiting(j) && j->source.fd >= 0) {
+	if (j->sent < j->pending.len && j->source.fd >= 0) {
 		(void)setsockopt(j->source.fd, SOL_SOCKET, SO_SNDTIMEO, &wait,
 				 sizeof(wait));
 		(void)fcntl(j->source.fd, F_SETFL, 0);

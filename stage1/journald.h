@@ -22,7 +22,10 @@ struct journald {
 	const char *path;	    /* of its socket; borrowed */
 	struct event_source source; /* .fd is -EBADF: not in use */
 	struct strbuf pending;	    /* datagrams, each after its size */
-	/* Told when the first datagram waits, and when none does any more. */
+	size_t sent;		    /* bytes of them that are done */
+	size_t begun;		    /* where the last one starts */
+	bool is_full;
+	/* Told when journald takes no more, and when it has taken all. */
 	void (*on_full)(struct journald *j, bool is_full);
 	void *data;
 	uint64_t n_lost;
@@ -43,10 +46,16 @@ int journald_open(struct journald *j, struct event_loop *loop,
 /* Waits up to a few seconds for what it has not taken. */
 void journald_close(struct journald *j);
 
-void journald_send(struct journald *j, const struct strbuf *datagram);
+/*
+ * One datagram: its fields are appended to what journald_begin() returns.  Some
+ * are gathered and sent together, at journald_flush() at the latest.
+ */
+struct strbuf *journald_begin(struct journald *j);
+void journald_end(struct journald *j);
+void journald_flush(struct journald *j);
 
-/* Waits on with what j->pending has in it: state of another supervisor. */
-void journald_resume(struct journald *j);
+/* What another supervisor has to send, as its j->pending.  Borrowed. */
+struct strbuf journald_unsent(const struct journald *j);
 
 /* --- pure ----------------------------------------------------------------- */
 

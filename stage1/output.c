@@ -292,12 +292,13 @@ void output_stream_describe(struct output_stream *stream, const char *pod,
 static void tell_journal(const struct output_stream *s, const char *text,
 			 size_t len, bool complete)
 {
-	cleanup_strbuf struct strbuf datagram = STRBUF_INIT;
+	struct journald *journal = &s->log->output->journal;
+	struct strbuf *datagram = journald_begin(journal);
 
-	strbuf_add(&datagram, s->fields.buf, s->fields.len);
-	strbuf_addf(&datagram, "SYSLOG_PID=%d\n", (int)s->pid);
-	journald_line(&datagram, text, len, complete);
-	journald_send(&s->log->output->journal, &datagram);
+	strbuf_add(datagram, s->fields.buf, s->fields.len);
+	strbuf_addf(datagram, "SYSLOG_PID=%d\n", (int)s->pid);
+	journald_line(datagram, text, len, complete);
+	journald_end(journal);
 }
 
 static void add_line(struct lines *l, const struct output_stream *s,
@@ -320,6 +321,8 @@ static void add_line(struct lines *l, const struct output_stream *s,
 static void lines_done(struct lines *l, struct output_stream *s)
 {
 	append(s->log, &l->records);
+	if (s->log->output->journal.source.fd >= 0)
+		journald_flush(&s->log->output->journal);
 	show(s->log->output, &l->text);
 	strbuf_release(&l->records);
 	strbuf_release(&l->text);
@@ -467,7 +470,7 @@ void output_save(const struct output *output, struct state_writer *w,
 		.has_terminal =
 			output->terminal >= 0 || output->journal.source.fd >= 0,
 		.pending = output->pending,
-		.journal = output->journal.pending,
+		.journal = journald_unsent(&output->journal),
 	};
 
 	STATE_WRITE_OBJECT(w, key, output_rows, &state);
@@ -501,7 +504,7 @@ void output_resume(struct output *output)
 	if (output->terminal >= 0 && output->pending.len)
 		wait_for_terminal(output);
 	if (output->journal.source.fd >= 0)
-		journald_resume(&output->journal);
+		journald_flush(&output->journal);
 }
 
 static const struct state_row stream_rows[] = {

@@ -6,7 +6,8 @@
 # use says more about its past than about us.  Nothing here fails a build.
 #
 # IMAGE (an image to take instead of making one), ROUNDS (3), BUILD,
-# PRIORITY="chrt -f 10" keeps other work on the machine out of the numbers
+# PRIORITY="nice -n -20" keeps other work on the machine out of the numbers
+# (not real-time: programs in Go spin there for ever)
 # shellcheck disable=SC2086 # $RKT, $PODMAN and $PRIORITY are lists of words
 set -euo pipefail
 self=$(readlink -f "$0")

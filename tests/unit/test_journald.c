@@ -66,10 +66,9 @@ TestSuite(journald, .init = init, .fini = fini);
 
 static void send_number(int i)
 {
-	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
-
-	strbuf_addf(&sb, "MESSAGE=%d\n", i);
-	journald_send(&journal, &sb);
+	strbuf_addf(journald_begin(&journal), "MESSAGE=%d\n", i);
+	journald_end(&journal);
+	journald_flush(&journal);
 }
 
 /* The number received next, or -1. */
