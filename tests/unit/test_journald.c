@@ -135,6 +135,41 @@ Test(journald, one_that_was_started_anew_is_found)
 	cr_assert_eq(n_full, 0);
 }
 
+Test(journald, one_that_goes_while_lines_wait)
+{
+	int next = -1;
+
+	for (int i = 0; i < N_LINES; i++)
+		send_number(i);
+	cr_assert_eq(n_full, 1);
+	/* With what it had not read. */
+	(void)close(host);
+	listen_at_path();
+	for (int round = 0; round < N_LINES && next < N_LINES - 1; round++) {
+		run_once();
+		for (int i = receive(); i >= 0; i = receive()) {
+			cr_assert_gt(i, next);
+			next = i;
+		}
+	}
+	cr_assert_eq(next, N_LINES - 1);
+	cr_assert_eq(n_full, 1);
+	cr_assert_eq(n_not_full, 1);
+	cr_assert_eq(journal.n_lost, 0);
+}
+
+Test(journald, one_line_too_large_is_lost)
+{
+	cleanup_free char *text = calloc(1, 1024 * 1024);
+
+	strbuf_add(journald_begin(&journal), text, 1024 * 1024);
+	journald_end(&journal);
+	cr_assert_eq(journal.n_lost, 1);
+	send_number(1);
+	cr_assert_eq(receive(), 1);
+	cr_assert_eq(journal.n_lost, 0);
+}
+
 Test(journald, closing_sends_what_waits)
 {
 	int next = 0;
