@@ -101,6 +101,65 @@ int exposed_port_parse(const char *s, struct exposed_port *ret,
 	return 0;
 }
 
+/* Cuts up to the next ':' off the front of *S; NULL if there is none. */
+static char *cut_word(char **s)
+{
+	char *word = *s, *colon = strchr(*s, ':');
+
+	if (!colon)
+		return NULL;
+	*colon = '\0';
+	*s = colon + 1;
+	return word;
+}
+
+static int parse_direct(char *text, struct exposed_port *ret, struct error *err)
+{
+	char *name = cut_word(&text);
+	char *protocol = name ? cut_word(&text) : NULL;
+	char *number = protocol ? cut_word(&text) : NULL;
+	cleanup_free char *host = NULL;
+	uint64_t port;
+	int r;
+
+	if (!number || !strchr(text, ':'))
+		return error_set(err, EINVAL,
+				 "is not NAME:PROTOCOL:PODPORT:HOSTIP:"
+				 "HOSTPORT");
+	if (strcmp(protocol, "tcp") != 0 && strcmp(protocol, "udp") != 0)
+		return error_set(err, EINVAL, "invalid protocol \"%s\"",
+				 protocol);
+	if (parse_uint(number, 65535, &port) < 0 || port == 0)
+		return error_set(err, EINVAL,
+				 "pod port '%s' is not in 1..65535", number);
+	host = xasprintf("%s:%s", name, text);
+	r = parse_parts(host, ret, err);
+	if (r < 0)
+		return r;
+	ret->has_pod_port = true;
+	ret->pod_port = (struct port){
+		.name = xstrdup(name),
+		.protocol = xstrdup(protocol),
+		.port = (uint16_t)port,
+		.count = 1,
+	};
+	return 0;
+}
+
+int exposed_port_parse_direct(const char *s, struct exposed_port *ret,
+			      struct error *err)
+{
+	struct exposed_port p cleanup_exposed_port = {0};
+	char *text cleanup_free = xstrdup(s);
+	int r = parse_direct(text, &p, err);
+
+	if (r < 0)
+		return error_wrap(err, r, "port \"%s\"", s);
+	*ret = p;
+	p = (struct exposed_port){0};
+	return 0;
+}
+
 void exposed_port_read(const struct json_node *object, struct exposed_port *ret)
 {
 	struct json_node node;

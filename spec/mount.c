@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/strbuf.h"
+#include "base/strv.h"
 #include "spec/acname.h"
 #include "spec/json_read.h"
 #include "spec/json_write.h"
@@ -72,6 +75,42 @@ int mount_parse(const char *s, struct mount *ret, struct error *err)
 				 "mount \"%s\" is not "
 				 "volume=NAME,target=PATH",
 				 s);
+	*ret = m;
+	m = (struct mount){0};
+	return 0;
+}
+
+int mount_volume_parse(const char *s, struct mount *ret, struct error *err)
+{
+	struct mount m cleanup_mount = {.has_app_volume = true};
+	cleanup_strbuf struct strbuf rest = STRBUF_INIT;
+	cleanup_strv struct strv parts = STRV_INIT;
+	cleanup_free char *volume = NULL;
+	const char *name = NULL, *target = NULL;
+	int r;
+
+	strv_split(&parts, s, ',');
+	for (size_t i = 0; i < parts.n; i++) {
+		if (strncmp(parts.v[i], "target=", 7) == 0 && !target)
+			target = parts.v[i] + 7;
+		else if (strncmp(parts.v[i], "name=", 5) == 0 && !name)
+			name = parts.v[i] + 5;
+		else
+			strbuf_addf(&rest, ",%s", parts.v[i]);
+	}
+	if (!name || !target)
+		return error_set(err, EINVAL,
+				 "mount \"%s\" is not "
+				 "target=PATH,name=NAME,kind=...",
+				 s);
+	volume = xasprintf("%s%s", name, rest.buf);
+	r = volume_parse(volume, &m.app_volume, err);
+	if (r == 0)
+		r = set_volume(&m, name, err);
+	if (r == 0)
+		r = set_target(&m, target, err);
+	if (r < 0)
+		return error_wrap(err, r, "mount \"%s\"", s);
 	*ret = m;
 	m = (struct mount){0};
 	return 0;

@@ -17,6 +17,11 @@ struct mount {
 
 /* The string form of rkt's --mount: volume=NAME,target=/PATH. */
 int mount_parse(const char *s, struct mount *ret, struct error *err);
+/*
+ * The string form of rkt's --mnt-volume, a mount and its volume in one:
+ * target=/PATH,name=NAME, and what else volume_parse() knows.
+ */
+int mount_volume_parse(const char *s, struct mount *ret, struct error *err);
 void mount_release(struct mount *m);
 #define cleanup_mount __attribute__((__cleanup__(mount_release)))
 void mount_copy(struct mount *ret, const struct mount *m);

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/parse.h"
 #include "base/strbuf.h"
 #include "spec/json_read.h"
 #include "spec/manifest_head.h"
@@ -50,6 +51,25 @@ const struct volume *pod_manifest_find_volume(const struct pod_manifest *pm,
 		    strcmp(pm->volumes[i].name, name) == 0)
 			return &pm->volumes[i];
 	return NULL;
+}
+
+bool pod_manifest_is_mutable(const struct pod_manifest *pm)
+{
+	const char *value =
+		name_values_get(&pm->annotations, MUTABLE_ANNOTATION);
+	bool is_mutable = false;
+
+	return value && parse_bool(value, &is_mutable) == 0 && is_mutable;
+}
+
+void pod_manifest_remove_app(struct pod_manifest *pm, const char *name)
+{
+	struct runtime_app *ra = pod_manifest_find_app(pm, name);
+	size_t i = (size_t)(ra - pm->apps);
+
+	runtime_app_release(ra);
+	memmove(ra, ra + 1, (pm->n_apps - i - 1) * sizeof(*ra));
+	pm->n_apps--;
 }
 
 struct runtime_app *pod_manifest_add_app(struct pod_manifest *pm)

@@ -50,9 +50,10 @@ int pod_manifest_validate(const char *buf, size_t len,
 			  struct problems *problems);
 
 /*
- * Nothing missing that an executor needs: acVersion, at least one app and no
- * more than POD_APPS_MAX, app names, full image IDs, mount volumes that
- * exist and absolute paths, volumes, ports and quantities in range.
+ * Nothing missing that an executor needs: acVersion, at least one app (a
+ * mutable pod may have none) and no more than POD_APPS_MAX, app names, full
+ * image IDs, mount volumes that exist and absolute paths, volumes, ports and
+ * quantities in range.
  */
 int pod_manifest_check_runnable(const struct pod_manifest *pm,
 				struct error *err);
@@ -68,6 +69,11 @@ struct runtime_app *pod_manifest_find_app(const struct pod_manifest *pm,
 					  const char *name);
 const struct volume *pod_manifest_find_volume(const struct pod_manifest *pm,
 					      const char *name);
+/* Apps come and go while the pod runs: `rkt app`. */
+#define MUTABLE_ANNOTATION "coreos.com/rkt/stage1/mutable"
+bool pod_manifest_is_mutable(const struct pod_manifest *pm);
+/* Without the app NAME, which it has. */
+void pod_manifest_remove_app(struct pod_manifest *pm, const char *name);
 /* New zeroed elements at the end, borrowed until the next one. */
 struct runtime_app *pod_manifest_add_app(struct pod_manifest *pm);
 struct volume *pod_manifest_add_volume(struct pod_manifest *pm);

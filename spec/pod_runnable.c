@@ -111,7 +111,7 @@ static int check_app(const struct pod_manifest *pm,
 
 static int check_apps(const struct pod_manifest *pm, struct error *err)
 {
-	if (pm->n_apps == 0)
+	if (pm->n_apps == 0 && !pod_manifest_is_mutable(pm))
 		return error_set(err, EINVAL, "there is no app");
 	if (pm->n_apps > POD_APPS_MAX)
 		return error_set(err, EINVAL, "more than %d apps",

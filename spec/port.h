@@ -41,6 +41,9 @@ void port_write(const struct port *p, const char *key, struct json_writer *w);
 /* rkt's --port: NAME:[HOSTIP:]HOSTPORT, IPv6 in brackets. */
 int exposed_port_parse(const char *s, struct exposed_port *ret,
 		       struct error *err);
+/* rkt's --port of `app sandbox`: NAME:PROTOCOL:PODPORT:HOSTIP:HOSTPORT. */
+int exposed_port_parse_direct(const char *s, struct exposed_port *ret,
+			      struct error *err);
 void exposed_port_release(struct exposed_port *p);
 #define cleanup_exposed_port __attribute__((__cleanup__(exposed_port_release)))
 void exposed_port_copy(struct exposed_port *ret, const struct exposed_port *p);

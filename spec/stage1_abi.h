@@ -46,6 +46,12 @@
 #define POD_RUNTIME_CONFIG_FILE "runtime-config"   /* run arguments, JSON */
 #define POD_ARGS_DIR "args"   /* args/APP: JSON array of strings */
 #define POD_ASKED_DIR "asked" /* asked/APP: IMAGE argument and its id, JSON */
+/* Mutable pods: when the app came (mtime); that it is not to be started with
+ * the pod; the manifest with the app that CONTROL_APP_ADD is for. */
+#define POD_ADDED_DIR "added"
+#define POD_IDLE_DIR "idle"
+#define POD_ADD_FILE "pod.add"
+#define POD_NO_OVERLAY_FILE "no-overlay"  /* its apps are copies */
 #define POD_APPSINFO_DIR "appsinfo"	  /* appsinfo/APP -> generation */
 #define POD_GENERATIONS_DIR "generations" /* generations/APP/N/ */
 #define POD_VOLUMES_DIR "sharedVolumes"
@@ -126,6 +132,11 @@ enum control_op {
 	CONTROL_RESUME = 5, /* follow it; one that is on hold tries again */
 	CONTROL_PLAN = 6,   /* one app: which tier -> CONTROL_DONE */
 	CONTROL_ATTACH = 7, /* one app; flags CONTROL_ATTACH_*: see below */
+	/* Mutable pods, one app each -> CONTROL_DONE or CONTROL_ERROR: */
+	CONTROL_APP_ADD = 8, /* 1 fd: its tree; POD_ADD_FILE has the app */
+	CONTROL_APP_START = 9,
+	CONTROL_APP_STOP = 10, /* when it has ended */
+	CONTROL_APP_REMOVE = 11,
 	CONTROL_OP_MAX
 };
 
@@ -136,7 +147,8 @@ enum control_op {
 struct control_request {
 	uint32_t version;    /* STAGE1_ABI_VERSION */
 	uint32_t op;	     /* enum control_op */
-	uint32_t generation; /* CONTROL_UPDATE: N of generations/APP/N */
+	uint32_t generation; /* CONTROL_UPDATE, _APP_ADD: N of generations/APP/N
+			      */
 	uint32_t strategy;   /* enum update_strategy */
 	uint64_t ready_timeout_ms;
 	uint64_t observe_ms;

@@ -73,14 +73,15 @@ static int parse_tristate(const struct option_row *row, void *target,
 	return 0;
 }
 
+/* --mount, or with a tag --mnt-volume. */
 static int parse_mount(const struct option_row *row, void *target,
 		       const char *value, struct error *err)
 {
 	struct app_options *o = target;
 	struct mount mount = {0};
-	int r = mount_parse(value, &mount, err);
+	int r = row->tag ? mount_volume_parse(value, &mount, err)
+			 : mount_parse(value, &mount, err);
 
-	(void)row;
 	if (r < 0)
 		return r;
 	o->mounts =
@@ -332,6 +333,12 @@ const struct option_row app_option_rows[] = {
 	 .parse = parse_mount,
 	 .help = "mount a volume: volume=NAME,target=PATH; before the first "
 		 "image for all apps, else for the preceding one"},
+	{.name = "mnt-volume",
+	 .kind = OPTION_CALL,
+	 .parse = parse_mount,
+	 .tag = 1,
+	 .help = "a volume of this app alone, and where it is mounted: "
+		 "target=PATH,name=NAME,kind=... as in --volume"},
 	ROW("user", user, parse_text, 0,
 	    "override the user of the preceding image: name, id or /path"),
 	ROW("group", group, parse_text, 0,

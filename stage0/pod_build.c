@@ -14,9 +14,8 @@
 #include "spec/image_manifest.h"
 #include "spec/name_value.h"
 #include "spec/pod_manifest.h"
+#include "spec/stage1_abi.h"
 #include "stage0/pod_request.h"
-
-#define MUTABLE_ANNOTATION "coreos.com/rkt/stage1/mutable"
 
 static int check_host(const struct image_manifest *image, struct error *err)
 {
@@ -265,7 +264,8 @@ static void copy_pod_level(const struct pod_request *req,
 			   struct pod_manifest *pm)
 {
 	pm->ac_version = xstrdup(RKT_APPC_VERSION);
-	name_values_add(&pm->annotations, MUTABLE_ANNOTATION, "false");
+	name_values_add(&pm->annotations, MUTABLE_ANNOTATION,
+			req->is_mutable ? "true" : "false");
 	pm->volumes = xcalloc(req->n_volumes + 1, sizeof(*pm->volumes));
 	for (size_t i = 0; i < req->n_volumes; i++)
 		volume_copy(&pm->volumes[pm->n_volumes++], &req->volumes[i]);
@@ -274,9 +274,10 @@ static void copy_pod_level(const struct pod_request *req,
 		exposed_port_copy(&pm->ports[pm->n_ports++], &req->ports[i]);
 }
 
+/* HAS says of an app of that name that PM has already. */
 static int add_app(struct pod_manifest *pm, const struct app_request *app,
 		   const struct image_manifest *image, const char *id,
-		   struct error *err)
+		   const char *has, struct error *err)
 {
 	struct runtime_app ra = RUNTIME_APP_INIT;
 	int r = pod_image_check_host(image, err);
@@ -286,14 +287,50 @@ static int add_app(struct pod_manifest *pm, const struct app_request *app,
 	if (r < 0)
 		return r;
 	if (pod_manifest_find_app(pm, ra.name)) {
-		r = error_set(err, EINVAL, "error: multiple apps with name %s",
-			      ra.name);
+		r = error_set(err, EINVAL, "%s %s", has, ra.name);
 		runtime_app_release(&ra);
 		return r;
 	}
 	ra.image.id = xstrdup(id);
 	*pod_manifest_add_app(pm) = ra;
 	return 0;
+}
+
+/* An empty volume of an app alone is a directory of the pod, too. */
+static int check_own_volumes(const struct runtime_app *ra,
+			     const struct pod_manifest *pm, struct error *err)
+{
+	for (size_t i = 0; i < ra->n_mounts; i++) {
+		const struct volume *v = &ra->mounts[i].app_volume;
+
+		if (ra->mounts[i].has_app_volume && v->kind == VOLUME_EMPTY &&
+		    pod_manifest_find_volume(pm, v->name))
+			return error_set(err, EEXIST,
+					 "the pod has a volume %s already: use "
+					 "--mount=volume=%s,target=%s",
+					 v->name, v->name, ra->mounts[i].path);
+	}
+	return 0;
+}
+
+int pod_manifest_extend(struct pod_manifest *pm, const struct app_request *app,
+			const struct image_manifest *image, const char *id,
+			struct strv *warnings, struct error *err)
+{
+	struct runtime_app *ra;
+	int r = 0;
+
+	if (pm->n_apps >= POD_APPS_MAX)
+		return error_set(err, E2BIG, "a pod has at most %d apps",
+				 POD_APPS_MAX);
+	r = add_app(pm, app, image, id, "the pod has already an app", err);
+	if (r < 0)
+		return r;
+	ra = &pm->apps[pm->n_apps - 1];
+	r = check_own_volumes(ra, pm, err);
+	if (r == 0)
+		r = pod_app_reify(ra, pm, true, warnings, err);
+	return r < 0 ? r : pod_manifest_check_runnable(pm, err);
 }
 
 static int make(const struct pod_request *req,
@@ -305,7 +342,8 @@ static int make(const struct pod_request *req,
 
 	copy_pod_level(req, pm);
 	for (size_t i = 0; i < req->n_apps && r == 0; i++)
-		r = add_app(pm, &req->apps[i], images[i], ids[i], err);
+		r = add_app(pm, &req->apps[i], images[i], ids[i],
+			    "error: multiple apps with name", err);
 	for (size_t i = 0; i < pm->n_apps && r == 0; i++)
 		r = pod_app_reify(&pm->apps[i], pm, true, warnings, err);
 	return r == 0 ? pod_ports_check(pm, err) : r;

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+struct app_request;
 struct error;
 struct image_manifest;
 struct pod_manifest;
@@ -22,6 +23,14 @@ int pod_manifest_make(const struct pod_request *req,
 		      const struct image_manifest *const *images,
 		      const char *const *ids, struct pod_manifest *ret,
 		      struct strv *warnings, struct error *err);
+
+/*
+ * Adds APP, of IMAGE with the id ID, to the manifest of a mutable pod, with
+ * the empty volumes it needs.  On failure PM is of no use.
+ */
+int pod_manifest_extend(struct pod_manifest *pm, const struct app_request *app,
+			const struct image_manifest *image, const char *id,
+			struct strv *warnings, struct error *err);
 
 /*
  * Satisfies the mount points of RA's app (pods.md): by a mount on the same

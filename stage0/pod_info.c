@@ -183,10 +183,12 @@ static int64_t started_at(int fd, const char *app)
 static void load_app(const struct pod *pod, const struct pod_info *info,
 		     const struct runtime_app *ra, struct app_info *app)
 {
+	cleanup_free char *added = xasprintf(POD_ADDED_DIR "/%s", ra->name);
 
 	app->name = ra->name;
-	/* No app is added to a pod later. */
-	app->created_ns = info->created_ns;
+	app->created_ns = mtime_of(pod->fd, added);
+	if (!app->created_ns)
+		app->created_ns = info->created_ns;
 	app->started_ns = started_at(pod->fd, ra->name);
 	load_exit_code(pod->fd, app);
 	load_restarts(pod->fd, app);
@@ -389,8 +391,8 @@ static void add_int_if(struct json_writer *w, const char *key, int64_t value)
 		json_add_int(w, key, value);
 }
 
-static void write_mount(const struct pod_info *info, const struct app_info *app,
-			const struct mount *m, struct json_writer *w)
+bool app_info_mount(const struct pod_info *info, const struct app_info *app,
+		    const struct mount *m, const char **ret_host)
 {
 	const struct volume *v =
 		m->has_app_volume
@@ -406,11 +408,20 @@ static void write_mount(const struct pod_info *info, const struct app_info *app,
 		if (mp->path && strcmp(mp->path, m->path) == 0)
 			read_only = mp->read_only;
 	}
+	*ret_host = v ? v->source : NULL;
+	return read_only;
+}
+
+static void write_mount(const struct pod_info *info, const struct app_info *app,
+			const struct mount *m, struct json_writer *w)
+{
+	const char *host;
+	bool read_only = app_info_mount(info, app, m, &host);
+
 	json_open_object(w, NULL);
 	json_add_string_if(w, "name", m->volume);
 	json_add_string_if(w, "container_path", m->path);
-	if (v)
-		json_add_string_if(w, "host_path", v->source);
+	json_add_string_if(w, "host_path", host);
 	if (read_only)
 		json_add_bool(w, "read_only", true);
 	json_close_object(w);
@@ -430,8 +441,8 @@ static void write_held(const struct app_info *app, struct json_writer *w)
 	json_close_array(w);
 }
 
-static void write_app(const struct pod_info *info, const struct app_info *app,
-		      struct json_writer *w)
+void app_info_write(const struct pod_info *info, const struct app_info *app,
+		    struct json_writer *w)
 {
 	const struct runtime_app *ra = app->ra;
 
@@ -506,7 +517,7 @@ void pod_info_write(const struct pod_info *info, const char *key,
 		json_close_array(w);
 		json_open_array(w, "apps");
 		for (size_t i = 0; i < pm->n_apps; i++)
-			write_app(info, &info->apps[i], w);
+			app_info_write(info, &info->apps[i], w);
 		json_close_array(w);
 	}
 	add_int_if(w, "created_at", info->created_ns / SECOND);

@@ -23,7 +23,8 @@ struct app_info {
 	const struct runtime_app *ra; /* the same */
 	unsigned int generation;      /* the committed one; 0 = unknown */
 	const char *state;	      /* unknown, created, running, exited */
-	int64_t created_ns;	      /* the pod's; 0 = never, here and below */
+	int64_t created_ns; /* the pod's, or when it was added; 0 = never, here
+			       and below */
 	int64_t started_ns;
 	int64_t finished_ns;
 	bool has_exit_code;
@@ -80,6 +81,13 @@ void pod_info_networks(const struct pod_info *info, struct strbuf *out);
 /* Appends "example.com/app:1.0"; "--" if it is not known. */
 void app_info_image_name(const struct app_info *app, struct strbuf *out);
 
+/* Of the app's mount M: true if it is read-only.  *RET_HOST is the path on the
+ * host, NULL for an empty volume. */
+bool app_info_mount(const struct pod_info *info, const struct app_info *app,
+		    const struct mount *m, const char **ret_host);
+/* rkt's App object. */
+void app_info_write(const struct pod_info *info, const struct app_info *app,
+		    struct json_writer *w);
 /* rkt's Pod object. */
 void pod_info_write(const struct pod_info *info, const char *key,
 		    struct json_writer *w);

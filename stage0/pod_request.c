@@ -371,7 +371,8 @@ static int check_mounts(const struct pod_request *req,
 			const struct app_options *o, struct error *err)
 {
 	for (size_t i = 0; i < o->n_mounts; i++)
-		if (!has_volume(req, o->mounts[i].volume))
+		if (!o->mounts[i].has_app_volume &&
+		    !has_volume(req, o->mounts[i].volume))
 			return error_set(err, EINVAL,
 					 "dangling mount point \"%s\": volume "
 					 "\"%s\" not found",

@@ -35,6 +35,7 @@ struct pod_request {
 	struct strv mounts; /* --mount before any image: for all of them */
 	struct exposed_port *ports;
 	size_t n_ports;
+	bool is_mutable; /* apps come later: there may be none */
 	bool inherit_env;
 	struct strv set_env;	  /* NAME=VALUE */
 	struct strv set_env_file; /* paths */

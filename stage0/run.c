@@ -50,6 +50,7 @@ void pod_run_args_make(const struct pod_run_options *o, struct strv *ret)
 		const char *name;
 		bool is_set;
 	} flags[] = {
+		{"--mutable", o->is_mutable},
 		{"--mds-register", o->mds_register},
 		{"--interactive", o->interactive},
 		{"--disable-capabilities-restriction",

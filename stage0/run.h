@@ -25,6 +25,7 @@ struct pod_run_options {
 	const char *dns_mode; /* resolv=...,hosts=... */
 	const char *local_config;
 	const char *system_config;
+	bool is_mutable;
 	bool mds_register;
 	bool interactive;
 	bool insecure_capabilities;

@@ -146,15 +146,31 @@ int update_find_generation(int poddir_fd, const char *app, unsigned int n,
 	return error_set(err, ENOENT, "app %s has no generation %u", app, n);
 }
 
+static int open_lock(int poddir_fd, struct error *err)
+{
+	int fd = openat(poddir_fd, POD_LOCK_FILE,
+			O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+
+	return fd < 0 ? error_sys(err, errno, "open " POD_LOCK_FILE) : fd;
+}
+
+int update_lock_wait(int poddir_fd, struct error *err)
+{
+	cleanup_fd int fd = open_lock(poddir_fd, err);
+	int r = fd < 0 ? fd : lock_wait(fd, LOCK_EX);
+
+	if (fd < 0)
+		return fd;
+	return r < 0 ? error_sys(err, -r, "lock the pod") : TAKE_FD(fd);
+}
+
 int update_lock(int poddir_fd, struct error *err)
 {
-	cleanup_fd int fd = -EBADF;
+	cleanup_fd int fd = open_lock(poddir_fd, err);
 	int r;
 
-	fd = openat(poddir_fd, POD_LOCK_FILE,
-		    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
-		return error_sys(err, errno, "open " POD_LOCK_FILE);
+		return fd;
 	r = lock_try(fd, LOCK_EX);
 	if (r == -EBUSY)
 		return error_set(err, EBUSY,

@@ -48,6 +48,8 @@ int update_find_generation(int poddir_fd, const char *app, unsigned int n,
 
 /* flock on pod.lck: one change at a time.  -EBUSY. */
 int update_lock(int poddir_fd, struct error *err);
+/* The same, after whoever holds it. */
+int update_lock_wait(int poddir_fd, struct error *err);
 
 /* A number APP has never had a generation of, not even one that failed. */
 int update_next_number(int poddir_fd, const char *app, unsigned int *ret,

@@ -503,8 +503,9 @@ void attach_app_ended(struct pod_app *app, int exit_code)
 void attach_dismiss_all(struct pod *pod, const char *why)
 {
 	for (size_t i = 0; i < pod->n_apps; i++)
-		if (pod->apps[i].attach)
-			dismiss_all(pod->apps[i].attach, RKT_EXIT_FAILURE, why);
+		if (pod->apps[i]->attach)
+			dismiss_all(pod->apps[i]->attach, RKT_EXIT_FAILURE,
+				    why);
 }
 
 void attach_release(struct pod_app *app)

@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "spec/stage1_abi.h"
+#include "stage1/app_change.h"
 #include "stage1/attach.h"
 #include "stage1/control_record.h"
 #include "stage1/pod.h"
@@ -53,19 +54,6 @@ struct control {
 	size_t n_parts;
 };
 
-static void send_reply(int fd, enum control_reply_kind kind, int code,
-		       const char *text)
-{
-	struct control_reply rec = {
-		.version = STAGE1_ABI_VERSION,
-		.kind = kind,
-		.code = code,
-	};
-
-	(void)snprintf(rec.text, sizeof(rec.text), "%s", text);
-	(void)send(fd, &rec, sizeof(rec), MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 /* --- requests --------------------------------------------------------------
  */
 
@@ -76,7 +64,7 @@ static void serve_status(struct pod *pod, const struct control_request *rec,
 {
 	(void)rec;
 	(void)passed;
-	send_reply(*fd, CONTROL_DONE, 0, update_state_name(pod));
+	control_reply(*fd, CONTROL_DONE, 0, update_state_name(pod));
 }
 
 static void serve_stop(struct pod *pod, const struct control_request *rec,
@@ -84,7 +72,7 @@ static void serve_stop(struct pod *pod, const struct control_request *rec,
 {
 	(void)rec;
 	(void)passed;
-	send_reply(*fd, CONTROL_DONE, 0, "stopping");
+	control_reply(*fd, CONTROL_DONE, 0, "stopping");
 	pod_stop(pod);
 }
 
@@ -104,7 +92,7 @@ static void serve_update(struct pod *pod, const struct control_request *rec,
 						control->parts[i].tree_fd};
 	parts[n++] = (struct update_part){rec, *passed};
 	if (update_start(pod, parts, n, reply_to, &exit_code, &err) < 0)
-		send_reply(*fd, CONTROL_ERROR, exit_code, err.msg);
+		control_reply(*fd, CONTROL_ERROR, exit_code, err.msg);
 }
 
 static void serve_abort(struct pod *pod, const struct control_request *rec,
@@ -115,9 +103,9 @@ static void serve_abort(struct pod *pod, const struct control_request *rec,
 	(void)rec;
 	(void)passed;
 	if (update_abort(pod, &err) < 0)
-		send_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
+		control_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
 	else
-		send_reply(*fd, CONTROL_DONE, 0, "rolling back");
+		control_reply(*fd, CONTROL_DONE, 0, "rolling back");
 }
 
 static void serve_resume(struct pod *pod, const struct control_request *rec,
@@ -128,7 +116,7 @@ static void serve_resume(struct pod *pod, const struct control_request *rec,
 	(void)rec;
 	(void)passed;
 	if (update_resume(pod, fcntl(*fd, F_DUPFD_CLOEXEC, 0), &err) < 0)
-		send_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
+		control_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
 }
 
 static void serve_plan(struct pod *pod, const struct control_request *rec,
@@ -198,9 +186,19 @@ static void serve_attach(struct pod *pod, const struct control_request *rec,
 		r = attach_add(app, wants, fcntl(*fd, F_DUPFD_CLOEXEC, 0),
 			       &err);
 	if (r < 0)
-		send_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
+		control_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
 	else
-		send_reply(*fd, CONTROL_DONE, 0, text.buf);
+		control_reply(*fd, CONTROL_DONE, 0, text.buf);
+}
+
+static void serve_app(struct pod *pod, const struct control_request *rec,
+		      int *fd, int *passed)
+{
+	struct error err = ERROR_INIT;
+
+	if (app_change(pod, rec, passed, fcntl(*fd, F_DUPFD_CLOEXEC, 0), &err) <
+	    0)
+		control_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE, err.msg);
 }
 
 /* The permit table: what may be asked, when, and with how many descriptors. */
@@ -216,6 +214,10 @@ static const struct {
 	[CONTROL_RESUME] = {serve_resume, true},
 	[CONTROL_PLAN] = {serve_plan, true},
 	[CONTROL_ATTACH] = {serve_attach, true},
+	[CONTROL_APP_ADD] = {serve_app, true},
+	[CONTROL_APP_START] = {serve_app, true},
+	[CONTROL_APP_STOP] = {serve_app, true},
+	[CONTROL_APP_REMOVE] = {serve_app, true},
 };
 
 static void serve(struct control *control, const struct control_request *rec,
@@ -223,8 +225,8 @@ static void serve(struct control *control, const struct control_request *rec,
 {
 	if (permits[rec->op].when_running &&
 	    (!control->pod->running || control->pod->stopping)) {
-		send_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE,
-			   "the pod is not running");
+		control_reply(*fd, CONTROL_ERROR, RKT_EXIT_FAILURE,
+			      "the pod is not running");
 		return;
 	}
 	permits[rec->op].serve(control->pod, rec, fd, passed);
@@ -364,6 +366,7 @@ static struct control *new_control(struct pod *pod, int listener)
 	struct control *control = pod->control = xcalloc(1, sizeof(*control));
 
 	control->pod = pod;
+	pod->changes = &app_change_ops;
 	control->listener = (struct event_source){
 		.fd = listener,
 		.fn = on_connection,

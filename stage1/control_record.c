@@ -2,6 +2,7 @@
 #include "stage1/control_record.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +13,15 @@
 /* Descriptors an operation comes with. */
 static const size_t fds_wanted[CONTROL_OP_MAX] = {
 	[CONTROL_UPDATE] = 1,
+	[CONTROL_APP_ADD] = 1,
 };
+
+static bool is_of_app(uint32_t op)
+{
+	return op == CONTROL_UPDATE || op == CONTROL_PLAN ||
+	       op == CONTROL_ATTACH ||
+	       (op >= CONTROL_APP_ADD && op <= CONTROL_APP_REMOVE);
+}
 
 int control_record_check(const void *buf, size_t len, size_t n_fds,
 			 struct control_request *ret)
@@ -35,11 +44,9 @@ int control_record_check(const void *buf, size_t len, size_t n_fds,
 		return -EPROTO;
 	if (rec.op != CONTROL_ATTACH && rec.flags & CONTROL_ATTACH_FLAGS)
 		return -EPROTO;
-	if ((rec.op == CONTROL_UPDATE || rec.op == CONTROL_PLAN ||
-	     rec.op == CONTROL_ATTACH) &&
-	    acname_check(rec.app, NULL) < 0)
+	if (is_of_app(rec.op) && acname_check(rec.app, NULL) < 0)
 		return -EPROTO;
-	if (rec.op == CONTROL_UPDATE && rec.generation == 0)
+	if (fds_wanted[rec.op] && rec.generation == 0)
 		return -EPROTO;
 	*ret = rec;
 	return 0;
@@ -119,4 +126,17 @@ int control_record_receive(int fd, struct control_record *ret, int *ret_passed)
 	if (r == 0)
 		*ret_passed = TAKE_FD(passed);
 	return r;
+}
+
+void control_reply(int fd, enum control_reply_kind kind, int code,
+		   const char *text)
+{
+	struct control_reply rec = {
+		.version = STAGE1_ABI_VERSION,
+		.kind = kind,
+		.code = code,
+	};
+
+	(void)snprintf(rec.text, sizeof(rec.text), "%s", text);
+	(void)send(fd, &rec, sizeof(rec), MSG_NOSIGNAL | MSG_DONTWAIT);
 }

@@ -32,4 +32,8 @@ int runtime_record_check(const void *buf, size_t len, size_t n_fds,
 /* Receives one; at most one descriptor, which the caller owns. */
 int control_record_receive(int fd, struct control_record *ret, int *ret_passed);
 
+/* Answers on the connection FD. */
+void control_reply(int fd, enum control_reply_kind kind, int code,
+		   const char *text);
+
 #endif

@@ -237,16 +237,21 @@ static void post_stop_waited(struct event_timer *timer)
 	post_stop(timer->data);
 }
 
-static void report_exec_failure(struct generation *g, int code)
+void generation_diagnose(struct generation *g, int code, struct error *err)
 {
-	cleanup_free char *path = NULL;
-	struct error err = ERROR_INIT;
+	const char *path = g->plan.exec.v[0];
 	char found[EXEC_PATH_MAX];
 
-	path = xstrdup(g->plan.exec.v[0]);
 	if (exec_lookup(g->rootfs.tree, strv_env_get(&g->plan.env, "PATH"),
-			g->plan.working_directory, path, found, &err) == 0)
-		(void)exec_diagnose(g->rootfs.tree, found, code, &err);
+			g->plan.working_directory, path, found, err) == 0)
+		(void)exec_diagnose(g->rootfs.tree, found, code, err);
+}
+
+static void report_exec_failure(struct generation *g, int code)
+{
+	struct error err = ERROR_INIT;
+
+	generation_diagnose(g, code, &err);
 	log_failure(&err, g->app->name);
 }
 
@@ -465,10 +470,12 @@ static void on_exec(struct event_source *source, uint32_t events)
 	executed(g);
 }
 
-/* Waits for it where somebody wants to know: `rkt run --detach` does. */
+/* Waits for it where somebody wants to know: `rkt run --detach` does, and
+ * `rkt app start`. */
 static int watch_exec(struct generation *g, struct error *err)
 {
-	if (!g->has_frozen && g->app->pod->options.ready_fd < 0)
+	if (!g->has_frozen && g->app->pod->options.ready_fd < 0 &&
+	    !g->app->wish.op)
 		return watch(g, &g->exec_source, g->main.exec_fd, on_exec, err);
 	app_process_wait_exec(&g->main);
 	executed(g);

@@ -146,6 +146,8 @@ bool generation_is_ending(const struct generation *g);
 
 /* HELD -> RUNNING: the main process executes. */
 int generation_release(struct generation *g, struct error *err);
+/* Why its program could not be executed, which failed with CODE. */
+void generation_diagnose(struct generation *g, int code, struct error *err);
 
 /* PIDFD (taken), with host number PID, is the main process from now on;
  * -EBADF: the one that was started is again.  The generation is RUNNING. */

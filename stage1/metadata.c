@@ -152,7 +152,7 @@ static int put(const struct pod *pod, const char *token, int ms,
 	int r = put_pod(pod, token, ms, ret_port, err);
 
 	for (size_t i = 0; i < pod->n_apps && r == 0; i++)
-		r = put_app(pod, pod->apps[i].name, ms, err);
+		r = put_app(pod, pod->apps[i]->name, ms, err);
 	return r;
 }
 

@@ -125,6 +125,7 @@ static const struct {
 	 NULL},
 	{"--disable-seccomp",
 	 offsetof(struct run_options, plan.insecure_seccomp), NULL},
+	{"--mutable", offsetof(struct run_options, is_mutable), NULL},
 	{"--mds-register", offsetof(struct run_options, mds_register), NULL},
 	{"--net", 0, parse_net},
 	{"--ipc", 0, parse_ipc},

@@ -29,6 +29,7 @@ struct run_options {
 	const char *hostname; /* NULL: rkt-UUID */
 	struct plan_options plan;
 	bool mds_register;
+	bool is_mutable;		 /* apps come and go: app_change.h */
 	struct user_range private_users; /* count 0: the host's */
 	enum dns_mode resolv_mode;
 	enum dns_mode hosts_mode;

@@ -105,24 +105,81 @@ static int load_manifest(struct pod *pod, struct error *err)
 	return r < 0 ? error_wrap(err, r, "pod manifest") : 0;
 }
 
+int pod_add_app(struct pod *pod, const char *name, struct pod_app **ret,
+		struct error *err)
+{
+	struct pod_app *app = xcalloc(1, sizeof(*app));
+	int r;
+
+	*app = (struct pod_app){
+		.pod = pod,
+		.name = xstrdup(name),
+		.log = {.fd = -EBADF},
+		.tree_fd = -EBADF,
+		.wish = {.conn = -EBADF},
+	};
+	pod->apps = xreallocarray(pod->apps, pod->n_apps + 1,
+				  sizeof(struct pod_app *));
+	pod->apps[pod->n_apps++] = app;
+	r = read_committed(pod, app, err);
+	if (r < 0)
+		pod_remove_app(pod, app);
+	else
+		*ret = app;
+	return r;
+}
+
+static void free_app(struct pod_app *app)
+{
+	fd_close(&app->wish.conn);
+	fd_close(&app->tree_fd);
+	output_log_close(&app->log);
+	activation_release(&app->activation);
+	fd_store_free(app->store);
+	free(app->name);
+	free(app);
+}
+
+void pod_remove_app(struct pod *pod, struct pod_app *app)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pod->n_apps; i++)
+		if (pod->apps[i] != app)
+			pod->apps[n++] = pod->apps[i];
+	pod->n_apps = n;
+	free_app(app);
+}
+
+/* Not started with the pod. */
+static bool is_idle(const struct pod_app *app)
+{
+	cleanup_free char *mark = xasprintf(POD_IDLE_DIR "/%s", app->name);
+
+	return app->pod->options.is_mutable &&
+	       faccessat(app->pod->dirfd, mark, F_OK, 0) == 0;
+}
+
 static int load_apps(struct pod *pod, struct error *err)
 {
-	pod->apps = xcalloc(pod->manifest.n_apps, sizeof(*pod->apps));
 	for (size_t i = 0; i < pod->manifest.n_apps; i++) {
-		struct pod_app *app = &pod->apps[pod->n_apps++];
-		int r;
+		struct pod_app *app;
+		int r = pod_add_app(pod, pod->manifest.apps[i].name, &app, err);
 
-		*app = (struct pod_app){
-			.pod = pod,
-			.name = xstrdup(pod->manifest.apps[i].name),
-			.log = {.fd = -EBADF},
-			.tree_fd = -EBADF,
-		};
-		r = read_committed(pod, app, err);
 		if (r < 0)
 			return r;
+		app->done = is_idle(app);
 	}
 	return take_tree_fds(pod, err);
+}
+
+int pod_save_manifest(const struct pod *pod, struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	pod_manifest_write(&pod->manifest, JSON_COMPACT_STYLE, &text);
+	return atomic_file_write(pod->dirfd, POD_MANIFEST_FILE, 0640, text.buf,
+				 text.len, err);
 }
 
 void pod_empty(struct pod *pod)
@@ -200,13 +257,8 @@ void pod_release(struct pod *pod)
 	host_store_release(&pod->host_store);
 	machine_release(&pod->machine);
 	fd_close(&pod->adopted_netns);
-	for (size_t i = 0; i < pod->n_apps; i++) {
-		fd_close(&pod->apps[i].tree_fd);
-		output_log_close(&pod->apps[i].log);
-		activation_release(&pod->apps[i].activation);
-		fd_store_free(pod->apps[i].store);
-		free(pod->apps[i].name);
-	}
+	for (size_t i = 0; i < pod->n_apps; i++)
+		free_app(pod->apps[i]);
 	free(pod->apps);
 	pod_manifest_release(&pod->manifest);
 	run_options_release(&pod->options);
@@ -228,8 +280,8 @@ void pod_release(struct pod *pod)
 struct pod_app *pod_find_app(struct pod *pod, const char *name)
 {
 	for (size_t i = 0; i < pod->n_apps; i++)
-		if (strcmp(pod->apps[i].name, name) == 0)
-			return &pod->apps[i];
+		if (strcmp(pod->apps[i]->name, name) == 0)
+			return pod->apps[i];
 	return NULL;
 }
 
@@ -242,6 +294,24 @@ void pod_note_ignored(struct pod *pod, const char *who, const struct strv *rows)
 		if (!strv_has(&pod->ignored, row))
 			strv_push(&pod->ignored, row);
 	}
+}
+
+void pod_forget_ignored(struct pod *pod, const char *who)
+{
+	cleanup_free char *start = xasprintf("%s: ", who);
+	size_t n = 0;
+
+	for (size_t i = 0; i < pod->ignored.n; i++) {
+		char *row = pod->ignored.v[i];
+
+		if (strncmp(row, start, strlen(start)) == 0)
+			free(row);
+		else
+			pod->ignored.v[n++] = row;
+	}
+	pod->ignored.n = n;
+	if (pod->ignored.v)
+		pod->ignored.v[n] = NULL;
 }
 
 void pod_note_bound(struct pod *pod, const struct generation *g, int domain,

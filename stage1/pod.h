@@ -41,6 +41,12 @@ struct restart;
 struct runtime_request;
 struct update;
 
+/* What `rkt app` asked for and waits for: app_change.h. */
+struct app_wish {
+	uint32_t op; /* CONTROL_APP_*; 0: nothing */
+	int conn;    /* -EBADF: nobody waits */
+};
+
 struct pod_app {
 	struct pod *pod;
 	char *name;
@@ -58,11 +64,25 @@ struct pod_app {
 	struct handover *handover; /* during one */
 	struct restart *restart;   /* restart.h; NULL: not looked after */
 	/* Tree of the image the pod was started with; taken by the first
-	 * generation. */
+	 * generation.  In a mutable pod that of an app that does not run. */
 	int tree_fd;
 	unsigned int committed; /* number appsinfo/APP points to */
-	bool done;		/* ended for good */
+	/* Nothing of it runs, or will: it ended for good, or waits for
+	 * CONTROL_APP_START. */
+	bool done;
 	int exit_code;
+	struct app_wish wish;
+};
+
+/* Who changes the apps of a mutable pod: app_change.h. */
+struct app_change_ops {
+	/* G, which CONTROL_APP_START asked for, stands at its barrier. */
+	void (*held)(struct generation *g);
+	/* It cannot be started, because of ERR; its end follows. */
+	void (*failed)(struct pod_app *app, const struct error *err);
+	/* It has ended; its generation is gone afterwards, and so may be the
+	 * app. */
+	void (*ended)(struct pod_app *app);
 };
 
 struct pod {
@@ -92,6 +112,7 @@ struct pod {
 	struct control *control;
 	struct update *update;		      /* the running transaction */
 	void (*on_stopping)(struct pod *pod); /* set while it runs */
+	const struct app_change_ops *changes;
 	/* Another stage1 is asked for; takes both descriptors. */
 	void (*on_runtime)(struct pod *pod, const struct runtime_request *rec,
 			   int program, int conn);
@@ -106,7 +127,7 @@ struct pod {
 	} * bound;
 	size_t n_bound;
 
-	struct pod_app *apps;
+	struct pod_app **apps;
 	size_t n_apps;
 	struct generation *generations; /* every one there is */
 
@@ -142,6 +163,15 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err);
 int pod_load(struct pod *pod, struct error *err);
 void pod_release(struct pod *pod);
 
+/* Writes the manifest's file. */
+int pod_save_manifest(const struct pod *pod, struct error *err);
+
+/* An app that the pod's directory has, with its committed generation; and
+ * takes it out again: nothing of it runs. */
+int pod_add_app(struct pod *pod, const char *name, struct pod_app **ret,
+		struct error *err);
+void pod_remove_app(struct pod *pod, struct pod_app *app);
+
 /* NULL if there is no app NAME. */
 struct pod_app *pod_find_app(struct pod *pod, const char *name);
 
@@ -157,6 +187,8 @@ bool pod_made_reuseport(const struct pod *pod, const struct generation *g,
 			uint16_t port);
 void pod_forget_bound(struct pod *pod, const struct generation *g);
 
+/* Drops the rows of the app WHO. */
+void pod_forget_ignored(struct pod *pod, const char *who);
 /* Rows "NAME: REASON" of WHO (an app or "pod") for rkt status. */
 void pod_note_ignored(struct pod *pod, const char *who,
 		      const struct strv *rows);

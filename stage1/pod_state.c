@@ -64,6 +64,12 @@ static const struct state_row app_rows[] = {
 	STATE_NESTED_ROW("held"),
 	STATE_NESTED_ROW("generation"),
 	STATE_NESTED_ROW("restart"),
+	STATE_NESTED_ROW("idle"),
+};
+
+/* Of an app of a mutable pod that does not run. */
+static const struct state_row idle_rows[] = {
+	STATE_FD_ROW(struct pod_app, tree_fd),
 };
 
 /* --- may it be now ---------------------------------------------------------
@@ -71,11 +77,11 @@ static const struct state_row app_rows[] = {
 
 static bool app_is_settled(const struct pod_app *app, struct error *err)
 {
-	if (app->done || restart_is_paused(app))
+	if (!app->wish.op && (app->done || restart_is_paused(app)))
 		return true;
-	if (app->current)
+	if (!app->wish.op && app->current)
 		return generation_is_settled(app->current, err);
-	(void)error_set(err, EBUSY, "app %s is starting", app->name);
+	(void)error_set(err, EBUSY, "app %s is starting or ending", app->name);
 	return false;
 }
 
@@ -93,7 +99,7 @@ bool pod_is_settled(const struct pod *pod, struct error *err)
 		(void)error_set(err, EBUSY, "a request is half read");
 	else {
 		for (size_t i = 0; i < pod->n_apps; i++)
-			if (!app_is_settled(&pod->apps[i], err))
+			if (!app_is_settled(pod->apps[i], err))
 				return false;
 		for (const struct generation *g = pod->generations; g;
 		     g = g->next)
@@ -107,7 +113,7 @@ bool pod_is_settled(const struct pod *pod, struct error *err)
 void pod_rewind(struct pod *pod)
 {
 	for (size_t i = 0; i < pod->n_apps; i++)
-		restart_rewind(&pod->apps[i]);
+		restart_rewind(pod->apps[i]);
 }
 
 /* --- saving ----------------------------------------------------------------
@@ -125,6 +131,8 @@ static void save_app(const struct pod_app *app, struct state_writer *w)
 	if (!app->done && app->current)
 		generation_save(app->current, w, "generation");
 	restart_save(app, w, "restart");
+	if (app->done && app->tree_fd >= 0)
+		STATE_WRITE_OBJECT(w, "idle", idle_rows, app);
 	json_close_object(&w->json);
 }
 
@@ -157,7 +165,7 @@ void pod_save(const struct pod *pod, struct state_writer *w)
 	machine_save(&pod->machine, w, "machine");
 	json_open_array(&w->json, "apps");
 	for (size_t i = 0; i < pod->n_apps; i++)
-		save_app(&pod->apps[i], w);
+		save_app(pod->apps[i], w);
 	json_close_array(&w->json);
 }
 
@@ -209,6 +217,8 @@ static int restore_app_parts(const struct json_node *node, struct pod_app *app,
 		r = generation_restore(&part, app, dirs, err);
 	if (r == 0 && json_member(node, "restart", &part))
 		r = restart_restore(app, pod_generation_ops(), &part, err);
+	if (r == 0 && json_member(node, "idle", &part))
+		r = STATE_READ(&part, idle_rows, app);
 	return r;
 }
 

@@ -31,10 +31,10 @@
 /* --- status ----------------------------------------------------------------
  */
 
-static void touch_status(struct pod_app *app, const char *suffix)
+static void note_started(struct pod_app *app)
 {
 	cleanup_free char *name =
-		xasprintf(POD_STATUS_DIR "/%s-%s", app->name, suffix);
+		xasprintf(POD_STATUS_DIR "/%s-started", app->name);
 	struct error err = ERROR_INIT;
 
 	if (write_new_file_at(app->pod->dirfd, name, 0644, "", 0, &err) < 0)
@@ -55,10 +55,15 @@ static void save_status(struct pod_app *app, int exit_code)
 /* --- stopping --------------------------------------------------------------
  */
 
+static void let_go_when_held(struct pod *pod);
+
 static void check_over(struct pod *pod)
 {
+	/* A mutable pod waits for other apps. */
+	if (pod->options.is_mutable && !pod->stopping)
+		return;
 	for (size_t i = 0; i < pod->n_apps; i++)
-		if (!pod->apps[i].done)
+		if (!pod->apps[i]->done)
 			return;
 	pod->loop.stop = true;
 	/* It takes a while to die: the rest can be put away meanwhile. */
@@ -74,7 +79,7 @@ static void stop_apps(struct pod *pod)
 		pod->on_stopping(pod);
 	notify_host_send(pod->host_notify, "STOPPING=1");
 	for (size_t i = 0; i < pod->n_apps; i++) {
-		struct pod_app *app = &pod->apps[i];
+		struct pod_app *app = pod->apps[i];
 
 		if (app->done)
 			continue;
@@ -108,7 +113,8 @@ void pod_app_ended(struct pod_app *app, int exit_code)
 	app->exit_code = exit_code;
 	attach_app_ended(app, exit_code);
 	/* An app that ends because it was told to has not failed. */
-	if (exit_code != 0 && !pod->stopping && !pod->has_failed) {
+	if (exit_code != 0 && !pod->stopping && !pod->has_failed &&
+	    !pod->options.is_mutable) {
 		pod->has_failed = true;
 		pod->exit_code = exit_code;
 		stop_apps(pod);
@@ -119,6 +125,10 @@ void pod_app_ended(struct pod_app *app, int exit_code)
 	fd_store_free(app->store);
 	app->store = NULL;
 	save_status(app, exit_code);
+	if (!pod->options.is_mutable)
+		return;
+	pod->changes->ended(app);
+	let_go_when_held(pod);
 }
 
 static void on_escape(void *data)
@@ -135,19 +145,31 @@ static void on_escape(void *data)
 
 static void let_go(struct pod *pod);
 
+/* The pod begins when every app that is to be started stands at its barrier. */
+static void let_go_when_held(struct pod *pod)
+{
+	if (pod->running || pod->stopping)
+		return;
+	for (size_t i = 0; i < pod->n_apps; i++) {
+		const struct pod_app *app = pod->apps[i];
+
+		if (!app->done &&
+		    (!app->current || app->current->state != GENERATION_HELD))
+			return;
+	}
+	let_go(pod);
+}
+
 static void first_held(struct generation *g)
 {
 	struct pod *pod = g->app->pod;
 
-	if (pod->running) {
+	if (!pod->running)
+		let_go_when_held(pod);
+	else if (g->app->wish.op == CONTROL_APP_START)
+		pod->changes->held(g);
+	else
 		restart_held(g);
-		return;
-	}
-	for (size_t i = 0; i < pod->n_apps; i++)
-		if (!pod->apps[i].current ||
-		    pod->apps[i].current->state != GENERATION_HELD)
-			return;
-	let_go(pod);
 }
 
 static void first_failed(struct generation *g, const struct error *err)
@@ -155,6 +177,7 @@ static void first_failed(struct generation *g, const struct error *err)
 	if (restart_failed(g, err))
 		return;
 	log_failure(err, NULL);
+	g->app->pod->changes->failed(g->app, err);
 	pod_app_ended(g->app, g->exit_code ? g->exit_code : RKT_EXIT_FAILURE);
 }
 
@@ -164,10 +187,11 @@ static void first_ending(struct generation *g)
 	const struct pod *pod = g->app->pod;
 
 	if (pod->update || g->app->current != g || g->plan.post_stop.n ||
-	    restart_possible(g->app))
+	    restart_possible(g->app) ||
+	    (pod->options.is_mutable && !pod->stopping))
 		return;
 	for (size_t i = 0; i < pod->n_apps; i++)
-		if (&pod->apps[i] != g->app && !pod->apps[i].done)
+		if (pod->apps[i] != g->app && !pod->apps[i]->done)
 			return;
 	pod_init_doom(&g->app->pod->init);
 }
@@ -316,32 +340,62 @@ static int adopt_all(struct pod *pod, struct error *err)
 	if (r < 0)
 		return error_sys(err, -r, "look at the pod's network");
 	for (size_t i = 0; i < pod->n_apps; i++)
-		adopt_listeners(&pod->apps[i]);
+		if (pod->apps[i]->current)
+			adopt_listeners(pod->apps[i]);
 	return 0;
+}
+
+/* What one app of a mutable pod lacks is not the pod's end. */
+static int start_failed(struct pod_app *app, int r, struct error *err)
+{
+	if (!app->pod->options.is_mutable)
+		return r;
+	log_failure(err, app->name);
+	*err = (struct error)ERROR_INIT;
+	pod_app_ended(app, RKT_EXIT_FAILURE);
+	return 0;
+}
+
+static int make_first(struct pod_app *app, struct error *err)
+{
+	int r = output_log_open(&app->log, &app->pod->output, app->name, err);
+	int tree = app->tree_fd;
+
+	if (r < 0 || app->done)
+		return r;
+	if (app->pod->options.is_mutable && tree >= 0)
+		tree = fcntl(tree, F_DUPFD_CLOEXEC, 0);
+	else
+		app->tree_fd = -EBADF;
+	r = generation_new(app, app->committed, tree, &first_ops, &app->current,
+			   err);
+	return r < 0 ? start_failed(app, r, err) : 0;
+}
+
+static int start_first(struct pod_app *app, struct error *err)
+{
+	int r = app->current ? generation_start(app->current, err) : 0;
+
+	return r < 0 ? start_failed(app, r, err) : r;
 }
 
 static int start_apps(struct pod *pod, struct error *err)
 {
-	int r;
+	int r = 0;
 
-	for (size_t i = 0; i < pod->n_apps; i++) {
-		struct pod_app *app = &pod->apps[i];
-
-		r = output_log_open(&app->log, &pod->output, app->name, err);
-		if (r == 0)
-			r = generation_new(app, app->committed,
-					   TAKE_FD(app->tree_fd), &first_ops,
-					   &app->current, err);
-		if (r < 0)
-			return r;
-	}
-	r = adopt_all(pod, err);
 	for (size_t i = 0; i < pod->n_apps && r == 0; i++)
-		r = generation_start(pod->apps[i].current, err);
+		r = make_first(pod->apps[i], err);
+	if (r == 0)
+		r = adopt_all(pod, err);
+	for (size_t i = 0; i < pod->n_apps && r == 0; i++)
+		r = start_first(pod->apps[i], err);
+	/* There may be none to wait for. */
+	if (r == 0)
+		let_go_when_held(pod);
 	return r;
 }
 
-static void save_ignored(struct pod *pod)
+void pod_save_ignored(struct pod *pod)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	struct error err = ERROR_INIT;
@@ -350,8 +404,9 @@ static void save_ignored(struct pod *pod)
 		log_warning("isolator not enforced: %s", pod->ignored.v[i]);
 		strbuf_addf(&text, "%s\n", pod->ignored.v[i]);
 	}
-	if (text.len && write_file_at(pod->dirfd, POD_ISOLATORS_FILE, 0644,
-				      text.buf, text.len, &err) < 0)
+	if ((text.len || pod->running) &&
+	    write_file_at(pod->dirfd, POD_ISOLATORS_FILE, 0644, text.buf,
+			  text.len, &err) < 0)
 		log_failure(&err, NULL);
 }
 
@@ -378,7 +433,8 @@ static int announce(struct pod *pod, struct error *err)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < pod->n_apps; i++)
-		touch_status(&pod->apps[i], "started");
+		if (pod->apps[i]->current)
+			note_started(pod->apps[i]);
 	return 0;
 }
 
@@ -406,7 +462,7 @@ static void check_ready(struct pod *pod)
 	if (!pod->running || pod->ready || pod->stopping)
 		return;
 	for (size_t i = 0; i < pod->n_apps; i++)
-		if (!is_app_ready(&pod->apps[i]))
+		if (!is_app_ready(pod->apps[i]))
 			return;
 	pod->ready = true;
 	if (symlinkat("ready", pod->dirfd, POD_READY_LINK) < 0 &&
@@ -427,9 +483,9 @@ static int release_apps_that(struct pod *pod, bool can_trace, struct error *err)
 	int r = 0;
 
 	for (size_t i = 0; i < pod->n_apps && r == 0; i++) {
-		struct generation *g = pod->apps[i].current;
+		struct generation *g = pod->apps[i]->current;
 
-		if (generation_can_trace(g) != can_trace)
+		if (!g || generation_can_trace(g) != can_trace)
 			continue;
 		r = generation_release(g, err);
 	}
@@ -441,7 +497,11 @@ static bool is_executing(const struct pod *pod)
 	for (size_t i = 0; i < pod->n_apps; i++) {
 		int code;
 
-		if (app_process_exec_failed(&pod->apps[i].current->main, &code))
+		/* A mutable pod has begun without apps, too. */
+		if (pod->options.is_mutable)
+			return true;
+		if (app_process_exec_failed(&pod->apps[i]->current->main,
+					    &code))
 			return false;
 	}
 	return true;
@@ -452,6 +512,13 @@ static void begin_serving(struct pod_app *app)
 	restart_serve(app->current);
 	if (app->n_held)
 		restart_take_over(app->current);
+}
+
+void pod_app_begun(struct pod_app *app)
+{
+	note_started(app);
+	begin_serving(app);
+	pod_save_ignored(app->pod);
 }
 
 /* Not before it is ready, which is waited for. */
@@ -469,7 +536,7 @@ static void let_go(struct pod *pod)
 	struct error err = ERROR_INIT;
 	int r;
 
-	save_ignored(pod);
+	pod_save_ignored(pod);
 	r = pod_init_wait_ready(&pod->init, &err);
 	/* Those that could trace the others at their barriers come last. */
 	if (r == 0)
@@ -490,7 +557,8 @@ static void let_go(struct pod *pod)
 	pod->on_bind = restart_on_bind;
 	check_ready(pod);
 	for (size_t i = 0; i < pod->n_apps; i++)
-		begin_serving(&pod->apps[i]);
+		if (pod->apps[i]->current)
+			begin_serving(pod->apps[i]);
 	host_store_settle(&pod->host_store);
 	keep_netns(pod);
 	watch_init_said(pod);
@@ -504,7 +572,7 @@ static void let_go(struct pod *pod)
 static void release_apps(struct pod *pod)
 {
 	for (size_t i = 0; i < pod->n_apps; i++) {
-		struct pod_app *app = &pod->apps[i];
+		struct pod_app *app = pod->apps[i];
 
 		restart_forget(app);
 		if (app->current)

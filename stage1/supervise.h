@@ -5,7 +5,8 @@
 /*
  * The pod while it runs: first generations up, then the event loop until the
  * last app has ended.  rkt's exit rule: the first app that fails stops the
- * pod and its code is the pod's; apps that end with 0 stop nobody.
+ * pod and its code is the pod's; apps that end with 0 stop nobody.  A mutable
+ * pod (app_change.h) ends only when it is told to.
  */
 
 struct pod_app;
@@ -35,6 +36,12 @@ void pod_stop(struct pod *pod);
 
 /* The app's serving generation has ended for good with its exit code. */
 void pod_app_ended(struct pod_app *app, int exit_code);
+
+/* The app's generation executes, in a pod that runs already. */
+void pod_app_begun(struct pod_app *app);
+
+/* What of its isolators is not enforced, for rkt status. */
+void pod_save_ignored(struct pod *pod);
 
 /* Callbacks of a generation that serves: its end is the app's. */
 const struct generation_ops *pod_generation_ops(void);

@@ -66,7 +66,7 @@ static bool is_unseen(const struct generation *g, const struct listener *l)
 		if (pod_has_bound(pod, o, l->port))
 			return false;
 	for (size_t i = 0; i < pod->n_apps; i++)
-		if (activation_has_inode(&pod->apps[i].activation, l->inode))
+		if (activation_has_inode(&pod->apps[i]->activation, l->inode))
 			return false;
 	return sockets_has_inode(g, l->inode, NULL) == 1 ||
 	       is_nobodys(g, l->inode);

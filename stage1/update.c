@@ -190,19 +190,15 @@ void update_drop_next(struct update *u)
  * the generation the link points to, so losing this write loses nothing. */
 static void save_manifest(struct update *u)
 {
-	struct pod *pod = u->pod;
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	struct error err = ERROR_INIT;
 	struct runtime_app *app =
-		pod_manifest_find_app(&pod->manifest, u->app->name);
+		pod_manifest_find_app(&u->pod->manifest, u->app->name);
 
 	if (!app)
 		return;
 	runtime_app_release(app);
 	runtime_app_copy(app, &u->next->runtime_app);
-	pod_manifest_write(&pod->manifest, JSON_COMPACT_STYLE, &text);
-	if (atomic_file_write(pod->dirfd, POD_MANIFEST_FILE, 0640, text.buf,
-			      text.len, &err) < 0)
+	if (pod_save_manifest(u->pod, &err) < 0)
 		log_failure(&err, "update");
 }
 

@@ -56,6 +56,9 @@ static void end_degraded(struct update *u, const struct error *err)
 	struct pod_app *app = u->app;
 	int tree;
 
+	/* In a mutable pod it may be started later. */
+	if (u->pod->options.is_mutable)
+		app->tree_fd = fcntl(u->old_tree, F_DUPFD_CLOEXEC, 0);
 	log_failure(err, "update: start the old generation again");
 	u->group->holds_on_fail = false;
 	update_fail_others(u, err);

@@ -2,6 +2,7 @@
 #include "cmd/rkt/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "spec/metadata.h"
 #include "spec/net_list.h"
 #include "spec/pod_manifest.h"
+#include "stage0/app_files.h"
 #include "stage0/pod.h"
 #include "stage0/prepare.h"
 #include "stage0/run.h"
@@ -62,11 +64,6 @@ const struct option_row launch_rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct launch_opts, mds_register),
 	 .help = "register the pod with the metadata service"},
-	{.name = "interactive",
-	 .kind = OPTION_BOOL,
-	 .implied = "true",
-	 .offset = offsetof(struct launch_opts, interactive),
-	 .help = "attach the terminal to the pod's only app"},
 	{.name = "detach",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -157,15 +154,15 @@ static int check_opts(const struct launch_opts *o, size_t n_apps,
 }
 
 int launch_make(const struct cmd_call *call, const struct launch_opts *o,
-		bool has_ports, size_t n_apps, struct launch *ret,
+		const struct pod_manifest *pm, struct launch *ret,
 		struct error *err)
 {
 	unsigned int insecure = call->rkt->insecure;
 	cleanup_free char *net = NULL;
-	int r = check_opts(o, n_apps, err);
+	int r = check_opts(o, pm->n_apps, err);
 
 	if (r == 0)
-		r = check_nets(o, has_ports, &net, err);
+		r = check_nets(o, pm->n_ports > 0, &net, err);
 	if (r == 0)
 		r = dns_files_make(&o->dns, &ret->dns, err);
 	if (r < 0)
@@ -179,6 +176,7 @@ int launch_make(const struct cmd_call *call, const struct launch_opts *o,
 			.dns_mode = ret->dns.mode,
 			.local_config = call->rkt->local_config,
 			.system_config = call->rkt->system_config,
+			.is_mutable = pod_manifest_is_mutable(pm),
 			.mds_register = o->mds_register,
 			.interactive = o->interactive,
 			.insecure_capabilities =
@@ -192,6 +190,18 @@ int launch_make(const struct cmd_call *call, const struct launch_opts *o,
 
 /* --- doing -----------------------------------------------------------------
  */
+
+int launch_save_uuid(const char *file, const struct pod *pod, struct error *err)
+{
+	cleanup_fd int fd = -EBADF;
+
+	if (!file)
+		return 0;
+	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0 || write_full(fd, pod->uuid, strlen(pod->uuid)) < 0)
+		return error_sys(err, errno, "save UUID in %s", file);
+	return 0;
+}
 
 int launch_save(const struct pod *pod, const struct launch *l,
 		struct error *err)
@@ -243,6 +253,9 @@ static int prepare_again(const struct cmd_call *call, struct images *im,
 		r = pod_move(pod, POD_RUN, false, err);
 	if (r == 0)
 		r = pod_reset(pod, call->rkt->libexec, err);
+	/* What a killed rkt app left. */
+	if (r == 0 && pod_manifest_is_mutable(&pm))
+		r = app_files_sweep(pod->fd, &pm, err);
 	if (r == 0)
 		r = pod_trees_open(pod->fd, &pm, &im->trees, trees, err);
 	return r;

@@ -27,9 +27,28 @@ struct launch_opts {
 	bool detach;
 };
 
-/* --net, --dns*, --hosts-entry, --hostname, --ipc, --interactive, --detach;
+/* --net, --dns*, --hosts-entry, --hostname, --ipc, --mds-register, --detach;
  * target struct launch_opts. */
 extern const struct option_row launch_rows[];
+
+/* A row `--interactive`, for a struct with a struct launch_opts. */
+#define INTERACTIVE_OPTION_ROW(type, field)                                    \
+	{                                                                      \
+		.name = "interactive", .kind = OPTION_BOOL, .implied = "true", \
+		.offset = offsetof(type, field.interactive),                   \
+		.help = "attach the terminal to the pod's only app"            \
+	}
+
+/* A row `--uuid-file-save` whose target is a const char *. */
+#define UUID_SAVE_OPTION_ROW(type, field)                                      \
+	{                                                                      \
+		.name = "uuid-file-save", .values = OPTION_VALUES_FILES,       \
+		.kind = OPTION_STRING, .offset = offsetof(type, field),        \
+		.help = "write the pod's UUID to this file before preparing"   \
+	}
+/* Does that; nothing without a FILE. */
+int launch_save_uuid(const char *file, const struct pod *pod,
+		     struct error *err);
 
 /* What launch_opts come to: release it. */
 struct launch {
@@ -41,9 +60,9 @@ struct launch {
 void launch_release(struct launch *l);
 #define cleanup_launch __attribute__((__cleanup__(launch_release)))
 
-/* Checks the options and decides; HAS_PORTS: --port was given, N_APPS apps. */
+/* Checks the options and decides, for the pod of PM. */
 int launch_make(const struct cmd_call *call, const struct launch_opts *o,
-		bool has_ports, size_t n_apps, struct launch *ret,
+		const struct pod_manifest *pm, struct launch *ret,
 		struct error *err);
 
 /* Files of the launch into the pod directory. */

@@ -25,11 +25,8 @@ struct opts {
 };
 
 static const struct option_row rows[] = {
-	{.name = "uuid-file-save",
-	 .values = OPTION_VALUES_FILES,
-	 .kind = OPTION_STRING,
-	 .offset = offsetof(struct opts, uuid_file_save),
-	 .help = "write the pod's UUID to this file before preparing"},
+	UUID_SAVE_OPTION_ROW(struct opts, uuid_file_save),
+	INTERACTIVE_OPTION_ROW(struct opts, launch),
 	{.name = NULL},
 };
 
@@ -48,18 +45,6 @@ static int parse(struct cmd_call *call, struct error *err)
 	};
 
 	return make_parse(call, &o->make, sets, 4, err);
-}
-
-static int save_uuid(const char *file, const struct pod *pod, struct error *err)
-{
-	cleanup_fd int fd = -EBADF;
-
-	if (!file)
-		return 0;
-	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0 || write_full(fd, pod->uuid, strlen(pod->uuid)) < 0)
-		return error_sys(err, errno, "save UUID in %s", file);
-	return 0;
 }
 
 static int open_trees(struct images *im, const struct opts *o,
@@ -88,7 +73,7 @@ static int prepare_new(struct images *im, const struct opts *o,
 	int r = pod_new(pods, pod, err);
 
 	if (r == 0)
-		r = save_uuid(o->uuid_file_save, pod, err);
+		r = launch_save_uuid(o->uuid_file_save, pod, err);
 	if (r == 0)
 		r = made_prepare(im, &o->make, made, pod, err);
 	if (r == 0)
@@ -108,7 +93,7 @@ static int run_again(struct cmd_call *call, struct images *im,
 		     struct error *err)
 {
 	const struct opts *o = call->opts;
-	int r = save_uuid(o->uuid_file_save, pod, err);
+	int r = launch_save_uuid(o->uuid_file_save, pod, err);
 
 	if (r == 0)
 		r = made_change(im, &o->make, made, pod, err);
@@ -139,8 +124,7 @@ static int run_pod(struct cmd_call *call, struct error *err)
 	if (r == 0)
 		r = made_make(&im, &o->make, &made, err);
 	if (r == 0)
-		r = launch_make(call, &o->launch, made.manifest.n_ports > 0,
-				made.manifest.n_apps, &launch, err);
+		r = launch_make(call, &o->launch, &made.manifest, &launch, err);
 	if (r == 0)
 		r = pods_open(&pods, call->rkt->dir, err);
 	if (r == 0)

@@ -12,6 +12,17 @@
 #include "stage0/private_users.h"
 #include "stage0/run.h"
 
+struct opts {
+	struct launch_opts launch;
+};
+
+static const struct option_row rows[] = {
+	INTERACTIVE_OPTION_ROW(struct opts, launch),
+	{.name = NULL},
+};
+
+static const struct option_row *const more_rows[] = {launch_rows, NULL};
+
 static int claim(struct pod *pod, struct error *err)
 {
 	int r = 0;
@@ -29,7 +40,7 @@ static int claim(struct pod *pod, struct error *err)
 static int run_prepared(struct cmd_call *call, struct pod *pod,
 			struct error *err)
 {
-	const struct launch_opts *o = call->opts;
+	const struct opts *o = call->opts;
 	cleanup_images struct images im = {0};
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
 	cleanup_launch struct launch launch = {0};
@@ -39,8 +50,7 @@ static int run_prepared(struct cmd_call *call, struct pod *pod,
 	if (r == 0)
 		r = pod_manifest_load(pod->fd, &pm, err);
 	if (r == 0)
-		r = launch_make(call, o, pm.n_ports > 0, pm.n_apps, &launch,
-				err);
+		r = launch_make(call, &o->launch, &pm, &launch, err);
 	if (r == 0)
 		r = private_users_arg(pod, &launch.args, err);
 	if (r == 0)
@@ -68,7 +78,8 @@ const struct command cmd_run_prepared = {
 	.words = CMD_WORDS_PODS,
 	.description = "UUID must have been acquired via `rkt prepare`.",
 	.flags = CMD_ROOT,
-	.options = launch_rows,
-	.opts_size = sizeof(struct launch_opts),
+	.options = rows,
+	.more_options = more_rows,
+	.opts_size = sizeof(struct opts),
 	.run = run,
 };
