@@ -153,7 +153,9 @@ Test(update, control_record_check)
 		for (size_t fds = 0; fds < 3; fds++) {
 			bool known =
 				op >= CONTROL_STATUS && op < CONTROL_OP_MAX;
-			bool ok = known && fds == (op == CONTROL_UPDATE);
+			bool wants =
+				op == CONTROL_UPDATE || op == CONTROL_APP_ADD;
+			bool ok = known && fds == wants;
 
 			r = good(op);
 			cr_expect_eq(
@@ -191,6 +193,17 @@ Test(update, control_record_check)
 	strcpy(r.app, "../web");
 	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
 	r.app[0] = '\0';
+	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
+	for (unsigned int op = CONTROL_APP_ADD; op <= CONTROL_APP_REMOVE;
+	     op++) {
+		r = good(op);
+		strcpy(r.app, "../web");
+		cr_expect_eq(control_record_check(&r, sizeof(r),
+						  op == CONTROL_APP_ADD, &out),
+			     -EPROTO, "op %u", op);
+	}
+	r = good(CONTROL_APP_ADD);
+	r.generation = 0;
 	cr_expect_eq(control_record_check(&r, sizeof(r), 1, &out), -EPROTO);
 }
 
