@@ -23,6 +23,7 @@
 #include "base/strv.h"
 
 #define COPY_SIZE (256 * 1024)
+#define NOBODY 65534
 
 /* First names of inodes with several, open addressing, size a power of 2. */
 struct links {
@@ -201,11 +202,20 @@ static int check_out(struct writer *w, struct error *err)
 			 : 0;
 }
 
+static uint32_t id_inside(const struct aci_write_options *opt, uint32_t id)
+{
+	if (opt->n_ids == 0)
+		return id;
+	return id - opt->first_id < opt->n_ids ? id - opt->first_id : NOBODY;
+}
+
 static struct archive_entry *entry_make(const struct writer *w,
 					const struct stat *st)
 {
 	struct stat kept = *st;
 
+	kept.st_uid = id_inside(w->opt, st->st_uid);
+	kept.st_gid = id_inside(w->opt, st->st_gid);
 	if (w->opt->owner_root)
 		kept.st_uid = kept.st_gid = 0;
 	return tar_entry_new(w->path.buf, &kept);
@@ -240,6 +250,8 @@ static int content_write(struct writer *w, int fd, off_t size,
 			continue;
 		if (n < 0)
 			return error_sys(err, errno, "read %s", w->path.buf);
+		if (w->opt->is_live && n > size - done)
+			n = size - done;
 		if (n > size - done || (n == 0 && done < size))
 			return error_set(err, ESTALE,
 					 "%s changed while it was read",
@@ -310,6 +322,18 @@ static int file_write(struct writer *w, int fd, const struct stat *st,
 	return S_ISDIR(st->st_mode) ? directory_write(w, data, err) : 0;
 }
 
+static bool is_left_out(struct writer *w, mode_t mode)
+{
+	const char *what = S_ISSOCK(mode) ? "socket" : "device node";
+
+	if (!S_ISSOCK(mode) &&
+	    !((S_ISCHR(mode) || S_ISBLK(mode)) && w->opt->no_devices))
+		return false;
+	if (w->warnings)
+		strv_pushf(w->warnings, "%s: %s left out", w->path.buf, what);
+	return true;
+}
+
 static int name_write(struct writer *w, int dirfd, const char *name,
 		      struct error *err)
 {
@@ -317,15 +341,11 @@ static int name_write(struct writer *w, int dirfd, const char *name,
 		openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
+	if (fd < 0 && errno == ENOENT && w->opt->is_live)
+		return 0;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_sys(err, errno, "open %s", w->path.buf);
-	if (S_ISSOCK(st.st_mode)) {
-		if (w->warnings)
-			strv_pushf(w->warnings, "%s: socket left out",
-				   w->path.buf);
-		return 0;
-	}
-	return file_write(w, fd, &st, err);
+	return is_left_out(w, st.st_mode) ? 0 : file_write(w, fd, &st, err);
 }
 
 static int names_read(struct writer *w, int dirfd, struct strv *ret,
@@ -413,15 +433,40 @@ static int archive_open(struct writer *w, struct error *err)
 	return 0;
 }
 
+/* What is written: an image, or with LAYOUT NULL a file with all below it. */
+struct content {
+	const struct aci_layout *layout;
+	int fd;
+	const char *name;
+};
+
+static int tree_write(struct writer *w, const struct content *c,
+		      struct error *err)
+{
+	struct stat st;
+
+	strbuf_addstr(&w->path, c->name);
+	if (fstat(c->fd, &st) < 0)
+		return error_sys(err, errno, "look at %s", c->name);
+	return is_left_out(w, st.st_mode) ? 0 : file_write(w, c->fd, &st, err);
+}
+
 static int image_write(struct writer *w, const struct aci_layout *layout,
+		       struct error *err)
+{
+	int r = manifest_write(w, layout, err);
+
+	return r < 0 ? r : rootfs_write(w, layout, err);
+}
+
+static int content_put(struct writer *w, const struct content *c,
 		       struct error *err)
 {
 	int r = archive_open(w, err);
 
 	if (r == 0)
-		r = manifest_write(w, layout, err);
-	if (r == 0)
-		r = rootfs_write(w, layout, err);
+		r = c->layout ? image_write(w, c->layout, err)
+			      : tree_write(w, c, err);
 	if (r == 0)
 		r = archive_write_close(w->a) == ARCHIVE_OK
 			    ? check_out(w, err)
@@ -433,7 +478,7 @@ static int image_write(struct writer *w, const struct aci_layout *layout,
  * The library takes names for text of the current locale.  Ours are bytes,
  * nearly always UTF-8: so it gets that locale whatever the caller's is.
  */
-static int image_write_utf8(struct writer *w, const struct aci_layout *layout,
+static int content_put_utf8(struct writer *w, const struct content *c,
 			    struct error *err)
 {
 	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
@@ -443,15 +488,15 @@ static int image_write_utf8(struct writer *w, const struct aci_layout *layout,
 	if (!utf8)
 		return error_sys(err, errno, "use the locale C.UTF-8");
 	before = uselocale(utf8);
-	r = image_write(w, layout, err);
+	r = content_put(w, c, err);
 	(void)uselocale(before);
 	freelocale(utf8);
 	return r;
 }
 
-int aci_write(const struct aci_layout *layout, int outfd,
-	      const struct aci_write_options *opt, struct strv *warnings,
-	      struct error *err)
+static int archive_put(const struct content *c, int outfd,
+		       const struct aci_write_options *opt,
+		       struct strv *warnings, struct error *err)
 {
 	struct writer w = {
 		.a = archive_write_new(),
@@ -461,7 +506,7 @@ int aci_write(const struct aci_layout *layout, int outfd,
 		.buf = xmalloc(COPY_SIZE),
 		.outfd = outfd,
 	};
-	int r = image_write_utf8(&w, layout, err);
+	int r = content_put_utf8(&w, c, err);
 
 	/* After a failure closing would still write: drop what is buffered. */
 	if (r < 0 && !w.failed)
@@ -471,4 +516,22 @@ int aci_write(const struct aci_layout *layout, int outfd,
 	strbuf_release(&w.path);
 	free(w.buf);
 	return r;
+}
+
+int aci_write(const struct aci_layout *layout, int outfd,
+	      const struct aci_write_options *opt, struct strv *warnings,
+	      struct error *err)
+{
+	const struct content c = {.layout = layout};
+
+	return archive_put(&c, outfd, opt, warnings, err);
+}
+
+int aci_write_tree(int fd, const char *name, int outfd,
+		   const struct aci_write_options *opt, struct strv *warnings,
+		   struct error *err)
+{
+	const struct content c = {.fd = fd, .name = name};
+
+	return archive_put(&c, outfd, opt, warnings, err);
 }

@@ -23,6 +23,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct aci_layout;
 struct error;
@@ -31,6 +32,13 @@ struct strv;
 struct aci_write_options {
 	bool owner_root; /* every entry belongs to 0:0 */
 	bool no_compression;
+	/* Of a tree that is in use: a file that grows is cut at the size it
+	 * had, a name that vanishes is left out. */
+	bool is_live;
+	bool no_devices; /* device nodes are left out, as sockets are */
+	/* uid and gid N of these are written as N - first_id, all others as
+	 * nobody's; n_ids 0: as they are. */
+	uint32_t first_id, n_ids;
 };
 
 /*
@@ -41,5 +49,13 @@ struct aci_write_options {
 int aci_write(const struct aci_layout *layout, int outfd,
 	      const struct aci_write_options *opt, struct strv *warnings,
 	      struct error *err);
+
+/*
+ * The same of any file FD (O_PATH will do) with all below it, as NAME, without
+ * a manifest.
+ */
+int aci_write_tree(int fd, const char *name, int outfd,
+		   const struct aci_write_options *opt, struct strv *warnings,
+		   struct error *err);
 
 #endif

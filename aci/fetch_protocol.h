@@ -27,6 +27,9 @@
  *				 as it is), blob...
  *	OCI_ARCHIVE	parse	 archive, tar to write, answer
  *	PACK		parse	 image, manifest, rootfs directory
+ *	PACK_TREE	parse	 tar to write, file (O_PATH)
+ *	UNPACK		extract	 tar, detached mount of the directory, [user
+ *				 namespace]
  *	HTTP		http	 request, answer (memfds, http_wire.h), [body],
  *				 [partial], [bell], [upload]
  *
@@ -44,7 +47,7 @@
 
 #define FETCH_SOCKET_FD 3
 #define FETCH_MAGIC 0x46544b52 /* "RKTF" */
-#define FETCH_VERSION 7
+#define FETCH_VERSION 8
 #define FETCH_FDS_MAX (FETCH_BLOBS_MAX + 2) /* the kernel takes 253 */
 
 #define FETCH_MODE_PARSE "parse"
@@ -65,6 +68,8 @@ enum fetch_job_id {
 	FETCH_JOB_LAYER,
 	FETCH_JOB_OCI_ARCHIVE,
 	FETCH_JOB_PACK,
+	FETCH_JOB_PACK_TREE,
+	FETCH_JOB_UNPACK,
 };
 
 struct fetch_request {
@@ -82,6 +87,10 @@ struct fetch_request {
 	uint64_t upload_from; /* HTTP: offset of the first byte to send */
 	uint32_t http_flags;  /* enum http_flags */
 	uint32_t http_retries, http_timeout; /* times, seconds */
+	char name[256];		  /* PACK_TREE, UNPACK: of the file */
+	uint8_t is_live;	  /* PACK_TREE: of a running pod */
+	uint8_t keep_owner;	  /* UNPACK */
+	uint32_t first_id, n_ids; /* PACK_TREE: aci_write.h */
 };
 
 /* The second record of a VERIFY: the keys are in the memfd by now. */
@@ -138,6 +147,7 @@ struct fetch_reply {
 		uint8_t digest[64];  /* DIGEST: SHA-512 */
 		uint32_t tags_len;   /* DISCOVER: bytes in the memfd */
 		uint32_t answer_len; /* OCI: the same */
+		uint64_t n_left_out; /* PACK_TREE: sockets and devices */
 	};
 };
 

@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -219,12 +220,17 @@ static int landlock_allow_http(int ruleset, struct error *err)
 	return r;
 }
 
-static int landlock_allow_tree(int ruleset, int dirfd, struct error *err)
+static int landlock_allow_tree(int ruleset, int fd, struct error *err)
 {
-	int r = landlock_allow_fd(ruleset, dirfd,
-				  LANDLOCK_ACCESS_FS_READ_FILE |
-					  LANDLOCK_ACCESS_FS_READ_DIR);
+	uint64_t access = LANDLOCK_ACCESS_FS_READ_FILE;
+	struct stat st;
+	int r;
 
+	if (fstat(fd, &st) < 0)
+		return error_sys(err, errno, "look at the tree");
+	if (S_ISDIR(st.st_mode))
+		access |= LANDLOCK_ACCESS_FS_READ_DIR;
+	r = landlock_allow_fd(ruleset, fd, access);
 	return r < 0 ? error_sys(err, -r, "allow the tree with Landlock") : 0;
 }
 
@@ -328,7 +334,7 @@ static const int extract_calls[] = {
 	SCMP_SYS(fremovexattr), SCMP_SYS(removexattr), SCMP_SYS(umask),
 	SCMP_SYS(chdir),	SCMP_SYS(fchdir),      SCMP_SYS(getcwd),
 	SCMP_SYS(fcntl),	SCMP_SYS(dup),	       SCMP_SYS(fadvise64),
-	SCMP_SYS(statfs),	SCMP_SYS(fstatfs),
+	SCMP_SYS(statfs),	SCMP_SYS(fstatfs),     SCMP_SYS(rename),
 };
 
 /* What reading a tree needs on top, beside open(2) for reading. */
@@ -564,10 +570,10 @@ int sandbox_enter_serve(const struct sandbox *s, struct error *err)
 	return enter_as_nobody(s, SERVE, err);
 }
 
-/* Makes DIRFD the root of a mount namespace in which nothing else is. */
-static int enter_directory(int dirfd, struct error *err)
+/* Makes the detached mount TREE the root of a mount namespace in which nothing
+ * else is. */
+static int enter_mount(int tree, struct error *err)
 {
-	cleanup_fd int tree = -EBADF;
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 			    MOUNT_ATTR_NOEXEC,
@@ -577,16 +583,12 @@ static int enter_directory(int dirfd, struct error *err)
 	};
 	int r;
 
-	/* First: what DIRFD names is foreign to the new namespace. */
-	tree = open_tree(dirfd, "",
-			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-	if (tree < 0)
-		return error_sys(err, errno, "take the target directory");
 	if (unshare(CLONE_NEWNS | CLONE_NEWIPC) < 0)
 		return error_sys(err, errno, "make a mount namespace");
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return error_sys(err, errno, "make the mounts private");
-	if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
+	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
+			  sizeof(attr)) < 0 ||
 	    move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return error_sys(err, errno, "mount the target directory");
 	if (fchdir(tree) < 0)
@@ -599,6 +601,18 @@ static int enter_directory(int dirfd, struct error *err)
 	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return error_sys(err, errno, "leave the old root");
 	return 0;
+}
+
+static int enter_directory(int dirfd, struct error *err)
+{
+	cleanup_fd int tree = -EBADF;
+
+	/* First: what DIRFD names is foreign to the new namespace. */
+	tree = open_tree(dirfd, "",
+			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	if (tree < 0)
+		return error_sys(err, errno, "take the target directory");
+	return enter_mount(tree, err);
 }
 
 /* Stays root, with CAPS alone. */
@@ -616,16 +630,13 @@ static int keep_capabilities(const struct sandbox *s, uint64_t caps,
 	return r < 0 ? r : process_flags_apply(true, err);
 }
 
-int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
+static int become_extractor(const struct sandbox *s, struct error *err)
 {
 	const uint64_t caps = 1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE |
 			      1ULL << CAP_FOWNER | 1ULL << CAP_FSETID |
 			      1ULL << CAP_MKNOD | 1ULL << CAP_SETFCAP;
-	int r;
+	int r = keep_capabilities(s, caps, err);
 
-	r = enter_directory(dirfd, err);
-	if (r == 0)
-		r = keep_capabilities(s, caps, err);
 	if (r == 0)
 		r = limit_descriptors(s, 8, err);
 	if (r == 0)
@@ -633,13 +644,41 @@ int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
 	return r;
 }
 
-int sandbox_enter_pack(const struct sandbox *s, int dirfd, struct error *err)
+int sandbox_enter_extract(const struct sandbox *s, int dirfd, struct error *err)
+{
+	int r = enter_directory(dirfd, err);
+
+	return r < 0 ? r : become_extractor(s, err);
+}
+
+static int enter_users(int userns, struct error *err)
+{
+	if (setns(userns, CLONE_NEWUSER) < 0)
+		return error_sys(err, errno, "enter the user namespace");
+	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 ||
+	    setresuid(0, 0, 0) < 0)
+		return error_sys(err, errno,
+				 "become root of the user namespace");
+	return 0;
+}
+
+int sandbox_enter_unpack(const struct sandbox *s, int mount, int userns,
+			 struct error *err)
+{
+	int r = enter_mount(mount, err);
+
+	if (r == 0 && userns >= 0)
+		r = enter_users(userns, err);
+	return r < 0 ? r : become_extractor(s, err);
+}
+
+int sandbox_enter_pack(const struct sandbox *s, int fd, struct error *err)
 {
 	int r;
 
 	r = keep_capabilities(s, 1ULL << CAP_DAC_READ_SEARCH, err);
 	if (r == 0)
-		r = landlock_apply(PARSE, dirfd, err);
+		r = landlock_apply(PARSE, fd, err);
 	if (r == 0)
 		r = limit_descriptors(s, PACK_FDS, err);
 	if (r == 0)

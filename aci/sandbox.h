@@ -14,7 +14,10 @@
  *          mount and network namespace, the target directory as "/" and
  *          nothing else mounted; file calls, no sockets.
  *
- * pack:    root with DAC_READ_SEARCH; Landlock lets it read below one directory
+ * unpack:  as extract; below the target directory may be other mounts, and with
+ *          a user namespace all is as its root.
+ *
+ * pack:    root with DAC_READ_SEARCH; Landlock lets it read one file and below
  *          (a kernel without Landlock all that is readable), and nothing but
  *          the descriptors can be written.
  * http:    as parse, with TCP and UDP, and for reading only what a resolver
@@ -44,8 +47,11 @@ int sandbox_enter_parse(const struct sandbox *s, struct error *err);
 /* DIRFD becomes "/" and the working directory; it is closed if not kept. */
 int sandbox_enter_extract(const struct sandbox *s, int dirfd,
 			  struct error *err);
-/* DIRFD, which is kept, is what may be read. */
-int sandbox_enter_pack(const struct sandbox *s, int dirfd, struct error *err);
+/* The detached mount MOUNT becomes it; USERNS may be negative. */
+int sandbox_enter_unpack(const struct sandbox *s, int mount, int userns,
+			 struct error *err);
+/* FD, which is kept, is what may be read. */
+int sandbox_enter_pack(const struct sandbox *s, int fd, struct error *err);
 
 int sandbox_enter_http(const struct sandbox *s, struct error *err);
 

@@ -92,6 +92,14 @@ static int load(int poddir_fd, struct user_range *ret, struct error *err)
 	return r < 0 ? error_prefix(err, r, POD_PRIVATE_USERS_FILE) : 1;
 }
 
+int private_users_range(const struct pod *pod, struct user_range *ret,
+			struct error *err)
+{
+	int r = load(pod->fd, ret, err);
+
+	return r < 0 ? r : 0;
+}
+
 /*
  * A pod only moves on through these, so one that moves while they are read is
  * met again further down; an exited pod that is started goes back to run.

@@ -13,6 +13,11 @@ struct pod;
 struct pod_manifest;
 struct pods;
 struct strv;
+struct user_range;
+
+/* The range POD has; count 0: none. */
+int private_users_range(const struct pod *pod, struct user_range *ret,
+			struct error *err);
 
 /*
  * Can PODS have it, and fit the users of PM in?  Asked before a pod is made.

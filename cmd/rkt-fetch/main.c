@@ -8,6 +8,7 @@
 #include <iconv.h>
 #include <langinfo.h>
 #include <malloc.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@
 #include "aci/oci_job.h"
 #include "aci/sandbox.h"
 #include "aci/signature.h"
+#include "aci/tar_unpack.h"
 #include "aci/tree_tar.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -316,6 +318,48 @@ static int run_pack(struct fetch_job *job, struct fetch_reply *reply,
 	return aci_write(&layout, job->fds[0], &options, NULL, err);
 }
 
+static int check_name(const struct fetch_job *job, struct error *err)
+{
+	const char *name = job->request.name;
+
+	if (*name && memchr(name, '\0', sizeof(job->request.name)))
+		return 0;
+	return error_set(err, EPROTO, "receive the request: it has no name");
+}
+
+static int run_pack_tree(struct fetch_job *job, struct fetch_reply *reply,
+			 struct error *err)
+{
+	const struct aci_write_options options = {
+		.no_compression = true,
+		.is_live = job->request.is_live,
+		.no_devices = true,
+		.first_id = job->request.first_id,
+		.n_ids = job->request.n_ids,
+	};
+	cleanup_strv struct strv left_out = STRV_INIT;
+	int r = check_name(job, err);
+
+	if (r == 0)
+		r = aci_write_tree(job->fds[1], job->request.name, job->fds[0],
+				   &options, &left_out, err);
+	reply->n_left_out = left_out.n;
+	return r;
+}
+
+static int run_unpack(struct fetch_job *job, struct fetch_reply *reply,
+		      struct error *err)
+{
+	const struct tar_unpack options = {
+		.name = job->request.name,
+		.keep_owner = job->request.keep_owner,
+	};
+	int r = check_name(job, err);
+
+	(void)reply;
+	return r < 0 ? r : tar_unpack(job->fds[0], &options, err);
+}
+
 static int run_digest(struct fetch_job *job, struct fetch_reply *reply,
 		      struct error *err)
 {
@@ -374,6 +418,13 @@ static int prepare_openpgp(struct error *err)
 	return r < 0 ? r : openpgp_open(&pgp, err);
 }
 
+static int prepare_tar(struct error *err)
+{
+	int r = prepare_archives(err);
+
+	return r < 0 ? r : tree_tar_prepare(err);
+}
+
 static int lock_in_extract(const struct sandbox *s, const struct fetch_job *job,
 			   struct error *err)
 {
@@ -383,17 +434,35 @@ static int lock_in_extract(const struct sandbox *s, const struct fetch_job *job,
 	return sandbox_enter_extract(&without_dir, job->fds[1], err);
 }
 
+static int lock_in_unpack(const struct sandbox *s, const struct fetch_job *job,
+			  struct error *err)
+{
+	struct sandbox only_tar = *s;
+
+	only_tar.n_keep_fds = 2;
+	return sandbox_enter_unpack(
+		&only_tar, job->fds[1],
+		job->request.n_fds > 2 ? job->fds[2] : -EBADF, err);
+}
+
 static int lock_in_pack(const struct sandbox *s, const struct fetch_job *job,
 			struct error *err)
 {
 	return sandbox_enter_pack(s, job->fds[2], err);
 }
 
-static int prepare_tar(struct error *err)
+static int lock_in_pack_tree(const struct sandbox *s,
+			     const struct fetch_job *job, struct error *err)
 {
-	int r = prepare_archives(err);
+	return sandbox_enter_pack(s, job->fds[1], err);
+}
 
-	return r < 0 ? r : tree_tar_prepare(err);
+/* The other end of a pipe may be gone: an error like others. */
+static int prepare_copy(struct error *err)
+{
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return error_sys(err, errno, "ignore SIGPIPE");
+	return prepare_tar(err);
 }
 
 static const struct fetch_job_kind kinds[] = {
@@ -419,6 +488,10 @@ static const struct fetch_job_kind kinds[] = {
 	 prepare_archives, fetch_lock_in_parse, run_oci_archive},
 	{FETCH_JOB_PACK, FETCH_MODE_PARSE, 3, 2048 * MiB, 7200, prepare_tar,
 	 lock_in_pack, run_pack},
+	{FETCH_JOB_PACK_TREE, FETCH_MODE_PARSE, 2, 2048 * MiB, 7200,
+	 prepare_copy, lock_in_pack_tree, run_pack_tree},
+	{FETCH_JOB_UNPACK, FETCH_MODE_EXTRACT, 2, 2048 * MiB, 7200,
+	 prepare_copy, lock_in_unpack, run_unpack},
 	{FETCH_JOB_DIGEST, FETCH_MODE_PARSE, 1, 1024 * MiB, 1800,
 	 digest_prepare, fetch_lock_in_parse, run_digest},
 	{0},

@@ -163,6 +163,7 @@ extern const struct command cmd_cat_manifest;
 extern const struct command cmd_complete;
 extern const struct command cmd_completion;
 extern const struct command cmd_config;
+extern const struct command cmd_cp;
 extern const struct command cmd_enter;
 extern const struct command cmd_exec;
 extern const struct command cmd_export;

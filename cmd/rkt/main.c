@@ -26,6 +26,7 @@ static const struct command *const commands[] = {
 	&cmd_complete,
 	&cmd_completion,
 	&cmd_config,
+	&cmd_cp,
 	&cmd_enter,
 	&cmd_exec,
 	&cmd_export,
