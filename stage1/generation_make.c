@@ -13,18 +13,13 @@
 #include "base/strbuf.h"
 #include "base/syscalls.h"
 #include "spec/stage1_abi.h"
+#include "stage1/app_load.h"
 #include "stage1/caps.h"
 #include "stage1/console.h"
 #include "stage1/device_policy.h"
 #include "stage1/generation.h"
 #include "stage1/generation_impl.h"
 #include "stage1/seccomp.h"
-
-static int load_file(struct generation *g, const char *name,
-		     struct strbuf *text, struct error *err)
-{
-	return read_file_at(g->dirfd, name, MANIFEST_MAX, text, err);
-}
 
 static int make_service(struct generation *g, struct error *err)
 {
@@ -42,8 +37,6 @@ int generation_load(struct generation *g, struct error *err)
 {
 	cleanup_free char *dir = xasprintf(POD_GENERATIONS_DIR "/%s/%u",
 					   g->app->name, g->number);
-	cleanup_strbuf struct strbuf image = STRBUF_INIT;
-	cleanup_strbuf struct strbuf runtime = STRBUF_INIT;
 	int r;
 
 	g->dirfd = sys_openat2(g->app->pod->dirfd, dir,
@@ -51,25 +44,9 @@ int generation_load(struct generation *g, struct error *err)
 			       RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 	if (g->dirfd < 0)
 		return error_sys(err, -g->dirfd, "open %s", dir);
-	r = load_file(g, GENERATION_MANIFEST_FILE, &image, err);
-	if (r == 0)
-		r = image_manifest_parse(image.buf, image.len, &g->image, err);
-	if (r == 0)
-		r = load_file(g, GENERATION_APP_FILE, &runtime, err);
-	if (r == 0)
-		r = runtime_app_parse(runtime.buf, runtime.len, &g->runtime_app,
-				      err);
+	r = app_load(g->dirfd, &g->image, &g->runtime_app, err);
 	if (r < 0)
 		return error_prefix(err, r, "load %s", dir);
-	if (!g->runtime_app.has_app) {
-		if (!g->image.has_app)
-			return error_set(err, EINVAL,
-					 "%s: neither pod nor image says what "
-					 "to execute",
-					 dir);
-		app_copy(&g->runtime_app.app, &g->image.app);
-		g->runtime_app.has_app = true;
-	}
 	if (users_are_private(&g->app->pod->users)) {
 		r = user_range_check_app(&g->runtime_app.app, err);
 		if (r < 0)

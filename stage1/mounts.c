@@ -127,14 +127,9 @@ int mount_set_attr(int fd, uint64_t attrs, bool recursive, struct error *err)
 	return attrs ? set_attr(fd, &attr, recursive, err) : 0;
 }
 
-int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err)
+static int clone_tree(int fd, bool recursive, const struct mount_attr *attr,
+		      struct error *err)
 {
-	/* A clone of a shared mount is its peer: what an app mounts in it
-	 * would appear on the host. */
-	const struct mount_attr attr = {
-		.attr_set = attrs,
-		.propagation = MS_PRIVATE,
-	};
 	cleanup_fd int tree = -EBADF;
 	int r;
 
@@ -143,8 +138,28 @@ int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err)
 				 (recursive ? AT_RECURSIVE : 0));
 	if (tree < 0)
 		return error_sys(err, errno, "clone a mount");
-	r = set_attr(tree, &attr, recursive, err);
+	r = set_attr(tree, attr, recursive, err);
 	return r < 0 ? r : TAKE_FD(tree);
+}
+
+int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err)
+{
+	/* A clone of a shared mount is its peer: what an app mounts in it
+	 * would appear on the host. */
+	const struct mount_attr attr = {
+		.attr_set = attrs,
+		.propagation = MS_PRIVATE,
+	};
+
+	return clone_tree(fd, recursive, &attr, err);
+}
+
+int mount_clone_shared(int fd, bool recursive, uint64_t attrs,
+		       struct error *err)
+{
+	const struct mount_attr attr = {.attr_set = attrs};
+
+	return clone_tree(fd, recursive, &attr, err);
 }
 
 int mount_attach_fd(int mount, int target, const char *what, struct error *err)

@@ -37,6 +37,9 @@ int mount_overlay(int lower, int upper, int work, uint64_t attrs,
 /* A detached clone of the mount tree at FD, with ATTRS set on all of it and no
  * peer anywhere. */
 int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err);
+/* The same, but a clone of a shared mount is shared with it. */
+int mount_clone_shared(int fd, bool recursive, uint64_t attrs,
+		       struct error *err);
 
 /* Sets ATTRS on the mount behind FD (all below it when RECURSIVE). */
 int mount_set_attr(int fd, uint64_t attrs, bool recursive, struct error *err);

@@ -131,11 +131,10 @@ static int open_dev(struct rootfs *r, struct error *err)
 	return volumes_open(r->plan, r->users, r->dev, &r->volumes, err);
 }
 
-int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
-		struct error *err)
+int rootfs_open_tree(struct rootfs *r, int generation_dirfd, int tree,
+		     struct error *err)
 {
 	cleanup_fd int copy = -EBADF;
-	int ret;
 
 	copy = openat(generation_dirfd, GENERATION_ROOTFS_DIR,
 		      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -147,8 +146,16 @@ int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
 				 "in " STAGE1_ENV_TREE_FDS);
 	else
 		r->tree = open_overlay(generation_dirfd, tree, r->users, err);
-	if (r->tree < 0)
-		return r->tree;
+	return r->tree < 0 ? r->tree : 0;
+}
+
+int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
+		struct error *err)
+{
+	int ret = rootfs_open_tree(r, generation_dirfd, tree, err);
+
+	if (ret < 0)
+		return ret;
 	ret = users_act(r->users, err);
 	if (ret == 0)
 		ret = open_dev(r, err);
@@ -173,7 +180,7 @@ void rootfs_release(struct rootfs *r)
  * image trying to choose where /proc or /dev really go (CVE-2019-19921,
  * CVE-2023-27561): refused.
  */
-static int base_dir(const struct rootfs *r, const char *name, mode_t mode,
+int rootfs_make_dir(const struct rootfs *r, const char *name, mode_t mode,
 		    struct error *err)
 {
 	struct stat st;
@@ -362,7 +369,7 @@ static int make_base_dirs(const struct rootfs *r, struct error *err)
 	};
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		int ret = base_dir(r, dirs[i].name, dirs[i].mode, err);
+		int ret = rootfs_make_dir(r, dirs[i].name, dirs[i].mode, err);
 
 		if (ret < 0)
 			return ret;

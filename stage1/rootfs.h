@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/strv.h"
 #include "stage1/volumes.h"
@@ -61,6 +62,14 @@ struct rootfs {
 int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
 		struct error *err);
 void rootfs_release(struct rootfs *r);
+
+/* The tree alone of that: for who puts the rest together himself. */
+int rootfs_open_tree(struct rootfs *r, int generation_dirfd, int tree,
+		     struct error *err);
+/* The directory NAME of the tree, for a mount: made if it is missing, refused
+ * if it is something else. */
+int rootfs_make_dir(const struct rootfs *r, const char *name, mode_t mode,
+		    struct error *err);
 
 /*
  * In the app's process, which acts as the pod's root (users_act()) and whose

@@ -83,10 +83,13 @@ static int open_one(const struct app_mount *m, const struct users *users,
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return error_sys(err, errno, "examine the volume");
-	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
-		return add_device(m, dev, &st, volumes, err);
 	v->is_dir = S_ISDIR(st.st_mode);
-	if (m->source)
+	if (dev < 0)
+		v->mnt = mount_clone_shared(fd, m->recursive && v->is_dir,
+					    attrs & MOUNT_ATTR_RDONLY, err);
+	else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+		return add_device(m, dev, &st, volumes, err);
+	else if (m->source)
 		v->mnt = mount_clone(fd, m->recursive && v->is_dir, attrs, err);
 	else
 		v->mnt = mapped_clone(fd, m->recursive && v->is_dir, attrs,

@@ -38,6 +38,8 @@ struct volumes {
  * that were there when the pod was prepared, stage0 has followed; a later one
  * is somebody's who can write into a parent directory.
  * Empty volumes have the owners of USERS, those of the host the host's.
+ * With DEV < 0 all are as the host has them: devices, set-user-ID programs, and
+ * shared mounts, which stay shared.
  */
 int volumes_open(const struct app_plan *plan, const struct users *users,
 		 int dev, struct volumes *ret, struct error *err);
