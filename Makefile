@@ -27,6 +27,7 @@ LAYERS := base spec aci stage0
 $(foreach l,$(LAYERS),$(eval $(l)_SRC := $(wildcard $(l)/*.c)))
 rkt_SRC := $(wildcard cmd/rkt/*.c)
 stage1_SRC := $(wildcard stage1/*.c)
+stage1-fly_SRC := $(wildcard stage1-fly/*.c)
 rkt-fetch_SRC := $(wildcard cmd/rkt-fetch/*.c)
 rkt-http_SRC := $(wildcard cmd/rkt-http/*.c)
 rkt-machine_SRC := $(wildcard cmd/rkt-machine/*.c)
@@ -37,18 +38,20 @@ unit_SRC := $(wildcard tests/unit/test_*.c tests/conformance/*.c)
 fuzz_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 inside_SRC := $(wildcard tests/inside/*.c)
 tool_SRC := $(inside_SRC) $(wildcard tests/*.c tests/bench/*.c tests/images/*.c)
-headers := $(wildcard base/*.h spec/*.h aci/*.h stage0/*.h stage1/*.h cmd/*/*.h tests/*/*.h)
-all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) \
+headers := $(wildcard base/*.h spec/*.h aci/*.h stage0/*.h stage1/*.h stage1-fly/*.h cmd/*/*.h tests/*/*.h)
+all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) $(stage1-fly_SRC) \
 	$(rkt-fetch_SRC) $(rkt-http_SRC) $(rkt-machine_SRC) $(rkt-journal_SRC) $(rkt-metadata_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
 
 # What each program links: layers, right to left, then packages.  rkt and
 # stage1 are static: the dynamic loader costs more than either does itself.
 # A program exists once it has a main.
-PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine libexec/rkt/rkt-journal libexec/rkt/rkt-metadata,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
+PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/stage1-fly libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine libexec/rkt/rkt-journal libexec/rkt/rkt-metadata,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
 bin/rkt_LAYERS := stage0 aci spec base
 bin/rkt_PKGS := jansson sqlite3 libcap
 libexec/rkt/stage1_LAYERS := spec base
 libexec/rkt/stage1_PKGS := jansson libseccomp libcap
+libexec/rkt/stage1-fly_LAYERS := stage1 spec base
+libexec/rkt/stage1-fly_PKGS := jansson libseccomp libcap
 libexec/rkt/rkt-fetch_LAYERS := aci spec base
 libexec/rkt/rkt-fetch_PKGS := jansson libarchive librnp libcrypto libseccomp liblzma libzstd libisal libxml-2.0
 libexec/rkt/rkt-fetch_LIBS := -lbz2
@@ -62,7 +65,7 @@ libexec/rkt/rkt-metadata_LAYERS := aci spec base
 libexec/rkt/rkt-metadata_PKGS := jansson libmicrohttpd libseccomp libcrypto
 bin/actool_LAYERS := aci spec base
 bin/actool_PKGS := jansson libarchive librnp libcrypto libcap libseccomp
-STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1)
+STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1 libexec/rkt/stage1-fly)
 
 # --- packages ----------------------------------------------------------------
 
@@ -169,7 +172,8 @@ $(B)/lib$(1).a: $$($(1)_SRC:%.c=$(B)/obj/%.o)
 	@rm -f $$@
 	$(Q)$(AR) rcs $$@ $$^
 endef
-$(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
+# stage1 for stage1-fly, which takes of it what it needs.
+$(foreach l,$(LAYERS) stage1,$(eval $(call layer_rule,$(l))))
 
 # $(1) program, $(2) sources
 define program_rule

@@ -13,14 +13,33 @@
 
 #define STAGE1_ABI_VERSION 3
 
+/* --- a stage1 that is an image ---------------------------------------------
+ */
+
+#define STAGE1_ANNOTATION_PREFIX "coreos.com/rkt/stage1/" /* run, enter... */
+#define STAGE1_ANNOTATION_VERSION STAGE1_ANNOTATION_PREFIX "interface-version"
+/* 1 to 6 are rkt's.  7: --system-config, --mds-register, --ready-fd,
+ * RKT_TREE_FDS and what else is new in stage1-abi.md. */
+#define STAGE1_INTERFACE_VERSION 7
+
+/* rkt's own are called so; the rest of the name is the flavour. */
+#define STAGE1_IMAGE_PREFIX "coreos.com/rkt/stage1-"
+
 /* --- files, relative to the pod directory -------------------------------- */
 
 #define POD_MANIFEST_FILE "pod"
-#define POD_CREATED_FILE "pod-created"	   /* its mtime */
-#define POD_LOCK_FILE "pod.lck"		   /* flock: one change at a time */
-#define POD_NAME_FILE "name"		   /* named pods only */
-#define POD_PID_FILE "pid"		   /* host pid of pod init, text */
-#define POD_CONTROL_SOCKET "control"	   /* SOCK_SEQPACKET */
+#define POD_CREATED_FILE "pod-created" /* its mtime */
+#define POD_LOCK_FILE "pod.lck"	       /* flock: one change at a time */
+#define POD_NAME_FILE "name"	       /* named pods only */
+/* The pod's stage1; none of the three: rkt's own, native. */
+#define POD_FLAVOR_LINK "flavor"	       /* -> another one of rkt's own */
+#define POD_STAGE1_ID_FILE "stage1TreeStoreID" /* an image: its id, and */
+#define POD_STAGE1_DIR "stage1"
+#define POD_STAGE1_MANIFEST_FILE POD_STAGE1_DIR "/manifest" /* its manifest */
+#define POD_PID_FILE "pid"	     /* host pid of pod init, text */
+#define POD_PPID_FILE "ppid"	     /* instead: of a process with one child */
+#define POD_PGID_FILE "pgid"	     /* fly: process group of the app */
+#define POD_CONTROL_SOCKET "control" /* SOCK_SEQPACKET */
 #define POD_READY_LINK "supervisor-status" /* -> "ready" once apps run */
 /* Names in the descriptor store of the host's service manager: stage1-abi.md,
  * section 8. */
@@ -92,6 +111,9 @@
 #define STAGE1_ENV_SELF_FD "RKT_STAGE1_FD"
 /* "APP:FD,APP:FD": each app's rendered rootfs, O_PATH|O_DIRECTORY. */
 #define STAGE1_ENV_TREE_FDS "RKT_TREE_FDS"
+
+/* Of a stage1 that is an image: its rendered rootfs, as above. */
+#define STAGE1_ENV_ROOT_FD "RKT_STAGE1_ROOT_FD"
 
 /* Where rkt's programs are, for those that stage1 executes; optional. */
 #define STAGE1_ENV_LIBEXEC_DIR "RKT_LIBEXEC_DIR"

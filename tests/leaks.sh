@@ -61,7 +61,7 @@ list() {
 	nft list tables 2>/dev/null | grep -i rkt || true
 	for p in /proc/[0-9]*; do
 		case $(program "$p") in
-		rkt | stage1 | rkt-fetch | inside)
+		rkt | stage1 | stage1-fly | rkt-fetch | inside)
 			echo "process ${p#/proc/} $(tr '\0' ' ' <"$p/cmdline")"
 			;;
 		esac
