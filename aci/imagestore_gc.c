@@ -292,15 +292,15 @@ static int each_child(int dirfd, const char *name, child_fn fn,
 	return r;
 }
 
-static int add_generation(int dirfd, const char *name, struct strv *ids,
-			  struct error *err)
+/* The ID in the file FILE of the directory NAME, if there is one. */
+static int add_id(int dirfd, const char *name, const char *file,
+		  struct strv *ids, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	char path[300];
 	int r;
 
-	(void)snprintf(path, sizeof(path), "%s/" GENERATION_IMAGE_ID_FILE,
-		       name);
+	(void)snprintf(path, sizeof(path), "%s/%s", name, file);
 	r = read_file_at(dirfd, path, 4096, &text, err);
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
@@ -309,6 +309,12 @@ static int add_generation(int dirfd, const char *name, struct strv *ids,
 	strbuf_setlen(&text, strcspn(text.buf, "\n"));
 	strv_push(ids, text.buf);
 	return 0;
+}
+
+static int add_generation(int dirfd, const char *name, struct strv *ids,
+			  struct error *err)
+{
+	return add_id(dirfd, name, GENERATION_IMAGE_ID_FILE, ids, err);
 }
 
 static int add_app(int dirfd, const char *name, struct strv *ids,
@@ -340,6 +346,9 @@ static int add_pod(int dirfd, const char *name, struct strv *ids,
 	char path[300];
 	int r;
 
+	r = add_id(dirfd, name, POD_STAGE1_ID_FILE, ids, err);
+	if (r < 0)
+		return r;
 	(void)snprintf(path, sizeof(path), "%s/" POD_GENERATIONS_DIR, name);
 	r = each_child(dirfd, path, add_app, ids, err);
 	if (r < 0)

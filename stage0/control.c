@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "spec/stage1_abi.h"
+#include "stage0/pod_stage1.h"
 
 #ifndef SO_PEERPIDFD /* Linux 6.5 */
 #define SO_PEERPIDFD 77
@@ -32,11 +33,16 @@ int control_connect(int poddir_fd, struct error *err)
 	if (fd < 0)
 		return error_sys(err, errno, "open a socket");
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		if (errno == ENOENT || errno == ECONNREFUSED)
+		int code = errno;
+
+		if (code == ENOENT &&
+		    pod_stage1_want_native(poddir_fd, err) < 0)
+			return -EOPNOTSUPP;
+		if (code == ENOENT || code == ECONNREFUSED)
 			return error_set(err, ESRCH,
 					 "the pod's supervisor does not "
 					 "answer: is the pod running?");
-		return error_sys(err, errno, "connect to the pod");
+		return error_sys(err, code, "connect to the pod");
 	}
 	return TAKE_FD(fd);
 }

@@ -40,8 +40,8 @@ int control_attach_send(int conn, enum attach_kind kind, const void *data,
 int control_attach_receive(int conn, struct attach_head *ret, void *data);
 
 /*
- * Asks the supervisor to go on as PROGRAM (entrypoint_open()), or whether it
- * could, and waits for the answer.  -EOPNOTSUPP when there is none.
+ * Asks the supervisor to go on as PROGRAM (entrypoint_open_program()), or
+ * whether it could, and waits for the answer.  -EOPNOTSUPP when there is none.
  */
 int control_runtime(int conn, enum runtime_op op, int program,
 		    struct runtime_reply *ret, struct error *err);

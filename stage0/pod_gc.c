@@ -18,9 +18,11 @@
 #include "base/path.h"
 #include "base/strv.h"
 #include "base/test_hooks.h"
+#include "spec/image_manifest.h"
 #include "spec/stage1_abi.h"
 #include "stage0/entrypoint.h"
 #include "stage0/pod.h"
+#include "stage0/pod_stage1.h"
 #include "stage0/private_users.h"
 
 #define SECOND INT64_C(1000000000)
@@ -29,13 +31,23 @@
 int pod_clean(const struct pod *pod, bool keep_network, const char *libexec_dir,
 	      struct error *err)
 {
-	cleanup_free char *program = xstrdup("stage1");
-	cleanup_free char *entry = xstrdup("gc");
-	cleanup_free char *keep = xstrdup(GC_KEEP_NETWORK);
-	char *argv[] = {program, entry, keep_network ? keep : (char *)pod->uuid,
-			keep_network ? (char *)pod->uuid : NULL, NULL};
-	int r = entrypoint_call(pod, libexec_dir, argv, err);
+	cleanup_pod_stage1 struct pod_stage1 stage1 = POD_STAGE1_INIT;
+	cleanup_entrypoint struct entrypoint ep = ENTRYPOINT_INIT;
+	int r = pod_stage1_load(pod->fd, &stage1, err);
 
+	if (r < 0)
+		return r;
+	/* Nothing to clean, then. */
+	if (!stage1.flavour &&
+	    !stage1_image_entry(&stage1.image.manifest, STAGE1_GC))
+		return 0;
+	r = entrypoint_open(pod, &stage1, STAGE1_GC, libexec_dir, &ep, err);
+	if (r < 0)
+		return error_prefix(err, r, "clean up after pod %s", pod->uuid);
+	if (keep_network && pod_stage1_is_native(&stage1))
+		strv_push(&ep.argv, GC_KEEP_NETWORK);
+	strv_push(&ep.argv, pod->uuid);
+	r = entrypoint_call(pod, &ep, err);
 	if (r > 0)
 		return error_set(err, EIO,
 				 "clean up after pod %s: stage1 gc failed "

@@ -21,6 +21,7 @@
 #include "stage0/generation.h"
 #include "stage0/pod.h"
 #include "stage0/pod_files.h"
+#include "stage0/pod_stage1.h"
 #include "stage0/private_users.h"
 
 static int make_dir(int dirfd, const char *name, struct error *err)
@@ -244,6 +245,8 @@ int pod_prepare(struct pod *pod, const struct pod_contents *c,
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs) && r == 0; i++)
 		r = make_dir(pod->fd, dirs[i], err);
+	if (r == 0)
+		r = pod_stage1_save(pod->fd, c->stage1, err);
 	if (r == 0 && c->private_users)
 		r = private_users_assign(pod, err);
 	test_stop_at("prepare-files");

@@ -15,6 +15,7 @@ struct error;
 struct pod;
 struct pod_image;
 struct pod_manifest;
+struct pod_stage1;
 struct strv;
 
 struct pod_contents {
@@ -24,7 +25,8 @@ struct pod_contents {
 	const struct strv *asked; /* one word an app: its image argument */
 	const int *copied_trees;  /* the same, O_PATH; NULL: overlays */
 	const char *name;	  /* --pod-name, or NULL */
-	bool private_users;	  /* give it a range of its own */
+	const struct pod_stage1 *stage1;
+	bool private_users; /* give it a range of its own */
 };
 
 /* The pod must be in `prepare` and locked. */

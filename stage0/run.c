@@ -20,12 +20,14 @@
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "spec/json_read.h"
+#include "spec/json_write.h"
 #include "spec/pod_manifest.h"
 #include "spec/stage1_abi.h"
 #include "stage0/entrypoint.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
 #include "stage0/pod_gc.h"
+#include "stage0/pod_stage1.h"
 
 #define READY 'R'
 #define FAILED 'E'
@@ -184,39 +186,61 @@ static void pass_listen_pid(struct strv *env)
 	strv_env_set(env, "LISTEN_PID", number);
 }
 
+/* For `rkt start`: native keeps them itself, with its version. */
+static int save_run_args(const struct pod *pod, const struct pod_start *start,
+			 struct error *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_strv struct strv args = STRV_INIT;
+
+	strv_append(&args, start->args);
+	strv_push(&args, pod->uuid);
+	json_strv_write(&args, &text);
+	return write_file_at(pod->fd, POD_RUNTIME_CONFIG_FILE, 0640, text.buf,
+			     text.len, err);
+}
+
+static int export_fds(const struct pod *pod, const struct pod_start *start,
+		      const struct entrypoint *ep, struct strv *env)
+{
+	int r = export_fd(pod->fd, STAGE1_ENV_LOCK_FD, env);
+
+	if (r == 0)
+		r = export_fd(ep->fd, STAGE1_ENV_SELF_FD, env);
+	if (r == 0 && ep->root_fd >= 0)
+		r = export_fd(ep->root_fd, STAGE1_ENV_ROOT_FD, env);
+	return r < 0 ? r : export_trees(start->trees, env);
+}
+
 /* Replaces the process; READY_FD is -EBADF when nobody waits. */
 static int become_stage1(struct pod *pod, const struct pod_start *start,
 			 int ready_fd, struct error *err)
 {
-	cleanup_strv struct strv argv = STRV_INIT;
+	cleanup_entrypoint struct entrypoint ep = ENTRYPOINT_INIT;
 	cleanup_strv struct strv env = STRV_INIT;
-	cleanup_fd int self = -EBADF;
-	int r;
+	int r = entrypoint_open(pod, start->stage1, STAGE1_RUN,
+				start->libexec_dir, &ep, err);
 
-	strv_push(&argv, "stage1");
-	strv_push(&argv, "run");
+	if (r == 0 && !pod_stage1_is_native(start->stage1))
+		r = save_run_args(pod, start, err);
+	if (r < 0)
+		return r;
 	if (start->debug)
-		strv_push(&argv, "--debug");
-	strv_append(&argv, start->args);
+		strv_push(&ep.argv, "--debug");
+	strv_append(&ep.argv,
+		    start->known_args ? start->known_args : start->args);
 	if (ready_fd >= 0)
-		strv_pushf(&argv, "--ready-fd=%d", ready_fd);
-	strv_push(&argv, pod->uuid);
+		strv_pushf(&ep.argv, "--ready-fd=%d", ready_fd);
+	strv_push(&ep.argv, pod->uuid);
 	for (char **e = environ; *e; e++)
 		strv_push(&env, *e);
 	if (start->detach)
 		pass_listen_pid(&env);
 	strv_env_set(&env, STAGE1_ENV_LIBEXEC_DIR, start->libexec_dir);
-	self = entrypoint_open(start->libexec_dir, err);
-	if (self < 0)
-		return self;
-	r = export_fd(pod->fd, STAGE1_ENV_LOCK_FD, &env);
-	if (r == 0)
-		r = export_fd(self, STAGE1_ENV_SELF_FD, &env);
-	if (r == 0)
-		r = export_trees(start->trees, &env);
+	r = export_fds(pod, start, &ep, &env);
 	if (r < 0)
 		return error_sys(err, -r, "hand descriptors to stage1");
-	return entrypoint_exec(pod, self, argv.v, env.v, err);
+	return entrypoint_exec(pod, &ep, env.v, err);
 }
 
 static int detach_from_terminal(struct error *err)
@@ -317,8 +341,10 @@ static bool has_network_kept(const struct pod *pod)
 int pod_reset(struct pod *pod, const char *libexec_dir, struct error *err)
 {
 	static const char *const left[] = {
-		POD_PID_FILE,	 POD_CONTROL_SOCKET, POD_READY_LINK,
-		POD_CGROUP_FILE, POD_ISOLATORS_FILE, POD_RUNTIME_VERSION_FILE,
+		POD_PID_FILE,	    POD_PPID_FILE,
+		POD_PGID_FILE,	    POD_CONTROL_SOCKET,
+		POD_READY_LINK,	    POD_CGROUP_FILE,
+		POD_ISOLATORS_FILE, POD_RUNTIME_VERSION_FILE,
 	};
 	/* With its files. */
 	int r = pod_clean(pod, has_network_kept(pod), libexec_dir, err);

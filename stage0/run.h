@@ -15,6 +15,7 @@
 struct error;
 struct pod;
 struct pod_manifest;
+struct pod_stage1;
 struct treestore;
 
 /* What `stage1 run` is told; strings are borrowed, NULL = not given. */
@@ -64,7 +65,10 @@ void pod_trees_add(struct pod_trees *trees, const char *app, int fd);
 
 struct pod_start {
 	const char *libexec_dir;
+	const struct pod_stage1 *stage1;
 	const struct strv *args; /* of pod_run_args_make() */
+	/* Those of them that STAGE1 knows; NULL: all. */
+	const struct strv *known_args;
 	const struct pod_trees *trees;
 	bool debug;
 	bool detach;

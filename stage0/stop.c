@@ -9,6 +9,7 @@
 #include "base/syscalls.h"
 #include "spec/stage1_abi.h"
 #include "stage0/control.h"
+#include "stage0/entrypoint.h"
 #include "stage0/pod.h"
 
 static int read_reply(int conn, const struct pod *pod, struct error *err)
@@ -58,4 +59,26 @@ int pod_kill(const struct pod *pod, struct error *err)
 		return error_sys(err, -r, "kill supervisor of pod %s",
 				 pod->uuid);
 	return 0;
+}
+
+int pod_stop_by_entrypoint(const struct pod *pod,
+			   const struct pod_stage1 *stage1, bool force,
+			   const char *libexec_dir, struct error *err)
+{
+	cleanup_entrypoint struct entrypoint ep = ENTRYPOINT_INIT;
+	int r = entrypoint_open(pod, stage1, STAGE1_STOP, libexec_dir, &ep,
+				err);
+
+	if (r < 0)
+		return r;
+	if (force)
+		strv_push(&ep.argv, "--force");
+	strv_push(&ep.argv, pod->uuid);
+	r = entrypoint_call(pod, &ep, err);
+	if (r > 0)
+		return error_set(err, EIO,
+				 "stop pod %s: its stage1's stop failed with "
+				 "exit code %d",
+				 pod->uuid, r);
+	return r;
 }

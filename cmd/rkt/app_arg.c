@@ -14,6 +14,7 @@
 #include "stage0/entrypoint.h"
 #include "stage0/pod.h"
 #include "stage0/pod_info.h"
+#include "stage0/pod_stage1.h"
 #include "stage0/prepare.h"
 
 #define DEFAULT_COMMAND "/bin/bash"
@@ -70,13 +71,26 @@ static void add_command(const struct cmd_call *call, struct strv *argv)
 	}
 }
 
+static int open_enter(const struct cmd_call *call, const struct pod *pod,
+		      bool has_options, struct entrypoint *ret,
+		      struct error *err)
+{
+	cleanup_pod_stage1 struct pod_stage1 stage1 = POD_STAGE1_INIT;
+	int r = pod_stage1_load(pod->fd, &stage1, err);
+
+	if (r == 0 && has_options)
+		r = pod_stage1_want_native(pod->fd, err);
+	return r < 0 ? r
+		     : entrypoint_open(pod, &stage1, STAGE1_ENTER,
+				       call->rkt->libexec, ret, err);
+}
+
 int app_arg_enter(const struct cmd_call *call, const struct pod *pod,
 		  const char *name, const struct strv *options,
 		  struct error *err)
 {
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
-	cleanup_strv struct strv argv = STRV_INIT;
-	cleanup_fd int exec_fd = -EBADF;
+	cleanup_entrypoint struct entrypoint ep = ENTRYPOINT_INIT;
 	const char *app = NULL;
 	int64_t pid = 0;
 	int r = app_arg_wait_pid(pod, &pid, err);
@@ -85,16 +99,13 @@ int app_arg_enter(const struct cmd_call *call, const struct pod *pod,
 		r = pod_manifest_load(pod->fd, &pm, err);
 	if (r == 0)
 		r = app_arg_choose(call, &pm, name, &app, err);
+	if (r == 0)
+		r = open_enter(call, pod, options->n > 0, &ep, err);
 	if (r < 0)
 		return r;
-	strv_push(&argv, "stage1");
-	strv_push(&argv, "enter");
-	strv_pushf(&argv, "--pid=%lld", (long long)pid);
-	strv_pushf(&argv, "--appname=%s", app);
-	strv_append(&argv, options);
-	add_command(call, &argv);
-	exec_fd = entrypoint_open(call->rkt->libexec, err);
-	if (exec_fd < 0)
-		return exec_fd;
-	return entrypoint_exec(pod, exec_fd, argv.v, environ, err);
+	strv_pushf(&ep.argv, "--pid=%lld", (long long)pid);
+	strv_pushf(&ep.argv, "--appname=%s", app);
+	strv_append(&ep.argv, options);
+	add_command(call, &ep.argv);
+	return entrypoint_exec(pod, &ep, environ, err);
 }

@@ -10,14 +10,17 @@
 #include "base/strv.h"
 #include "cmd/rkt/app.h"
 #include "cmd/rkt/cmd.h"
+#include "cmd/rkt/images.h"
 #include "cmd/rkt/launch.h"
 #include "cmd/rkt/pod_make.h"
+#include "cmd/rkt/stage1_arg.h"
 #include "spec/acidentifier.h"
 #include "spec/pod_manifest.h"
 #include "stage0/overlay_check.h"
 #include "stage0/pod.h"
 #include "stage0/pod_build.h"
 #include "stage0/pod_request.h"
+#include "stage0/pod_stage1.h"
 #include "stage0/prepare.h"
 #include "stage0/run.h"
 
@@ -27,6 +30,7 @@ struct opts {
 	struct name_values annotations;
 	struct name_values user_annotations;
 	struct name_values user_labels;
+	struct stage1_opts stage1;
 	const char *uuid_file_save;
 	bool no_overlay;
 };
@@ -66,6 +70,7 @@ static int parse_pair(const struct option_row *row, void *target,
 
 static const struct option_row rows[] = {
 	UUID_SAVE_OPTION_ROW(struct opts, uuid_file_save),
+	STAGE1_OPTION_ROWS(struct opts, stage1),
 	{.name = "no-overlay",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -133,11 +138,35 @@ static int choose_overlay(const struct opts *o, const struct pod *pod,
 		       : 0;
 }
 
+/* Only one that takes requests can, whatever is configured. */
+static int check_stage1(const struct cmd_call *call, struct error *err)
+{
+	const struct opts *o = call->opts;
+	cleanup_pod_stage1 struct pod_stage1 stage1 = POD_STAGE1_INIT;
+	cleanup_strbuf struct strbuf name = STRBUF_INIT;
+	cleanup_images struct images im = {0};
+	int r = images_open(call->rkt, IMAGESTORE_CREATE, &im, err);
+
+	if (r == 0)
+		r = stage1_choose(&im, &o->stage1, &stage1, err);
+	if (r < 0 || pod_stage1_is_native(&stage1))
+		return r;
+	pod_stage1_format(&stage1, &name);
+	return error_set(err, EOPNOTSUPP,
+			 "stage1 %s does not support mutable pods: only "
+			 "--stage1-name=" STAGE1_IMAGE_PREFIX "native does",
+			 name.buf);
+}
+
 static int prepare(const struct opts *o, const struct pod_manifest *pm,
 		   const struct launch *launch, struct pods *pods,
 		   struct pod *pod, struct error *err)
 {
-	const struct pod_contents contents = {.manifest = pm};
+	const struct pod_stage1 native = POD_STAGE1_INIT;
+	const struct pod_contents contents = {
+		.manifest = pm,
+		.stage1 = &native,
+	};
 	int r = pod_new(pods, pod, err);
 
 	if (r == 0)
@@ -165,6 +194,8 @@ static int sandbox(struct cmd_call *call, struct error *err)
 	cleanup_pod_trees struct pod_trees trees = POD_TREES_INIT;
 	int r = make_manifest(o, &pm, err);
 
+	if (r == 0)
+		r = check_stage1(call, err);
 	if (r == 0)
 		r = launch_make(call, &o->launch, &pm, &launch, err);
 	if (r == 0)

@@ -10,6 +10,7 @@
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/format.h"
 #include "cmd/rkt/globals.h"
+#include "stage0/pod_stage1.h"
 
 struct opts {
 	bool pretty;
@@ -32,8 +33,11 @@ static void add_defaults(const struct rkt *rkt, struct config *config)
 		config->data_dir = xstrdup(GLOBALS_DEFAULT_DIR);
 	if (!config->stage1_images_dir)
 		config->stage1_images_dir = xstrdup(rkt->libexec);
-	if (!config->stage1_name && !config->stage1_location)
-		config->stage1_location = xasprintf("%s/stage1", rkt->libexec);
+	if (config->stage1_name || config->stage1_location)
+		return;
+	config->stage1_name =
+		xasprintf(STAGE1_IMAGE_PREFIX "%s", stage1_native.name);
+	config->stage1_version = xstrdup(RKT_VERSION);
 }
 
 static int run(struct cmd_call *call)

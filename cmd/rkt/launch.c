@@ -22,6 +22,7 @@
 #include "spec/pod_manifest.h"
 #include "stage0/app_files.h"
 #include "stage0/pod.h"
+#include "stage0/pod_stage1.h"
 #include "stage0/prepare.h"
 #include "stage0/run.h"
 
@@ -217,20 +218,48 @@ int launch_save(const struct pod *pod, const struct launch *l,
 	return r;
 }
 
+int launch_check_stage1(const struct pod *pod, size_t n_apps, bool detach,
+			struct error *err)
+{
+	cleanup_pod_stage1 struct pod_stage1 stage1 = POD_STAGE1_INIT;
+	int r = pod_stage1_load(pod->fd, &stage1, err);
+
+	return r < 0 ? r : pod_stage1_check(&stage1, n_apps, detach, err);
+}
+
+static int start_pod(const struct cmd_call *call, struct pod *pod,
+		     const struct strv *args, const struct pod_trees *trees,
+		     bool detach, struct error *err)
+{
+	cleanup_pod_stage1 struct pod_stage1 stage1 = POD_STAGE1_INIT;
+	cleanup_strv struct strv warnings = STRV_INIT;
+	cleanup_strv struct strv known = STRV_INIT;
+	int r = pod_stage1_load(pod->fd, &stage1, err);
+
+	if (r == 0)
+		r = pod_stage1_run_args(&stage1, args, &known, &warnings, err);
+	for (size_t i = 0; r == 0 && i < warnings.n; i++)
+		log_warning("%s", warnings.v[i]);
+	return r < 0 ? r
+		     : pod_start(pod,
+				 &(const struct pod_start){
+					 .libexec_dir = call->rkt->libexec,
+					 .stage1 = &stage1,
+					 .args = args,
+					 .known_args = &known,
+					 .trees = trees,
+					 .debug = call->rkt->debug,
+					 .detach = detach,
+				 },
+				 err);
+}
+
 int launch_pod(const struct cmd_call *call, struct pod *pod,
 	       const struct strv *args, const struct pod_trees *trees,
 	       bool detach)
 {
 	struct error err = ERROR_INIT;
-	int r = pod_start(pod,
-			  &(const struct pod_start){
-				  .libexec_dir = call->rkt->libexec,
-				  .args = args,
-				  .trees = trees,
-				  .debug = call->rkt->debug,
-				  .detach = detach,
-			  },
-			  &err);
+	int r = start_pod(call, pod, args, trees, detach, &err);
 
 	if (r < 0) {
 		/* stage1 has said why a pod that died did. */
@@ -243,12 +272,14 @@ int launch_pod(const struct cmd_call *call, struct pod *pod,
 }
 
 static int prepare_again(const struct cmd_call *call, struct images *im,
-			 struct pod *pod, struct pod_trees *trees,
+			 struct pod *pod, bool detach, struct pod_trees *trees,
 			 struct error *err)
 {
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
 	int r = pod_manifest_load(pod->fd, &pm, err);
 
+	if (r == 0)
+		r = launch_check_stage1(pod, pm.n_apps, detach, err);
 	if (r == 0 && pod->dir != POD_RUN)
 		r = pod_move(pod, POD_RUN, false, err);
 	if (r == 0)
@@ -267,7 +298,7 @@ int launch_again(const struct cmd_call *call, struct images *im,
 	cleanup_pod_trees struct pod_trees trees = POD_TREES_INIT;
 	struct error err = ERROR_INIT;
 
-	if (prepare_again(call, im, pod, &trees, &err) < 0) {
+	if (prepare_again(call, im, pod, detach, &trees, &err) < 0) {
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;
 	}

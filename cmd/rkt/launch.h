@@ -69,6 +69,10 @@ int launch_make(const struct cmd_call *call, const struct launch_opts *o,
 int launch_save(const struct pod *pod, const struct launch *l,
 		struct error *err);
 
+/* Can the pod's stage1 run that? */
+int launch_check_stage1(const struct pod *pod, size_t n_apps, bool detach,
+			struct error *err);
+
 /*
  * Becomes stage1, or prints the UUID of the detached pod.  The pod is locked
  * and in `run`.  Returns rkt's exit code, with the error printed.

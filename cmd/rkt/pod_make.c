@@ -41,6 +41,7 @@ static int parse_pod_name(const struct option_row *row, void *target,
 
 const struct option_row make_rows[] = {
 	PULL_OPTION_ROWS(struct make_opts, pull, "new"),
+	STAGE1_OPTION_ROWS(struct make_opts, stage1),
 	{.name = "pod-manifest",
 	 .values = OPTION_VALUES_FILES,
 	 .kind = OPTION_STRING,
@@ -176,6 +177,7 @@ void made_release(struct made *made)
 	free(made->images);
 	free(made->words);
 	strv_release(&made->asked);
+	pod_stage1_release(&made->stage1);
 	*made = (struct made)MADE_INIT;
 }
 
@@ -333,6 +335,9 @@ int made_make(struct images *im, struct make_opts *o, struct made *ret,
 	if (r < 0)
 		return r;
 	im->fetcher.with_hash = true;
+	r = stage1_choose(im, &o->stage1, &ret->stage1, err);
+	if (r < 0)
+		return r;
 	if (o->pod_manifest)
 		r = make_from_manifest(im, o->pod_manifest, ret, err);
 	else
@@ -369,6 +374,7 @@ int made_prepare(struct images *im, const struct make_opts *o,
 				.asked = &made->asked,
 				.copied_trees = o->no_overlay ? trees : NULL,
 				.name = o->pod_name,
+				.stage1 = &made->stage1,
 				.private_users = o->private_users,
 			},
 			err);
@@ -412,6 +418,23 @@ int make_find_named(const struct cmd_call *call, const struct make_opts *o,
 		return r;
 	}
 	return 1;
+}
+
+/* Its directory is what that stage1 made of it. */
+static int check_same_stage1(const struct make_opts *o, const struct made *made,
+			     const struct pod *pod, struct error *err)
+{
+	cleanup_pod_stage1 struct pod_stage1 old = POD_STAGE1_INIT;
+	cleanup_strbuf struct strbuf name = STRBUF_INIT;
+	int r = o->stage1.flag ? pod_stage1_load(pod->fd, &old, err) : 0;
+
+	if (r < 0 || !o->stage1.flag || pod_stage1_equal(&old, &made->stage1))
+		return r;
+	pod_stage1_format(&old, &name);
+	return error_set(err, EEXIST,
+			 "pod %s has stage1 %s: --%s does not change that "
+			 "(--replace starts anew)",
+			 o->pod_name, name.buf, o->stage1.flag);
 }
 
 static int check_same_apps(const struct make_opts *o,
@@ -674,6 +697,8 @@ int made_change(struct images *im, const struct make_opts *o, struct made *made,
 	cleanup_strv struct strv meant = STRV_INIT;
 	int r = pod_manifest_load_committed(pod->fd, &old, err);
 
+	if (r == 0)
+		r = check_same_stage1(o, made, pod, err);
 	if (r == 0)
 		r = check_same_apps(o, &old, &made->manifest, err);
 	for (size_t i = 0; i < made->n_images; i++)

@@ -9,8 +9,10 @@
 
 #include "base/option.h"
 #include "cmd/rkt/images.h"
+#include "cmd/rkt/stage1_arg.h"
 #include "spec/pod_manifest.h"
 #include "stage0/pod_request.h"
+#include "stage0/pod_stage1.h"
 
 struct cmd_call;
 struct error;
@@ -21,6 +23,7 @@ struct pods;
 struct make_opts {
 	struct pod_request req;
 	struct pull_opts pull;
+	struct stage1_opts stage1;
 	const char *pod_manifest; /* file */
 	const char *pod_file;	  /* spec/pod_file.h */
 	struct strv file_words;	  /* what it says; flags point into it */
@@ -51,11 +54,12 @@ struct made {
 	size_t n_images;
 	struct strv *words; /* NULL: no command line */
 	struct strv asked;  /* the images as they were asked for, one an app */
+	struct pod_stage1 stage1; /* of a pod that is made of it */
 };
 
 #define MADE_INIT                                                              \
 	{                                                                      \
-		.manifest = POD_MANIFEST_INIT                                  \
+		.manifest = POD_MANIFEST_INIT, .stage1 = POD_STAGE1_INIT       \
 	}
 
 void made_release(struct made *made);

@@ -58,6 +58,9 @@ static int prepare_pod(struct cmd_call *call, struct images *im,
 			       : private_users_assign(pod, err);
 	}
 	if (r == 0)
+		r = pod_stage1_check(&made->stage1, made->manifest.n_apps,
+				     false, err);
+	if (r == 0)
 		r = pod_new(pods, pod, err);
 	if (r == 0)
 		r = made_prepare(im, &o->make, made, pod, err);
@@ -76,6 +79,8 @@ static int render_images(const struct images *im, const struct made *made,
 
 	for (size_t i = 0; i < made->n_images && r == 0; i++)
 		r = treestore_prepare(&im->trees, &made->images[i].id, err);
+	if (r == 0 && !made->stage1.flavour)
+		r = treestore_prepare(&im->trees, &made->stage1.image.id, err);
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #include "cmd/rkt/pod_arg.h"
 #include "stage0/pod.h"
 #include "stage0/pod_gc.h"
+#include "stage0/pod_stage1.h"
 #include "stage0/stop.h"
 
 #define KILL_WAITS 250 /* of 20 ms */
@@ -69,6 +70,22 @@ static int stop_or_kill(const struct cmd_call *call, struct pod *pod,
 	return r;
 }
 
+/* As the pod's stage1 wants it. */
+static int stop_by_stage1(const struct cmd_call *call, struct pod *pod,
+			  struct error *err)
+{
+	cleanup_pod_stage1 struct pod_stage1 stage1 = POD_STAGE1_INIT;
+	const struct opts *o = call->opts;
+	int r = pod_stage1_load(pod->fd, &stage1, err);
+
+	if (r < 0)
+		return r;
+	if (pod_stage1_is_native(&stage1))
+		return stop_or_kill(call, pod, err);
+	return pod_stop_by_entrypoint(pod, &stage1, o->force,
+				      call->rkt->libexec, err);
+}
+
 static int stop_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 {
 	enum pod_state state = pod_state(pod);
@@ -82,7 +99,7 @@ static int stop_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 	if (state != POD_STATE_RUNNING)
 		return error_set(err, EINVAL, "pod \"%s\" is not running",
 				 pod->uuid);
-	r = stop_or_kill(call, pod, err);
+	r = stop_by_stage1(call, pod, err);
 	if (r == 0)
 		printf("\"%s\"\n", pod->uuid);
 	return r;

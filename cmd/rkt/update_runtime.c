@@ -20,6 +20,7 @@
 #include "stage0/control.h"
 #include "stage0/entrypoint.h"
 #include "stage0/pod.h"
+#include "stage0/pod_stage1.h"
 
 /* How it went with one pod. */
 struct outcome {
@@ -39,15 +40,16 @@ static int ask(const struct cmd_call *call, const struct pod *pod,
 	if (pod_state(pod) != POD_STATE_RUNNING)
 		return error_set(err, ESRCH, "pod \"%s\" is not running",
 				 pod->uuid);
-	program = entrypoint_open(call->rkt->libexec, err);
-	if (program < 0)
-		return program;
 	conn = control_connect(pod->fd, err);
-	return conn < 0 ? conn
-			: control_runtime(conn,
-					  o->plan ? RUNTIME_CHECK
-						  : RUNTIME_REPLACE,
-					  program, ret, err);
+	if (conn < 0)
+		return conn;
+	program = entrypoint_open_program(call->rkt->libexec,
+					  stage1_native.program, err);
+	return program < 0 ? program
+			   : control_runtime(conn,
+					     o->plan ? RUNTIME_CHECK
+						     : RUNTIME_REPLACE,
+					     program, ret, err);
 }
 
 static void replace(const struct cmd_call *call, const struct pods *pods,

@@ -330,8 +330,17 @@ Test(imagestore, pod_images)
 					     id_of("dcba"[i]).text, NULL),
 			     0);
 	}
+	{
+		cleanup_free char *path = xasprintf("%s/pods/run/u1", root);
+		cleanup_fd int fd = open(path, O_DIRECTORY | O_CLOEXEC);
+
+		cr_assert_eq(write_string_at(fd, "stage1TreeStoreID", 0600,
+					     id_of('e').text, NULL),
+			     0);
+	}
 	cr_assert_eq(imagestore_pod_images(store, &used, &err), 0, "%s",
 		     err.msg);
+	cr_expect(strv_has(&used, id_of('e').text));
 	cr_expect(strv_has(&used, id_of('d').text));
 	cr_expect(strv_has(&used, id_of('c').text));
 	cr_expect(strv_has(&used, id_of('b').text));
