@@ -48,22 +48,22 @@ void url_login_make(const char *text, struct url_login *ret)
 {
 	const char *from = authority(text);
 	const char *at = from ? memrchr(from, '@', strcspn(from, "/?#")) : NULL;
-	size_t user;
+	const char *colon, *user_end;
 
 	*ret = (struct url_login)URL_LOGIN_INIT;
 	if (!at) {
 		ret->url = xstrdup(text);
 		return;
 	}
-	user = strcspn(from, ":@");
+	/* A user may be called like a mail address. */
+	colon = memchr(from, ':', (size_t)(at - from));
+	user_end = colon ? colon : at;
 	ret->url = xasprintf("%.*s%s", (int)(from - text), text, at + 1);
 	ret->is_given = true;
 	ret->auth.type = CONFIG_AUTH_BASIC;
-	ret->auth.user = unescape(from, user);
-	ret->auth.secret = from[user] == ':'
-				   ? unescape(from + user + 1,
-					      (size_t)(at - (from + user + 1)))
-				   : xstrdup("");
+	ret->auth.user = unescape(from, (size_t)(user_end - from));
+	ret->auth.secret = colon ? unescape(colon + 1, (size_t)(at - colon - 1))
+				 : xstrdup("");
 }
 
 void url_login_release(struct url_login *login)

@@ -11,6 +11,7 @@
 #include "aci/http_bell.h"
 #include "aci/http_headers.h"
 #include "aci/http_wire.h"
+#include "aci/url_login.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strbuf.h"
@@ -245,4 +246,37 @@ Test(discovery, pages)
 	cr_expect_str_eq(pages.v[0],
 			 "https://example.com:8443/a/b?ac-discovery=1");
 	cr_expect_str_eq(pages.v[2], "https://example.com:8443?ac-discovery=1");
+}
+
+Test(http, login_of_a_url)
+{
+	static const struct {
+		const char *text, *url, *user, *secret; /* user NULL: none */
+	} rows[] = {
+		{"https://a.com/i.aci", "https://a.com/i.aci", NULL, NULL},
+		{"https://u:p@a.com/i", "https://a.com/i", "u", "p"},
+		{"HTTP://u@a.com/i", "HTTP://a.com/i", "u", ""},
+		{"https://u:@a.com", "https://a.com", "u", ""},
+		{"https://me@b.com:p:q@a.com/", "https://a.com/", "me@b.com",
+		 "p:q"},
+		{"https://u:p%40%3a%@a.com/", "https://a.com/", "u", "p@:%"},
+		{"https://u:p@x@a.com/", "https://a.com/", "u", "p@x"},
+		{"https://a.com/u:p@b", "https://a.com/u:p@b", NULL, NULL},
+		{"https://a.com?u:p@b", "https://a.com?u:p@b", NULL, NULL},
+		{"docker://u:p@a.com/i", "docker://u:p@a.com/i", NULL, NULL},
+		{"", "", NULL, NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		cleanup_url_login struct url_login login = URL_LOGIN_INIT;
+
+		url_login_make(rows[i].text, &login);
+		cr_expect_str_eq(login.url, rows[i].url);
+		cr_expect_eq(login.is_given, rows[i].user != NULL, "%s",
+			     rows[i].text);
+		if (!login.is_given || !rows[i].user)
+			continue;
+		cr_expect_str_eq(login.auth.user, rows[i].user);
+		cr_expect_str_eq(login.auth.secret, rows[i].secret);
+	}
 }
