@@ -17,6 +17,8 @@ setup_file() {
 			'[{name: "http", protocol: "tcp", port: 80, socketActivated: true}]'
 	done
 	version 3 listens '["exit=3"]' '[]'
+	"$TESTS/images/build-images.sh" "$M/data" nginx-1 nginx-2 >&2
+	cp "$BUILD/tests/load" "$M/data/load"
 	machine_begin
 }
 
@@ -149,6 +151,30 @@ has_line() {
 	answers flag
 	run machine rkt list --no-legend
 	expect_output example.com/listens:2.0.0
+}
+
+# What the load said of KEY.
+load_value() {
+	sed -n "s/^$1=//p" "$D/load"
+}
+
+@test "nginx at 1,000 requests a second is reloaded, and none fails" {
+	local load
+	skip_without nginx
+	pod_file web '.apps[0].image = "example.com/nginx:1.0.0"'
+	machine systemctl start rkt@web
+	wait_for 20 machine nc -z 127.0.0.1 80
+	machine /data/load --rate=1000 --workers=16 --seconds=8 127.0.0.1 80 \
+		/version >"$D/load" 3>&- &
+	load=$!
+	sleep 2
+	machine systemctl reload rkt@web
+	wait "$load"
+	echo "# $(tr '\n' ' ' <"$D/load")" >&3
+	[ "$(load_value requests)" -ge 4000 ]
+	[ "$(load_value answered)" = "$(load_value requests)" ]
+	[ "$(load_value body.1.0.0)" -gt 0 ]
+	[ "$(load_value body.2.0.0)" -gt 0 ]
 }
 
 @test "systemctl reload is a live update: nobody is refused, watched in the status" {
