@@ -64,10 +64,19 @@ static int cut_address(char **s, char **ret, struct error *err)
 	return r;
 }
 
+static int parse_port(const char *s, const char *what, uint64_t *ret,
+		      struct error *err)
+{
+	if (parse_uint(s, 65535, ret) < 0 || *ret == 0)
+		return error_set(err, EINVAL, "%s '%s' is not in 1..65535",
+				 what, s);
+	return 0;
+}
+
 static int parse_parts(char *text, struct exposed_port *ret, struct error *err)
 {
 	char *rest = strchr(text, ':');
-	uint64_t port;
+	uint64_t port = 0;
 	int r;
 
 	if (!rest)
@@ -80,10 +89,67 @@ static int parse_parts(char *text, struct exposed_port *ret, struct error *err)
 	r = cut_address(&rest, &ret->host_ip, err);
 	if (r < 0)
 		return r;
-	if (parse_uint(rest, 65535, &port) < 0 || port == 0)
-		return error_set(err, EINVAL,
-				 "host port '%s' is not in 1..65535", rest);
+	r = parse_port(rest, "host port", &port, err);
 	ret->host_port = (uint32_t)port;
+	return r;
+}
+
+/* Is S a mapping of numbers, not the name of a port? */
+static bool is_numeric(const char *s)
+{
+	char *first cleanup_free = xstrndup(s, strcspn(s, ":"));
+	unsigned char address[4];
+
+	return strchr(s, '/') || *s == '[' ||
+	       inet_pton(AF_INET, first, address) == 1;
+}
+
+static int set_protocol(struct exposed_port *port, const char *protocol,
+			struct error *err)
+{
+	if (strcmp(protocol, "tcp") != 0 && strcmp(protocol, "udp") != 0)
+		return error_set(err, EINVAL,
+				 "protocol '%s' is neither tcp nor udp",
+				 protocol);
+	port->pod_port.protocol = xstrdup(protocol);
+	return 0;
+}
+
+/* [IP:]HOSTPORT:PODPORT[/PROTOCOL], IPv6 in brackets. */
+static int parse_numbers(char *text, struct exposed_port *ret,
+			 struct error *err)
+{
+	char *slash = strchr(text, '/');
+	char *colon;
+	uint64_t port;
+	int r;
+
+	if (slash)
+		*slash++ = '\0';
+	colon = strrchr(text, ':');
+	if (!colon)
+		return error_set(err, EINVAL,
+				 "a port of the pod is missing: "
+				 "[HOSTIP:]HOSTPORT:PODPORT/PROTOCOL");
+	*colon = '\0';
+	r = set_protocol(ret, slash ? slash : "tcp", err);
+	if (r == 0)
+		r = parse_port(colon + 1, "port of the pod", &port, err);
+	if (r < 0)
+		return r;
+	ret->has_pod_port = true;
+	ret->pod_port.port = (uint16_t)port;
+	ret->pod_port.count = 1;
+	r = cut_address(&text, &ret->host_ip, err);
+	if (r == 0)
+		r = parse_port(text, "host port", &port, err);
+	if (r < 0)
+		return r;
+	ret->host_port = (uint32_t)port;
+	ret->name = xasprintf("%s-%u-%u", ret->pod_port.protocol,
+			      (unsigned int)ret->pod_port.port,
+			      (unsigned int)ret->host_port);
+	ret->pod_port.name = xstrdup(ret->name);
 	return 0;
 }
 
@@ -92,7 +158,8 @@ int exposed_port_parse(const char *s, struct exposed_port *ret,
 {
 	struct exposed_port p cleanup_exposed_port = {0};
 	char *text cleanup_free = xstrdup(s);
-	int r = parse_parts(text, &p, err);
+	int r = is_numeric(s) ? parse_numbers(text, &p, err)
+			      : parse_parts(text, &p, err);
 
 	if (r < 0)
 		return error_wrap(err, r, "port \"%s\"", s);

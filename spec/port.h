@@ -38,7 +38,11 @@ void port_copy(struct port *ret, const struct port *p);
 void port_read(const struct json_node *object, struct port *ret);
 void port_write(const struct port *p, const char *key, struct json_writer *w);
 
-/* rkt's --port: NAME:[HOSTIP:]HOSTPORT, IPv6 in brackets. */
+/*
+ * rkt's --port: NAME:[HOSTIP:]HOSTPORT, IPv6 in brackets.  Of a port that no
+ * image names: [HOSTIP:]HOSTPORT:PODPORT[/PROTOCOL]; without HOSTIP the
+ * protocol must be there, as numbers are names, too.
+ */
 int exposed_port_parse(const char *s, struct exposed_port *ret,
 		       struct error *err);
 /* rkt's --port of `app sandbox`: NAME:PROTOCOL:PODPORT:HOSTIP:HOSTPORT. */

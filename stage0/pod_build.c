@@ -2,6 +2,7 @@
 #include "stage0/pod_build.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,12 @@ static int check_port(const struct pod_manifest *pm,
 
 	for (size_t i = 0; i < pm->n_apps && !port->has_pod_port; i++)
 		found += find_port(&pm->apps[i], port->name) != NULL;
+	if (found == 0 && port->name[strspn(port->name, "0123456789")] == '\0')
+		return error_set(err, EINVAL,
+				 "port name \"%s\" could not be found in any "
+				 "apps (a port by its number is "
+				 "\"%s:%" PRIu32 "/tcp\")",
+				 port->name, port->name, port->host_port);
 	if (found == 0)
 		return error_set(err, EINVAL,
 				 "port name \"%s\" could not be found in any "

@@ -117,7 +117,8 @@ const struct option_row pod_request_rows[] = {
 	 .kind = OPTION_CALL,
 	 .parse = parse_port,
 	 .help = "forward a host port to a named port of the image: "
-		 "NAME:[HOSTIP:]HOSTPORT (repeatable)"},
+		 "NAME:[HOSTIP:]HOSTPORT, or to any port of the pod: "
+		 "[HOSTIP:]HOSTPORT:PODPORT/tcp or /udp (repeatable)"},
 	{.name = "inherit-env",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",

@@ -135,6 +135,35 @@ while True:
 	network_clean
 }
 
+@test "--port: a port no image names, by its number (row 15)" {
+	skip_without cni
+	skip_without iptables
+	detach_inside --port=17006:7006/tcp --port=127.0.0.1:17007:7006 \
+		--port=17006:53/udp "$F/inside.aci" -- listen 7006 from-pod
+	wait_for 10 pod_logged "$uuid" inside listen=7006
+	for port in 17006 17007; do
+		run "$INSIDE" connect 127.0.0.1 "$port"
+		expect_output received=from-pod
+	done
+	output=$(iptables-save -t nat)
+	expect_output '-p udp -m udp --dport 17006 -j DNAT'
+	rkt stop --force "$uuid"
+	wait_for 10 pod_is "$uuid" exited
+	network_clean
+	# What is wrong is found before anything starts.
+	while IFS='|' read -r port want; do
+		run_rkt run --port=17006:1/tcp --port="$port" "$F/inside.aci"
+		expect_status 254
+		expect_output "$want"
+	done <<-'EOF'
+		17006:2/tcp|port tcp-0.0.0.0:17006 already mapped to pod port 1
+		127.0.0.1:17006:2|already mapped to pod port 1
+		80:80/sctp|protocol 'sctp' is neither tcp nor udp
+		8080:80|(a port by its number is "8080:80/tcp")
+		8080/tcp|a port of the pod is missing
+	EOF
+}
+
 @test "default: two pods have two addresses and reach each other" {
 	skip_without cni
 	skip_without iptables

@@ -420,6 +420,57 @@ Test(spec_text, exposed_ports)
 	}
 }
 
+Test(spec_text, exposed_ports_by_number)
+{
+	static const struct {
+		const char *in;
+		const char *ip;		      /* "" = none */
+		uint32_t host_port, pod_port; /* 0 = rejected */
+		const char *protocol;
+	} rows[] = {
+		{"8080:80/tcp", "", 8080, 80, "tcp"},
+		{"8080:80/udp", "", 8080, 80, "udp"},
+		{"10.0.0.1:8080:80", "10.0.0.1", 8080, 80, "tcp"},
+		{"10.0.0.1:8080:80/udp", "10.0.0.1", 8080, 80, "udp"},
+		{"[::1]:8080:80", "::1", 8080, 80, "tcp"},
+		{"[fe80::1]:8080:80/tcp", "fe80::1", 8080, 80, "tcp"},
+		{"8080/tcp", NULL, 0, 0, NULL},
+		{"8080:80/", NULL, 0, 0, NULL},
+		{"8080:80/sctp", NULL, 0, 0, NULL},
+		{"8080:80/TCP", NULL, 0, 0, NULL},
+		{"8080:0/tcp", NULL, 0, 0, NULL},
+		{"0:80/tcp", NULL, 0, 0, NULL},
+		{"8080:65536/tcp", NULL, 0, 0, NULL},
+		{"8080:80/tcp/udp", NULL, 0, 0, NULL},
+		{"[::1:8080:80", NULL, 0, 0, NULL},
+		{"[::1]:80", NULL, 0, 0, NULL},
+		{"[]:8080:80", NULL, 0, 0, NULL},
+		{"[x]:8080:80", NULL, 0, 0, NULL},
+		{"10.0.0.1:80", NULL, 0, 0, NULL},
+		{"10.0.0.1:http:80", NULL, 0, 0, NULL},
+		{"/", NULL, 0, 0, NULL},
+		{"[", NULL, 0, 0, NULL},
+		{":/tcp", NULL, 0, 0, NULL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct exposed_port p cleanup_exposed_port = {0};
+		struct error err = ERROR_INIT;
+		int r = exposed_port_parse(rows[i].in, &p, &err);
+
+		cr_expect((r == 0) == (rows[i].host_port != 0), "%s: %s",
+			  rows[i].in, err.msg);
+		if (r < 0)
+			continue;
+		cr_expect_str_eq(p.host_ip ? p.host_ip : "", rows[i].ip);
+		cr_expect(p.host_port == rows[i].host_port && p.has_pod_port);
+		cr_expect(p.pod_port.port == rows[i].pod_port &&
+			  p.pod_port.count == 1);
+		cr_expect_str_eq(p.pod_port.protocol, rows[i].protocol);
+		cr_expect_str_eq(p.name, p.pod_port.name);
+	}
+}
+
 Test(spec_text, volumes)
 {
 	static const char *const bad[] = {
