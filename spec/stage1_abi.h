@@ -118,6 +118,10 @@
 /* Where rkt's programs are, for those that stage1 executes; optional. */
 #define STAGE1_ENV_LIBEXEC_DIR "RKT_LIBEXEC_DIR"
 
+/* Set in a user namespace of an ordinary user: pid and network namespace are
+ * not ours there, so there is no coming back to them.  Optional. */
+#define STAGE1_ENV_ROOTLESS "RKT_ROOTLESS"
+
 /* --- exit codes ------------------------------------------------------------
  */
 

@@ -217,7 +217,7 @@ static int open_parts(struct fly *fly, struct error *err)
 	if (r == 0)
 		r = open_shared(fly, err);
 	if (r == 0)
-		r = volumes_open(&fly->app.plan, &fly->users, -EBADF,
+		r = volumes_open(&fly->app.plan, &fly->users, NULL,
 				 &root->volumes, err);
 	if (r < 0)
 		return r;

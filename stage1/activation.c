@@ -139,7 +139,7 @@ static int open_family(int family, const struct activated_socket *s)
 static void open_in_pod(int pidfd, int own_netns, struct activated_socket *s,
 			struct error *err)
 {
-	if (setns(pidfd, CLONE_NEWNET) < 0) {
+	if (own_netns >= 0 && setns(pidfd, CLONE_NEWNET) < 0) {
 		s->fd = error_sys(err, errno,
 				  "join the pod's network namespace");
 		return;
@@ -147,7 +147,7 @@ static void open_in_pod(int pidfd, int own_netns, struct activated_socket *s,
 	s->fd = open_family(AF_INET6, s);
 	if (s->fd == -EAFNOSUPPORT || s->fd == -EADDRNOTAVAIL)
 		s->fd = open_family(AF_INET, s);
-	if (setns(own_netns, CLONE_NEWNET) < 0)
+	if (own_netns >= 0 && setns(own_netns, CLONE_NEWNET) < 0)
 		abort(); /* nothing we do next would be where it belongs */
 	if (s->fd < 0)
 		(void)error_sys(err, -s->fd,

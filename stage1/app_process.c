@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +45,8 @@ struct app_barrier {
 	_Atomic int errpipe; /* descriptor in the child, after close_rest() */
 	uid_t uid;	     /* once it is prepared */
 	gid_t gid;
+	pid_t made; /* clone_by_other() */
+	int made_pidfd;
 	/* app_process_give(): strings one after the other. */
 	size_t n_given;
 	char given[APP_GIVEN_ENV_SIZE];
@@ -173,8 +176,10 @@ static int join_root(struct child *c, struct error *err)
 
 static int join_pod(struct child *c, struct error *err)
 {
-	if (setns(c->req->init->pidfd,
-		  CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+	int own = (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) &
+		  ~c->req->init->shares;
+
+	if (setns(c->req->init->pidfd, own) < 0)
 		return error_sys(err, errno, "join the pod's namespaces");
 	return c->req->rootfs ? join_root(c, err) : 0;
 }
@@ -498,9 +503,48 @@ child_main(const struct app_process_request *req, struct app_barrier *barrier,
 /* --- the parent ------------------------------------------------------------
  */
 
+/*
+ * Who cannot come back from the pod's pid namespace sends somebody else there,
+ * whose child is a child of ours, in a process of descriptors that are ours.
+ */
+static pid_t clone_by_other(const struct app_process_request *req,
+			    struct clone_args *args,
+			    struct app_barrier *barrier, int *pidfd,
+			    struct error *err)
+{
+	struct clone_args other = {.flags = CLONE_FILES,
+				   .exit_signal = SIGCHLD};
+	pid_t pid = sys_clone3(&other);
+	int status;
+
+	if (pid < 0)
+		return error_sys(err, (int)-pid, "start a process");
+	if (pid == 0) {
+		if (setns(req->init->pidfd, CLONE_NEWPID) < 0)
+			_exit(errno);
+		args->flags |= CLONE_PARENT;
+		args->exit_signal = 0; /* that of the other */
+		pid = sys_clone3(args);
+		if (pid == 0)
+			return 0;
+		barrier->made = pid;
+		barrier->made_pidfd = *pidfd;
+		_exit(pid < 0 ? (int)-pid : 0);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return error_sys(
+			err, WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD,
+			"start a process in the pod");
+	*pidfd = barrier->made_pidfd;
+	return barrier->made;
+}
+
 /* Clones into the pod's pid namespace.  Nothing else may be started between
  * the two setns calls: it would land in the pod. */
-static pid_t clone_into_pod(const struct app_process_request *req, int *pidfd,
+static pid_t clone_into_pod(const struct app_process_request *req,
+			    struct app_barrier *barrier, int *pidfd,
 			    struct error *err)
 {
 	bool into_cgroup = req->leaf->dirfd >= 0 && !req->killed_leaf;
@@ -513,6 +557,8 @@ static pid_t clone_into_pod(const struct app_process_request *req, int *pidfd,
 	};
 	pid_t pid;
 
+	if (req->own_pidns < 0)
+		return clone_by_other(req, &args, barrier, pidfd, err);
 	if (setns(req->init->pidfd, CLONE_NEWPID) < 0)
 		return error_sys(err, errno, "use the pod's pid namespace");
 	pid = sys_clone3(&args);
@@ -610,7 +656,7 @@ static int start(const struct app_process_request *req, struct app_process *p,
 		return error_sys(err, errno, "create a socket pair");
 	p->exec_fd = fds[0];
 	theirs = fds[1];
-	p->pid = clone_into_pod(req, &p->pidfd, err);
+	p->pid = clone_into_pod(req, p->barrier, &p->pidfd, err);
 	if (p->pid < 0)
 		return p->pid;
 	if (p->pid == 0)

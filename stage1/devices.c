@@ -9,9 +9,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "stage1/mounts.h"
+
+#define NULL_DEVICE makedev(1, 3)
 
 static const struct {
 	const char *name;
@@ -47,22 +50,55 @@ static const struct {
 	{"ptmx", "pts/ptmx"},
 };
 
-static int make_node(int dev, const char *name, mode_t mode, dev_t rdev,
-		     struct error *err)
+/*
+ * In a user namespace nobody may make nodes: the host's is mounted on an empty
+ * file.  Nobody there may change its owner either.  A file without anything on
+ * it is left out.
+ */
+static int borrow_node(struct devices *d, const char *name, dev_t rdev,
+		       struct error *err)
 {
-	if (mknodat(dev, name, mode, rdev) < 0)
+	cleanup_free char *path = xasprintf("/dev/%s", name);
+	cleanup_fd int node = -EBADF;
+	struct stat st;
+	int mnt;
+
+	node = open(rdev == NULL_DEVICE ? "/dev/null" : path,
+		    O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node < 0 || fstat(node, &st) < 0 || !S_ISCHR(st.st_mode) ||
+	    st.st_rdev != rdev)
+		return 0;
+	mnt = mount_clone(node, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+			  err);
+	if (mnt < 0)
+		return mnt;
+	if (mknodat(d->dir, name, S_IFREG, 0) < 0) {
+		(void)close(mnt);
 		return error_sys(err, errno, "create /dev/%s", name);
+	}
+	d->borrowed[d->n_borrowed++] = (struct borrowed_node){name, mnt};
 	return 0;
 }
 
-static int fill(int dev, struct error *err)
+static int make_node(struct devices *d, const char *name, mode_t mode,
+		     dev_t rdev, struct error *err)
 {
+	if (mknodat(d->dir, name, mode, rdev) == 0)
+		return 0;
+	return errno == EPERM ? borrow_node(d, name, rdev, err)
+			      : error_sys(err, errno, "create /dev/%s", name);
+}
+
+static int fill(struct devices *d, struct error *err)
+{
+	int dev = d->dir;
+
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		if (mkdirat(dev, dirs[i].name, dirs[i].mode) < 0)
 			return error_sys(err, errno, "create /dev/%s",
 					 dirs[i].name);
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-		int r = make_node(dev, nodes[i].name, S_IFCHR | nodes[i].mode,
+		int r = make_node(d, nodes[i].name, S_IFCHR | nodes[i].mode,
 				  makedev(nodes[i].major, nodes[i].minor), err);
 
 		if (r < 0)
@@ -75,37 +111,59 @@ static int fill(int dev, struct error *err)
 	return 0;
 }
 
-int devices_open(struct error *err)
+int devices_open(struct devices *ret, struct error *err)
 {
-	cleanup_fd int dev = -EBADF;
 	mode_t mask;
 	int r;
 
-	dev = mount_tmpfs("mode=0755,size=64k,nr_inodes=512",
-			  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
-	if (dev < 0)
-		return dev;
+	ret->dir = mount_tmpfs("mode=0755,size=64k,nr_inodes=512",
+			       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
+	if (ret->dir < 0)
+		return ret->dir;
 	mask = umask(0);
-	r = fill(dev, err);
+	r = fill(ret, err);
 	(void)umask(mask);
-	return r < 0 ? r : TAKE_FD(dev);
+	return r;
 }
 
-int devices_add_volume(int dev, const char *name, mode_t mode, dev_t rdev,
-		       struct error *err)
+int devices_attach(const struct devices *d, int tree, struct error *err)
+{
+	int r = mount_attach(d->dir, tree, "dev", err);
+
+	for (size_t i = 0; i < d->n_borrowed && r == 0; i++) {
+		cleanup_free char *name =
+			xasprintf("dev/%s", d->borrowed[i].name);
+
+		r = mount_attach(d->borrowed[i].mnt, tree, name, err);
+	}
+	return r;
+}
+
+void devices_release(struct devices *d)
+{
+	for (size_t i = 0; i < d->n_borrowed; i++)
+		fd_close(&d->borrowed[i].mnt);
+	d->n_borrowed = 0;
+	fd_close(&d->dir);
+}
+
+int devices_add_volume(const struct devices *d, const char *name, mode_t mode,
+		       dev_t rdev, struct error *err)
 {
 	cleanup_fd int dir = -EBADF;
 	mode_t mask;
 	int r;
 
-	if (mkdirat(dev, DEVICES_VOLUME_DIR, 0755) < 0 && errno != EEXIST)
+	if (mkdirat(d->dir, DEVICES_VOLUME_DIR, 0755) < 0 && errno != EEXIST)
 		return error_sys(err, errno, "create /dev/" DEVICES_VOLUME_DIR);
-	dir = openat(dev, DEVICES_VOLUME_DIR,
+	dir = openat(d->dir, DEVICES_VOLUME_DIR,
 		     O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return error_sys(err, errno, "open /dev/" DEVICES_VOLUME_DIR);
 	mask = umask(0);
-	r = make_node(dir, name, mode, rdev, err);
+	r = mknodat(dir, name, mode, rdev) < 0 ? -errno : 0;
 	(void)umask(mask);
-	return r;
+	if (r == -EPERM)
+		return r;
+	return r < 0 ? error_sys(err, -r, "create /dev/%s", name) : 0;
 }

@@ -47,6 +47,7 @@
 #include "stage1/options.h"
 #include "stage1/plan.h"
 #include "stage1/pod_init.h"
+#include "stage1/rootless.h"
 #include "stage1/seccomp.h"
 #include "stage1/users.h"
 
@@ -345,13 +346,14 @@ static int open_app(struct enter *e, struct error *err)
 	int r;
 
 	e->init_pidfd = pidfd_open(e->init_pid, 0);
-	e->own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (!is_rootless())
+		e->own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	r = users_open(e->init_pid, &e->options.private_users, &e->users, err);
 	if (r < 0)
 		return r;
 	r = load_text(e->generation, GENERATION_PID_FILE, &text, NULL);
-	if (e->init_pidfd < 0 || e->own_pidns < 0 || r < 0 ||
-	    parse_uint(text.buf, INT32_MAX, &pid) < 0)
+	if (e->init_pidfd < 0 || (!is_rootless() && e->own_pidns < 0) ||
+	    r < 0 || parse_uint(text.buf, INT32_MAX, &pid) < 0)
 		return error_set(err, ESRCH, "app %s is not running", e->app);
 	/* First the pidfd, then the check: now the number cannot change
 	 * hands unnoticed. */
@@ -624,6 +626,9 @@ static int start(struct enter *e, struct error *err)
 		.has_namespaces = true,
 		.said = -EBADF,
 		.is_ready = true,
+		.shares = pod_init_shares(net_list_kind(&e->options.nets) ==
+						  NET_KIND_HOST,
+					  e->options.host_ipc),
 	};
 	struct app_process_request request = {
 		.plan = &e->plan,

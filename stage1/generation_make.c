@@ -178,7 +178,7 @@ int generation_make(struct generation *g, struct error *err)
 		pod->console ? console_slave(pod->console) : g->tty_slave;
 	r = rootfs_open(&g->rootfs, g->dirfd, g->tree_fd, err);
 	if (r == 0)
-		r = generation_notify_open(g, g->rootfs.dev, err);
+		r = generation_notify_open(g, g->rootfs.dev.dir, err);
 	if (r == 0)
 		r = make_leaf(g, &g->plan.ignored, err);
 	/* A process that is in a v1 group is moved at a price: only the BPF

@@ -58,13 +58,13 @@ struct handover {
 static int open_in_pod(void *data, int domain)
 {
 	const struct pod *pod = data;
-	int fd;
+	int fd, r;
 
-	if (setns(pod->init.pidfd, CLONE_NEWNET) < 0)
-		return -errno;
+	r = pod_net_enter(pod);
+	if (r < 0)
+		return r;
 	fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (setns(pod->own_netns, CLONE_NEWNET) < 0)
-		abort(); /* nothing we do next would be where it belongs */
+	pod_net_leave(pod);
 	return fd < 0 ? -EMFILE : fd;
 }
 

@@ -326,11 +326,10 @@ static bool is_in_use(struct pod *pod, const struct bind_call *call)
 	};
 	cleanup_fd int fd = -EBADF;
 
-	if (setns(pod->init.pidfd, CLONE_NEWNET) < 0)
+	if (pod_net_enter(pod) < 0)
 		return true;
 	fd = socket(call->domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (setns(pod->own_netns, CLONE_NEWNET) < 0)
-		abort(); /* nothing we do next would be where it belongs */
+	pod_net_leave(pod);
 	if (fd < 0)
 		return true;
 	for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/syscalls.h"
+#include "stage1/rootless.h"
 
 int mounts_make_private(struct error *err)
 {
@@ -105,6 +106,9 @@ int mount_overlay(int lower, int upper, int work, uint64_t attrs,
 		if (fsconfig(fs, FSCONFIG_SET_STRING, dirs[i].key,
 			     proc_fd_path(dirs[i].fd, path), 0) < 0)
 			return mount_failed(fs, "overlay", err);
+	if (is_rootless() &&
+	    fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
+		return mount_failed(fs, "overlay", err);
 	/* Linux 5.10; older ones sync the upper file system at unmount. */
 	(void)fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0);
 	return create_and_mount(fs, "overlay", attrs, err);

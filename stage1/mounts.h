@@ -29,7 +29,8 @@ int mount_tmpfs(const char *options, uint64_t attrs, struct error *err);
 /*
  * A detached overlay of UPPER and WORK over LOWER (all directory
  * descriptors).  Volatile: nothing is synced at unmount, because the upper
- * directory is thrown away whenever the app starts again.
+ * directory is thrown away whenever the app starts again.  Its marks are in
+ * user attributes (Linux 5.11) without root.
  */
 int mount_overlay(int lower, int upper, int work, uint64_t attrs,
 		  struct error *err);

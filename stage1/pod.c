@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "spec/uuid.h"
 #include "stage1/fd_store.h"
 #include "stage1/notify_host.h"
+#include "stage1/rootless.h"
 
 static int parse_fd(const char *text, int *ret)
 {
@@ -239,14 +241,47 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 	return take_lock_fd(pod, err);
 }
 
+static int open_own_namespaces(struct pod *pod, struct error *err)
+{
+	bool rootless = is_rootless();
+	bool host_net = net_list_kind(&pod->options.nets) == NET_KIND_HOST;
+
+	/* The host's would not let us in again: one that does, as empty as the
+	 * pod's. */
+	if (rootless && !host_net && unshare(CLONE_NEWNET) < 0)
+		return error_sys(err, errno, "create a network namespace");
+	if (!rootless)
+		pod->own_pidns =
+			open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (!host_net)
+		pod->own_netns =
+			open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if ((!rootless && pod->own_pidns < 0) ||
+	    (!host_net && pod->own_netns < 0))
+		return error_sys(err, errno, "open the host's namespaces");
+	return 0;
+}
+
+int pod_net_enter(const struct pod *pod)
+{
+	if (pod->own_netns < 0)
+		return 0;
+	return setns(pod->init.pidfd, CLONE_NEWNET) < 0 ? -errno : 0;
+}
+
+void pod_net_leave(const struct pod *pod)
+{
+	if (pod->own_netns >= 0 && setns(pod->own_netns, CLONE_NEWNET) < 0)
+		abort(); /* nothing we do next would be where it belongs */
+}
+
 int pod_load(struct pod *pod, struct error *err)
 {
 	int r;
 
-	pod->own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	pod->own_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (pod->own_pidns < 0 || pod->own_netns < 0)
-		return error_sys(err, errno, "open the host's namespaces");
+	r = open_own_namespaces(pod, err);
+	if (r < 0)
+		return r;
 	r = load_manifest(pod, err);
 	return r < 0 ? r : load_apps(pod, err);
 }

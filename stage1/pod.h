@@ -90,8 +90,10 @@ struct pod {
 	struct strv run_args; /* as given, for rkt enter */
 	int dirfd;
 	int lockfd;
-	int selffd;    /* what stage1 was executed through, or -EBADF */
-	int own_pidns; /* to come back from the pod's pid namespace */
+	int selffd; /* what stage1 was executed through, or -EBADF */
+	/* To come back from the pod's; -EBADF if nobody can (without root), or
+	 * if the pod has the host's. */
+	int own_pidns;
 	int own_netns;
 	int seccomp_cache; /* directory, or -EBADF */
 	struct pod_manifest manifest;
@@ -173,6 +175,13 @@ int pod_add_app(struct pod *pod, const char *name, struct pod_app **ret,
 void pod_remove_app(struct pod *pod, struct pod_app *app);
 
 /* NULL if there is no app NAME. */
+/*
+ * Between the two, sockets are made in the pod's network namespace; -errno if
+ * it cannot be joined.
+ */
+int pod_net_enter(const struct pod *pod);
+void pod_net_leave(const struct pod *pod);
+
 struct pod_app *pod_find_app(struct pod *pod, const char *name);
 
 /* G asked for a TCP port; MADE: SO_REUSEPORT was set by us. */

@@ -355,6 +355,7 @@ int pod_init_start(const struct pod_init_plan *plan, struct pod_init *ret,
 		.pidfd = pidfd,
 		.pid = pid,
 		.said = TAKE_FD(ours),
+		.shares = pod_init_shares(plan->host_net, plan->host_ipc),
 		.passes_end = plan->passes_end,
 	};
 	start_elsewhere(ret);

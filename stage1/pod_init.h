@@ -29,6 +29,8 @@ struct pod_init {
 	 * end on, a byte each time somebody outside of the pod sends it one of
 	 * the signals systemd ends containers with.  -EBADF: it does not. */
 	int said;
+	/* CLONE_NEW* of the namespaces that are the host's. */
+	int shares;
 	bool passes_end;
 	bool is_ready;
 	bool has_namespaces;
@@ -51,6 +53,11 @@ struct pod_init_plan {
 	bool passes_end; /* to stage1, when the host asks for it */
 	int selffd;	 /* closed at once, so that the caller's is the last */
 };
+
+static inline int pod_init_shares(bool host_net, bool host_ipc)
+{
+	return (host_net ? CLONE_NEWNET : 0) | (host_ipc ? CLONE_NEWIPC : 0);
+}
 
 /* Starts pod init; returns before it is hardened, and before its network
  * namespace and its root are there. */

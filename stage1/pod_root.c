@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -126,6 +127,25 @@ static int make_root(struct error *err)
 	return r < 0 ? r : TAKE_FD(root);
 }
 
+/*
+ * Only who owns the network namespace may mount its /sys; of the host's, which
+ * the pod shares then, the host's own mount does.
+ */
+static int bind_host_sys(bool insecure, struct error *err)
+{
+	cleanup_fd int sys = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int mnt = -EBADF;
+
+	if (sys < 0)
+		return error_sys(err, errno, "open /sys");
+	mnt = mount_clone(sys, true,
+			  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC |
+				  MOUNT_ATTR_NODEV |
+				  (insecure ? 0 : MOUNT_ATTR_RDONLY),
+			  err);
+	return mnt < 0 ? mnt : mount_attach(mnt, AT_FDCWD, "sys", err);
+}
+
 static int mount_all(bool insecure, const struct users *users,
 		     struct error *err)
 {
@@ -145,11 +165,18 @@ static int mount_all(bool insecure, const struct users *users,
 	(void)snprintf(pts, sizeof(pts),
 		       "newinstance,mode=0620,gid=%u,ptmxmode=0666",
 		       users_outside(users, TTY_GID));
-	for (size_t i = 0; i < COUNT(mounts); i++)
+	for (size_t i = 0; i < COUNT(mounts); i++) {
+		int r = 0;
+
 		if (mount(mounts[i].type, mounts[i].name, mounts[i].type,
 			  mounts[i].flags, mounts[i].options) < 0)
-			return error_sys(err, errno, "mount %s",
-					 mounts[i].type);
+			r = errno == EPERM && strcmp(mounts[i].name, "sys") == 0
+				    ? bind_host_sys(insecure, err)
+				    : error_sys(err, errno, "mount %s",
+						mounts[i].type);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 

@@ -278,6 +278,9 @@ static int open_pod(struct pod *pod, struct error *err)
 	pod->users.range = pod->options.private_users;
 	pod->init.has_namespaces = true;
 	pod->init.is_ready = true;
+	pod->init.shares = pod_init_shares(net_list_kind(&pod->options.nets) ==
+						   NET_KIND_HOST,
+					   pod->options.host_ipc);
 	pod->files.hostname = pod->hostname;
 	pod->files.host_resolv_conf = pod->options.resolv_mode == DNS_HOST;
 	pod->files.host_hosts = pod->options.hosts_mode == DNS_HOST;

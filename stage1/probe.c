@@ -234,14 +234,14 @@ static struct sockaddr_storage without_ipv6(const struct sockaddr_storage *addr)
 static int open_socket(struct probe_run *run, int domain, struct error *err)
 {
 	cleanup_fd int fd = -EBADF;
-	int saved;
+	int saved, r;
 
-	if (setns(run->pod->init.pidfd, CLONE_NEWNET) < 0)
-		return error_sys(err, errno, "enter the pod's network");
+	r = pod_net_enter(run->pod);
+	if (r < 0)
+		return error_sys(err, -r, "enter the pod's network");
 	fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	saved = errno;
-	if (setns(run->pod->own_netns, CLONE_NEWNET) < 0)
-		abort(); /* nothing we do next would be where it belongs */
+	pod_net_leave(run->pod);
 	if (fd < 0)
 		return error_sys(err, saved, "create the probe's socket");
 	if (run->mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &run->mark,

@@ -125,10 +125,11 @@ static int open_host_files(struct rootfs *r, struct error *err)
 /* /dev belongs to the pod's root, with the devices that are volumes. */
 static int open_dev(struct rootfs *r, struct error *err)
 {
-	r->dev = devices_open(err);
-	if (r->dev < 0)
-		return r->dev;
-	return volumes_open(r->plan, r->users, r->dev, &r->volumes, err);
+	int ret = devices_open(&r->dev, err);
+
+	return ret < 0 ? ret
+		       : volumes_open(r->plan, r->users, &r->dev, &r->volumes,
+				      err);
 }
 
 int rootfs_open_tree(struct rootfs *r, int generation_dirfd, int tree,
@@ -166,7 +167,7 @@ int rootfs_open(struct rootfs *r, int generation_dirfd, int tree,
 void rootfs_release(struct rootfs *r)
 {
 	fd_close(&r->tree);
-	fd_close(&r->dev);
+	devices_release(&r->dev);
 	fd_close(&r->host_hosts);
 	fd_close(&r->host_resolv_conf);
 	volumes_release(&r->volumes);
@@ -256,7 +257,7 @@ static int attach_base(const struct rootfs *r, struct error *err)
 	if (ret == 0)
 		ret = take_shared(r, POD_ROOT_SYS, "sys", err);
 	if (ret == 0)
-		ret = mount_attach(r->dev, r->tree, "dev", err);
+		ret = devices_attach(&r->dev, r->tree, err);
 	if (ret == 0)
 		ret = take_shared(r, POD_ROOT_SHM, "dev/shm", err);
 	if (ret == 0)

@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "base/strv.h"
+#include "stage1/devices.h"
 #include "stage1/volumes.h"
 
 struct app_plan;
@@ -39,8 +40,8 @@ struct rootfs {
 	const struct rootfs_files *files;
 	const struct users *users;
 	int tree; /* detached mount of the root */
-	int dev;  /* detached tmpfs for /dev */
-	int tty;  /* O_PATH or open slave of a pty for /dev/console, or none */
+	struct devices dev;
+	int tty; /* O_PATH or open slave of a pty for /dev/console, or none */
 	int host_hosts; /* detached, if the files ask for them */
 	int host_resolv_conf;
 	struct volumes volumes;
@@ -48,7 +49,7 @@ struct rootfs {
 
 #define ROOTFS_INIT                                                            \
 	{                                                                      \
-		.tree = -EBADF, .dev = -EBADF, .tty = -EBADF,                  \
+		.tree = -EBADF, .dev = DEVICES_INIT, .tty = -EBADF,            \
 		.host_hosts = -EBADF, .host_resolv_conf = -EBADF,              \
 		.volumes = VOLUMES_INIT                                        \
 	}

@@ -55,9 +55,15 @@ static int open_empty_source(const struct app_mount *m, struct error *err)
 	return fd;
 }
 
-static int add_device(const struct app_mount *m, int dev, const struct stat *st,
-		      struct volumes *volumes, struct error *err)
+static int add_device(const struct app_mount *m, const struct devices *dev,
+		      const struct stat *st, struct volumes *volumes,
+		      struct error *err)
 {
+	int r = devices_add_volume(dev, m->volume, st->st_mode, st->st_rdev,
+				   err);
+
+	if (r < 0)
+		return r;
 	volumes->rules = xreallocarray(volumes->rules, volumes->n_rules + 1,
 				       sizeof(*volumes->rules));
 	volumes->rules[volumes->n_rules++] = (struct device_rule){
@@ -66,13 +72,12 @@ static int add_device(const struct app_mount *m, int dev, const struct stat *st,
 		.minor = minor(st->st_rdev),
 		.access = m->read_only ? DEVICE_READ : DEVICE_RW,
 	};
-	return devices_add_volume(dev, m->volume, st->st_mode, st->st_rdev,
-				  err);
+	return 0;
 }
 
 static int open_one(const struct app_mount *m, const struct users *users,
-		    int dev, struct volumes *volumes, struct opened_volume *v,
-		    struct error *err)
+		    const struct devices *dev, struct volumes *volumes,
+		    struct opened_volume *v, struct error *err)
 {
 	uint64_t attrs = NO_SUID_DEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0);
 	cleanup_fd int fd = m->source ? open_host_source(m, err)
@@ -83,12 +88,18 @@ static int open_one(const struct app_mount *m, const struct users *users,
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return error_sys(err, errno, "examine the volume");
+	if (dev && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))) {
+		int r = add_device(m, dev, &st, volumes, err);
+
+		/* In a user namespace only the host's own node works. */
+		if (r != -EPERM)
+			return r;
+		attrs &= ~(uint64_t)MOUNT_ATTR_NODEV;
+	}
 	v->is_dir = S_ISDIR(st.st_mode);
-	if (dev < 0)
+	if (!dev)
 		v->mnt = mount_clone_shared(fd, m->recursive && v->is_dir,
 					    attrs & MOUNT_ATTR_RDONLY, err);
-	else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
-		return add_device(m, dev, &st, volumes, err);
 	else if (m->source)
 		v->mnt = mount_clone(fd, m->recursive && v->is_dir, attrs, err);
 	else
@@ -104,7 +115,8 @@ static int failed(const struct app_mount *m, int code, struct error *err)
 }
 
 int volumes_open(const struct app_plan *plan, const struct users *users,
-		 int dev, struct volumes *ret, struct error *err)
+		 const struct devices *dev, struct volumes *ret,
+		 struct error *err)
 {
 	const struct app_mount *m = plan->mounts;
 	int r;

@@ -12,12 +12,13 @@
 
 struct app_plan;
 struct device_rule;
+struct devices;
 struct error;
 struct users;
 
 struct volumes {
 	struct opened_volume {
-		int mnt; /* detached; -EBADF for a device: it is in /dev */
+		int mnt; /* detached; -EBADF for a device in our /dev */
 		bool is_dir;
 	} * v; /* one for each mount of the plan */
 	size_t n;
@@ -38,11 +39,12 @@ struct volumes {
  * that were there when the pod was prepared, stage0 has followed; a later one
  * is somebody's who can write into a parent directory.
  * Empty volumes have the owners of USERS, those of the host the host's.
- * With DEV < 0 all are as the host has them: devices, set-user-ID programs, and
- * shared mounts, which stay shared.
+ * With no DEV (NULL) all are as the host has them: devices, set-user-ID
+ * programs, and shared mounts, which stay shared.
  */
 int volumes_open(const struct app_plan *plan, const struct users *users,
-		 int dev, struct volumes *ret, struct error *err);
+		 const struct devices *dev, struct volumes *ret,
+		 struct error *err);
 
 /*
  * Attaches them below TREE, with its /dev already there, in the calling mount
