@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
@@ -144,6 +145,9 @@ int option_apply(const struct option_set *sets, size_t n, char *const *argv,
 	if (!row)
 		return error_set(err, EINVAL, "unknown flag: --%.*s", (int)len,
 				 name);
+	if (row->flags & OPTION_DEPRECATED)
+		log_info("flag --%s has been deprecated, %s", row->name,
+			 row->help);
 	if (name[len] == '=') {
 		value = name + len + 1;
 	} else if (row->implied) {

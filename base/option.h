@@ -30,7 +30,7 @@ enum option_kind {
 
 enum option_flags {
 	OPTION_HIDDEN = 1 << 0,	    /* not in help */
-	OPTION_DEPRECATED = 1 << 1, /* not in help */
+	OPTION_DEPRECATED = 1 << 1, /* not in help; row->help: what to do */
 };
 
 /* Of row->values. */

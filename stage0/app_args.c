@@ -314,11 +314,12 @@ static int parse_seccomp(const struct option_row *row, void *target,
 		.parse = parse_stdio, .tag = (number), .values = (row_values), \
 		.shown = (row_shown), .help = (row_help)                       \
 	}
-#define ROW_FLAGS(row_name, field, row_parse, row_tag, row_flags)              \
+#define ROW_FLAGS(row_name, field, row_parse, row_tag, row_flags, row_help)    \
 	{                                                                      \
 		.name = (row_name), .kind = OPTION_CALL,                       \
 		.offset = offsetof(struct app_options, field),                 \
-		.parse = (row_parse), .tag = (row_tag), .flags = (row_flags)   \
+		.parse = (row_parse), .tag = (row_tag), .flags = (row_flags),  \
+		.help = (row_help)                                             \
 	}
 
 const struct option_row app_option_rows[] = {
@@ -383,18 +384,18 @@ const struct option_row app_option_rows[] = {
 	ROW("caps-remove", isolators, parse_caps, ISOLATOR_CAPS_REMOVE_SET,
 	    "capabilities to remove, comma-separated; replaces the image's"),
 	ROW_FLAGS("cap-retain", isolators, parse_caps, ISOLATOR_CAPS_RETAIN_SET,
-		  OPTION_DEPRECATED),
+		  OPTION_DEPRECATED, "use --caps-retain instead"),
 	ROW_FLAGS("cap-remove", isolators, parse_caps, ISOLATOR_CAPS_REMOVE_SET,
-		  OPTION_DEPRECATED),
+		  OPTION_DEPRECATED, "use --caps-remove instead"),
 	ROW("seccomp", isolators, parse_seccomp, 0,
 	    "seccomp filter: mode=retain|remove[,errno=NAME],syscall,@set,..."),
 	ROW("signature", signature, parse_once, 0,
 	    "file with the detached signature of the preceding image"),
 	/* Written by rkt itself: see pod_request_resolve(). */
 	ROW_FLAGS("inherited-environment", inherited_environment, parse_pair,
-		  PAIR_ENVIRONMENT, OPTION_HIDDEN),
+		  PAIR_ENVIRONMENT, OPTION_HIDDEN, NULL),
 	ROW_FLAGS("pod-environment", pod_environment, parse_pair,
-		  PAIR_ENVIRONMENT, OPTION_HIDDEN),
+		  PAIR_ENVIRONMENT, OPTION_HIDDEN, NULL),
 	{.name = NULL},
 };
 

@@ -68,10 +68,12 @@ struct pull_opts {
 		 .kind = OPTION_BOOL,                                          \
 		 .implied = "true",                                            \
 		 .flags = OPTION_DEPRECATED,                                   \
+		 .help = "use --pull-policy=never instead",                    \
 		 .offset = offsetof(type, field.store_only)},                  \
 	{                                                                      \
 		.name = "no-store", .kind = OPTION_BOOL, .implied = "true",    \
 		.flags = OPTION_DEPRECATED,                                    \
+		.help = "use --pull-policy=update instead",                    \
 		.offset = offsetof(type, field.no_store)                       \
 	}
 int pull_opts_resolve(const struct pull_opts *opts,
