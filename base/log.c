@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@ bool log_is_debug(void)
 	return log_state.debug;
 }
 
-/* One write(2) a line, so lines of several processes do not mix. */
+/* One write(2) a line, so lines of several processes do not mix.  What could
+ * drive a terminal, in names of others' making, is shown as '?'. */
 static void write_line(const char *text)
 {
 	char line[ERROR_MSG_MAX + 128];
@@ -36,6 +38,9 @@ static void write_line(const char *text)
 	n = snprintf(line, sizeof(line) - 1, "%s: %s", log_state.prefix, text);
 	if (n > (int)sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
+	for (char *p = line; p < line + n; p++)
+		if (iscntrl((unsigned char)*p) && *p != '\n' && *p != '\t')
+			*p = '?';
 	line[n] = '\n';
 	(void)!write(STDERR_FILENO, line, (size_t)n + 1);
 	errno = saved_errno;
@@ -118,13 +123,10 @@ static void log_tree(const struct error *err, const char *what)
 
 void log_failure(const struct error *err, const char *what)
 {
-	struct error copy = *err;
-
-	error_sanitize(&copy);
 	if (log_state.debug)
-		log_tree(&copy, what);
+		log_tree(err, what);
 	else if (what)
-		log_error("%s: %s", what, error_innermost(&copy));
+		log_error("%s: %s", what, error_innermost(err));
 	else
-		log_error("%s", error_innermost(&copy));
+		log_error("%s", error_innermost(err));
 }
