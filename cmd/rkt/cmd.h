@@ -118,8 +118,9 @@ struct command {
 	const char *words;
 };
 
-/* Misuse: MESSAGE (may be NULL) on stderr, the command's usage on stdout (or
+/* Misuse: MESSAGE (NULL: it was said) on stderr, the command's usage on stdout (or
  * what its `failed` prints); returns RKT_EXIT_FAILURE. */
+#define CMD_WRONG_NUMBER "wrong number of arguments"
 int cmd_usage(const struct cmd_call *call, const char *message);
 
 /* Failure: ERR on stderr as log_failure() does it, and what `failed` prints;

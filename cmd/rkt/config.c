@@ -51,7 +51,7 @@ static int run(struct cmd_call *call)
 	struct error err = ERROR_INIT;
 
 	if (call->argc > 0)
-		return cmd_usage(call, NULL);
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	if (config_load(&dirs, CONFIG_ALL, &config, &err) < 0) {
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;

@@ -72,7 +72,7 @@ static int run(struct cmd_call *call)
 	int r;
 
 	if (call->argc > 0)
-		return cmd_usage(call, NULL);
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	r = pods_open(&pods, call->rkt->dir, &err);
 	if (r == 0)
 		r = pods_gc(&pods,

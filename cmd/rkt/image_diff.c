@@ -258,7 +258,7 @@ static int run(struct cmd_call *call)
 	int r;
 
 	if (call->argc != 2)
-		return cmd_usage(call, NULL);
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	r = images_open(call->rkt, 0, &im, &err);
 	if (r >= 0)
 		r = find_differences(&im, call->argv, &d, &err);

@@ -209,7 +209,7 @@ static int run_with(struct cmd_call *call, unpack_fn unpack)
 	struct error err = ERROR_INIT;
 
 	if (call->argc != 2)
-		return cmd_usage(call, NULL);
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	if (extract(call, unpack, &err) < 0) {
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;

@@ -115,7 +115,7 @@ static int run(struct cmd_call *call)
 	struct image_id id;
 
 	if (call->argc != 1)
-		return cmd_usage(call, NULL);
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	if (import(call, &id, &err) < 0) {
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;

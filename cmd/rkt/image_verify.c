@@ -97,7 +97,7 @@ static int run(struct cmd_call *call)
 	struct error err = ERROR_INIT;
 
 	if (call->argc < 1)
-		return cmd_usage(call, NULL);
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	if (verify_all(call, &err) < 0) {
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;

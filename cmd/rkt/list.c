@@ -231,7 +231,7 @@ static int run(struct cmd_call *call)
 	int r;
 
 	if (call->argc > 0)
-		return cmd_usage(call, NULL);
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	if (pods_open(&pods, call->rkt->dir, &err) < 0 ||
 	    list_uuids(&pods, &uuids, &err) < 0) {
 		log_failure(&err, NULL);

@@ -37,7 +37,7 @@ static int run(struct cmd_call *call)
 	struct error err = ERROR_INIT;
 
 	if (call->argc > 0)
-		return cmd_usage(call, NULL);
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	if (o->port < 1 || o->port > UINT16_MAX)
 		return cmd_usage(call, "--listen-port must be 1 to 65535");
 	(void)snprintf(port, sizeof(port), "%d", (int)o->port);

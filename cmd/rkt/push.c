@@ -269,7 +269,7 @@ static int run(struct cmd_call *call)
 	struct error err = ERROR_INIT;
 
 	if (call->argc != 2)
-		return cmd_usage(call, NULL);
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	catch_interrupts();
 	if (push(call, &err) < 0) {
 		log_failure(&err, NULL);

@@ -98,8 +98,10 @@ static int run(struct cmd_call *call)
 	if (o->prefix && !o->prefix[0])
 		o->prefix = NULL;
 	if (!o->prefix && !o->root)
-		return call->argc > 0 ? refuse_unbounded()
-				      : cmd_usage(call, NULL);
+		return call->argc > 0
+			       ? refuse_unbounded()
+			       : cmd_usage(call, "must provide --prefix, or "
+						 "--root and a key");
 	if (o->prefix && o->root) {
 		log_error("--root and --prefix usage mutually exclusive");
 		return RKT_EXIT_FAILURE;
