@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +33,17 @@ static int stdin_make(const char *text)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
+/* Most plugins know MAC and no more, and refuse IP, which is for the one that
+ * gives addresses, unless they are told not to. */
+static void args_set(const char *args, struct strv *env)
+{
+	bool plain = !*args || strstr(args, "IgnoreUnknown=");
+	cleanup_free char *all =
+		xasprintf("%s%s", args, plain ? "" : ";IgnoreUnknown=1");
+
+	strv_env_set(env, "CNI_ARGS", all);
+}
+
 /* Plugins call iptables and the like: that is what PATH is for. */
 static void environment_make(const struct cni_call *call, struct strv *env)
 {
@@ -42,7 +54,7 @@ static void environment_make(const struct cni_call *call, struct strv *env)
 	strv_env_set(env, "CNI_CONTAINERID", call->container_id);
 	strv_env_set(env, "CNI_NETNS", call->netns);
 	strv_env_set(env, "CNI_IFNAME", call->ifname);
-	strv_env_set(env, "CNI_ARGS", call->args);
+	args_set(call->args, env);
 	strv_env_set(env, "CNI_PATH", call->cni_path);
 }
 
@@ -111,15 +123,30 @@ static int drain(int fd, struct strbuf *out)
 	}
 }
 
+/* Readable when stage1, which has these blocked, was asked to end. */
+static int stop_fd(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGQUIT);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
 /* Collects the answer until the plugin ends; a child it left behind may
  * hold the pipe open longer. */
 static int collect(const struct cni_run *run, int timeout_ms,
 		   struct strbuf *out)
 {
 	int64_t deadline = now_ms() + timeout_ms;
+	cleanup_fd int stop = stop_fd();
 	struct pollfd fds[] = {
 		{.fd = run->pidfd, .events = POLLIN},
 		{.fd = run->out, .events = POLLIN},
+		{.fd = stop, .events = POLLIN},
 	};
 
 	for (;;) {
@@ -128,11 +155,16 @@ static int collect(const struct cni_run *run, int timeout_ms,
 
 		if (left < 0)
 			return -ETIMEDOUT;
-		r = poll(fds, 2, (int)left);
+		r = poll(fds, 3, (int)left);
 		if (r < 0 && errno != EINTR)
 			return -errno;
 		if (r <= 0)
 			continue;
+		if (fds[2].revents) {
+			fds[2].fd = -1;
+			if (deadline > now_ms() + CNI_STOP_MS)
+				deadline = now_ms() + CNI_STOP_MS;
+		}
 		r = drain(run->out, out);
 		if (r < 0)
 			return r;
@@ -171,9 +203,8 @@ int cni_run_finish(struct cni_run *run, int timeout_ms, struct strbuf *out,
 		(void)sys_pidfd_send_signal(run->pidfd, SIGKILL);
 	(void)process_wait(run->pidfd, &status);
 	if (r == -ETIMEDOUT)
-		(void)error_set(err, ETIMEDOUT,
-				"plugin %s did not end within %d s", run->name,
-				timeout_ms / 1000);
+		(void)error_set(err, ETIMEDOUT, "plugin %s does not end",
+				run->name);
 	else if (r < 0)
 		(void)error_sys(err, -r, "read the answer of plugin %s",
 				run->name);

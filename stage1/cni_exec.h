@@ -36,13 +36,15 @@ struct cni_run {
 	}
 
 #define CNI_TIMEOUT_MS 60000
+#define CNI_STOP_MS 5000
 
 /* Starts the plugin.  RUN must be CNI_RUN_INIT. */
 int cni_run_start(const struct cni_call *call, struct cni_run *run,
 		  struct error *err);
 
 /*
- * Waits at most TIMEOUT_MS, then kills (-ETIMEDOUT).  The answer goes to
+ * Waits at most TIMEOUT_MS, then kills (-ETIMEDOUT); at most CNI_STOP_MS when
+ * a signal is pending that asks stage1 to end.  The answer goes to
  * OUT; a plugin that failed gives -EIO with the text of its answer.  Ends RUN
  * in any case.
  */

@@ -52,7 +52,7 @@ int gc_main(int argc, char *const argv[])
 	cleanup_fd int dirfd = -EBADF;
 	struct error err = ERROR_INIT;
 	struct uuid uuid;
-	int r, failed = 0;
+	int r = 0;
 
 	if (argc < 1 || uuid_parse(argv[argc - 1], &uuid, &err) < 0) {
 		log_error("gc: the pod's UUID is missing");
@@ -66,16 +66,12 @@ int gc_main(int argc, char *const argv[])
 	metadata_unregister(dirfd, argv[argc - 1]);
 	if (argc < 2 || strcmp(argv[0], GC_KEEP_NETWORK) != 0)
 		r = network_teardown(dirfd, argv[argc - 1], &err);
-	else
-		r = 0;
-	if (r < 0) {
+	/* It was tried when the pod ended, too.  A plugin that is gone or can
+	 * not undo keeps no pod for ever, as in rkt. */
+	if (r < 0)
 		log_failure(&err, "gc");
-		failed = 1;
-	}
 	r = remove_cgroups(dirfd, &err);
-	if (r < 0) {
+	if (r < 0)
 		log_failure(&err, "gc");
-		failed = 1;
-	}
-	return failed ? RKT_EXIT_FAILURE : 0;
+	return r < 0 ? RKT_EXIT_FAILURE : 0;
 }

@@ -289,8 +289,8 @@ static int del_one(const struct network_state *state, const char *uuid,
 	if (r == 0)
 		r = cni_run_finish(&run, CNI_TIMEOUT_MS, &out, err);
 	if (r < 0)
-		return error_wrap(err, r, "error deleting network \"%s\"",
-				  at->name);
+		return error_prefix(err, r, "error deleting network \"%s\"",
+				    at->name);
 	return keep_first(0, masq_r, &masq_err, err);
 }
 
@@ -714,9 +714,12 @@ int network_teardown(int pod_dirfd, const char *uuid, struct error *err)
 	if (r == 0 && strcmp(state.netns, netns) != 0)
 		r = error_set(err, EINVAL, "%s names another namespace, %s",
 			      STATE_FILE, state.netns);
-	if (r != 0)
+	if (r != 0) {
+		netns_unbind(netns);
+		(void)masquerade_remove(uuid, NULL);
 		return error_wrap(err, r, "tear down the networks of pod %s",
 				  uuid);
+	}
 	r = undo(&state, uuid, state.n, SIZE_MAX, err);
 	if (r == 0)
 		files_remove(pod_dirfd);
