@@ -182,6 +182,8 @@ host_has() {
 	uring-bind) [ "$(printf '%s\n' 6.11 "$(uname -r)" | sort -V | head -1)" = 6.11 ] &&
 		[ "$(cat /proc/sys/kernel/io_uring_disabled)" = 0 ] ;;
 	tun) [ -c /dev/net/tun ] ;;
+	vlan) unshare --net sh -c 'ip link add v0 type veth &&
+		ip link add v0.5 link v0 type vlan id 5' 2>/dev/null ;;
 	mknod) (cd "$D" && mknod probe c 1 3 && rm probe) 2>/dev/null ;;
 	sys-resource) capsh_has 24 ;;
 	not-sanitized) case $BUILD in *-address*) return 1 ;; esac ;;
