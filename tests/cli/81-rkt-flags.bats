@@ -15,14 +15,17 @@ insecure-options=image trust-keys-from-https=true cpuprofile=x memprofile=x"
 APP="exec=/x working-dir=/x readonly-rootfs=true mount=volume=v,target=/x user=1 \
 group=1 supplementary-gids=1,2 name=x annotation=a=b user-annotation=a=b \
 user-label=a=b environment=a=b memory=16Mi cpu=500m cpu-shares=10 \
-caps-retain=CAP_KILL caps-remove=CAP_KILL seccomp=mode=remove,chmod oom-score-adj=5"
+caps-retain=CAP_KILL caps-remove=CAP_KILL seccomp=mode=remove,chmod oom-score-adj=5 \
+stdin=null stdout=log stderr=log"
 ONCE="cap-retain=CAP_KILL cap-remove=CAP_KILL signature=/x"
 NET="net=none net dns=8.8.8.8 dns-search=a dns-opt=a dns-domain=a \
 hosts-entry=1.2.3.4=a hostname=a"
 LAUNCH="$NET interactive=true mds-register=true ipc=auto"
+STAGE1="stage1-url=https://example.com/s.aci stage1-path=/x stage1-name=a \
+stage1-hash=sha512-aa stage1-from-dir=a"
 MAKE="port=http:80 volume=v,kind=empty inherit-env=true set-env=a=b \
 set-env-file=/dev/null no-overlay=true private-users=true pull-policy=new \
-store-only=true no-store=true pod-manifest=/x"
+store-only=true no-store=true pod-manifest=/x $STAGE1"
 
 # Command: its flags.  Behind a "|", those that follow an image.
 COMMANDS="run: $MAKE $LAUNCH uuid-file-save=/x | $APP $ONCE
@@ -35,6 +38,7 @@ stop: force=true uuid-file=/x
 rm: uuid-file=/x
 gc: grace-period=30m expire-prepared=24h mark-only=true
 enter: app=a
+attach: app=a mode=auto
 cat-manifest: pretty-print=true uuid-file=/x
 export: app=a overwrite=true
 image list: fields=id,name sort=importtime order=asc no-legend=true full=true format=json
@@ -51,7 +55,16 @@ config: pretty-print=true
 version:
 metadata-service: listen-port=18112
 completion:
-help:"
+help:
+app sandbox: uuid-file-save=/x $NET no-overlay=true port=a:tcp:80:127.0.0.1:80 \
+annotation=a=b user-annotation=a=b user-label=a=b $STAGE1
+app add: | $APP mnt-volume=target=/x,name=v,kind=empty
+app start: app=a
+app stop: app=a
+app rm: app=a
+app exec: app=a
+app list: no-legend=true
+app status: app=a format=json"
 
 # refused WORDS: what to say of them in the list of differences.
 refused() {

@@ -15,7 +15,7 @@ lines() {
 	local n=250
 	host_has not-sanitized || n=60
 	mkdir "$D/world"
-	cd "$D/world"
+	cd "$D/world" || return
 	run timeout 600 python3 "$TESTS/fuzz/cli_grammar.py" "$1" $n \
 		"$F/inside.aci" -- "$RKT" --dir="$D/data" \
 		--local-config="$D/local" --system-config="$D/system" "${@:2}"
