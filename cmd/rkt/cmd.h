@@ -118,8 +118,8 @@ struct command {
 	const char *words;
 };
 
-/* Misuse: MESSAGE (NULL: it was said) on stderr, the command's usage on stdout (or
- * what its `failed` prints); returns RKT_EXIT_FAILURE. */
+/* Misuse: MESSAGE (NULL: it was said) on stderr, the command's usage on stdout
+ * (or what its `failed` prints); returns RKT_EXIT_FAILURE. */
 #define CMD_WRONG_NUMBER "wrong number of arguments"
 int cmd_usage(const struct cmd_call *call, const char *message);
 

@@ -383,8 +383,10 @@ Test(network, failure_undoes_everything)
 	cr_assert_eq(read_file_at(pod.dirfd, "config/net.d/calls", 4096, &calls,
 				  NULL),
 		     0);
-	cr_expect_str_eq(calls.buf, "ADD eth1 A=b\nDEL eth1 A=b\n", "%s",
-			 calls.buf);
+	cr_expect_str_eq(
+		calls.buf,
+		"ADD eth1 A=b;IgnoreUnknown=1\nDEL eth1 A=b;IgnoreUnknown=1\n",
+		"%s", calls.buf);
 	expect_nothing_left(&pod);
 	pod_free(&pod);
 }
