@@ -20,6 +20,7 @@
 #include "spec/stage1_abi.h"
 #include "spec/user_range.h"
 #include "stage0/pod.h"
+#include "stage0/pod_stage1.h"
 
 #define TEXT_MAX (1024UL * 1024)
 /* A v1 group without a limit says the largest number of pages there is. */
@@ -297,6 +298,13 @@ static void number_users(int poddir_fd, struct app_stats *stats)
 		return;
 	for (size_t i = 0; i < stats->n_processes; i++)
 		stats->processes[i].uid -= range.first;
+}
+
+int app_stats_check(const struct pod *pod, struct error *err)
+{
+	if (faccessat(pod->fd, POD_CGROUP_FILE, F_OK, 0) == 0)
+		return 0;
+	return pod_stage1_want_native(pod->fd, err);
 }
 
 int app_stats_read(const struct pod *pod, const char *app,

@@ -45,6 +45,9 @@ struct app_stats {
 		0                                                              \
 	}
 
+/* -EOPNOTSUPP if the pod's stage1 puts it into no control groups. */
+int app_stats_check(const struct pod *pod, struct error *err);
+
 /* Of all generations of APP that run, one unless it is being updated.  An app
  * that has ended uses nothing. */
 int app_stats_read(const struct pod *pod, const char *app,

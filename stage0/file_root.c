@@ -26,6 +26,7 @@
 #include "stage0/generation.h"
 #include "stage0/pod.h"
 #include "stage0/pod_info.h"
+#include "stage0/pod_stage1.h"
 #include "stage0/private_users.h"
 
 #define PID_TEXT_MAX 32
@@ -99,8 +100,11 @@ static int open_process(const struct pod *pod, const char *app,
 	char path[64];
 	pid_t pid = 0;
 	int64_t init = 0;
-	int r = pod_pid(pod, &init, NULL);
+	int r = pod_stage1_want_native(pod->fd, err);
 
+	if (r < 0)
+		return r;
+	r = pod_pid(pod, &init, NULL);
 	if (r == 0)
 		r = read_app_pid(pod, app, &pid, NULL);
 	if (r == 0)

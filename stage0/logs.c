@@ -19,6 +19,7 @@
 #include "base/strbuf.h"
 #include "spec/stage1_abi.h"
 #include "stage0/pod.h"
+#include "stage0/pod_stage1.h"
 
 #define ROTATED_MAX 64
 #define CHUNK (64 * 1024)
@@ -258,8 +259,13 @@ int logs_open(const struct pod *pod, const struct strv *apps, struct logs **ret,
 	logs->dirfd = openat(pod->fd, POD_LOGS_DIR,
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (logs->dirfd < 0) {
-		int r = error_sys(err, errno, "open logs of pod %s", pod->uuid);
+		int code = errno;
+		int r = code == ENOENT ? pod_stage1_want_native(pod->fd, err)
+				       : 0;
 
+		if (r == 0)
+			r = error_sys(err, code, "open logs of pod %s",
+				      pod->uuid);
 		logs_free(logs);
 		return r;
 	}

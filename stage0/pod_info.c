@@ -19,6 +19,7 @@
 #include "spec/json_write.h"
 #include "spec/stage1_abi.h"
 #include "stage0/generation.h"
+#include "stage0/pod_stage1.h"
 #include "stage0/prepare.h"
 
 #define SECOND INT64_C(1000000000)
@@ -42,20 +43,46 @@ static void trim(struct strbuf *text)
 		strbuf_setlen(text, text->len - 1);
 }
 
-int pod_pid(const struct pod *pod, int64_t *ret, struct error *err)
+static int read_pid(int dirfd, const char *name, int64_t *ret,
+		    struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	int r = read_file_at(pod->fd, POD_PID_FILE, 64, &text, err);
+	int r = read_file_at(dirfd, name, 64, &text, err);
 
 	if (r < 0)
 		return r;
 	trim(&text);
 	if (parse_int(text.buf, 1, INT32_MAX, ret) < 0)
 		return error_set(err, EINVAL,
-				 "read " POD_PID_FILE
-				 ": \"%s\" is no process id",
+				 "read %s: \"%s\" is no process id", name,
 				 text.buf);
 	return 0;
+}
+
+/* That of other stage1s: the only child of the process in `ppid`. */
+static int only_child(const struct pod *pod, int64_t *ret, struct error *err)
+{
+	cleanup_free char *path = NULL;
+	int64_t parent = 0;
+	int r = read_pid(pod->fd, POD_PPID_FILE, &parent, err);
+
+	if (r < 0)
+		return r;
+	path = xasprintf("/proc/%lld/task/%lld/children", (long long)parent,
+			 (long long)parent);
+	if (read_pid(AT_FDCWD, path, ret, NULL) < 0)
+		return error_set(err, ENOENT,
+				 "process %lld of the pod's stage1 has not "
+				 "one child",
+				 (long long)parent);
+	return 0;
+}
+
+int pod_pid(const struct pod *pod, int64_t *ret, struct error *err)
+{
+	int r = read_pid(pod->fd, POD_PID_FILE, ret, err);
+
+	return r == -ENOENT ? only_child(pod, ret, err) : r;
 }
 
 bool pod_is_ready(const struct pod *pod)
@@ -233,6 +260,18 @@ static char *load_runtime_version(const struct pod *pod)
 	return NULL;
 }
 
+static char *load_stage1(const struct pod *pod)
+{
+	cleanup_pod_stage1 struct pod_stage1 stage1 = POD_STAGE1_INIT;
+	struct strbuf text = STRBUF_INIT;
+
+	if (pod_stage1_load(pod->fd, &stage1, NULL) < 0 ||
+	    pod_stage1_is_native(&stage1))
+		return NULL;
+	pod_stage1_format(&stage1, &text);
+	return strbuf_detach(&text);
+}
+
 /* The last whole line of the journal.  Of a pod that does not run it is what
  * a killed stage1 left, and no update any more. */
 static void load_update(const struct pod *pod, struct pod_info *info)
@@ -280,9 +319,12 @@ int pod_info_load(const struct pod *pod, struct pod_info *ret,
 	info.name = pod_name_get(pod);
 	info.created_ns = mtime_of(pod->fd, POD_CREATED_FILE);
 	info.started_ns = mtime_of(pod->fd, POD_PID_FILE);
+	if (!info.started_ns)
+		info.started_ns = mtime_of(pod->fd, POD_PPID_FILE);
 	if (pod_pid(pod, &info.pid, NULL) < 0)
 		info.pid = 0;
 	info.runtime_version = load_runtime_version(pod);
+	info.stage1 = load_stage1(pod);
 	load_update(pod, &info);
 	load_nets(pod->fd, &info.nets);
 	load_isolators(pod->fd, &info.isolators);
@@ -344,6 +386,7 @@ void pod_info_release(struct pod_info *info)
 	free(info->apps);
 	free(info->name);
 	free(info->runtime_version);
+	free(info->stage1);
 	pod_manifest_release(&info->manifest);
 	net_info_release(&info->nets);
 	strv_release(&info->isolators);
@@ -508,6 +551,7 @@ void pod_info_write(const struct pod_info *info, const char *key,
 	json_add_string_if(w, "pod_name", info->name);
 	json_add_string(w, "state", pod_state_text(info->state));
 	json_add_string_if(w, "runtime_version", info->runtime_version);
+	json_add_string_if(w, "stage1", info->stage1);
 	if (info->nets.n > 0)
 		net_info_write(&info->nets, "networks", w);
 	if (pm->n_apps > 0) {

@@ -52,6 +52,7 @@ struct pod_info {
 	int64_t started_ns;
 	char *runtime_version; /* of its stage1; NULL: not told, or not running
 				*/
+	char *stage1;	       /* NAME:VERSION; NULL: native */
 	int64_t pid;	       /* of pod init on the host; 0 = unknown */
 	/* Of the update under way; app NULL if there is none. */
 	struct history_entry update;
@@ -94,7 +95,8 @@ void pod_info_write(const struct pod_info *info, const char *key,
 
 /* 1 when stage1 has said that all apps run. */
 bool pod_is_ready(const struct pod *pod);
-/* The pid file; -ENOENT before pod init runs. */
+/* The process to enter: the file `pid`, or the child of the one in `ppid`;
+ * -ENOENT before it runs. */
 int pod_pid(const struct pod *pod, int64_t *ret, struct error *err);
 
 #endif

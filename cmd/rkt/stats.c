@@ -95,12 +95,15 @@ static void add_use(struct row *row, const struct sample *before)
 			(row->stats.cpu_usec - b->stats.cpu_usec) * 1000 / usec;
 }
 
-/* A pod that ends meanwhile has no apps. */
+/* A pod that ends meanwhile has no apps; nor has one nothing is known of. */
 static int add_pod(const struct pod *pod, struct sample *s, struct error *err)
 {
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
-	int r = pod_manifest_load(pod->fd, &pm, err);
+	int r = 0;
 
+	if (app_stats_check(pod, NULL) < 0)
+		return 0;
+	r = pod_manifest_load(pod->fd, &pm, err);
 	for (size_t i = 0; r == 0 && i < pm.n_apps; i++) {
 		struct row row = {.app = xstrdup(pm.apps[i].name)};
 
@@ -129,6 +132,9 @@ static int find_pods(const struct pods *pods, const struct cmd_call *call,
 			return error_set(err, ESRCH,
 					 "pod \"%s\" isn't currently running",
 					 pod.uuid);
+		r = app_stats_check(&pod, err);
+		if (r < 0)
+			return r;
 		strv_push(ret, pod.uuid);
 	}
 	return 0;

@@ -181,6 +181,8 @@ static void add_run(struct strbuf *out, const struct pod_info *info)
 		strbuf_addf(out, "pid=%lld\n", (long long)info->pid);
 	if (info->runtime_version)
 		strbuf_addf(out, "runtime=%s\n", info->runtime_version);
+	if (info->stage1)
+		strbuf_addf(out, "stage1=%s\n", info->stage1);
 	strbuf_addf(out, "exited=%s\n", running ? "false" : "true");
 	for (size_t i = 0; !running && i < info->manifest.n_apps; i++)
 		if (info->apps[i].has_exit_code)

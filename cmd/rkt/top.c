@@ -109,6 +109,9 @@ static int top(struct cmd_call *call, struct pod *pod, struct error *err)
 		return error_set(err, ESRCH,
 				 "pod \"%s\" isn't currently running",
 				 pod->uuid);
+	r = app_stats_check(pod, err);
+	if (r < 0)
+		return r;
 	json_writer_init(&out.writer, &out.json, format_style(o->format));
 	json_open_array(&out.writer, NULL);
 	table_row(&out.table);

@@ -21,6 +21,12 @@ ls "/proc/self/fd/$RKT_STAGE1_ROOT_FD/" >stub-root
 ls "/proc/self/fd/${RKT_TREE_FDS##*:}/" >stub-tree
 echo stub says hello
 [ -z "$STUB_EXIT" ] || exit "$STUB_EXIT"
+if [ -n "$STUB_PPID" ]; then
+	sleep 1000 &
+	printf %s $$ >ppid
+	ln -s ready supervisor-status
+	wait
+fi
 printf %s $$ >pid
 ln -s ready supervisor-status
 exec sleep 1000
@@ -383,6 +389,20 @@ gc $uuid in $uuid" ]
 	expect_status 0
 }
 
+@test "a stage1 that names the parent of its first process" {
+	STUB_EXIT='' STUB_PPID=yes in_background --net=none \
+		--stage1-path="$F/stub.aci" "$F/app.aci"
+	ppid=$(cat "$D/data/pods/run/$uuid/ppid")
+	run rkt enter "$uuid" /bin/true
+	expect_status 5
+	[ "${lines[0]}" = "enter --pid=$(tr -d ' ' <"/proc/$ppid/task/$ppid/children")" ]
+	run rkt status "$uuid"
+	expect_output started= stage1=example.com/stub:1.0.0
+	kill -9 "$ppid" "$(tr -d ' ' <"/proc/$ppid/task/$ppid/children")"
+	wait "$job" || true
+	wait_for 10 pod_is "$uuid" exited
+}
+
 @test "in the background only where stage1 can: interface version 7" {
 	image_stub "$D/old.aci" '."interface-version"="6"'
 	run_rkt run --net=none --detach --stage1-path="$D/old.aci" "$F/app.aci"
@@ -484,6 +504,9 @@ run_fly() {
 	rkt status "$uuid" >status
 	pid=$(sed -n 's/^pid=//p' status)
 	[ "$pid" = "$job" ]
+	grep -qx "stage1=$S1-fly:$(rkt version | sed -n 's/^rkt Version: //p')" status
+	rkt status --format=json "$uuid" |
+		jq -e '.stage1 | startswith("coreos.com/rkt/stage1-fly:")'
 	[ "$(cat "$D/data/pods/run/$uuid/pgid")" = "$(ps -o pgid= "$pid" | tr -d ' ')" ]
 	[ "$(readlink "$D/data/pods/run/$uuid/flavor")" = fly ]
 	run rkt list --no-legend
@@ -634,12 +657,17 @@ run_fly() {
 	expect_no_output warning:\ --net
 	in_background "$FLY" "$F/app.aci" -- sleep 1000
 	for args in "exec $uuid /inside" "update $uuid --latest" \
-		"rollback $uuid" "update --runtime $uuid"; do
+		"rollback $uuid" "update --runtime $uuid" "logs $uuid" \
+		"top $uuid" "stats --no-stream $uuid" "attach $uuid" \
+		"cp $uuid:/etc/greeting $D/x"; do
 		# shellcheck disable=SC2086 # words
 		run rkt --insecure-options=image $args
 		[ "$status" != 0 ] || fail "$args"
 		expect_output "was made with stage1 $S1-fly:"
 	done
+	run rkt stats --no-stream
+	expect_status 0
+	expect_no_output "${uuid:0:8}"
 	rkt stop "$uuid"
 	wait "$job" || true
 }
