@@ -4,14 +4,17 @@
 # used again.  Needs a build with -DRKT_TEST_HOOKS, made here.
 
 load lib
+load app
 
 setup_file() {
 	mkdir -p "$F"
 	image_inside "$F/inside.aci"
 	make -s -C "$TESTS/.." B="$F/hooks" CPPFLAGS=-DRKT_TEST_HOOKS \
-		"$F/hooks/bin/rkt"
-	mkdir -p "$F/hooks/libexec"
-	ln -s "$(readlink -f "$BUILD/libexec/rkt")" "$F/hooks/libexec/rkt"
+		"$F/hooks/bin/rkt" "$F/hooks/libexec/rkt/stage1"
+	for program in "$BUILD"/libexec/rkt/*; do
+		[ -e "$F/hooks/libexec/rkt/${program##*/}" ] ||
+			cp "$program" "$F/hooks/libexec/rkt/"
+	done
 }
 
 killed_at() {
@@ -70,5 +73,62 @@ nothing_left() {
 		run_rkt run --net=none "$F/inside.aci" -- exit-code 0
 		killed_at $point gc --grace-period=0s
 		nothing_left
+	done
+}
+
+@test "rkt app killed at every step: the next command repairs it" {
+	run_rkt fetch "$F/inside.aci"
+	sandbox
+	for point in app-generation app-files app-written; do
+		killed_at $point app add "$uuid" example.com/inside --name=one
+		did list --no-legend
+		[ -z "$output" ]
+		[ -n "$(left_of one)" ]
+		# Any other command would do.
+		did add example.com/inside --name=two
+		nothing_of one
+		[ ! -e "$pod/pod.add" ]
+		did rm --app=two
+	done
+	killed_at app-added app add "$uuid" example.com/inside --name=one -- sleep 1000
+	did start --app=one
+	state_is one running
+	for point in app-changed app-files-removed; do
+		killed_at $point app rm --app=one "$uuid"
+		did list --no-legend
+		[ -z "$output" ]
+		add_one
+		state_is one running
+	done
+	did rm --app=one
+	nothing_of one
+}
+
+@test "stage1 killed as it adds or removes an app: rkt start finds the pod whole" {
+	run_rkt fetch "$F/inside.aci"
+	for point in stage1-app-added stage1-app-removed; do
+		uuid=$(RKT_TEST_STOP_AT=$point "$F/hooks/bin/rkt" \
+			--dir="$D/data" app sandbox --detach --net=none)
+		pod=$D/data/pods/run/$uuid
+		app add example.com/inside --name=one -- sleep 1000
+		if [ $point = stage1-app-removed ]; then
+			expect_status 0
+			did start --app=one
+			refused 'went away' rm --app=one
+		else
+			expect_status 254
+			expect_output 'went away'
+		fi
+		wait_for 10 pod_is "$uuid" exited
+		run_rkt start --detach "$uuid"
+		expect_status 0
+		if [ $point = stage1-app-removed ]; then
+			nothing_of one
+			did add example.com/inside --name=one -- sleep 1000
+		fi
+		state_is one created
+		did start --app=one
+		did rm --app=one
+		nothing_of one
 	done
 }

@@ -72,6 +72,20 @@ static void try_mount(const char *s)
 			    port.host_port > 0 && port.host_port < 65536);
 }
 
+static void try_direct(const char *s)
+{
+	struct exposed_port port cleanup_exposed_port = {0};
+	struct mount mount cleanup_mount = {0};
+
+	if (mount_volume_parse(s, &mount, NULL) == 0)
+		fuzz_expect(mount.volume && mount.path[0] == '/' &&
+			    volume_check(&mount.app_volume, NULL) == 0);
+	if (exposed_port_parse_direct(s, &port, NULL) == 0)
+		fuzz_expect(acname_check(port.name, NULL) == 0 &&
+			    port.host_port > 0 && port.host_port < 65536 &&
+			    port.host_ip && port.pod_port.port > 0);
+}
+
 static void try_image_strings(const char *s)
 {
 	struct mount_point mp cleanup_with(mount_point_release) = {0};
@@ -144,6 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	expect_round_trip(acversion, s);
 	expect_round_trip(quantity, s);
 	try_quantity_values(s);
+	try_direct(s);
 	try_mount(s);
 	try_image_strings(s);
 	try_names(s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,4 +273,75 @@ Test(pod_build, host)
 		cr_expect_str_eq(err.msg + 9, tests[i].msg);
 		free(text);
 	}
+}
+
+/* --- mutable pods ----------------------------------------------------------
+ */
+
+static int extend(const char *line, struct pod_manifest *pm,
+		  const struct image_manifest *im, struct strv *warnings,
+		  struct error *err)
+{
+	cleanup_pod_request struct pod_request req = POD_REQUEST_INIT;
+	cleanup_strv struct strv words = STRV_INIT;
+	struct strv env = STRV_INIT;
+	int r;
+
+	strv_split(&words, line, '|');
+	r = pod_request_parse(&req, words.v, NULL, 0, err);
+	if (r == 0)
+		r = pod_request_resolve(&req, &env, err);
+	if (r == 0)
+		r = pod_manifest_extend(pm, &req.apps[0], im, ID, warnings,
+					err);
+	return r;
+}
+
+Test(pod_build, empty)
+{
+	cleanup_pod_request struct pod_request req = POD_REQUEST_INIT;
+	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
+	struct error err = ERROR_INIT;
+
+	cr_expect_eq(pod_manifest_make(&req, NULL, NULL, &pm, NULL, &err),
+		     -EINVAL);
+	cr_expect(strstr(err.msg, "there is no app"), "%s", err.msg);
+	req.is_mutable = true;
+	cr_assert_eq(pod_manifest_make(&req, NULL, NULL, &pm, NULL, NULL), 0);
+	cr_expect(pod_manifest_is_mutable(&pm));
+	cr_expect_eq(pm.n_apps, 0);
+}
+
+Test(pod_build, extend)
+{
+	cleanup_image_manifest struct image_manifest im = {0};
+	cleanup_pod_request struct pod_request req = POD_REQUEST_INIT;
+	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
+	cleanup_strv struct strv warnings = STRV_INIT;
+	struct error err = ERROR_INIT;
+	char line[32];
+
+	make_image(&im, "example.com/app", APP);
+	req.is_mutable = true;
+	cr_assert_eq(pod_manifest_make(&req, NULL, NULL, &pm, NULL, NULL), 0);
+	for (int i = 0; i < 64; i++) {
+		(void)snprintf(line, sizeof(line), "x|--name=app%d", i);
+		cr_assert_eq(extend(line, &pm, &im, &warnings, &err), 0, "%s",
+			     err.msg);
+	}
+	cr_expect_eq(pm.n_apps, 64);
+	cr_expect_eq(extend("x|--name=more", &pm, &im, &warnings, &err),
+		     -E2BIG);
+	pod_manifest_remove_app(&pm, "app7");
+	cr_expect_eq(pm.n_apps, 63);
+	cr_expect_null(pod_manifest_find_app(&pm, "app7"));
+	cr_expect_str_eq(pm.apps[7].name, "app8");
+	cr_expect_eq(extend("x|--name=app8", &pm, &im, &warnings, &err),
+		     -EINVAL);
+	cr_expect(strstr(err.msg, "already an app app8"), "%s", err.msg);
+	pod_manifest_remove_app(&pm, "app63");
+	cr_expect_eq(extend("x|--name=y|--mnt-volume=target=/y,"
+			    "name=app0-data,kind=empty",
+			    &pm, &im, &warnings, &err),
+		     -EEXIST, "%s", err.msg);
 }

@@ -471,6 +471,85 @@ Test(spec_text, exposed_ports_by_number)
 	}
 }
 
+Test(spec_text, exposed_ports_direct)
+{
+	static const struct {
+		const char *in;
+		const char *ip; /* NULL = rejected */
+		uint32_t host;
+		uint16_t pod;
+	} rows[] = {
+		{"http:tcp:80:0.0.0.0:8080", "0.0.0.0", 8080, 80},
+		{"http:udp:65535:127.0.0.1:1", "127.0.0.1", 1, 65535},
+		{"http:tcp:80:[::1]:8080", "::1", 8080, 80},
+		{"http:tcp:80:8080", NULL, 0, 0},
+		{"http:tcp:80", NULL, 0, 0},
+		{"http:tcp", NULL, 0, 0},
+		{"http", NULL, 0, 0},
+		{"", NULL, 0, 0},
+		{"::::", NULL, 0, 0},
+		{"http:sctp:80:0.0.0.0:80", NULL, 0, 0},
+		{"http:tcp:0:0.0.0.0:80", NULL, 0, 0},
+		{"http:tcp:65536:0.0.0.0:80", NULL, 0, 0},
+		{"http:tcp:80:0.0.0.0:0", NULL, 0, 0},
+		{"http:tcp:80:0.0.0.0:", NULL, 0, 0},
+		{"http:tcp:80:host:80", NULL, 0, 0},
+		{"HTTP:tcp:80:0.0.0.0:80", NULL, 0, 0},
+		{":tcp:80:0.0.0.0:80", NULL, 0, 0},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct exposed_port p cleanup_exposed_port = {0};
+		int r = exposed_port_parse_direct(rows[i].in, &p, NULL);
+
+		cr_expect((r == 0) == (rows[i].ip != NULL), "%s", rows[i].in);
+		if (r < 0 || !rows[i].ip)
+			continue;
+		cr_expect_str_eq(p.name, "http");
+		cr_expect_str_eq(p.host_ip, rows[i].ip);
+		cr_expect_eq(p.host_port, rows[i].host);
+		cr_expect(p.has_pod_port);
+		cr_expect_eq(p.pod_port.port, rows[i].pod);
+		cr_expect_eq(p.pod_port.count, 1);
+	}
+}
+
+Test(spec_text, mount_volumes)
+{
+	static const char *const bad[] = {
+		"",
+		"target=/a",
+		"name=a,kind=empty",
+		"target=/a,kind=empty",
+		"target=/a,name=a",
+		"target=/a,name=A,kind=empty",
+		"target=,name=a,kind=empty",
+		"target=/a,name=a,kind=host",
+		"target=/a,name=a,kind=host,source=x",
+		"target=/a,target=/b,name=a,kind=empty",
+		"target=/a,name=a,name=b,kind=empty",
+		"target=/a,name=a,kind=empty,nonsense=1",
+	};
+	struct mount m cleanup_mount = {0};
+
+	for (size_t i = 0; i < ROWS(bad); i++) {
+		struct mount none cleanup_mount = {0};
+
+		cr_expect_eq(mount_volume_parse(bad[i], &none, NULL), -EINVAL,
+			     "%s", bad[i]);
+	}
+	cr_assert_eq(mount_volume_parse("kind=host,target=a,readOnly=true,"
+					"source=/srv,name=data",
+					&m, NULL),
+		     0);
+	cr_expect_str_eq(m.path, "/a");
+	cr_expect_str_eq(m.volume, "data");
+	cr_expect(m.has_app_volume);
+	cr_expect_str_eq(m.app_volume.name, "data");
+	cr_expect_str_eq(m.app_volume.source, "/srv");
+	cr_expect_eq(m.app_volume.read_only, TRISTATE_TRUE);
+}
+
 Test(spec_text, volumes)
 {
 	static const char *const bad[] = {
