@@ -186,31 +186,24 @@ static int parse_direct(char *text, struct exposed_port *ret, struct error *err)
 	char *protocol = name ? cut_word(&text) : NULL;
 	char *number = protocol ? cut_word(&text) : NULL;
 	cleanup_free char *host = NULL;
-	uint64_t port;
+	uint64_t port = 0;
 	int r;
 
 	if (!number || !strchr(text, ':'))
 		return error_set(err, EINVAL,
 				 "is not NAME:PROTOCOL:PODPORT:HOSTIP:"
 				 "HOSTPORT");
-	if (strcmp(protocol, "tcp") != 0 && strcmp(protocol, "udp") != 0)
-		return error_set(err, EINVAL, "invalid protocol \"%s\"",
-				 protocol);
-	if (parse_uint(number, 65535, &port) < 0 || port == 0)
-		return error_set(err, EINVAL,
-				 "pod port '%s' is not in 1..65535", number);
-	host = xasprintf("%s:%s", name, text);
-	r = parse_parts(host, ret, err);
+	r = set_protocol(ret, protocol, err);
+	if (r == 0)
+		r = parse_port(number, "port of the pod", &port, err);
 	if (r < 0)
 		return r;
 	ret->has_pod_port = true;
-	ret->pod_port = (struct port){
-		.name = xstrdup(name),
-		.protocol = xstrdup(protocol),
-		.port = (uint16_t)port,
-		.count = 1,
-	};
-	return 0;
+	ret->pod_port.name = xstrdup(name);
+	ret->pod_port.port = (uint16_t)port;
+	ret->pod_port.count = 1;
+	host = xasprintf("%s:%s", name, text);
+	return parse_parts(host, ret, err);
 }
 
 int exposed_port_parse_direct(const char *s, struct exposed_port *ret,
