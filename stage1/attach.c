@@ -24,8 +24,6 @@
 
 /* How often it is looked for a generation that takes the input. */
 #define RETRY_MS 50
-/* What clients may take for the last output of a pod that ends. */
-#define LAST_MS 1000
 
 #define WANTS_INPUT (CONTROL_ATTACH_STDIN | CONTROL_ATTACH_TTY_IN)
 #define WANTS_OUTPUT                                                           \
@@ -508,10 +506,10 @@ void attach_dismiss_all(struct pod *pod, const char *why)
 				    why);
 }
 
-void attach_release(struct pod_app *app)
+void attach_release(struct pod_app *app, unsigned int wait_ms)
 {
 	struct attach *a = app->attach;
-	uint64_t until_ns = monotonic_ns() + LAST_MS * UINT64_C(1000000);
+	uint64_t until_ns = monotonic_ns() + wait_ms * UINT64_C(1000000);
 
 	if (!a)
 		return;

@@ -19,6 +19,8 @@
 
 #define ATTACH_QUEUE_MAX (1024UL * 1024)
 #define ATTACH_CLIENTS_MAX 16 /* of one app */
+/* What clients may take for the last output of a pod that ends. */
+#define ATTACH_LAST_MS 1000
 
 struct error;
 struct pod;
@@ -46,9 +48,9 @@ void attach_forget_input(struct pod_app *app, int fd);
 void attach_app_ended(struct pod_app *app, int exit_code);
 /* Sends all clients of the pod away; WHY is for them. */
 void attach_dismiss_all(struct pod *pod, const char *why);
-/* Frees what APP has; what its clients have not taken yet is waited for, a
- * little. */
-void attach_release(struct pod_app *app);
+/* Frees what APP has; what its clients have not taken yet is waited for, up to
+ * WAIT_MS. */
+void attach_release(struct pod_app *app, unsigned int wait_ms);
 
 /*
  * -EPROTO unless BUF, LEN bytes, is one record that a client who WANTS these

@@ -178,8 +178,14 @@ static void serve_attach(struct pod *pod, const struct control_request *rec,
 	if (!app)
 		r = error_set(&err, ENOENT, "app \"%s\" not found", rec->app);
 	else if (app->done)
-		r = error_set(&err, ESRCH, "app \"%s\" has ended with code %d",
-			      app->name, app->exit_code);
+		r = error_set(&err, ESRCH,
+			      "app \"%s\" %s with code %d: \"rkt logs\" shows "
+			      "what it printed",
+			      app->name,
+			      pod->options.is_mutable
+				      ? "was not started, or has ended"
+				      : "has ended",
+			      app->exit_code);
 	else
 		r = check_targets(app, wants, &text, &err);
 	if (r == 0 && wants)

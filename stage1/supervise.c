@@ -578,7 +578,7 @@ static void release_apps(struct pod *pod)
 		if (app->current)
 			generation_free(app->current);
 		app->current = NULL;
-		attach_release(app);
+		attach_release(app, ATTACH_LAST_MS);
 	}
 }
 

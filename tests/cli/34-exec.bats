@@ -178,6 +178,20 @@ ABOUT='print-ids and print-caps and print-cwd and print-cgroup and print-limits 
 	expect_output stdin.end=1
 }
 
+@test "^] three times ends the command, and nothing else" {
+	detach_inside --net=none "$F/root.aci" -- sleep 1000
+	for command in exec enter; do
+		run python3 "$TESTS/cli/terminal.py" 24x80 \
+			'ready=1:send:\x1d\x1d\x1d' -- "$RKT" --dir="$D/data" \
+			"$command" "$uuid" /inside ready and sleep 1000
+		expect_status 1
+		expect_output ready=1
+	done
+	pod_is "$uuid" running
+	run rkt exec "$uuid" /inside print-tty </dev/null
+	expect_status 0
+}
+
 @test "one app of several" {
 	detach_inside --net=none "$F/web.aci" -- sleep 1000 --- "$F/root.aci" \
 		-- sleep 1000

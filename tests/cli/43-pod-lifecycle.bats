@@ -171,14 +171,14 @@ no_app_runs() {
 	expect_output 'stdin=hello pod'
 }
 
-@test "--interactive: ^] three times kills the pod" {
+@test "--interactive: ^] three times kills the pod (row 17)" {
 	run python3 "$TESTS/cli/terminal.py" 24x80 'ready=1:send:\x1d\x1d\x1d' \
 		-- "$RKT" --dir="$D/data" --insecure-options=image run \
 		--net=none --interactive "$F/inside.aci" -- ready and sleep 30
 	expect_status 1
 }
 
-@test "--interactive takes one image" {
+@test "--interactive takes one image (row 17)" {
 	run_inside --interactive "$F/a.aci" "$F/b.aci"
 	expect_status 254
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a command on a pseudo terminal: terminal.py ROWSxCOLS [STEP...] -- COMMAND
 
-A STEP is done when its text has shown up in the output:
+A STEP is done when its text has shown up in the output, with none at once:
     TEXT:send:BYTES       types BYTES (Python escapes) once TEXT was seen
     TEXT:size:ROWSxCOLS   changes the window size once TEXT was seen
 Everything the command prints goes to stdout, or with --screen as the first STEP
@@ -59,6 +59,20 @@ def main():
         set_size(0, size)
         os.execvp(command[0], command)
     seen = b""
+
+    def do_steps():
+        while steps:
+            text, action, value = steps[0].split(":", 2)
+            if text.encode() not in seen:
+                break
+            steps.pop(0)
+            if action == "send":
+                os.write(fd, codecs.decode(value, "unicode_escape").encode())
+            else:
+                set_size(fd, value)
+                os.kill(pid, signal.SIGWINCH)
+
+    do_steps()
     while True:
         try:
             data = os.read(fd, 4096)
@@ -70,16 +84,7 @@ def main():
         if not wants_screen:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
-        while steps:
-            text, action, value = steps[0].split(":", 2)
-            if text.encode() not in seen:
-                break
-            steps.pop(0)
-            if action == "send":
-                os.write(fd, codecs.decode(value, "unicode_escape").encode())
-            else:
-                set_size(fd, value)
-                os.kill(pid, signal.SIGWINCH)
+        do_steps()
     if wants_screen:
         print(screen(seen.decode(errors="replace")))
     _, status = os.waitpid(pid, 0)
