@@ -33,6 +33,7 @@ rkt-http_SRC := $(wildcard cmd/rkt-http/*.c)
 rkt-machine_SRC := $(wildcard cmd/rkt-machine/*.c)
 rkt-journal_SRC := $(wildcard cmd/rkt-journal/*.c)
 rkt-metadata_SRC := $(wildcard cmd/rkt-metadata/*.c)
+rkt-api_SRC := $(wildcard cmd/rkt-api/*.c)
 actool_SRC := $(wildcard cmd/actool/*.c)
 unit_SRC := $(wildcard tests/unit/test_*.c tests/conformance/*.c)
 fuzz_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -40,12 +41,12 @@ inside_SRC := $(wildcard tests/inside/*.c)
 tool_SRC := $(inside_SRC) $(wildcard tests/*.c tests/bench/*.c tests/images/*.c)
 headers := $(wildcard base/*.h spec/*.h aci/*.h stage0/*.h stage1/*.h stage1-fly/*.h cmd/*/*.h tests/*/*.h)
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) $(stage1-fly_SRC) \
-	$(rkt-fetch_SRC) $(rkt-http_SRC) $(rkt-machine_SRC) $(rkt-journal_SRC) $(rkt-metadata_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
+	$(rkt-fetch_SRC) $(rkt-http_SRC) $(rkt-machine_SRC) $(rkt-journal_SRC) $(rkt-metadata_SRC) $(rkt-api_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
 
 # What each program links: layers, right to left, then packages.  rkt and
 # stage1 are static: the dynamic loader costs more than either does itself.
 # A program exists once it has a main.
-PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/stage1-fly libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine libexec/rkt/rkt-journal libexec/rkt/rkt-metadata,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
+PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/stage1-fly libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine libexec/rkt/rkt-journal libexec/rkt/rkt-metadata libexec/rkt/rkt-api,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
 bin/rkt_LAYERS := stage0 aci spec base
 bin/rkt_PKGS := jansson sqlite3 libcap
 libexec/rkt/stage1_LAYERS := spec base
@@ -63,6 +64,8 @@ libexec/rkt/rkt-journal_LAYERS := base
 libexec/rkt/rkt-journal_PKGS := libsystemd
 libexec/rkt/rkt-metadata_LAYERS := aci spec base
 libexec/rkt/rkt-metadata_PKGS := jansson libmicrohttpd libseccomp libcrypto
+libexec/rkt/rkt-api_LAYERS := stage0 aci spec base
+libexec/rkt/rkt-api_PKGS := jansson sqlite3 libnghttp2 libmicrohttpd libseccomp
 bin/actool_LAYERS := aci spec base
 bin/actool_PKGS := jansson libarchive librnp libcrypto libcap libseccomp
 STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1 libexec/rkt/stage1-fly)
@@ -72,11 +75,11 @@ STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1 libexec/rkt/stage1-fl
 DEPS_BUILD := gcc make pkg-config libc6-dev libarchive-dev libssl-dev \
 	libjansson-dev libseccomp-dev libcap-dev librnp-dev libisal-dev \
 	liblzma-dev libbz2-dev libzstd-dev libsqlite3-dev \
-	libcurl4-openssl-dev libxml2-dev libsystemd-dev libmicrohttpd-dev
+	libcurl4-openssl-dev libxml2-dev libsystemd-dev libmicrohttpd-dev libnghttp2-dev
 DEPS_RUN := containernetworking-plugins iptables
 DEPS_CHECK := libcriterion-dev systemd systemd-container dbus clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
-	docker-registry skopeo umoci redis-server python3 bsdextrautils iproute2 procps util-linux socat \
+	docker-registry skopeo umoci redis-server python3 python3-grpcio python3-protobuf protobuf-compiler python3-prometheus-client bsdextrautils iproute2 procps util-linux socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \
 	nftables libcap2-bin openssl mandoc groff zsh fish
 DEPS_BENCH := crun bubblewrap podman wrk
@@ -105,7 +108,7 @@ CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -ffunction-sections -fdata-sec
 LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN)) -Wl,--gc-sections -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
 
 ifneq ($(filter-out deps clean help format check-layers,$(or $(MAKECMDGOALS),all)),)
-$(foreach p,$(PKGS) libsystemd libmicrohttpd,$(eval $(p)_L := $(shell pkg-config --libs $(p) 2>/dev/null))$(eval $(p)_S := $(shell pkg-config --static --libs $(p) 2>/dev/null)))
+$(foreach p,$(PKGS) libsystemd libmicrohttpd libnghttp2,$(eval $(p)_L := $(shell pkg-config --libs $(p) 2>/dev/null))$(eval $(p)_S := $(shell pkg-config --static --libs $(p) 2>/dev/null)))
 endif
 
 .PHONY: all deps check check-unit check-vm check-cli check-fuzz-corpus \

@@ -83,10 +83,16 @@ static int open_cas(const char *data_dir, bool create, struct error *err)
 	return fd;
 }
 
-static int lock_cas(int fd, int how, const char *data_dir, struct error *err)
+static int lock_cas(int fd, int how, bool wait, const char *data_dir,
+		    struct error *err)
 {
 	int r = lock_try(fd, how);
 
+	if (r == -EBUSY && !wait)
+		return error_set(err, EBUSY,
+				 "the image store %s/cas is being cleaned: try "
+				 "again",
+				 data_dir);
 	if (r == -EBUSY) {
 		log_info("waiting for other users of the image store %s/cas",
 			 data_dir);
@@ -111,8 +117,8 @@ int imagestore_open(const char *data_dir, const char *libexec_dir,
 	if (store->dirfd < 0)
 		return store->dirfd;
 	r = lock_cas(store->dirfd,
-		     flags & IMAGESTORE_EXCLUSIVE ? LOCK_EX : LOCK_SH, data_dir,
-		     err);
+		     flags & IMAGESTORE_EXCLUSIVE ? LOCK_EX : LOCK_SH,
+		     !(flags & IMAGESTORE_NOWAIT), data_dir, err);
 	if (r >= 0 && flags & IMAGESTORE_CREATE)
 		r = make_dirs(store->dirfd, data_dir, err);
 	if (r < 0)
@@ -136,7 +142,7 @@ void imagestore_free(struct imagestore *store)
 
 int imagestore_share(struct imagestore *store, struct error *err)
 {
-	return lock_cas(store->dirfd, LOCK_SH, store->data_dir, err);
+	return lock_cas(store->dirfd, LOCK_SH, true, store->data_dir, err);
 }
 
 int imagestore_dirfd(const struct imagestore *store)

@@ -50,6 +50,7 @@ struct imagestore;
 enum imagestore_flags {
 	IMAGESTORE_CREATE = 1 << 0,    /* make the directories if missing */
 	IMAGESTORE_EXCLUSIVE = 1 << 1, /* wait until nobody else uses it */
+	IMAGESTORE_NOWAIT = 1 << 2,    /* -EBUSY if somebody has that now */
 };
 
 /* Opens DATA_DIR/cas.  -ENOENT if there is none and CREATE is not set.

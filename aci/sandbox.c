@@ -29,7 +29,7 @@
 /* Two for each level of a tree, whose paths have no bound but their depth. */
 #define PACK_FDS 16384
 
-enum cage { PARSE, HTTP, SERVE };
+enum cage { PARSE, HTTP, SERVE, SHOW };
 
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_SANITIZED true
@@ -130,26 +130,28 @@ static bool is_nobody_mapped(void)
 	return setresgid(-1, NOBODY, -1) == 0 || errno != EINVAL;
 }
 
-static int switch_ids(struct error *err)
+static int switch_ids(const struct sandbox *s, struct error *err)
 {
+	gid_t gid = s->group ? *s->group : NOBODY;
+
 	if (!is_nobody_mapped())
 		return 0;
 	if (setgroups(0, NULL) < 0)
 		return error_sys(err, errno, "drop the groups");
-	if (setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+	if (setresgid(gid, gid, gid) < 0 ||
 	    setresuid(NOBODY, NOBODY, NOBODY) < 0)
 		return error_sys(err, errno, "become uid %d", NOBODY);
 	return 0;
 }
 
-static int become_nobody(struct error *err)
+static int become_nobody(const struct sandbox *s, struct error *err)
 {
 	int r = 0;
 
 	if (geteuid() == 0) {
 		r = bound_capabilities(0, err);
 		if (r == 0)
-			r = switch_ids(err);
+			r = switch_ids(s, err);
 	}
 	return r < 0 ? r : process_set_capabilities(0, err);
 }
@@ -234,10 +236,21 @@ static int landlock_allow_tree(int ruleset, int fd, struct error *err)
 	return r < 0 ? error_sys(err, -r, "allow the tree with Landlock") : 0;
 }
 
-/* A rule set without rules, but HTTP's and for a tree to read (TREE, if not
- * negative): nothing else can be opened.  A kernel without Landlock is fine,
- * the filter of a parser has no call that opens. */
-static int landlock_apply(enum cage cage, int tree, struct error *err)
+static int landlock_allow_shown(int ruleset, const struct sandbox *s,
+				struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->n_shown && r == 0; i++)
+		r = landlock_allow_tree(ruleset, s->shown[i], err);
+	return r;
+}
+
+/* A rule set without rules, but HTTP's and for trees to read (TREE, if not
+ * negative, and those of S): nothing else can be opened.  A kernel without
+ * Landlock is fine, the filter of a parser has no call that opens. */
+static int landlock_apply(const struct sandbox *s, enum cage cage, int tree,
+			  struct error *err)
 {
 	cleanup_fd int fd = -EBADF;
 	struct landlock_attr attr = {.handled_access_fs = FS_RIGHTS_V1};
@@ -271,6 +284,8 @@ static int landlock_apply(enum cage cage, int tree, struct error *err)
 		r = landlock_allow_http(fd, err);
 	if (tree >= 0)
 		r = landlock_allow_tree(fd, tree, err);
+	if (r == 0)
+		r = landlock_allow_shown(fd, s, err);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		r = error_sys(err, errno, "restrict with Landlock");
 	return r;
@@ -369,6 +384,26 @@ static const int serve_calls[] = {
 	SCMP_SYS(getpeername), SCMP_SYS(poll),	     SCMP_SYS(ppoll),
 	SCMP_SYS(epoll_ctl),   SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
 	SCMP_SYS(fcntl),
+};
+
+/* What looking at files and waiting for their changes needs on top, beside
+ * open(2) for reading. */
+static const int show_calls[] = {
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(stat),
+	SCMP_SYS(lstat),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(access),
+	SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2),
+	SCMP_SYS(getcwd),
+	SCMP_SYS(flock),
+	SCMP_SYS(fstatfs),
+	SCMP_SYS(inotify_init1),
+	SCMP_SYS(inotify_add_watch),
+	SCMP_SYS(inotify_rm_watch),
 };
 
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
@@ -492,6 +527,35 @@ static int allow_serve(scmp_filter_ctx ctx)
 		     sizeof(serve_calls) / sizeof(serve_calls[0]));
 }
 
+/* A library that would rather write is told that it may not. */
+static int allow_show(scmp_filter_ctx ctx)
+{
+	const struct restricted rules[] = {
+		{SCMP_SYS(open), 1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+		{SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+	};
+	const struct restricted refused[] = {
+		{SCMP_SYS(openat), 2, O_WRONLY, O_WRONLY},
+		{SCMP_SYS(openat), 2, O_RDWR, O_RDWR},
+		{SCMP_SYS(openat), 2, O_CREAT, O_CREAT},
+	};
+	int r = allow_serve(ctx);
+
+	if (r == 0)
+		r = allow(ctx, show_calls,
+			  sizeof(show_calls) / sizeof(show_calls[0]));
+	if (r == 0)
+		r = allow_arguments(ctx, rules,
+				    sizeof(rules) / sizeof(rules[0]));
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused) && r == 0;
+	     i++)
+		r = seccomp_rule_add(
+			ctx, SCMP_ACT_ERRNO(EACCES), refused[i].call, 1,
+			SCMP_CMP64(refused[i].arg, SCMP_CMP_MASKED_EQ,
+				   refused[i].mask, refused[i].value));
+	return r;
+}
+
 static int filter_apply(int (*allow_more)(scmp_filter_ctx ctx),
 			struct error *err)
 {
@@ -532,6 +596,7 @@ static const struct {
 	[PARSE] = {allow_reply, 0, true},
 	[HTTP] = {allow_http, HTTP_FDS, true},
 	[SERVE] = {allow_serve, SANDBOX_CLIENTS_MAX, false},
+	[SHOW] = {allow_show, SANDBOX_SHOW_FDS, false},
 };
 
 static int enter_as_nobody(const struct sandbox *s, enum cage cage,
@@ -543,11 +608,11 @@ static int enter_as_nobody(const struct sandbox *s, enum cage cage,
 	if (r == 0)
 		r = limits_apply(s, err);
 	if (r == 0)
-		r = become_nobody(err);
+		r = become_nobody(s, err);
 	if (r == 0)
 		r = process_flags_apply(cages[cage].has_parent, err);
 	if (r == 0)
-		r = landlock_apply(cage, -EBADF, err);
+		r = landlock_apply(s, cage, -EBADF, err);
 	if (r == 0)
 		r = limit_descriptors(s, cages[cage].spare_fds, err);
 	if (r == 0)
@@ -568,6 +633,11 @@ int sandbox_enter_http(const struct sandbox *s, struct error *err)
 int sandbox_enter_serve(const struct sandbox *s, struct error *err)
 {
 	return enter_as_nobody(s, SERVE, err);
+}
+
+int sandbox_enter_show(const struct sandbox *s, struct error *err)
+{
+	return enter_as_nobody(s, SHOW, err);
 }
 
 /* Makes the detached mount TREE the root of a mount namespace in which nothing
@@ -678,7 +748,7 @@ int sandbox_enter_pack(const struct sandbox *s, int fd, struct error *err)
 
 	r = keep_capabilities(s, 1ULL << CAP_DAC_READ_SEARCH, err);
 	if (r == 0)
-		r = landlock_apply(PARSE, fd, err);
+		r = landlock_apply(s, PARSE, fd, err);
 	if (r == 0)
 		r = limit_descriptors(s, PACK_FDS, err);
 	if (r == 0)

@@ -3,9 +3,9 @@
 #define ACI_SANDBOX_H
 
 /*
- * The cages of rkt-fetch, rkt-http and rkt-metadata.  Entered once, after the
- * libraries are initialised and before the first untrusted byte; there is no
- * way back. A call the job does not need ends the process (SIGSYS).
+ * The cages of rkt-fetch, rkt-http, rkt-metadata and rkt-api.  Entered once,
+ * after the libraries are initialised and before the first untrusted byte;
+ * there is no way back. A call the job does not need ends the process (SIGSYS).
  *
  * parse:   nobody's ids and no capability when started by root, otherwise
  *          the caller's; Landlock without any rule; only reads, writes and
@@ -26,12 +26,16 @@
  * serve:   as parse, and takes clients on the listed sockets, at most
  *          SANDBOX_CLIENTS_MAX; it may outlive its parent.
  *
+ * show:    as serve, with the ids of `group`; reads what is below `shown`
+ *          and waits for changes there.
+ *
  * All: no_new_privs, not dumpable, killed with the parent, resource limits,
  * no executable memory, no descriptors but the listed ones.
  */
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct error;
 
@@ -41,6 +45,12 @@ struct sandbox {
 	uint64_t max_memory;	/* address space, bytes */
 	uint64_t max_cpu;	/* seconds; 0: no limit */
 	uint64_t max_file_size; /* bytes */
+	/* When started by root; NULL: nobody's. */
+	const gid_t *group;
+	/* Directories (O_PATH): what is below them may be read, and nothing
+	 * else.  Only of a kernel without Landlock more. */
+	const int *shown;
+	size_t n_shown;
 };
 
 int sandbox_enter_parse(const struct sandbox *s, struct error *err);
@@ -57,5 +67,8 @@ int sandbox_enter_http(const struct sandbox *s, struct error *err);
 
 #define SANDBOX_CLIENTS_MAX 512
 int sandbox_enter_serve(const struct sandbox *s, struct error *err);
+
+#define SANDBOX_SHOW_FDS 8192
+int sandbox_enter_show(const struct sandbox *s, struct error *err);
 
 #endif

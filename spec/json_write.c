@@ -7,37 +7,7 @@
 
 #include "base/strbuf.h"
 #include "base/strv.h"
-
-/*
- * Length of the UTF-8 sequence at S (RFC 3629: shortest form, no surrogates,
- * up to U+10FFFF); 0 if it is none.
- */
-static size_t utf8_len(const unsigned char *s)
-{
-	static const struct {
-		unsigned char first_min, first_max, second_min, second_max;
-		size_t len;
-	} forms[] = {
-		{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-		{0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
-		{0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-		{0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-
-	if (*s < 0x80)
-		return 1;
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (*s < forms[i].first_min || *s > forms[i].first_max)
-			continue;
-		if (s[1] < forms[i].second_min || s[1] > forms[i].second_max)
-			return 0;
-		for (size_t k = 2; k < forms[i].len; k++)
-			if ((s[k] & 0xc0) != 0x80)
-				return 0;
-		return forms[i].len;
-	}
-	return 0;
-}
+#include "base/utf8.h"
 
 static void quote_ascii(struct strbuf *out, unsigned char c)
 {
@@ -74,7 +44,7 @@ void json_quote(struct strbuf *out, const char *s)
 		strbuf_add(out, start, (size_t)(p - start));
 		if (!*p)
 			break;
-		len = utf8_len(p);
+		len = utf8_len((const char *)p, strnlen((const char *)p, 4));
 		if (len == 1)
 			quote_ascii(out, *p);
 		else if (len == 0)

@@ -140,7 +140,8 @@ static int read_process(const char *pid, struct app_process_stats *ret)
 	    stats_parse_ticks(text.buf, &ticks) < 0)
 		return -ESRCH;
 	ret->cpu_usec = ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
-	if (read_proc(dir, "io", &text) == 0) {
+	ret->has_io = read_proc(dir, "io", &text) == 0;
+	if (ret->has_io) {
 		(void)stats_find(text.buf, "read_bytes:", &ret->read_bytes);
 		(void)stats_find(text.buf, "write_bytes:", &ret->written_bytes);
 	}
@@ -276,9 +277,11 @@ static void add_hierarchy(const char *path, const char *app,
 
 static void complete(struct app_stats *stats, const struct counted *done)
 {
+	stats->has_io = true;
 	for (size_t i = 0; i < stats->n_processes; i++) {
 		const struct app_process_stats *p = &stats->processes[i];
 
+		stats->has_io &= done->io || p->has_io;
 		stats->cpu_usec += done->cpu ? 0 : p->cpu_usec;
 		stats->memory += done->memory ? 0 : p->rss;
 		stats->tasks += done->tasks ? 0 : p->threads;

@@ -23,6 +23,7 @@ struct app_process_stats {
 	uint64_t cpu_usec;
 	uint64_t rss; /* bytes */
 	uint64_t read_bytes, written_bytes;
+	bool has_io; /* they are known: /proc tells them to few */
 	uint64_t threads;
 	char name[32]; /* of the program; printable */
 };
@@ -35,6 +36,7 @@ struct app_stats {
 	uint64_t memory_limit; /* 0: none */
 	/* Bytes of storage; of the processes alone those that still run. */
 	uint64_t read_bytes, written_bytes;
+	bool has_io;			     /* they are known */
 	uint64_t tasks;			     /* processes and threads */
 	struct app_process_stats *processes; /* by pid */
 	size_t n_processes;

@@ -249,11 +249,29 @@ int logs_read(struct logs *logs, struct strbuf *out, struct error *err)
 /* --- life ------------------------------------------------------------------
  */
 
+#define CHANGES (IN_MODIFY | IN_CREATE | IN_MOVED_TO)
+
+static void watch(const struct pod *pod, struct logs *logs)
+{
+	cleanup_free char *named = NULL;
+	char path[PROC_FD_MAX];
+
+	logs->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (logs->inotify_fd < 0 ||
+	    inotify_add_watch(logs->inotify_fd, proc_fd_path(logs->dirfd, path),
+			      CHANGES) >= 0)
+		return;
+	/* A process that is not dumpable has no /proc/self. */
+	named = xasprintf("%s/pods/%s/%s/" POD_LOGS_DIR, pod->pods->dir,
+			  pod_dir_name(pod->dir), pod->uuid);
+	if (inotify_add_watch(logs->inotify_fd, named, CHANGES) < 0)
+		fd_close(&logs->inotify_fd);
+}
+
 int logs_open(const struct pod *pod, const struct strv *apps, struct logs **ret,
 	      struct error *err)
 {
 	struct logs *logs = xcalloc(1, sizeof(*logs));
-	char path[PROC_FD_MAX];
 
 	logs->inotify_fd = -EBADF;
 	logs->dirfd = openat(pod->fd, POD_LOGS_DIR,
@@ -269,11 +287,7 @@ int logs_open(const struct pod *pod, const struct strv *apps, struct logs **ret,
 		logs_free(logs);
 		return r;
 	}
-	logs->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (logs->inotify_fd >= 0)
-		(void)inotify_add_watch(logs->inotify_fd,
-					proc_fd_path(logs->dirfd, path),
-					IN_MODIFY | IN_CREATE | IN_MOVED_TO);
+	watch(pod, logs);
 	logs->readers = xcalloc(apps->n + 1, sizeof(*logs->readers));
 	logs->n_readers = apps->n;
 	for (size_t i = 0; i < apps->n; i++) {
@@ -298,6 +312,11 @@ void logs_free(struct logs *logs)
 	fd_close(&logs->dirfd);
 	fd_close(&logs->inotify_fd);
 	free(logs);
+}
+
+int logs_fd(const struct logs *logs)
+{
+	return logs->inotify_fd;
 }
 
 int logs_wait(struct logs *logs, int timeout_ms, struct error *err)

@@ -39,6 +39,10 @@ void logs_free(struct logs *logs);
 /* Appends "[TIME] APP: TEXT" lines of all that is there now, or none. */
 int logs_read(struct logs *logs, struct strbuf *out, struct error *err);
 
+/* Readable when there may be more, until logs_wait(); negative if the kernel
+ * gives no more of these: then it has to be looked again and again. */
+int logs_fd(const struct logs *logs);
+
 /* Waits until there may be more, at most TIMEOUT_MS. */
 int logs_wait(struct logs *logs, int timeout_ms, struct error *err);
 

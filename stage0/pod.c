@@ -248,6 +248,37 @@ int pod_open(const struct pods *pods, const char *word, struct pod *ret,
 	return open_prefix(pods, lower, ret, err);
 }
 
+/* Who moves on meanwhile is found twice. */
+static void drop_repeated(struct strv *sorted)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sorted->n; i++) {
+		if (n > 0 && strcmp(sorted->v[n - 1], sorted->v[i]) == 0)
+			free(sorted->v[i]);
+		else
+			sorted->v[n++] = sorted->v[i];
+	}
+	if (sorted->v)
+		sorted->v[n] = NULL;
+	sorted->n = n;
+}
+
+int pods_list_shown(const struct pods *pods, struct strv *ret,
+		    struct error *err)
+{
+	/* In the order pods move. */
+	static const enum pod_dir shown[] = {POD_PREPARE, POD_PREPARED, POD_RUN,
+					     POD_EXITED_GARBAGE};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(shown) / sizeof(*shown) && r == 0; i++)
+		r = list_dir(pods, shown[i], "", ret, err);
+	strv_sort(ret);
+	drop_repeated(ret);
+	return r;
+}
+
 enum pod_state pod_state(const struct pod *pod)
 {
 	bool held = pod->locked || lock_is_held(pod->fd);

@@ -112,6 +112,10 @@ int pod_open_in(const struct pods *pods, enum pod_dir dir, const char *uuid,
 int pods_list(const struct pods *pods, enum pod_dir dir, struct strv *ret,
 	      struct error *err);
 
+/* UUIDs of all pods that pod_open() looks at, sorted. */
+int pods_list_shown(const struct pods *pods, struct strv *ret,
+		    struct error *err);
+
 /* From directory and lock, now.  The lock is looked at without taking it
  * from anyone who waits. */
 enum pod_state pod_state(const struct pod *pod);

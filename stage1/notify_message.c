@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "base/utf8.h"
 
 bool fd_name_is_valid(const char *name)
 {
@@ -76,33 +77,13 @@ static void read_watchdog(const char *value, struct notify_message *m)
 		m->watchdog = NOTIFY_WATCHDOG_TRIGGER;
 }
 
-/* Length of the UTF-8 character S begins with; 0 if it is none. */
-static size_t utf8_length(const char *s)
-{
-	const unsigned char *u = (const unsigned char *)s;
-	size_t n = u[0] < 0x80 ? 1 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
-	uint32_t c = u[0] & (n == 1 ? 0x7f : 0x7f >> n);
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-
-	if ((u[0] >= 0x80 && u[0] < 0xc2) || u[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((u[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (u[i] & 0x3f);
-	}
-	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	return n;
-}
-
 static void read_status(const char *value, struct notify_message *m)
 {
 	char text[NOTIFY_STATUS_MAX];
 	size_t used = 0;
 
 	while (*value) {
-		size_t n = utf8_length(value);
+		size_t n = utf8_len(value, strnlen(value, 4));
 
 		if (n == 0)
 			return;

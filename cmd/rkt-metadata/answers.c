@@ -24,20 +24,21 @@
 static unsigned char key[KEY_LEN];
 static unsigned int listen_port;
 
-static void refuse(struct server_request *request, unsigned int status,
+static void refuse(struct http_server_request *request, unsigned int status,
 		   const char *text)
 {
 	request->status = status;
 	strbuf_addf(&request->answer, "%s\n", text);
 }
 
-static void refuse_method(struct server_request *request, const char *allow)
+static void refuse_method(struct http_server_request *request,
+			  const char *allow)
 {
 	request->allow = allow;
 	refuse(request, 405, "not with this method");
 }
 
-static bool is_get(const struct server_request *request)
+static bool is_get(const struct http_server_request *request)
 {
 	return strcmp(request->method, "GET") == 0 ||
 	       strcmp(request->method, "HEAD") == 0;
@@ -75,15 +76,17 @@ int answers_prepare(unsigned int port, struct error *err)
 	return 0;
 }
 
-static bool take_content(struct server_request *request, struct strbuf *ret)
+static bool take_content(struct http_server_request *request,
+			 struct strbuf *ret)
 {
-	if (server_form_field(request, "content", ret) && ret->len)
+	if (http_server_form_field(request, "content", ret) && ret->len)
 		return true;
 	refuse(request, 400, "the form has no content");
 	return false;
 }
 
-static void sign(struct server_request *request, const struct served_pod *pod)
+static void sign(struct http_server_request *request,
+		 const struct served_pod *pod)
 {
 	cleanup_strbuf struct strbuf content = STRBUF_INIT;
 	unsigned char digest[DIGEST_LEN];
@@ -99,11 +102,11 @@ static void sign(struct server_request *request, const struct served_pod *pod)
 	strbuf_add(&request->answer, text, SIGNATURE_LEN);
 }
 
-static bool take_uuid(struct server_request *request, struct uuid *ret)
+static bool take_uuid(struct http_server_request *request, struct uuid *ret)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 
-	if (server_form_field(request, "uuid", &text) &&
+	if (http_server_form_field(request, "uuid", &text) &&
 	    strlen(text.buf) == text.len &&
 	    uuid_parse(text.buf, ret, NULL) == 0)
 		return true;
@@ -111,13 +114,13 @@ static bool take_uuid(struct server_request *request, struct uuid *ret)
 	return false;
 }
 
-static bool take_signature(struct server_request *request,
+static bool take_signature(struct http_server_request *request,
 			   unsigned char ret[DIGEST_LEN])
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	unsigned char bytes[SIGNATURE_LEN / 4 * 3];
 
-	if (server_form_field(request, "signature", &text) &&
+	if (http_server_form_field(request, "signature", &text) &&
 	    text.len == SIGNATURE_LEN &&
 	    strncmp(text.buf + SIGNATURE_LEN - 2, "==", 2) == 0 &&
 	    EVP_DecodeBlock(bytes, (unsigned char *)text.buf, SIGNATURE_LEN) ==
@@ -129,7 +132,7 @@ static bool take_signature(struct server_request *request,
 	return false;
 }
 
-static void verify(struct server_request *request)
+static void verify(struct http_server_request *request)
 {
 	cleanup_strbuf struct strbuf content = STRBUF_INIT;
 	unsigned char given[DIGEST_LEN], digest[DIGEST_LEN];
@@ -147,12 +150,12 @@ static void verify(struct server_request *request)
 /* --- pods ------------------------------------------------------------------
  */
 
-static void answer_text(struct server_request *request, const char *text)
+static void answer_text(struct http_server_request *request, const char *text)
 {
 	strbuf_addstr(&request->answer, text);
 }
 
-static void answer_annotation(struct server_request *request,
+static void answer_annotation(struct http_server_request *request,
 			      const struct name_values *annotations,
 			      const char *name)
 {
@@ -164,14 +167,14 @@ static void answer_annotation(struct server_request *request,
 		refuse(request, 404, "no such annotation");
 }
 
-static void answer_annotations(struct server_request *request,
+static void answer_annotations(struct http_server_request *request,
 			       const struct name_values *annotations)
 {
 	request->type = TYPE_JSON;
 	metadata_annotations_write(annotations, &request->answer);
 }
 
-static void answer_of_app(struct server_request *request,
+static void answer_of_app(struct http_server_request *request,
 			  const struct metadata_query *q,
 			  const struct served_app *app,
 			  const struct runtime_app *runtime)
@@ -192,7 +195,7 @@ static void answer_of_app(struct server_request *request,
 	}
 }
 
-static void answer_app(struct server_request *request,
+static void answer_app(struct http_server_request *request,
 		       const struct metadata_query *q,
 		       const struct served_pod *pod)
 {
@@ -205,7 +208,7 @@ static void answer_app(struct server_request *request,
 		refuse(request, 404, "no such app");
 }
 
-static void answer_query(struct server_request *request,
+static void answer_query(struct http_server_request *request,
 			 const struct metadata_query *q,
 			 const struct served_pod *pod)
 {
@@ -237,7 +240,7 @@ static void answer_query(struct server_request *request,
 	}
 }
 
-void answer_pod(struct server_request *request)
+void answer_pod(struct http_server_request *request)
 {
 	struct metadata_query q;
 	bool is_known = metadata_query_parse(request->path, &q) == 0;
@@ -257,7 +260,7 @@ void answer_pod(struct server_request *request)
 		answer_query(request, &q, pod);
 }
 
-const char *answers_name(const struct server_request *request)
+const char *answers_name(const struct http_server_request *request)
 {
 	static char name[256];
 	const char *path = request->path;
@@ -274,10 +277,10 @@ const char *answers_name(const struct server_request *request)
 /* --- registration ----------------------------------------------------------
  */
 
-static void put(struct server_request *request, const struct uuid *uuid,
+static void put(struct http_server_request *request, const struct uuid *uuid,
 		const char *app)
 {
-	const char *token = server_argument(request, "token");
+	const char *token = http_server_argument(request, "token");
 	struct error err = ERROR_INIT;
 	int r;
 
@@ -299,7 +302,7 @@ static void put(struct server_request *request, const struct uuid *uuid,
 		strbuf_addf(&request->answer, "%u", listen_port);
 }
 
-void answer_registration(struct server_request *request)
+void answer_registration(struct http_server_request *request)
 {
 	char app[APP_NAME_MAX + 1];
 	struct uuid uuid;

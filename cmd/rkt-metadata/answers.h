@@ -5,7 +5,7 @@
 /* What is answered: to pods, and to those who register them (spec/metadata.h).
  */
 
-#include "cmd/rkt-metadata/server.h"
+#include "aci/http_server.h"
 
 struct error;
 
@@ -13,10 +13,10 @@ struct error;
  * is told PORT, where it can ask. */
 int answers_prepare(unsigned int port, struct error *err);
 
-void answer_pod(struct server_request *request);
-void answer_registration(struct server_request *request);
+void answer_pod(struct http_server_request *request);
+void answer_registration(struct http_server_request *request);
 
 /* The path, without the token that is in it. */
-const char *answers_name(const struct server_request *request);
+const char *answers_name(const struct http_server_request *request);
 
 #endif

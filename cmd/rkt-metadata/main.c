@@ -31,14 +31,14 @@
 
 struct service {
 	struct sockets sockets;
-	struct server *pods, *registrars;
+	struct http_server *pods, *registrars;
 	int signals;
 };
 
 static int start_servers(struct service *s, struct error *err)
 {
-	int r = server_start(
-		&(const struct server_plan){
+	int r = http_server_start(
+		&(const struct http_server_plan){
 			.fd = s->sockets.pods,
 			.clients_max = PODS_CLIENTS_MAX,
 			.clients_of_address_max = ADDRESS_CLIENTS_MAX,
@@ -49,8 +49,8 @@ static int start_servers(struct service *s, struct error *err)
 		&s->pods, err);
 
 	return r < 0 ? r
-		     : server_start(
-			       &(const struct server_plan){
+		     : http_server_start(
+			       &(const struct http_server_plan){
 				       .fd = s->sockets.registration,
 				       .clients_max = REGISTRARS_MAX,
 				       .body_max = MANIFEST_MAX,
@@ -76,8 +76,8 @@ static int take_signals(struct service *s, struct error *err)
 static int lock_in(const struct service *s, struct error *err)
 {
 	const int keep[] = {s->sockets.pods, s->sockets.registration,
-			    server_fd(s->pods), server_fd(s->registrars),
-			    s->signals};
+			    http_server_fd(s->pods),
+			    http_server_fd(s->registrars), s->signals};
 
 	tzset(); /* reads a file, which the date of an answer would later */
 	return sandbox_enter_serve(
@@ -94,18 +94,18 @@ static int serve(const struct service *s, struct error *err)
 {
 	struct pollfd fds[] = {
 		{.fd = s->signals, .events = POLLIN},
-		{.fd = server_fd(s->pods), .events = POLLIN},
-		{.fd = server_fd(s->registrars), .events = POLLIN}};
+		{.fd = http_server_fd(s->pods), .events = POLLIN},
+		{.fd = http_server_fd(s->registrars), .events = POLLIN}};
 
 	while (!fds[0].revents) {
-		int ms = server_timeout(s->registrars,
-					server_timeout(s->pods, INT32_MAX));
+		int ms = http_server_timeout(
+			s->registrars, http_server_timeout(s->pods, INT32_MAX));
 
 		if (poll(fds, 3, ms == INT32_MAX ? -1 : ms) < 0 &&
 		    errno != EINTR)
 			return error_sys(err, errno, "wait for clients");
-		server_run(s->registrars);
-		server_run(s->pods);
+		http_server_run(s->registrars);
+		http_server_run(s->pods);
 	}
 	return 0;
 }

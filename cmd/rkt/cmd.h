@@ -157,6 +157,7 @@ void cmd_manual(const struct command *const *path, struct strbuf *sb);
 
 extern const struct command cmd_root;
 
+extern const struct command cmd_api_service;
 extern const struct command cmd_app;
 extern const struct command cmd_attach;
 extern const struct command cmd_auto_update;

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/path.h"
+#include "base/strbuf.h"
 #include "base/strv.h"
 #include "cmd/rkt/cmd.h"
 
@@ -55,6 +56,23 @@ static int insecure_name(struct globals *g, const char *name, struct error *err)
 		return 0;
 	}
 	return error_set(err, EINVAL, "unknown option \"%s\"", name);
+}
+
+void globals_insecure_text(unsigned int insecure, struct strbuf *out)
+{
+	size_t at = out->len;
+
+	for (size_t i = 0; i < sizeof(insecure_names) / sizeof(*insecure_names);
+	     i++) {
+		unsigned int bits = insecure_names[i].bits;
+
+		/* One bit each: "all" stands for all of them. */
+		if (bits && (bits & (bits - 1)) == 0 && insecure & bits)
+			strbuf_addf(out, "%s%s", out->len > at ? "," : "",
+				    insecure_names[i].name);
+	}
+	if (out->len == at)
+		strbuf_addstr(out, "none");
 }
 
 static int insecure_parse(const struct option_row *row, void *target,

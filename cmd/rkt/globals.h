@@ -10,6 +10,7 @@
 
 struct error;
 struct rkt;
+struct strbuf;
 
 /* Where pods and images are unless --dir or paths.d says otherwise. */
 #define GLOBALS_DEFAULT_DIR "/var/lib/rkt"
@@ -32,6 +33,8 @@ struct globals {
 extern const struct option_row globals_rows[];
 
 void globals_init(struct globals *g);
+/* Appends "image,tls", as --insecure-options has it, or "none". */
+void globals_insecure_text(unsigned int insecure, struct strbuf *out);
 /*
  * Makes paths absolute, finds libexec and, if nobody said --dir, asks the
  * configuration for the data directory.  Allocates for the program's life.

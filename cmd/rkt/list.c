@@ -43,25 +43,6 @@ static const struct option_row rows[] = {
 /* --- gathering -------------------------------------------------------------
  */
 
-static int compare_strings(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int list_uuids(const struct pods *pods, struct strv *ret,
-		      struct error *err)
-{
-	static const enum pod_dir dirs[] = {POD_PREPARE, POD_PREPARED, POD_RUN,
-					    POD_EXITED_GARBAGE};
-	int r = 0;
-
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs) && r == 0; i++)
-		r = pods_list(pods, dirs[i], ret, err);
-	if (ret->n > 0)
-		qsort(ret->v, ret->n, sizeof(*ret->v), compare_strings);
-	return r;
-}
-
 /* Every pod that can be read; ERRORS gets a line for each other. */
 static size_t load_pods(const struct pods *pods, const struct strv *uuids,
 			struct pod_info *infos, struct strv *errors)
@@ -233,7 +214,7 @@ static int run(struct cmd_call *call)
 	if (call->argc > 0)
 		return cmd_usage(call, CMD_WRONG_NUMBER);
 	if (pods_open(&pods, call->rkt->dir, &err) < 0 ||
-	    list_uuids(&pods, &uuids, &err) < 0) {
+	    pods_list_shown(&pods, &uuids, &err) < 0) {
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;
 	}

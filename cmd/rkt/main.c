@@ -19,6 +19,7 @@
 /* One a line. */
 /* clang-format off */
 static const struct command *const commands[] = {
+	&cmd_api_service,
 	&cmd_app,
 	&cmd_attach,
 	&cmd_auto_update,

@@ -84,7 +84,10 @@ root_runs() {
 		share/zsh/site-functions/_rkt \
 		share/fish/vendor_completions.d/rkt.fish \
 		lib/systemd/system/rkt-gc.timer \
-		lib/systemd/system/rkt-auto-update.timer lib/sysusers.d/rkt.conf \
+		lib/systemd/system/rkt-auto-update.timer \
+		lib/systemd/system/rkt-api-tcp.socket \
+		lib/systemd/system/rkt-api.service libexec/rkt/rkt-api \
+		share/doc/rkt/api.proto lib/sysusers.d/rkt.conf \
 		lib/tmpfiles.d/rkt.conf share/doc/rkt/LICENSE; do
 		[ -s "$ROOT/usr/$file" ] || fail "no $file"
 	done

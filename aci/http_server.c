@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cmd/rkt-metadata/server.h"
+#include "aci/http_server.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -26,8 +26,8 @@ struct client {
 	time_t since; /* when it began, or its last answer */
 };
 
-struct server {
-	struct server_plan plan;
+struct http_server {
+	struct http_server_plan plan;
 	struct MHD_Daemon *daemon;
 	int fd;
 	struct client *clients;
@@ -44,7 +44,7 @@ static time_t now(void)
 /* --- clients ---------------------------------------------------------------
  */
 
-static void client_add(struct server *s, struct MHD_Connection *connection,
+static void client_add(struct http_server *s, struct MHD_Connection *connection,
 		       void **ret)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
@@ -81,7 +81,7 @@ static void on_client(void *data, struct MHD_Connection *connection,
 }
 
 /* Who sends a byte now and then would stay for ever. */
-static void end_slow_clients(struct server *s)
+static void end_slow_clients(struct http_server *s)
 {
 	time_t latest = now() - REQUEST_SECONDS;
 
@@ -93,7 +93,7 @@ static void end_slow_clients(struct server *s)
 /* --- requests --------------------------------------------------------------
  */
 
-static void request_free(struct server_request *request)
+static void request_free(struct http_server_request *request)
 {
 	strbuf_release(&request->body);
 	strbuf_release(&request->answer);
@@ -101,8 +101,8 @@ static void request_free(struct server_request *request)
 }
 
 /* A method may be any bytes, and so may what percent signs make of a path. */
-static void log_request(const struct server *s,
-			const struct server_request *request)
+static void log_request(const struct http_server *s,
+			const struct http_server_request *request)
 {
 	const char *name = s->plan.name ? s->plan.name(request) : request->path;
 	char line[LINE_MAX_LEN];
@@ -114,13 +114,14 @@ static void log_request(const struct server *s,
 	log_info("%s - %u", line, request->status);
 }
 
-static enum MHD_Result send_answer(const struct server *s,
-				   struct server_request *request)
+static enum MHD_Result send_answer(const struct http_server *s,
+				   struct http_server_request *request)
 {
 	struct MHD_Response *response;
 	enum MHD_Result r;
 
-	log_request(s, request);
+	if (!s->plan.quiet)
+		log_request(s, request);
 	response = MHD_create_response_from_buffer(request->answer.len,
 						   request->answer.buf,
 						   MHD_RESPMEM_MUST_COPY);
@@ -142,8 +143,8 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 				  const char *version, const char *more,
 				  size_t *n_more, void **context)
 {
-	struct server *s = data;
-	struct server_request *request = *context;
+	struct http_server *s = data;
+	struct http_server_request *request = *context;
 
 	(void)version;
 	if (!request) {
@@ -164,6 +165,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 	request->method = method;
 	request->path = path;
 	request->connection = connection;
+	request->data = s->plan.data;
 	if (request->is_too_large) {
 		request->status = MHD_HTTP_CONTENT_TOO_LARGE;
 		strbuf_addf(&request->answer, "more than %zu bytes\n",
@@ -190,8 +192,8 @@ static void on_completed(void *data, struct MHD_Connection *connection,
 	*context = NULL;
 }
 
-const char *server_argument(const struct server_request *request,
-			    const char *name)
+const char *http_server_argument(const struct http_server_request *request,
+				 const char *name)
 {
 	return MHD_lookup_connection_value(request->connection,
 					   MHD_GET_ARGUMENT_KIND, name);
@@ -224,8 +226,8 @@ static enum MHD_Result on_field(void *data, enum MHD_ValueKind kind,
 	return MHD_YES;
 }
 
-bool server_form_field(const struct server_request *request, const char *name,
-		       struct strbuf *ret)
+bool http_server_form_field(const struct http_server_request *request,
+			    const char *name, struct strbuf *ret)
 {
 	struct form_field field = {.name = name, .value = ret};
 	struct MHD_PostProcessor *form = MHD_create_post_processor(
@@ -250,10 +252,10 @@ static void ignore(void *data, const char *format, va_list args)
 	(void)args;
 }
 
-int server_start(const struct server_plan *plan, struct server **ret,
-		 struct error *err)
+int http_server_start(const struct http_server_plan *plan,
+		      struct http_server **ret, struct error *err)
 {
-	struct server *s = xcalloc(1, sizeof(*s));
+	struct http_server *s = xcalloc(1, sizeof(*s));
 	const union MHD_DaemonInfo *info;
 
 	s->plan = *plan;
@@ -279,12 +281,17 @@ int server_start(const struct server_plan *plan, struct server **ret,
 	return 0;
 }
 
-int server_fd(const struct server *s)
+int http_server_fd(const struct http_server *s)
 {
 	return s->fd;
 }
 
-int server_timeout(const struct server *s, int max)
+int http_server_listener(const struct http_server *s)
+{
+	return s->plan.fd;
+}
+
+int http_server_timeout(const struct http_server *s, int max)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
@@ -296,7 +303,7 @@ int server_timeout(const struct server *s, int max)
 	return (int)ms;
 }
 
-void server_run(struct server *s)
+void http_server_run(struct http_server *s)
 {
 	(void)MHD_run(s->daemon);
 	end_slow_clients(s);

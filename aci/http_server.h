@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CMD_RKT_METADATA_SERVER_H
-#define CMD_RKT_METADATA_SERVER_H
+#ifndef ACI_HTTP_SERVER_H
+#define ACI_HTTP_SERVER_H
 
 /*
  * HTTP/1.1 on sockets that listen (libmicrohttpd), one thread: requests are
@@ -17,12 +17,13 @@
 struct error;
 struct MHD_Connection;
 
-struct server_request {
+struct http_server_request {
 	const char *method;
 	const char *path; /* without percent signs */
 	struct MHD_Connection *connection;
 	struct strbuf body;
 	bool is_too_large; /* the body is not kept */
+	void *data;	   /* of the plan */
 	/* To be filled. */
 	unsigned int status;
 	const char *type;  /* of the answer; NULL: text/plain */
@@ -30,31 +31,34 @@ struct server_request {
 	struct strbuf answer;
 };
 
-struct server_plan {
+struct http_server_plan {
 	int fd; /* listens; taken */
 	unsigned int clients_max, clients_of_address_max;
 	size_t body_max;
+	void *data; /* for `answer` */
+	bool quiet; /* requests are not logged */
 	/* Names in the log what was asked for; may be NULL: the path. */
-	const char *(*name)(const struct server_request *request);
-	void (*answer)(struct server_request *request);
+	const char *(*name)(const struct http_server_request *request);
+	void (*answer)(struct http_server_request *request);
 };
 
-struct server;
+struct http_server;
 
-int server_start(const struct server_plan *plan, struct server **ret,
-		 struct error *err);
+int http_server_start(const struct http_server_plan *plan,
+		      struct http_server **ret, struct error *err);
 /* Readable when there is something to do. */
-int server_fd(const struct server *s);
+int http_server_fd(const struct http_server *s);
+int http_server_listener(const struct http_server *s);
 /* Milliseconds until there is without that, at most MAX. */
-int server_timeout(const struct server *s, int max);
-void server_run(struct server *s);
+int http_server_timeout(const struct http_server *s, int max);
+void http_server_run(struct http_server *s);
 
 /* Argument NAME of the URL, borrowed; NULL if there is none. */
-const char *server_argument(const struct server_request *request,
-			    const char *name);
+const char *http_server_argument(const struct http_server_request *request,
+				 const char *name);
 /* The first field NAME of a form in the body
  * (application/x-www-form-urlencoded) into RET; false if there is none. */
-bool server_form_field(const struct server_request *request, const char *name,
-		       struct strbuf *ret);
+bool http_server_form_field(const struct http_server_request *request,
+			    const char *name, struct strbuf *ret);
 
 #endif
