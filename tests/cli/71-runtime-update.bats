@@ -6,6 +6,7 @@
 # shellcheck disable=SC2034,SC2154 # variables of versions.bash and bats
 
 load lib
+load network
 load versions
 
 setup_file() {
@@ -346,6 +347,32 @@ nothing_left() {
 	load_end
 	all_answered load
 	all_answered redis
+}
+
+@test "the default network and a forwarded port, under load" {
+	skip_without nginx
+	skip_without cni
+	skip_without iptables
+	bash "$TESTS/images/build-images.sh" "$D" nginx-1 >&2
+	detach_inside --pod-name=web --port=http:18080 "$D/nginx-1.aci"
+	begun
+	before=$(rkt status web | grep ^networks=)
+	wait_for 20 curl -sfo "$D/page" http://127.0.0.1:18080/version
+	"$BUILD/tests/load" --workers=4 --rate=300 127.0.0.1 18080 /version \
+		>"$D/load.load" &
+	loads+=($!)
+	for _ in 1 2 3; do
+		goes_on_as one
+		goes_on_as two
+	done
+	sleep 0.3
+	load_end
+	all_answered
+	[ "$(rkt status web | grep ^networks=)" = "$before" ]
+	# What undoes it is known to who goes on.
+	rkt stop web
+	nothing_left
+	network_clean
 }
 
 @test "a hundred times: no descriptor, process or memory is left" {
