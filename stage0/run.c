@@ -45,6 +45,7 @@ void pod_run_args_make(const struct pod_run_options *o, struct strv *ret)
 		{"--hostname", o->hostname},
 		{"--ipc", o->ipc},
 		{"--dns-conf-mode", o->dns_mode},
+		{"--log", o->log},
 		{"--local-config", o->local_config},
 		{"--system-config", o->system_config},
 	};

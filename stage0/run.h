@@ -24,6 +24,7 @@ struct pod_run_options {
 	const char *hostname;
 	const char *ipc;
 	const char *dns_mode; /* resolv=...,hosts=... */
+	const char *log;
 	const char *local_config;
 	const char *system_config;
 	bool is_mutable;

@@ -80,8 +80,8 @@ static int dial(const char *path)
 static void lose(struct journald *j, int r)
 {
 	if (j->n_lost++ == 0)
-		log_warning("lines are not in the journal, but in the apps' "
-			    "logs: %s",
+		log_warning("lines are not in the journal%s: %s",
+			    j->is_only ? "" : ", but in the apps' logs",
 			    strerrordesc_np(-r));
 }
 

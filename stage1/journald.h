@@ -25,6 +25,7 @@ struct journald {
 	size_t sent;		    /* bytes of them that are done */
 	size_t begun;		    /* where the last one starts */
 	bool is_full;
+	bool is_only; /* what it does not take is nowhere */
 	/* Told when journald takes no more, and when it has taken all. */
 	void (*on_full)(struct journald *j, bool is_full);
 	void *data;

@@ -94,6 +94,19 @@ static int parse_system_config(struct run_options *o, const char *value,
 	return 0;
 }
 
+static int parse_log(struct run_options *o, const char *value,
+		     struct error *err)
+{
+	if (strcmp(value, "file") == 0)
+		o->log = OUTPUT_KEPT_FILE;
+	else if (strcmp(value, "journal") == 0)
+		o->log = OUTPUT_KEPT_JOURNAL;
+	else if (strcmp(value, "all") != 0)
+		return error_set(err, EINVAL,
+				 "--log must be all, file or journal");
+	return 0;
+}
+
 static int parse_ready_fd(struct run_options *o, const char *value,
 			  struct error *err)
 {
@@ -133,6 +146,7 @@ static const struct {
 	{"--dns-conf-mode", 0, parse_dns_mode},
 	{"--local-config", 0, parse_local_config},
 	{"--system-config", 0, parse_system_config},
+	{"--log", 0, parse_log},
 	{"--ready-fd", 0, parse_ready_fd},
 	{"--private-users", 0, parse_private_users},
 };

@@ -9,6 +9,7 @@
 #include "base/strv.h"
 #include "spec/net_list.h"
 #include "spec/user_range.h"
+#include "stage1/output.h"
 #include "stage1/plan.h"
 
 struct error;
@@ -35,6 +36,7 @@ struct run_options {
 	enum dns_mode hosts_mode;
 	const char *local_config;
 	const char *system_config;
+	enum output_kept log;
 	int ready_fd; /* -EBADF: not detached */
 	const char *uuid;
 };

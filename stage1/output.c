@@ -124,21 +124,37 @@ static void on_journal_full(struct journald *j, bool is_full)
 }
 
 /* As systemd names standard output: its own stream needs no second copy. */
-static void open_journal(struct output *output)
+static int open_journal(struct output *output, struct error *err)
 {
+	bool is_stream =
+		output->terminal >= 0 &&
+		journald_is_stream(output->terminal, getenv("JOURNAL_STREAM"));
+	int r;
+
 	output->journal = (struct journald)JOURNALD_INIT;
 	output->journal.on_full = on_journal_full;
 	output->journal.data = output;
-	if (output->terminal >= 0 &&
-	    journald_is_stream(output->terminal, getenv("JOURNAL_STREAM")) &&
-	    journald_open(&output->journal, output->loop, JOURNALD_SOCKET) == 0)
+	output->journal.is_only = output->kept == OUTPUT_KEPT_JOURNAL;
+	if (is_stream && output->kept == OUTPUT_KEPT_FILE)
 		output->terminal = -EBADF;
+	if (output->kept == OUTPUT_KEPT_FILE ||
+	    (output->kept == OUTPUT_KEPT_ALL && !is_stream))
+		return 0;
+	r = journald_open(&output->journal, output->loop, JOURNALD_SOCKET);
+	if (r == 0 && is_stream)
+		output->terminal = -EBADF;
+	if (r < 0 && output->journal.is_only)
+		return error_sys(err, -r,
+				 "--log=journal: reach journald at "
+				 "" JOURNALD_SOCKET);
+	return 0;
 }
 
 int output_init(struct output *output, struct event_loop *loop, int pod_dirfd,
-		int terminal, struct error *err)
+		int terminal, enum output_kept kept, struct error *err)
 {
 	*output = (struct output){
+		.kept = kept,
 		.loop = loop,
 		.terminal = terminal,
 		.pending = STRBUF_INIT,
@@ -149,8 +165,7 @@ int output_init(struct output *output, struct event_loop *loop, int pod_dirfd,
 				    O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (output->logs_dirfd < 0)
 		return error_sys(err, errno, "open " POD_LOGS_DIR);
-	open_journal(output);
-	return 0;
+	return open_journal(output, err);
 }
 
 void output_release(struct output *output)
@@ -239,7 +254,8 @@ static void append(struct output_log *log, const struct strbuf *records)
 {
 	int r;
 
-	if (!log->app || records->len == 0)
+	if (!log->app || records->len == 0 ||
+	    log->output->kept == OUTPUT_KEPT_JOURNAL)
 		return;
 	r = append_all(log, records);
 	if (r < 0 && !log->is_losing)
@@ -467,8 +483,9 @@ void output_save(const struct output *output, struct state_writer *w,
 		 const char *key)
 {
 	const struct output_state state = {
-		.has_terminal =
-			output->terminal >= 0 || output->journal.source.fd >= 0,
+		.has_terminal = output->terminal >= 0 ||
+				(output->kept == OUTPUT_KEPT_ALL &&
+				 output->journal.source.fd >= 0),
 		.pending = output->pending,
 		.journal = journald_unsent(&output->journal),
 	};
@@ -477,7 +494,8 @@ void output_save(const struct output *output, struct state_writer *w,
 }
 
 int output_restore(const struct json_node *node, struct output *output,
-		   struct event_loop *loop, int pod_dirfd, struct error *err)
+		   struct event_loop *loop, int pod_dirfd,
+		   enum output_kept kept, struct error *err)
 {
 	struct output_state state = {
 		.pending = STRBUF_INIT,
@@ -488,7 +506,7 @@ int output_restore(const struct json_node *node, struct output *output,
 	if (r == 0)
 		r = output_init(output, loop, pod_dirfd,
 				state.has_terminal ? STDOUT_FILENO : -EBADF,
-				err);
+				kept, err);
 	if (r == 0) {
 		output->pending = state.pending;
 		output->journal.pending = state.journal;

@@ -34,8 +34,17 @@ struct state_writer;
 
 struct output_stream;
 
+/* Where lines are kept: --log. */
+enum output_kept {
+	OUTPUT_KEPT_ALL,     /* in the log, and in the journal if the terminal
+			      * is a unit's stream to it */
+	OUTPUT_KEPT_FILE,    /* in the log alone */
+	OUTPUT_KEPT_JOURNAL, /* in the journal alone */
+};
+
 /* One a pod. */
 struct output {
+	enum output_kept kept;
 	struct event_loop *loop;
 	int logs_dirfd;
 	int terminal;	       /* -EBADF: nobody looks */
@@ -70,10 +79,11 @@ struct output_stream {
 	struct output_stream *next;
 };
 
-/* TERMINAL is borrowed; a negative one only keeps logs.  JOURNAL_STREAM says
- * whether it is the journal's. */
+/* TERMINAL is borrowed; a negative one only keeps lines.  JOURNAL_STREAM says
+ * whether it is the journal's.  -ENOENT and the like: no journal for
+ * OUTPUT_KEPT_JOURNAL. */
 int output_init(struct output *output, struct event_loop *loop, int pod_dirfd,
-		int terminal, struct error *err);
+		int terminal, enum output_kept kept, struct error *err);
 void output_release(struct output *output);
 /* Stops showing: what comes now goes to the logs alone. */
 void output_detach_terminal(struct output *output);
@@ -99,7 +109,8 @@ void output_save(const struct output *output, struct state_writer *w,
 		 const char *key);
 /* The same as output_init(), and what the terminal has not taken. */
 int output_restore(const struct json_node *node, struct output *output,
-		   struct event_loop *loop, int pod_dirfd, struct error *err);
+		   struct event_loop *loop, int pod_dirfd,
+		   enum output_kept kept, struct error *err);
 /* When every stream is there: none is read before the terminal is. */
 void output_resume(struct output *output);
 

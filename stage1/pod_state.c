@@ -324,7 +324,7 @@ static int restore_parts(const struct json_node *node, struct pod *pod,
 		r = control_restore(pod, &part, err);
 	if (r == 0 && json_member(node, "output", &part))
 		r = output_restore(&part, &pod->output, &pod->loop, pod->dirfd,
-				   err);
+				   pod->options.log, err);
 	if (r == 0 && json_member(node, "console", &part))
 		r = restore_console(&part, pod, err);
 	if (r == 0 && json_member(node, "host_sockets", &part))

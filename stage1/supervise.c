@@ -291,7 +291,8 @@ static int open_terminal(struct pod *pod, struct error *err)
 	int r;
 
 	r = output_init(&pod->output, &pod->loop, pod->dirfd,
-			detached ? -EBADF : STDOUT_FILENO, err);
+			detached ? -EBADF : STDOUT_FILENO, pod->options.log,
+			err);
 	if (r < 0 || !pod->options.interactive)
 		return r;
 	pod->console = xcalloc(1, sizeof(*pod->console));

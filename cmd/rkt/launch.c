@@ -60,6 +60,14 @@ const struct option_row launch_rows[] = {
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct launch_opts, ipc),
 	 .help = "IPC namespace: \"auto\", \"private\" or \"parent\""},
+	{.name = "log",
+	 .values = "all|file|journal",
+	 .kind = OPTION_STRING,
+	 .shown = "all",
+	 .offset = offsetof(struct launch_opts, log),
+	 .help = "where lines of apps are kept: \"file\", the pod's log; "
+		 "\"journal\", the host's; or \"all\": the pod's log, and "
+		 "the journal if rkt's output goes there"},
 	{.name = "mds-register",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -133,6 +141,12 @@ static int check_opts(const struct launch_opts *o, size_t n_apps,
 				 "invalid --ipc \"%s\": must be auto, private "
 				 "or parent",
 				 o->ipc);
+	if (o->log && strcmp(o->log, "all") != 0 &&
+	    strcmp(o->log, "file") != 0 && strcmp(o->log, "journal") != 0)
+		return error_set(err, EINVAL,
+				 "invalid --log \"%s\": must be all, file or "
+				 "journal",
+				 o->log);
 	if (o->hostname && !is_hostname(o->hostname))
 		return error_set(
 			err, EINVAL,
@@ -175,6 +189,7 @@ int launch_make(const struct cmd_call *call, const struct launch_opts *o,
 			.hostname = o->hostname,
 			.ipc = o->ipc,
 			.dns_mode = ret->dns.mode,
+			.log = o->log,
 			.local_config = call->rkt->local_config,
 			.system_config = call->rkt->system_config,
 			.is_mutable = pod_manifest_is_mutable(pm),

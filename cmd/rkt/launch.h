@@ -22,6 +22,7 @@ struct launch_opts {
 	struct dns_request dns;
 	const char *hostname;
 	const char *ipc;
+	const char *log;
 	bool mds_register;
 	bool interactive;
 	bool detach;

@@ -16,6 +16,7 @@
 #include "stage0/logs.h"
 #include "stage0/pod.h"
 #include "stage0/prepare.h"
+#include "stage0/update.h"
 
 /* How long the end of a pod may go unnoticed; a new line is seen at once. */
 #define WAIT_MS 200
@@ -97,22 +98,6 @@ static int print_logs(const struct opts *o, struct pod *pod, struct logs *logs,
 	return r;
 }
 
-static int show_logs(struct cmd_call *call, struct pod *pod, struct error *err)
-{
-	const struct opts *o = call->opts;
-	cleanup_strv struct strv apps = STRV_INIT;
-	struct logs *logs = NULL;
-	int r = list_apps(pod, o->app, &apps, err);
-
-	if (r == 0)
-		r = logs_open(pod, &apps, &logs, err);
-	if (r < 0)
-		return r;
-	r = print_logs(o, pod, logs, err);
-	logs_free(logs);
-	return r;
-}
-
 /* --- from the journal ------------------------------------------------------
  */
 
@@ -149,6 +134,28 @@ static int show_journal(struct cmd_call *call, struct pod *pod,
 	return r < 0 ? r
 		     : become_reader(call, pod->uuid,
 				     o->follow ? pod->fd : -EBADF, err);
+}
+
+/* --- choosing --------------------------------------------------------------
+ */
+
+static int show_logs(struct cmd_call *call, struct pod *pod, struct error *err)
+{
+	const struct opts *o = call->opts;
+	cleanup_strv struct strv apps = STRV_INIT;
+	struct logs *logs = NULL;
+	int r = list_apps(pod, o->app, &apps, err);
+
+	/* They are there alone. */
+	if (r == 0 && update_was_started_with(pod->fd, "--log=journal"))
+		return show_journal(call, pod, err);
+	if (r == 0)
+		r = logs_open(pod, &apps, &logs, err);
+	if (r < 0)
+		return r;
+	r = print_logs(o, pod, logs, err);
+	logs_free(logs);
+	return r;
 }
 
 /* Its UUID is all that is left of it. */
@@ -188,8 +195,9 @@ const struct command cmd_logs = {
 	.words = CMD_WORDS_PODS,
 	.description = "Lines of several apps are shown in the order of their "
 		       "times. The pod's own log goes with the pod, and its "
-		       "oldest lines before; the journal (--journal) lacks "
-		       "those from when it was not there.",
+		       "oldest lines before; the journal (--journal, and "
+		       "always of pods run with --log=journal) lacks those "
+		       "from when it was not there.",
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.run = run,

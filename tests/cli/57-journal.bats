@@ -32,14 +32,14 @@ teardown() {
 	teardown_test
 }
 
-# run_unit SCRIPT: a pod whose output is $D/out, which systemd would have said
-# is the journal.
+# run_unit SCRIPT [FLAG...]: a pod whose output is $D/out, which systemd would
+# have said is the journal.
 run_unit() {
 	: >"$D/out"
 	JOURNAL_STREAM=$(stat -c %d:%i "$D/out") rkt \
 		--insecure-options=image run --net=none \
 		--volume="v,kind=host,source=$D/v" --mount=volume=v,target=/v \
-		--uuid-file-save="$D/uuid" "$F/busybox.aci" --name=web \
+		--uuid-file-save="$D/uuid" "${@:2}" "$F/busybox.aci" --name=web \
 		--exec=/bin/sh -- -c "$1" >>"$D/out" 2>"$D/err"
 }
 
@@ -125,4 +125,42 @@ pod_waits() {
 	run_unit 'echo one; echo two'
 	[ "$(grep -c ': \(one\|two\)$' "$D/out")" = 2 ]
 	[ "$(log_of)" = $'one\ntwo' ]
+}
+
+@test "--log: lines are kept in one place" {
+	run_unit 'echo one' --log=file
+	[ "$(log_of)" = one ]
+	[ ! -s "$D/out" ]
+	[ ! -s "$D/journal" ]
+	run_unit 'echo two; echo "<3>three"' --log=journal
+	wait_for 10 received 2
+	[ "$(field MESSAGE)" = $'two\nthree' ]
+	[ "$(field RKT_POD | sort -u)" = "$(cat "$D/uuid")" ]
+	[ -z "$(log_of)" ]
+	[ ! -s "$D/out" ]
+	# In the journal, whatever rkt's output is.
+	run_rkt run --net=none --log=journal "$F/busybox.aci" --name=web \
+		-- -c 'echo four'
+	expect_status 0
+	expect_output 'web[' ': four'
+	wait_for 10 received 3
+}
+
+@test "--log=journal in the background, and without a journal" {
+	uuid=$(rkt --insecure-options=image run --net=none --detach \
+		--log=journal "$F/busybox.aci" --name=web -- \
+		-c 'echo one; sleep 1000')
+	wait_for 10 received 1
+	rkt update --runtime "$uuid"
+	[ "$(field MESSAGE)" = one ]
+	rkt stop "$uuid"
+	wait_for 10 pod_is "$uuid" exited
+	kill "$journald"
+	wait "$journald" || true
+	run_rkt run --net=none --log=journal "$F/busybox.aci" -- -c 'echo two'
+	expect_status 254
+	expect_output "--log=journal: reach journald at $SOCKET"
+	run_rkt run --net=none --log=jurnal "$F/busybox.aci"
+	expect_status 254
+	expect_output 'invalid --log "jurnal": must be all, file or journal'
 }

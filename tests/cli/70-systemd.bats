@@ -153,6 +153,22 @@ has_line() {
 	expect_output example.com/listens:2.0.0
 }
 
+# The journal has a line of the pod web soon after it was said.
+logs_have() {
+	machine rkt logs web | grep -q "$1"
+}
+
+@test "lines kept in the journal alone are what rkt logs shows" {
+	machine systemd-run --quiet --unit=rkt-test-web --service-type=exec \
+		rkt run --net=host --log=journal --pod-name=web \
+		example.com/listens:1.0.0 --exec=/usr/bin/python3 -- -I -c '
+import time
+print("it is there", flush=True)
+time.sleep(1000)'
+	wait_for 10 logs_have 'it is there'
+	machine sh -c 'test ! -s /var/lib/rkt/pods/run/*/logs/listens'
+}
+
 # What the load said of KEY.
 load_value() {
 	sed -n "s/^$1=//p" "$D/load"

@@ -33,7 +33,9 @@ static void init(void)
 	cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
 	(void)fcntl(out[1], F_SETPIPE_SZ, 1 << 20);
 	(void)fcntl(terminal[1], F_SETPIPE_SZ, 1 << 20);
-	cr_assert_eq(output_init(&output, &loop, dir, terminal[1], NULL), 0);
+	cr_assert_eq(output_init(&output, &loop, dir, terminal[1],
+				 OUTPUT_KEPT_ALL, NULL),
+		     0);
 	cr_assert_eq(output_log_open(&app_log, &output, "web", NULL), 0);
 	cr_assert_eq(
 		output_stream_open(&stream, &app_log, "stdout", out[0], NULL),
