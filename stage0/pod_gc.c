@@ -35,6 +35,8 @@ int pod_clean(const struct pod *pod, bool keep_network, const char *libexec_dir,
 	cleanup_entrypoint struct entrypoint ep = ENTRYPOINT_INIT;
 	int r = pod_stage1_load(pod->fd, &stage1, err);
 
+	if (r == -EMEDIUMTYPE)
+		return 0; /* what there was besides went with a reboot */
 	if (r < 0)
 		return r;
 	/* Nothing to clean, then. */

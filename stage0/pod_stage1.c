@@ -83,6 +83,10 @@ static int load_image(int poddir_fd, struct pod_stage1 *ret, struct error *err)
 
 	if (r == -ENOENT)
 		return 0;
+	if (r == 0 && strncmp(id.buf, "deps-", 5) == 0)
+		return error_set(err, EMEDIUMTYPE,
+				 "the pod was made by CoreOS rkt: it can be "
+				 "looked at and removed");
 	if (r == 0)
 		r = image_id_parse(id.buf, &image->id, err);
 	if (r == 0)

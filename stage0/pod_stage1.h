@@ -52,7 +52,8 @@ static inline bool pod_stage1_is_native(const struct pod_stage1 *s)
 void pod_stage1_format(const struct pod_stage1 *s, struct strbuf *out);
 bool pod_stage1_equal(const struct pod_stage1 *a, const struct pod_stage1 *b);
 
-/* That of the pod; RET must be POD_STAGE1_INIT. */
+/* That of the pod; RET must be POD_STAGE1_INIT.  -EMEDIUMTYPE: CoreOS rkt left
+ * the pod, whose tree store and so stage1 nobody has. */
 int pod_stage1_load(int poddir_fd, struct pod_stage1 *ret, struct error *err);
 /* Writes it into a pod that has none yet; nothing is synced. */
 int pod_stage1_save(int poddir_fd, const struct pod_stage1 *s,
