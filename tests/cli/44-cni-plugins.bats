@@ -169,7 +169,7 @@ BRIDGE='{"cniVersion": "0.4.0", "name": "mine", "type": "bridge",
 	wait "$server" "$daemon" || true
 	rm -rf /run/cni
 	expect_status 0
-	[[ $(value ip.eth0) == 10.9.9.10[0-9] ]] || fail "$output"
+	[[ $(value ip.eth0) == 10.9.9.1[01][0-9] ]] || fail "$output"
 	expect_output received=from-far
 	network_clean
 }

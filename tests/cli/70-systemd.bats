@@ -84,7 +84,7 @@ has_line() {
 	expect_no_output 'listens['
 }
 
-@test "rkt@NAME is the pod of pods.d/NAME.json, started and stopped" {
+@test "rkt@NAME is the pod of pods.d/NAME.json, started and stopped (row 37)" {
 	pod_file web '.flags += ["--hostname=from-file"]'
 	machine sh -c 'umask 077; echo SECRET=of-file >/etc/rkt/pods.d/web.env'
 	machine systemctl start rkt@web
@@ -343,7 +343,7 @@ can_limit() {
 	[ "$status" != 0 ]
 }
 
-@test "systemd-run --service-type=notify: active when the app says so" {
+@test "systemd-run --service-type=notify: active when the app says so (row 38)" {
 	machine systemd-run --quiet --unit=rkt-test-once --service-type=notify \
 		--slice=machine -p NotifyAccess=main \
 		rkt run --net=host --pod-name=once \
@@ -355,7 +355,7 @@ can_limit() {
 
 # --- sockets ----------------------------------------------------------------------
 
-@test "a socket unit: nobody is refused by a restart, an update, or by waiting" {
+@test "a socket unit: nobody is refused by a restart, an update, or by waiting (row 38)" {
 	printf '%s\n' '[Socket]' ListenStream=127.0.0.1:8080 \
 		FileDescriptorName=http Service=rkt-test-web.service |
 		unit rkt-test-web.socket

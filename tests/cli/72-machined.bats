@@ -67,7 +67,7 @@ start_web() {
 	wait_for 20 is_listed web
 }
 
-@test "a pod that is a unit's process is a machine, where it is" {
+@test "a pod that is a unit's process is a machine, where it is (row 37)" {
 	start_web '.flags = []'
 	leads web
 	[ "$(of_machine web Unit)" = rkt@web.service ]

@@ -54,6 +54,7 @@ trust: prefix=a root=true skip-fingerprint-review=true insecure-allow-http=true
 config: pretty-print=true
 version:
 metadata-service: listen-port=18112
+api-service: listen=localhost:15441
 completion:
 help:
 app sandbox: uuid-file-save=/x $NET no-overlay=true port=a:tcp:80:127.0.0.1:80 \
