@@ -25,9 +25,9 @@ load lib
 	[ "$(stat -c %d /run)" != "$(stat -c %d /)" ]
 }
 
-@test "rkt and stage1 are static" {
+@test "rkt and the stage1s are static" {
 	skip_without not-sanitized
-	for p in bin/rkt libexec/rkt/stage1; do
+	for p in bin/rkt libexec/rkt/stage1 libexec/rkt/stage1-fly; do
 		run readelf -l "$BUILD/$p"
 		expect_status 0
 		expect_no_output INTERP
