@@ -355,3 +355,19 @@ TOKEN=00112233445566778899aabbccddeeff
 	E
 	kill -0 "$SERVICE"
 }
+
+@test "apps of a mutable pod are known as they come and go" {
+	service
+	run_rkt fetch "$F/inside.aci"
+	uuid=$(rkt app sandbox --detach --mds-register --net=host)
+	url=$(cat "$D/data/pods/run/$uuid/mds-registered")/acMetadata/v1
+	[ "$(ask /pod/annotations/coreos.com/rkt/stage1/mutable)" = "200 $TEXT" ]
+	expect_answer true
+	[[ $(ask /apps/one/image/id) == 404* ]]
+	run_rkt app add "$uuid" example.com/inside --name=one
+	expect_status 0
+	[[ $(ask /apps/one/image/id) == 200* ]]
+	run_rkt app rm --app=one "$uuid"
+	expect_status 0
+	[[ $(ask /apps/one/image/id) == 404* ]]
+}

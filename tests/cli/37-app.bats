@@ -442,3 +442,28 @@ setup() {
 	for p in "${pids[@]}"; do wait "$p"; done
 	[ "$(rkt app list --no-legend "$uuid" | grep -c running)" = 4 ]
 }
+
+@test "nginx and redis come to one pod; nginx is updated live" {
+	local page=()
+	"$TESTS/images/build-images.sh" "$F" nginx-1 nginx-2 redis >&2
+	run_rkt fetch "$F/nginx-1.aci" "$F/redis.aci"
+	expect_status 0
+	sandbox
+	did add example.com/nginx --name=web
+	did add example.com/redis --name=store
+	did start --app=web
+	did start --app=store
+	page=(nsenter "--net=/proc/$(cat "$pod/pid")/ns/net")
+	wait_for 10 "${page[@]}" curl -sSf http://127.0.0.1/version
+	wait_for 10 "${page[@]}" redis-cli ping
+	[ "$("${page[@]}" redis-cli set key value)" = OK ]
+	run_rkt update --app=web --observe=100ms --image="$F/nginx-2.aci" "$uuid"
+	expect_status 0
+	[ "$("${page[@]}" curl -sSf http://127.0.0.1/version)" = 2.0.0 ]
+	did stop --app=web
+	[ "$("${page[@]}" redis-cli get key)" = value ]
+	did start --app=web
+	wait_for 10 "${page[@]}" curl -sSf http://127.0.0.1/version
+	did rm --app=web
+	nothing_of web
+}
