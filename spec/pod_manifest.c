@@ -147,6 +147,25 @@ static void check_unique(const struct json_node *object,
 			     duplicate);
 }
 
+/* What an annotation says of volumes: VOLUME_ANNOTATION. */
+static void read_volume_options(const struct json_node *object,
+				struct pod_manifest *pm)
+{
+	for (size_t i = 0; i < pm->n_volumes; i++) {
+		struct volume *v = &pm->volumes[i];
+		char *name cleanup_free =
+			v->name ? xasprintf(VOLUME_ANNOTATION "%s", v->name)
+				: NULL;
+		const char *text =
+			name ? name_values_get(&pm->annotations, name) : NULL;
+		struct error err = ERROR_INIT;
+
+		if (text && volume_parse_options(text, v, &err) < 0)
+			json_problem(object, "annotation %s: %s", name,
+				     err.msg);
+	}
+}
+
 static void pod_manifest_read(const struct json_node *object,
 			      struct pod_manifest *ret)
 {
@@ -164,6 +183,7 @@ static void pod_manifest_read(const struct json_node *object,
 	if (json_member(object, "annotations", &node))
 		name_values_read(&node, NAME_VALUES_ANNOTATIONS,
 				 &ret->annotations);
+	read_volume_options(object, ret);
 	json_for_each(object, "ports", read_exposed_port, ret);
 	if (json_member(object, "userAnnotations", &node))
 		name_values_read_map(&node, &ret->user_annotations);

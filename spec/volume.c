@@ -14,6 +14,7 @@
 #include "spec/acname.h"
 #include "spec/json_read.h"
 #include "spec/json_write.h"
+#include "spec/quantity.h"
 #include "spec/stage1_abi.h"
 #include "spec/string_form.h"
 
@@ -72,10 +73,27 @@ static int check_host(const struct volume_text *t, struct error *err)
 	return 0;
 }
 
+static int check_memory(const struct volume *v, struct error *err)
+{
+	if (!v->in_memory && v->size == 0)
+		return 0;
+	if (v->kind != VOLUME_EMPTY)
+		return error_set(err, EINVAL,
+				 "volume %s has medium or size, which are for "
+				 "kind empty",
+				 v->name);
+	return 0;
+}
+
 static int volume_text_check(const struct volume_text *t, struct error *err)
 {
+	int r;
+
 	if (!t->v.name)
 		return error_set(err, EINVAL, "volume without a name");
+	r = check_memory(&t->v, err);
+	if (r < 0)
+		return r;
 	if (t->v.kind == VOLUME_HOST)
 		return check_host(t, err);
 	if (t->v.kind != VOLUME_EMPTY)
@@ -232,6 +250,36 @@ static int set_gid(void *object, const char *value, struct error *err)
 	return set_id(&t->v.gid, value, err);
 }
 
+static int set_medium(void *object, const char *value, struct error *err)
+{
+	struct volume_text *t = object;
+
+	if (strcmp(value, "memory") != 0)
+		return error_set(err, EINVAL,
+				 "medium \"%s\" is not memory, the only one",
+				 value);
+	t->v.in_memory = true;
+	return 0;
+}
+
+/* Nothing but memory can be told how large it is. */
+static int set_size(void *object, const char *value, struct error *err)
+{
+	struct volume_text *t = object;
+	struct quantity quantity;
+	int64_t bytes = 0;
+	int r = quantity_parse(value, &quantity, err);
+
+	if (r < 0)
+		return r;
+	if (quantity_value_ceil(&quantity, &bytes) < 0 || bytes <= 0)
+		return error_set(err, EINVAL, "size \"%s\" is out of range",
+				 value);
+	t->v.in_memory = true;
+	t->v.size = (uint64_t)bytes;
+	return 0;
+}
+
 static void volume_text_release(struct volume_text *t)
 {
 	volume_release(&t->v);
@@ -247,6 +295,8 @@ int volume_parse(const char *s, struct volume *ret, struct error *err)
 		{"mode", set_mode},
 		{"uid", set_uid},
 		{"gid", set_gid},
+		{"medium", set_medium},
+		{"size", set_size},
 	};
 	static const struct string_form form = {
 		.what = "volume",
@@ -290,6 +340,38 @@ void volume_format(const struct volume *v, struct strbuf *out)
 		strbuf_addf(out, ",uid=%" PRId64, v->uid);
 	if (v->gid)
 		strbuf_addf(out, ",gid=%" PRId64, v->gid);
+	if (!v->in_memory)
+		return;
+	strbuf_addch(out, ',');
+	volume_format_options(v, out);
+}
+
+int volume_parse_options(const char *s, struct volume *v, struct error *err)
+{
+	static const struct string_form_key keys[] = {
+		{"medium", set_medium},
+		{"size", set_size},
+	};
+	static const struct string_form form = {
+		.what = "volume",
+		.keys = keys,
+		.n_keys = sizeof(keys) / sizeof(keys[0]),
+	};
+	struct volume_text t = {0};
+	int r = string_form_parse(&form, s, &t, err);
+
+	if (r < 0)
+		return r;
+	v->in_memory = t.v.in_memory;
+	v->size = t.v.size;
+	return check_memory(v, err);
+}
+
+void volume_format_options(const struct volume *v, struct strbuf *out)
+{
+	strbuf_addstr(out, "medium=memory");
+	if (v->size)
+		strbuf_addf(out, ",size=%" PRIu64, v->size);
 }
 
 /* --- JSON ------------------------------------------------------------------

@@ -6,7 +6,13 @@
  * Volumes of a pod.  The string form is
  *	NAME,kind=host,source=/p[,readOnly=B][,recursive=B]
  *	NAME,kind=empty[,readOnly=B][,mode=M][,uid=N][,gid=N]
+ *		[,medium=memory][,size=QUANTITY]
+ *
+ * appc has no field for the last two: in a pod manifest they are the value of
+ * the annotation VOLUME_ANNOTATION and the volume's name.
  */
+
+#define VOLUME_ANNOTATION "rkt.io/volume/"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,6 +52,10 @@ struct volume {
 	/* kind empty only; text and ids unchecked, see volume_check_usable */
 	char *mode; /* never NULL for kind empty */
 	int64_t uid, gid;
+	/* kind empty only: a file system in memory, which is new at each start
+	 * of the pod. */
+	bool in_memory;
+	uint64_t size; /* bytes; 0: what the kernel gives; only in memory */
 };
 
 int volume_parse(const char *s, struct volume *ret, struct error *err);
@@ -59,6 +69,10 @@ int volume_check(const struct volume *v, struct error *err);
 /* Also: mode is octal, ids fit; for kind empty they go to the non-NULL out. */
 int volume_check_usable(const struct volume *v, mode_t *mode, uid_t *uid,
 			gid_t *gid, struct error *err);
+
+/* "medium=memory,size=BYTES": the annotation's value. */
+int volume_parse_options(const char *s, struct volume *v, struct error *err);
+void volume_format_options(const struct volume *v, struct strbuf *out);
 
 void volume_read(const struct json_node *object, struct volume *ret);
 void volume_write(const struct volume *v, const char *key,

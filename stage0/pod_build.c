@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/path.h"
+#include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/acname.h"
 #include "spec/image_manifest.h"
@@ -267,6 +268,17 @@ int pod_ports_check(const struct pod_manifest *pm, struct error *err)
 /* --- manifest --------------------------------------------------------------
  */
 
+static void annotate_volume(const struct volume *v, struct pod_manifest *pm)
+{
+	cleanup_free char *name = xasprintf(VOLUME_ANNOTATION "%s", v->name);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	if (!v->in_memory)
+		return;
+	volume_format_options(v, &text);
+	name_values_add(&pm->annotations, name, text.buf);
+}
+
 static void copy_pod_level(const struct pod_request *req,
 			   struct pod_manifest *pm)
 {
@@ -274,8 +286,10 @@ static void copy_pod_level(const struct pod_request *req,
 	name_values_add(&pm->annotations, MUTABLE_ANNOTATION,
 			req->is_mutable ? "true" : "false");
 	pm->volumes = xcalloc(req->n_volumes + 1, sizeof(*pm->volumes));
-	for (size_t i = 0; i < req->n_volumes; i++)
+	for (size_t i = 0; i < req->n_volumes; i++) {
 		volume_copy(&pm->volumes[pm->n_volumes++], &req->volumes[i]);
+		annotate_volume(&req->volumes[i], pm);
+	}
 	pm->ports = xcalloc(req->n_ports + 1, sizeof(*pm->ports));
 	for (size_t i = 0; i < req->n_ports; i++)
 		exposed_port_copy(&pm->ports[pm->n_ports++], &req->ports[i]);

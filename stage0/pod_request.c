@@ -107,8 +107,10 @@ const struct option_row pod_request_rows[] = {
 	 .parse = parse_volume,
 	 .help = "volume for the pod: NAME,kind=host,source=PATH"
 		 "[,readOnly=BOOL][,recursive=BOOL] or NAME,kind=empty"
-		 "[,readOnly=BOOL][,mode=MODE][,uid=UID][,gid=GID]; symbolic "
-		 "links in PATH are followed when the pod is prepared"},
+		 "[,readOnly=BOOL][,mode=MODE][,uid=UID][,gid=GID]"
+		 "[,medium=memory][,size=64Mi] (a size makes it one in memory, "
+		 "which is empty at each start of the pod); symbolic links in "
+		 "PATH are followed when the pod is prepared"},
 	{.name = "mount", /* help shows the app's */
 	 .kind = OPTION_LIST,
 	 .flags = OPTION_HIDDEN,

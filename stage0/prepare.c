@@ -62,7 +62,7 @@ static int make_empty_volume(int poddir_fd, const struct volume *v,
 {
 	int r;
 
-	if (v->kind != VOLUME_EMPTY)
+	if (v->kind != VOLUME_EMPTY || v->in_memory)
 		return 0;
 	r = make_dir(poddir_fd, POD_VOLUMES_DIR, err);
 	return r < 0 ? r : make_volume(poddir_fd, v, err);

@@ -81,6 +81,7 @@ static int add_mount(struct app_plan *plan, const struct volume *v,
 				     ? default_read_only
 				     : v->read_only == TRISTATE_TRUE,
 		.recursive = v->recursive != TRISTATE_FALSE,
+		.in_memory = v->in_memory,
 	};
 	r = volume_check_usable(v, &m->mode, &m->uid, &m->gid, err);
 	if (r < 0)

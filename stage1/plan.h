@@ -29,6 +29,7 @@ struct app_mount {
 	char *target; /* absolute, cleaned */
 	bool read_only;
 	bool recursive;
+	bool in_memory; /* memory_volumes.h has made it */
 	/* Of an empty volume. */
 	mode_t mode;
 	uid_t uid;

@@ -100,12 +100,13 @@ static int make_root(struct error *err)
 		const char *name;
 		mode_t mode;
 	} nodes[] = {
-		{"proc", S_IFDIR | 0555}, {"sys", S_IFDIR | 0555},
-		{"shm", S_IFDIR | 0555},  {"pts", S_IFDIR | 0555},
-		{COVER_DIR, S_IFDIR},	  {COVER_FILE, S_IFREG},
+		{"proc", S_IFDIR | 0555},    {"sys", S_IFDIR | 0555},
+		{"shm", S_IFDIR | 0555},     {"pts", S_IFDIR | 0555},
+		{COVER_DIR, S_IFDIR},	     {COVER_FILE, S_IFREG},
+		{"volumes", S_IFDIR | 0555},
 	};
 	cleanup_fd int root = mount_tmpfs(
-		"mode=0555,size=4k,nr_inodes=8",
+		"mode=0555,size=4k,nr_inodes=9",
 		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV, err);
 	int r;
 

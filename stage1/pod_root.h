@@ -26,6 +26,7 @@ struct users;
 #define POD_ROOT_SYS "/sys"
 #define POD_ROOT_SHM "/shm"
 #define POD_ROOT_PTS "/pts"
+#define POD_ROOT_VOLUMES "/volumes" /* an empty directory: memory_volumes.h */
 
 /*
  * In pod init, in a mount namespace of its own: makes the root and enters it;

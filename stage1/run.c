@@ -21,6 +21,7 @@
 #include "stage1/control.h"
 #include "stage1/journal.h"
 #include "stage1/machine.h"
+#include "stage1/memory_volumes.h"
 #include "stage1/metadata.h"
 #include "stage1/network.h"
 #include "stage1/plan.h"
@@ -168,6 +169,12 @@ static int set_sysctls(struct pod *pod, struct error *err)
 	return pod_init_send_sysctls(&pod->init, &sysctls, err);
 }
 
+static int make_memory_volumes(struct pod *pod, struct error *err)
+{
+	return memory_volumes_make(&pod->manifest, &pod->init, &pod->users,
+				   err);
+}
+
 static const struct port *find_port(const struct pod_manifest *pm,
 				    const char *name)
 {
@@ -290,6 +297,7 @@ static const struct {
 	{"settle an interrupted update", recover},
 	{"read the pod", pod_load},
 	{"set the sysctls", set_sysctls},
+	{"make the volumes in memory", make_memory_volumes},
 	{"save the options", save_options},
 	{"open the event loop", open_loop},
 	{"find the cgroups", open_cgroup},

@@ -21,6 +21,7 @@
 #include "stage1/mapped.h"
 #include "stage1/mounts.h"
 #include "stage1/plan.h"
+#include "stage1/pod_root.h"
 
 #define NO_SUID_DEV (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
 
@@ -124,6 +125,9 @@ int volumes_open(const struct app_plan *plan, const struct users *users,
 	ret->v = xcalloc(plan->n_mounts, sizeof(*ret->v));
 	for (; ret->n < plan->n_mounts; ret->n++, m++) {
 		ret->v[ret->n].mnt = -EBADF;
+		ret->v[ret->n].is_dir = m->in_memory;
+		if (m->in_memory)
+			continue;
 		r = open_one(m, users, dev, ret, &ret->v[ret->n], err);
 		if (r < 0)
 			return failed(m, r, err);
@@ -152,6 +156,18 @@ static int clone_device(const struct app_mount *m, int tree, struct error *err)
 		return error_sys(err, -fd, "open the device");
 	return mount_clone(fd, false, m->read_only ? MOUNT_ATTR_RDONLY : 0,
 			   err);
+}
+
+/* In our copy of pod init's mounts. */
+static int clone_memory(const struct app_mount *m, struct error *err)
+{
+	uint64_t attrs = NO_SUID_DEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0);
+	cleanup_free char *path = xasprintf(POD_ROOT_VOLUMES "/%s", m->volume);
+	cleanup_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_sys(err, errno, "open the volume");
+	return mount_clone(fd, false, attrs, err);
 }
 
 static const char *target_reason(int code)
@@ -207,14 +223,15 @@ static int mount_id(int fd, uint64_t *ret)
 static int attach(const struct app_mount *m, const struct opened_volume *v,
 		  int tree, uint64_t *ret_id, struct error *err)
 {
-	cleanup_fd int device = -EBADF;
+	cleanup_fd int clone = -EBADF;
 	cleanup_fd int target = -EBADF;
 	int mnt = v->mnt;
 	int r;
 
 	if (mnt < 0) {
-		device = clone_device(m, tree, err);
-		mnt = device;
+		clone = m->in_memory ? clone_memory(m, err)
+				     : clone_device(m, tree, err);
+		mnt = clone;
 	}
 	if (mnt < 0)
 		return mnt;

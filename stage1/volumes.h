@@ -18,7 +18,9 @@ struct users;
 
 struct volumes {
 	struct opened_volume {
-		int mnt; /* detached; -EBADF for a device in our /dev */
+		/* Detached; -EBADF for a device in our /dev, and for one in
+		 * memory. */
+		int mnt;
 		bool is_dir;
 	} * v; /* one for each mount of the plan */
 	size_t n;

@@ -1,0 +1,104 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Volumes in memory: their size, who shares them, how long they live.
+
+# shellcheck disable=SC2030,SC2031 # tests set what helpers read
+
+load lib
+
+setup_file() {
+	mkdir -p "$F"
+	image_busybox "$F/one.aci"
+	image_busybox "$F/two.aci" '.' example.com/busybox 2.0.0
+}
+
+MEMORY=--volume=m,kind=empty,size=1Mi,mode=1770,uid=5,gid=6
+
+# in_app APP SCRIPT
+in_app() {
+	run rkt enter --app="$1" "$uuid" /bin/sh -c "$2"
+}
+
+@test "a volume in memory has its size, mode and owner, and no place on disk" {
+	run_inside "$MEMORY" "$F/one.aci" --mount=volume=m,target=/m -- -c '
+		stat -c "%a %u:%g" /m; grep " /m " /proc/mounts
+		dd if=/dev/zero of=/m/full bs=64k count=100 2>&1; stat -c %s /m/full'
+	expect_status 0
+	expect_output '1770 5:6' 'none /m tmpfs rw,nosuid,nodev' size=1024k \
+		'No space left on device' 1048576
+	[ -z "$(find "$D"/data/pods/*/*/sharedVolumes -mindepth 1 2>/dev/null)" ]
+	# Without a size, and read-only.
+	run_inside --volume=m,kind=empty,medium=memory,readOnly=true \
+		"$F/one.aci" --mount=volume=m,target=/m -- \
+		-c 'grep " /m " /proc/mounts; echo >/m/x'
+	expect_output 'none /m tmpfs ro,nosuid,nodev'
+	[[ $stderr == *'Read-only file system'* ]] || fail "$stderr"
+}
+
+@test "apps share it, an update keeps it, a new start does not" {
+	detach_inside --net=none --pod-name=shared "$MEMORY" \
+		--mount=volume=m,target=/m \
+		"$F/one.aci" --name=a -- -c 'echo kept >/m/file; exec sleep 1000' --- \
+		"$F/one.aci" --name=b -- -c 'exec sleep 1000'
+	wait_for 10 rkt enter --app=b "$uuid" /bin/sh -c 'grep kept /m/file'
+	jq -e '.annotations[] | select(.name == "rkt.io/volume/m") |
+		.value == "medium=memory,size=1048576"' \
+		"$D/data/pods/run/$uuid/pod" || fail "no annotation"
+	jq -e '.volumes == [{name:"m",kind:"empty",mode:"1770",uid:5,gid:6}]' \
+		"$D/data/pods/run/$uuid/pod" || fail "volumes"
+	run_rkt update shared --app=b --image="$F/two.aci" --observe=0s
+	expect_status 0
+	in_app b 'cat /m/file; echo more >/m/more'
+	expect_output kept
+	in_app a 'cat /m/more'
+	expect_output more
+	run rkt update --runtime shared
+	expect_status 0
+	in_app a 'cat /m/more'
+	expect_output more
+	rkt stop --force "$uuid"
+	wait_for 10 pod_is "$uuid" exited
+	run_rkt start --detach shared
+	expect_status 0
+	wait_for 10 rkt enter --app=b "$uuid" /bin/sh -c 'grep kept /m/file'
+	in_app b 'ls /m'
+	expect_no_output more
+}
+
+@test "users of their own own it as they should" {
+	run_inside --private-users "$MEMORY" "$F/one.aci" \
+		--mount=volume=m,target=/m -- -c '
+		stat -c "%a %u:%g" /m; echo >/m/new; stat -c "%u:%g" /m/new'
+	expect_status 0
+	expect_output '1770 5:6' '0:0'
+}
+
+@test "what is wrong with a size or a medium is said before anything starts" {
+	while IFS='|' read -r volume want; do
+		run_rkt run --net=none --volume="$volume" "$F/one.aci" \
+			--mount=volume=m,target=/m
+		expect_status 254
+		expect_output "$want"
+	done <<-'EOF'
+		m,kind=empty,size=0|size "0" is out of range
+		m,kind=empty,size=-1|out of range
+		m,kind=empty,size=lots|lots
+		m,kind=empty,medium=disk|medium "disk" is not memory
+		m,kind=host,source=/tmp,size=1Mi|which are for kind empty
+		m,kind=empty,size=1Mi,size=2Mi|given twice
+	EOF
+}
+
+@test "a pod file can ask for one by the annotation" {
+	uuid=$(rkt --insecure-options=image prepare --quiet "$MEMORY" \
+		"$F/one.aci" --mount=volume=m,target=/m -- \
+		-c 'grep " /m " /proc/mounts')
+	cp "$D/data/pods/prepared/$uuid/pod" manifest
+	run_inside --pod-manifest=manifest
+	expect_status 0
+	expect_output 'none /m tmpfs' size=1024k
+	sed -i 's/size=1048576/size=no/' manifest
+	run_rkt run --net=none --pod-manifest=manifest
+	expect_status 254
+	expect_output 'annotation rkt.io/volume/m'
+}
