@@ -105,6 +105,10 @@ int mount_volume_parse(const char *s, struct mount *ret, struct error *err)
 				 s);
 	volume = xasprintf("%s%s", name, rest.buf);
 	r = volume_parse(volume, &m.app_volume, err);
+	/* Those are made with the pod. */
+	if (r == 0 && m.app_volume.in_memory)
+		r = error_set(err, EINVAL,
+			      "a volume of one app cannot be in memory");
 	if (r == 0)
 		r = set_volume(&m, name, err);
 	if (r == 0)

@@ -111,6 +111,7 @@
 #define STAGE1_ENV_SELF_FD "RKT_STAGE1_FD"
 /* "APP:FD,APP:FD": each app's rendered rootfs, O_PATH|O_DIRECTORY. */
 #define STAGE1_ENV_TREE_FDS "RKT_TREE_FDS"
+#define STAGE1_ENV_SECRET_FDS "RKT_SECRET_FDS" /* "name:fd,name2:fd" */
 
 /* Of a stage1 that is an image: its rendered rootfs, as above. */
 #define STAGE1_ENV_ROOT_FD "RKT_STAGE1_ROOT_FD"

@@ -279,6 +279,15 @@ static void annotate_volume(const struct volume *v, struct pod_manifest *pm)
 	name_values_add(&pm->annotations, name, text.buf);
 }
 
+static void annotate_secret(const struct secret *s, struct pod_manifest *pm)
+{
+	cleanup_free char *name = xasprintf(SECRET_ANNOTATION "%s", s->name);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	secret_format(s, &text);
+	name_values_add(&pm->annotations, name, text.buf);
+}
+
 static void copy_pod_level(const struct pod_request *req,
 			   struct pod_manifest *pm)
 {
@@ -290,6 +299,8 @@ static void copy_pod_level(const struct pod_request *req,
 		volume_copy(&pm->volumes[pm->n_volumes++], &req->volumes[i]);
 		annotate_volume(&req->volumes[i], pm);
 	}
+	for (size_t i = 0; i < req->n_secrets; i++)
+		annotate_secret(&req->secrets[i], pm);
 	pm->ports = xcalloc(req->n_ports + 1, sizeof(*pm->ports));
 	for (size_t i = 0; i < req->n_ports; i++)
 		exposed_port_copy(&pm->ports[pm->n_ports++], &req->ports[i]);

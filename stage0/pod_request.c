@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/path.h"
 #include "base/strbuf.h"
 #include "spec/name_value.h"
 #include "spec/stage1_abi.h"
@@ -40,6 +42,48 @@ static int parse_volume(const struct option_row *row, void *target,
 	req->volumes = xreallocarray(req->volumes, req->n_volumes + 1,
 				     sizeof(*req->volumes));
 	req->volumes[req->n_volumes++] = volume;
+	return 0;
+}
+
+/* What a path is relative to is known here alone. */
+static int make_absolute(struct secret *s, struct error *err)
+{
+	cleanup_free char *cwd = NULL;
+	char *path;
+
+	if (!s->source || path_is_absolute(s->source))
+		return 0;
+	cwd = getcwd(NULL, 0);
+	if (!cwd)
+		return error_sys(err, errno, "find the working directory");
+	path = xasprintf("%s/%s", cwd, s->source);
+	free(s->source);
+	s->source = path;
+	return strchr(path, ',')
+		       ? error_set(err, EINVAL, "the path %s has a comma", path)
+		       : 0;
+}
+
+static int parse_secret(const struct option_row *row, void *target,
+			const char *value, struct error *err)
+{
+	struct pod_request *req = target;
+	cleanup_secret struct secret secret = {0};
+	int r = secret_parse(value, &secret, err);
+
+	(void)row;
+	if (r == 0)
+		r = make_absolute(&secret, err);
+	for (size_t i = 0; i < req->n_secrets && r == 0; i++)
+		if (strcmp(req->secrets[i].name, secret.name) == 0)
+			r = error_set(err, EINVAL, "secret %s given twice",
+				      secret.name);
+	if (r < 0)
+		return r;
+	req->secrets = xreallocarray(req->secrets, req->n_secrets + 1,
+				     sizeof(*req->secrets));
+	req->secrets[req->n_secrets++] = secret;
+	secret = (struct secret){0};
 	return 0;
 }
 
@@ -121,6 +165,13 @@ const struct option_row pod_request_rows[] = {
 	 .help = "forward a host port to a named port of the image: "
 		 "NAME:[HOSTIP:]HOSTPORT, or to any port of the pod: "
 		 "[HOSTIP:]HOSTPORT:PODPORT/tcp or /udp (repeatable)"},
+	{.name = "secret",
+	 .kind = OPTION_CALL,
+	 .parse = parse_secret,
+	 .help = "file in memory for the pod's apps, made at each start: "
+		 "NAME[,source=FILE|credential=NAME][,target=PATH][,mode=0400]"
+		 "[,uid=UID][,gid=GID]; of FILE, or the systemd credential "
+		 "NAME; at /run/secrets/NAME"},
 	{.name = "inherit-env",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -151,6 +202,9 @@ void pod_request_release(struct pod_request *req)
 	for (size_t i = 0; i < req->n_volumes; i++)
 		volume_release(&req->volumes[i]);
 	free(req->volumes);
+	for (size_t i = 0; i < req->n_secrets; i++)
+		secret_release(&req->secrets[i]);
+	free(req->secrets);
 	for (size_t i = 0; i < req->n_ports; i++)
 		exposed_port_release(&req->ports[i]);
 	free(req->ports);

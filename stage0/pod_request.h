@@ -16,6 +16,7 @@
 #include "base/strv.h"
 #include "spec/mount.h"
 #include "spec/port.h"
+#include "spec/secret.h"
 #include "spec/volume.h"
 #include "stage0/app_args.h"
 
@@ -33,6 +34,8 @@ struct pod_request {
 	struct volume *volumes;
 	size_t n_volumes;
 	struct strv mounts; /* --mount before any image: for all of them */
+	struct secret *secrets;
+	size_t n_secrets;
 	struct exposed_port *ports;
 	size_t n_ports;
 	bool is_mutable; /* apps come later: there may be none */

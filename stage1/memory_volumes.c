@@ -6,6 +6,9 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,16 +16,32 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/parse.h"
 #include "base/process.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 #include "spec/pod_manifest.h"
+#include "spec/secret.h"
+#include "spec/stage1_abi.h"
 #include "stage1/mounts.h"
 #include "stage1/pod_init.h"
 #include "stage1/pod_root.h"
 #include "stage1/users.h"
 
+/* What a secret is made of. */
+struct secret_file {
+	struct secret secret;
+	int fd; /* owned */
+};
+
+struct secret_files {
+	struct secret_file *v;
+	size_t n;
+};
+
 struct request {
 	const struct pod_manifest *pm;
+	const struct secret_files *secrets;
 	const struct pod_init *init;
 	const struct users *users;
 };
@@ -61,11 +80,62 @@ static int mount_one(const struct volume *v, const struct users *users, int dir,
 	return mount_attach(mnt, dir, v->name, err);
 }
 
+static int copy_secret(const struct secret_file *f, const struct users *users,
+		       int dir, struct error *err)
+{
+	const struct secret *s = &f->secret;
+	cleanup_fd int fd = openat(
+		dir, s->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+	struct stat st;
+	off_t at = 0;
+
+	if (fd < 0 || fstat(f->fd, &st) < 0)
+		return error_sys(err, errno, "create the file");
+	while (at < st.st_size) {
+		ssize_t n = sendfile(fd, f->fd, &at, (size_t)(st.st_size - at));
+
+		if (n <= 0)
+			return error_sys(err, n < 0 ? errno : EIO,
+					 "write the file");
+	}
+	if (fchown(fd, users_outside(users, s->uid),
+		   users_outside(users, s->gid)) < 0 ||
+	    fchmod(fd, s->mode) < 0)
+		return error_sys(err, errno, "give the file to its user");
+	return 0;
+}
+
+/* ramfs has no way to the disk. */
+static int mount_secrets(const struct secret_files *files,
+			 const struct users *users, int dir, struct error *err)
+{
+	const uint64_t attrs =
+		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
+	cleanup_fd int mnt = -EBADF;
+	int r = 0;
+
+	if (files->n == 0)
+		return 0;
+	mnt = mount_new("ramfs", "mode=0755", attrs, err);
+	if (mnt < 0)
+		return mnt;
+	for (size_t i = 0; i < files->n && r == 0; i++) {
+		r = copy_secret(&files->v[i], users, mnt, err);
+		if (r < 0)
+			return error_prefix(err, r, "secret %s",
+					    files->v[i].secret.name);
+	}
+	r = mount_set_attr(mnt, MOUNT_ATTR_RDONLY, false, err);
+	if (r == 0 && mkdirat(dir, MEMORY_SECRETS_DIR, 0555) < 0)
+		r = error_sys(err, errno, "create a directory for secrets");
+	return r < 0 ? r : mount_attach(mnt, dir, MEMORY_SECRETS_DIR, err);
+}
+
 /* A directory for the volumes' own, over the one of the read-only root. */
 static int mount_directory(size_t n, struct error *err)
 {
 	cleanup_free char *options =
-		xasprintf("mode=0555,size=4k,nr_inodes=%zu", n + 2);
+		xasprintf("mode=0555,size=4k,nr_inodes=%zu", n + 3);
 	cleanup_fd int dir = mount_tmpfs(
 		options,
 		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV, err);
@@ -97,7 +167,8 @@ static int mount_all(const struct request *req, struct error *err)
 		if (r < 0)
 			return error_prefix(err, r, "volume %s", v->name);
 	}
-	return mount_set_attr(dir, MOUNT_ATTR_RDONLY, false, err);
+	r = mount_secrets(req->secrets, req->users, dir, err);
+	return r < 0 ? r : mount_set_attr(dir, MOUNT_ATTR_RDONLY, false, err);
 }
 
 static void mount_in_pod(const void *req, int to_parent)
@@ -108,17 +179,71 @@ static void mount_in_pod(const void *req, int to_parent)
 	(void)write_full(to_parent, &err, sizeof(err));
 }
 
+static void secret_files_release(struct secret_files *files)
+{
+	for (size_t i = 0; i < files->n; i++) {
+		secret_release(&files->v[i].secret);
+		fd_close(&files->v[i].fd);
+	}
+	free(files->v);
+}
+#define cleanup_secret_files cleanup_with(secret_files_release)
+
+/* The descriptor of the secret NAME in TEXT. */
+static int find_fd(const char *text, const char *name)
+{
+	cleanup_strv struct strv items = STRV_INIT;
+	size_t len = strlen(name);
+	uint64_t fd;
+
+	strv_split(&items, text, ',');
+	for (size_t i = 0; i < items.n; i++)
+		if (strncmp(items.v[i], name, len) == 0 &&
+		    items.v[i][len] == ':' &&
+		    parse_uint(items.v[i] + len + 1, 1 << 20, &fd) == 0)
+			return (int)fd;
+	return -EBADF;
+}
+
+static int take_secrets(const struct pod_manifest *pm, struct secret_files *ret,
+			struct error *err)
+{
+	const char *text = getenv(STAGE1_ENV_SECRET_FDS);
+
+	ret->v = xcalloc(pm->annotations.n + 1, sizeof(*ret->v));
+	for (size_t i = 0; i < pm->annotations.n; i++) {
+		struct secret_file *f = &ret->v[ret->n];
+		int r = secret_read_annotation(&pm->annotations.v[i],
+					       &f->secret, err);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			continue;
+		ret->n++;
+		f->fd = find_fd(text ? text : "", f->secret.name);
+		if (f->fd < 0 || set_cloexec(f->fd, 1) < 0)
+			return error_set(err, EBADF,
+					 "secret %s did not come along",
+					 f->secret.name);
+	}
+	(void)unsetenv(STAGE1_ENV_SECRET_FDS);
+	return 0;
+}
+
 int memory_volumes_make(const struct pod_manifest *pm, struct pod_init *init,
 			const struct users *users, struct error *err)
 {
-	const struct request req = {pm, init, users};
+	struct secret_files secrets cleanup_secret_files = {0};
+	const struct request req = {pm, &secrets, init, users};
 	struct error answer = ERROR_INIT;
 	cleanup_fd int pidfd = -EBADF;
 	cleanup_fd int said = -EBADF;
 	int status, r;
 
-	if (count(pm) == 0)
-		return 0;
+	r = take_secrets(pm, &secrets, err);
+	if (r < 0 || (count(pm) == 0 && secrets.n == 0))
+		return r;
 	/* Before that, the host's root may lie over the pod's. */
 	r = pod_init_wait_ready(init, err);
 	if (r == 0)

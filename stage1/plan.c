@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "spec/pod_manifest.h"
+#include "spec/secret.h"
 #include "stage1/caps.h"
 #include "stage1/environment.h"
 
@@ -103,6 +104,31 @@ static bool is_mounted_at(const struct app_plan *plan, const char *path)
 	return false;
 }
 
+static int plan_secrets(const struct pod_manifest *pod, struct app_plan *plan,
+			struct error *err)
+{
+	for (size_t i = 0; i < pod->annotations.n; i++) {
+		cleanup_secret struct secret s = {0};
+		int r = secret_read_annotation(&pod->annotations.v[i], &s, err);
+		struct volume v = {
+			.name = s.name,
+			.kind = VOLUME_EMPTY,
+			.mode = (char *)VOLUME_DEFAULT_MODE,
+			.read_only = TRISTATE_TRUE,
+			.in_memory = true,
+		};
+
+		if (r > 0)
+			r = add_mount(plan, &v, s.target, true, err);
+		else if (r == 0)
+			continue;
+		if (r < 0)
+			return r;
+		plan->mounts[plan->n_mounts - 1].is_secret = true;
+	}
+	return 0;
+}
+
 static int compare_target(const void *a, const void *b)
 {
 	const struct app_mount *x = a, *y = b;
@@ -149,6 +175,9 @@ static int plan_mounts(const struct pod_manifest *pod,
 		if (r < 0)
 			return r;
 	}
+	r = plan_secrets(pod, plan, err);
+	if (r < 0)
+		return r;
 	if (plan->n_mounts)
 		qsort(plan->mounts, plan->n_mounts, sizeof(*plan->mounts),
 		      compare_target);

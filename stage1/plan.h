@@ -30,6 +30,7 @@ struct app_mount {
 	bool read_only;
 	bool recursive;
 	bool in_memory; /* memory_volumes.h has made it */
+	bool is_secret; /* one of those, a file */
 	/* Of an empty volume. */
 	mode_t mode;
 	uid_t uid;

@@ -19,6 +19,7 @@
 #include "stage1/device_policy.h"
 #include "stage1/devices.h"
 #include "stage1/mapped.h"
+#include "stage1/memory_volumes.h"
 #include "stage1/mounts.h"
 #include "stage1/plan.h"
 #include "stage1/pod_root.h"
@@ -125,7 +126,7 @@ int volumes_open(const struct app_plan *plan, const struct users *users,
 	ret->v = xcalloc(plan->n_mounts, sizeof(*ret->v));
 	for (; ret->n < plan->n_mounts; ret->n++, m++) {
 		ret->v[ret->n].mnt = -EBADF;
-		ret->v[ret->n].is_dir = m->in_memory;
+		ret->v[ret->n].is_dir = m->in_memory && !m->is_secret;
 		if (m->in_memory)
 			continue;
 		r = open_one(m, users, dev, ret, &ret->v[ret->n], err);
@@ -161,9 +162,12 @@ static int clone_device(const struct app_mount *m, int tree, struct error *err)
 /* In our copy of pod init's mounts. */
 static int clone_memory(const struct app_mount *m, struct error *err)
 {
-	uint64_t attrs = NO_SUID_DEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0);
-	cleanup_free char *path = xasprintf(POD_ROOT_VOLUMES "/%s", m->volume);
-	cleanup_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	uint64_t attrs = NO_SUID_DEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0) |
+			 (m->is_secret ? MOUNT_ATTR_NOEXEC : 0);
+	cleanup_free char *path = xasprintf(
+		POD_ROOT_VOLUMES "/%s%s",
+		m->is_secret ? MEMORY_SECRETS_DIR "/" : "", m->volume);
+	cleanup_fd int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return error_sys(err, errno, "open the volume");

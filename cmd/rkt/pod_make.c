@@ -157,9 +157,9 @@ int make_opts_check(const struct make_opts *o, struct error *err)
 				 "must provide at least one image or specify "
 				 "the pod manifest");
 	if (o->pod_manifest &&
-	    (req->n_apps || req->n_volumes || req->mounts.n || req->n_ports ||
-	     req->inherit_env || req->set_env.n || req->set_env_file.n ||
-	     has_policy))
+	    (req->n_apps || req->n_volumes || req->n_secrets || req->mounts.n ||
+	     req->n_ports || req->inherit_env || req->set_env.n ||
+	     req->set_env_file.n || has_policy))
 		return error_set(err, EINVAL,
 				 "conflicting flags set with --pod-manifest "
 				 "(see --help)");

@@ -102,3 +102,81 @@ in_app() {
 	expect_status 254
 	expect_output 'annotation rkt.io/volume/m'
 }
+
+@test "secrets: files in memory, from a file and from a credential" {
+	echo from-file >file
+	mkdir creds
+	echo from-credential >creds/token
+	echo other >creds/other
+	export CREDENTIALS_DIRECTORY=$PWD/creds
+	detach_inside --net=none --pod-name=secret --secret=one,source=file \
+		--secret=token --secret=third,credential=other,target=/etc/third,mode=0440,uid=7,gid=8 \
+		"$F/one.aci" -- -c 'exec sleep 1000'
+	in_app busybox 'cat /run/secrets/one /run/secrets/token /etc/third
+		stat -c "%a %u:%g %n" /run/secrets/one /etc/third
+		grep -E " /(run|etc)/.* ramfs " /proc/mounts; echo >>/run/secrets/one'
+	expect_output from-file from-credential other '400 0:0 /run/secrets/one' \
+		'440 7:8 /etc/third' 'none /run/secrets/one ramfs ro,nosuid,nodev,noexec' \
+		'Read-only file system'
+	# Nowhere on disk, nor in what processes were started with.
+	! grep -rE 'from-(file|credential)' "$D/data" || fail "on disk"
+	! grep -aE 'from-(file|credential)' /proc/[0-9]*/cmdline 2>/dev/null ||
+		fail "in a command line"
+	jq -e '.annotations[] | select(.name == "rkt.io/secret/token") |
+		.value == "credential=token,target=/run/secrets/token,mode=0400,uid=0,gid=0"' \
+		"$D/data/pods/run/$uuid/pod"
+	run_rkt update secret --image="$F/two.aci" --observe=0s
+	expect_status 0
+	in_app busybox 'cat /run/secrets/one'
+	expect_output from-file
+	rkt stop --force "$uuid"
+	wait_for 10 pod_is "$uuid" exited
+	rkt cp "$uuid:/run/secrets/one" left
+	[ ! -s left ] || fail "$(cat left)"
+	# Each start reads anew, and says what is missing.
+	echo changed >file
+	run_rkt start --detach secret
+	expect_status 0
+	in_app busybox 'cat /run/secrets/one'
+	expect_output changed
+	rkt stop --force "$uuid"
+	wait_for 10 pod_is "$uuid" exited
+	rm creds/token
+	run_rkt start --detach secret
+	expect_status 254
+	expect_output "secret token: open $PWD/creds/token: No such file"
+	unset CREDENTIALS_DIRECTORY
+	run_rkt start --detach secret
+	expect_status 254
+	expect_output 'secret token: there is no credential "token"'
+}
+
+@test "secrets of a pod with users of its own" {
+	echo mine >file
+	run_inside --private-users --secret=s,source=file,uid=9 "$F/one.aci" -- \
+		-c 'cat /run/secrets/s; stat -c "%a %u:%g" /run/secrets/s'
+	expect_status 0
+	expect_output mine '400 9:0'
+}
+
+@test "wrong secrets" {
+	while IFS='|' read -r secret want; do
+		run_rkt run --net=none --secret="$secret" "$F/one.aci" -- -c true
+		expect_status 254
+		expect_output "$want"
+	done <<-'EOF'
+		S|S
+		s,source=/none|secret s: open /none: No such file or directory
+		s,source=/dev/zero|secret s: /dev/zero is no regular file
+		s,source=/etc/passwd,credential=x|exclude each other
+		s,credential=../x|is no name of a file
+		s,source=/etc/passwd,target=x|is not absolute
+		s,source=/etc/passwd,mode=4755|is not in 0..0777
+		s,source=/etc/passwd,uid=x|is no user or group id
+		s,source=|source is empty
+	EOF
+	run_rkt run --net=none --secret=s,source=/etc/passwd \
+		--secret=s,source=/etc/passwd "$F/one.aci"
+	expect_status 254
+	expect_output 'secret s given twice'
+}

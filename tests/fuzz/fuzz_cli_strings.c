@@ -19,6 +19,7 @@
 #include "spec/name_value.h"
 #include "spec/port.h"
 #include "spec/quantity.h"
+#include "spec/secret.h"
 #include "spec/uuid.h"
 #include "spec/volume.h"
 #include "tests/fuzz/fuzz.h"
@@ -84,6 +85,24 @@ static void try_direct(const char *s)
 		fuzz_expect(acname_check(port.name, NULL) == 0 &&
 			    port.host_port > 0 && port.host_port < 65536 &&
 			    port.host_ip && port.pod_port.port > 0);
+}
+
+/* What is written is read back the same. */
+static void try_secret(const char *s)
+{
+	struct secret secret cleanup_secret = {0};
+	struct secret again cleanup_secret = {0};
+	struct strbuf text cleanup_strbuf = STRBUF_INIT;
+	struct strbuf same cleanup_strbuf = STRBUF_INIT;
+
+	if (secret_parse(s, &secret, NULL) < 0)
+		return;
+	strbuf_addf(&text, "%s,", secret.name);
+	secret_format(&secret, &text);
+	fuzz_expect(secret_parse(text.buf, &again, NULL) == 0);
+	strbuf_addf(&same, "%s,", again.name);
+	secret_format(&again, &same);
+	fuzz_expect(strcmp(text.buf, same.buf) == 0);
 }
 
 static void try_image_strings(const char *s)
@@ -160,6 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_quantity_values(s);
 	try_direct(s);
 	try_mount(s);
+	try_secret(s);
 	try_image_strings(s);
 	try_names(s);
 	try_ids(s);

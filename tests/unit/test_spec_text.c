@@ -16,6 +16,7 @@
 #include "spec/name_value.h"
 #include "spec/port.h"
 #include "spec/quantity.h"
+#include "spec/secret.h"
 #include "spec/uuid.h"
 #include "spec/volume.h"
 
@@ -529,6 +530,7 @@ Test(spec_text, mount_volumes)
 		"target=/a,target=/b,name=a,kind=empty",
 		"target=/a,name=a,name=b,kind=empty",
 		"target=/a,name=a,kind=empty,nonsense=1",
+		"target=/a,name=a,kind=empty,size=1Mi",
 	};
 	struct mount m cleanup_mount = {0};
 
@@ -548,6 +550,48 @@ Test(spec_text, mount_volumes)
 	cr_expect_str_eq(m.app_volume.name, "data");
 	cr_expect_str_eq(m.app_volume.source, "/srv");
 	cr_expect_eq(m.app_volume.read_only, TRISTATE_TRUE);
+}
+
+Test(spec_text, secrets)
+{
+	static const struct {
+		const char *in;
+		const char *out; /* NULL = rejected */
+	} rows[] = {
+		{"s",
+		 "credential=s,target=/run/secrets/s,mode=0400,uid=0,gid=0"},
+		{"s,source=/x/../y,target=/a//b,mode=444,uid=1,gid=2",
+		 "source=/x/../y,target=/a/b,mode=0444,uid=1,gid=2"},
+		{"s,credential=c.d",
+		 "credential=c.d,target=/run/secrets/s,mode=0400,uid=0,gid=0"},
+		{"", NULL},
+		{"S", NULL},
+		{"s,", NULL},
+		{"s,source=", NULL},
+		{"s,source=/a,credential=b", NULL},
+		{"s,credential=../b", NULL},
+		{"s,credential=.b", NULL},
+		{"s,target=b", NULL},
+		{"s,mode=1777", NULL},
+		{"s,mode=9", NULL},
+		{"s,uid=-1", NULL},
+		{"s,uid=1,uid=1", NULL},
+		{"s,size=1", NULL},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct secret secret cleanup_secret = {0};
+		struct strbuf out cleanup_strbuf = STRBUF_INIT;
+		struct error err = ERROR_INIT;
+		int r = secret_parse(rows[i].in, &secret, &err);
+
+		cr_expect((r == 0) == (rows[i].out != NULL), "%s: %s",
+			  rows[i].in, err.msg);
+		if (r < 0)
+			continue;
+		secret_format(&secret, &out);
+		cr_expect_str_eq(out.buf, rows[i].out);
+	}
 }
 
 Test(spec_text, volumes)
