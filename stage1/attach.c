@@ -347,6 +347,14 @@ static void push_input(struct attach *a)
 	watch_all(a);
 }
 
+/* Nobody is there who could take it. */
+static void drop_input(struct attach *a)
+{
+	strbuf_reset(&a->input);
+	stop_writer(a);
+	event_timer_cancel(loop_of(a), &a->retry);
+}
+
 void attach_forget_input(struct pod_app *app, int fd)
 {
 	struct attach *a = app->attach;
@@ -494,8 +502,12 @@ int attach_add(struct pod_app *app, uint32_t wants, int conn, struct error *err)
 
 void attach_app_ended(struct pod_app *app, int exit_code)
 {
-	if (app->attach)
-		dismiss_all(app->attach, exit_code, "");
+	struct attach *a = app->attach;
+
+	if (!a)
+		return;
+	drop_input(a);
+	dismiss_all(a, exit_code, "");
 }
 
 void attach_dismiss_all(struct pod *pod, const char *why)
@@ -524,8 +536,7 @@ void attach_release(struct pod_app *app, unsigned int wait_ms)
 		else
 			flush(c);
 	}
-	stop_writer(a);
-	event_timer_cancel(loop_of(a), &a->retry);
+	drop_input(a);
 	strbuf_release(&a->input);
 	free(a);
 	app->attach = NULL;
