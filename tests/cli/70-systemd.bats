@@ -604,3 +604,22 @@ print("uuid", s.makefile().read().split()[-1])'
 	machine systemctl stop rkt-metadata.service rkt-metadata.socket
 	machine test ! -e /run/rkt/metadata-svc.sock
 }
+
+@test "the API service comes with its first client" {
+	machine systemctl start rkt-api-tcp.socket
+	run show rkt-api ActiveState
+	[ "$output" = inactive ]
+	# GetInfo, whose request is an empty message.
+	printf '\0\0\0\0\0' >"$M/data/request"
+	machine curl -sf --max-time 60 --http2-prior-knowledge \
+		-H 'content-type: application/grpc' -H 'te: trailers' \
+		--data-binary @/data/request -o /data/answer \
+		http://127.0.0.1:15441/v1alpha.PublicAPI/GetInfo
+	grep -qa '1\.0\.0-alpha' "$M/data/answer"
+	show_is rkt-api ActiveState active
+	pid=$(machine systemctl show -P MainPID rkt-api)
+	run machine grep -E '^(Uid|CapPrm|NoNewPrivs)' "/proc/$pid/status"
+	expect_output 'Uid:	65534	65534	65534	65534' \
+		'CapPrm:	0000000000000000' 'NoNewPrivs:	1'
+	machine systemctl stop rkt-api.service rkt-api-tcp.socket
+}
