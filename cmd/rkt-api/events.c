@@ -97,20 +97,22 @@ static void listener_gone(void *data)
 	listener_free(data);
 }
 
-static void tell(struct listener *l, const struct remembered *r)
+/* False: it does not listen any more. */
+static bool tell(struct listener *l, const struct remembered *r)
 {
 	const struct api_event_facts facts = {
 		.type = r->type, .id = r->id, .from = r->from, .time = r->time};
 
 	if (!api_event_is_meant(&l->filter, &facts))
-		return;
+		return true;
 	if (grpc_call_queued(l->call) > QUEUED_MAX) {
 		grpc_call_finish(l->call, GRPC_RESOURCE_EXHAUSTED,
 				 "events come faster than they are taken");
 		listener_free(l);
-		return;
+		return false;
 	}
 	grpc_call_send(l->call, &r->message);
+	return true;
 }
 
 static void on_event(void *data, const struct watch_event *event)
@@ -122,7 +124,7 @@ static void on_event(void *data, const struct watch_event *event)
 	make_message(event, &r->message);
 	for (struct listener *l = e->listeners; l; l = next) {
 		next = l->next;
-		tell(l, r);
+		(void)tell(l, r);
 	}
 }
 
@@ -133,10 +135,10 @@ static void on_event(void *data, const struct watch_event *event)
 static void tell_past(const struct events *e, struct listener *l)
 {
 	size_t n = l->filter.since_time > 0 ? e->n : 0;
+	bool listens = true;
 
-	for (size_t i = 0; i < n && grpc_call_queued(l->call) <= QUEUED_MAX;
-	     i++)
-		tell(l, &e->ring[(e->first + i) % REMEMBERED_MAX]);
+	for (size_t i = 0; i < n && listens; i++)
+		listens = tell(l, &e->ring[(e->first + i) % REMEMBERED_MAX]);
 }
 
 void listen_events(void *data, struct grpc_call *call, const char *request,

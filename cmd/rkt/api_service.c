@@ -21,6 +21,7 @@ static const struct option_row rows[] = {
 	{.name = "listen",
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct opts, listen),
+	 .shown = "\"" API_LISTEN "\"",
 	 .help = "address of the gRPC interface: localhost:PORT, IP:PORT, "
 		 ":PORT or unix:PATH"},
 	{.name = "metrics-listen",
