@@ -50,7 +50,8 @@ int image_mount_detach(int cas_fd, const char *id, struct error *err)
 		return r;
 	while (umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		;
-	if (errno != EINVAL && errno != ENOENT && errno != EPERM)
+	if (errno != EINVAL && errno != ENOENT && errno != EPERM &&
+	    errno != EACCES)
 		return error_sys(err, errno, "unmount %s", name);
 	(void)rmdir(name);
 	if (image_mount_name(cas_fd, "", "", name, NULL) == 0)

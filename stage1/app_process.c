@@ -278,6 +278,16 @@ static int look_up(struct child *c, struct error *err)
 	return r < 0 ? r : refuse_magic_link(root, c->path, err);
 }
 
+static int stdio_not_given(const struct child *c, struct error *err)
+{
+	if (errno != EINVAL)
+		return error_sys(err, errno, "give away stdio");
+	return error_set(err, EINVAL,
+			 "there is no user %u or group %u here: without root "
+			 "there are those of /etc/subuid and /etc/subgid",
+			 c->uid, c->gid);
+}
+
 static int set_stdio(struct child *c, struct error *err)
 {
 	const struct app_process_request *req = c->req;
@@ -296,7 +306,7 @@ static int set_stdio(struct child *c, struct error *err)
 		if (give && req->stdio[i] >= 0 &&
 		    fchown(fd, users_outside(req->users, c->uid),
 			   users_outside(req->users, c->gid)) < 0)
-			return error_sys(err, errno, "give away stdio");
+			return stdio_not_given(c, err);
 		if (dup2(fd, i) < 0)
 			return error_sys(err, errno, "set stdio");
 	}

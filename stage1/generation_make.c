@@ -19,6 +19,7 @@
 #include "stage1/device_policy.h"
 #include "stage1/generation.h"
 #include "stage1/generation_impl.h"
+#include "stage1/rootless.h"
 #include "stage1/seccomp.h"
 
 static int make_service(struct generation *g, struct error *err)
@@ -89,7 +90,10 @@ int generation_close_devices(struct generation *g, pid_t pid, struct error *err)
 	bool was_in;
 	int r;
 
-	if (pod->options.plan.insecure_paths || g->has_closed_devices)
+	/* Without root there are no nodes but those of /dev, and no others can
+	 * be made. */
+	if (pod->options.plan.insecure_paths || g->has_closed_devices ||
+	    is_rootless())
 		return 0;
 	was_in = g->leaf.v1_tasks[CGROUP_DEVICES] >= 0;
 	r = apply_device_rules(g, &ignored, err);

@@ -143,14 +143,35 @@ static int wipe_arguments(struct error *err)
 	return 0;
 }
 
+/* A change of ids clears what prepare() asked for. */
+static int harden(struct error *err)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return error_sys(err, errno, "harden pod init");
+	return 0;
+}
+
+static int become_unable(struct error *err)
+{
+	int r = caps_drop_permitted(err);
+
+	return r < 0 ? r : harden(err);
+}
+
 static int drop_everything(const struct users *users, struct error *err)
 {
 	int r = caps_drop_bounding(0, err);
 
 	if (r < 0)
 		return r;
-	if (setgroups(0, NULL) < 0 ||
-	    setresgid(POD_INIT_UID, POD_INIT_UID, POD_INIT_UID) < 0 ||
+	/* A user without a range of users is nobody else. */
+	if (setgroups(0, NULL) < 0)
+		return errno == EPERM
+			       ? become_unable(err)
+			       : error_sys(err, errno, "drop the groups");
+	if (setresgid(POD_INIT_UID, POD_INIT_UID, POD_INIT_UID) < 0 ||
 	    setresuid(POD_INIT_UID, POD_INIT_UID, POD_INIT_UID) < 0)
 		return error_sys(err, errno, "drop the ids of pod init");
 	/* Leaving uid 0 dropped the capabilities; but who enters a user
@@ -158,12 +179,7 @@ static int drop_everything(const struct users *users, struct error *err)
 	r = users_are_private(users) ? caps_drop_permitted(err) : 0;
 	if (r < 0)
 		return r;
-	/* setresuid() cleared what prepare() asked for. */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		return error_sys(err, errno, "harden pod init");
-	return 0;
+	return harden(err);
 }
 
 static int enter_namespaces(const struct pod_init_plan *plan, struct error *err)

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "stage1/mounts.h"
+#include "stage1/rootless.h"
 #include "stage1/users.h"
 
 /* tty, on every distribution. */
@@ -147,6 +148,14 @@ static int bind_host_sys(bool insecure, struct error *err)
 	return mnt < 0 ? mnt : mount_attach(mnt, AT_FDCWD, "sys", err);
 }
 
+/* In our user namespace. */
+static bool has_group(gid_t gid)
+{
+	gid_t own = getegid();
+
+	return setegid(gid) == 0 && setegid(own) == 0;
+}
+
 static int mount_all(bool insecure, const struct users *users,
 		     struct error *err)
 {
@@ -165,7 +174,9 @@ static int mount_all(bool insecure, const struct users *users,
 
 	(void)snprintf(pts, sizeof(pts),
 		       "newinstance,mode=0620,gid=%u,ptmxmode=0666",
-		       users_outside(users, TTY_GID));
+		       is_rootless() && !has_group(TTY_GID)
+			       ? 0
+			       : users_outside(users, TTY_GID));
 	for (size_t i = 0; i < COUNT(mounts); i++) {
 		int r = 0;
 

@@ -53,10 +53,12 @@ struct rkt {
 	unsigned int insecure;	  /* enum insecure bits */
 	bool trust_keys_from_https;
 	bool debug;
+	bool is_user; /* without root: rootless_is_user() */
 };
 
 enum command_flags {
-	CMD_ROOT = 1 << 0,   /* refuses to run as another user */
+	/* Needs root: that of a namespace of the user's own, without root. */
+	CMD_ROOT = 1 << 0,
 	CMD_HIDDEN = 1 << 1, /* not listed by help */
 	/* Flags stop at the first word that is none: what follows belongs
 	 * to another program or to the app grammar. */
@@ -65,6 +67,11 @@ enum command_flags {
 	CMD_OWN_FLAGS = 1 << 3,
 	/* rkt's exit code for a --uuid-file that cannot be read: 1. */
 	CMD_UUID_FILE_1 = 1 << 4,
+	/* With CMD_ROOT: refuses to run as another user than the host's. */
+	CMD_HOST_ROOT = 1 << 5,
+	/* Without root, root of the namespace if the data directory is the
+	 * user's own: as the user where it is the system's. */
+	CMD_OWN_ROOT = 1 << 6,
 };
 
 struct command;

@@ -30,7 +30,8 @@ static void init(void *opts)
 static void add_defaults(const struct rkt *rkt, struct config *config)
 {
 	if (!config->data_dir)
-		config->data_dir = xstrdup(GLOBALS_DEFAULT_DIR);
+		config->data_dir =
+			xstrdup(rkt->is_user ? rkt->dir : GLOBALS_DEFAULT_DIR);
 	if (!config->stage1_images_dir)
 		config->stage1_images_dir = xstrdup(rkt->libexec);
 	if (config->stage1_name || config->stage1_location)

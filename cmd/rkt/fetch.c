@@ -153,7 +153,7 @@ static int run(struct cmd_call *call)
 			"oci:DIR[:TAG], oci-archive:FILE[:TAG] or "            \
 			"docker-archive:FILE[:NAME:TAG]. What they depend on " \
 			"is fetched with them.",                               \
-		.flags = CMD_NON_INTERSPERSED | (extra_flags),                 \
+		.flags = CMD_NON_INTERSPERSED | CMD_OWN_ROOT | (extra_flags),  \
 		.options = rows, .opts_size = sizeof(struct opts),             \
 		.parse = fetch_parse, .run = run,                              \
 	}

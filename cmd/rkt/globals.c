@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "aci/config_load.h"
@@ -18,6 +19,7 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "cmd/rkt/cmd.h"
+#include "cmd/rkt/rootless.h"
 
 #define INSECURE_ALL_FETCH                                                     \
 	(INSECURE_IMAGE | INSECURE_TLS | INSECURE_HTTP | INSECURE_PUBKEY)
@@ -132,12 +134,14 @@ static int driver_parse(const struct option_row *row, void *target,
 
 const struct option_row globals_rows[] = {
 	BOOL_ROW("debug", debug, "print out more debug information to stderr"),
-	DIR_ROW("dir", dir, GLOBALS_DEFAULT_DIR, "rkt data directory"),
+	DIR_ROW("dir", dir, GLOBALS_DEFAULT_DIR,
+		"rkt data directory (without root ~/.local/share/rkt)"),
 	DIR_ROW("system-config", system_config, "/usr/lib/rkt",
 		"system configuration directory"),
 	DIR_ROW("local-config", local_config, "/etc/rkt",
 		"local configuration directory"),
-	DIR_ROW("user-config", user_config, "", "user configuration directory"),
+	DIR_ROW("user-config", user_config, "",
+		"user configuration directory (without root ~/.config/rkt)"),
 	{.name = "image-driver",
 	 .values = "auto|erofs|loop|tree",
 	 .kind = OPTION_CALL,
@@ -228,8 +232,38 @@ static int configured_dir(const struct rkt *rkt, const char **ret,
 	return config.data_dir ? absolute(config.data_dir, ret, err) : 0;
 }
 
-int globals_resolve(const struct globals *g, struct rkt *ret, struct error *err)
+/* A member of rkt, usually. */
+static bool may_read_images(const char *dir)
 {
+	cleanup_free char *cas = xasprintf("%s/cas", dir);
+
+	return access(cas, R_OK | X_OK) == 0;
+}
+
+/* The system's configuration says nothing of a user's own directory. */
+static int user_dir(const struct rkt *rkt, bool is_for_root, const char **ret,
+		    struct error *err)
+{
+	const struct rkt own = {.user_config = rkt->user_config};
+	const char *dir = NULL;
+	int r = configured_dir(&own, &dir, err);
+
+	if (r == 0 && dir == default_dir)
+		dir = rootless_data_dir();
+	if (r < 0)
+		return r;
+	if (r == 0 && (!dir || (!is_for_root && access(dir, X_OK) < 0))) {
+		r = configured_dir(rkt, ret, err);
+		if (r < 0 || !dir || may_read_images(*ret))
+			return r;
+	}
+	return absolute(dir, ret, err);
+}
+
+int globals_resolve(const struct globals *g, bool is_for_root, struct rkt *ret,
+		    struct error *err)
+{
+	const char *user_config = g->user_config;
 	char *libexec = NULL;
 	int r;
 
@@ -238,15 +272,24 @@ int globals_resolve(const struct globals *g, struct rkt *ret, struct error *err)
 		.trust_keys_from_https = g->trust_keys_from_https,
 		.debug = g->debug,
 		.image_driver = g->image_driver,
+		.is_user = rootless_is_user(),
 	};
+	/* Nobody may mount images there. */
+	if (ret->is_user && !ret->image_driver && getauxval(AT_EUID) == 0)
+		ret->image_driver = "tree";
+	if (!user_config && ret->is_user)
+		user_config = rootless_config_dir();
 	r = absolute(g->system_config, &ret->system_config, err);
 	if (r == 0)
 		r = absolute(g->local_config, &ret->local_config, err);
-	if (r == 0 && g->user_config)
-		r = absolute(g->user_config, &ret->user_config, err);
-	if (r == 0)
-		r = g->dir ? absolute(g->dir, &ret->dir, err)
-			   : configured_dir(ret, &ret->dir, err);
+	if (r == 0 && user_config)
+		r = absolute(user_config, &ret->user_config, err);
+	if (r == 0 && g->dir)
+		r = absolute(g->dir, &ret->dir, err);
+	else if (r == 0 && ret->is_user)
+		r = user_dir(ret, is_for_root, &ret->dir, err);
+	else if (r == 0)
+		r = configured_dir(ret, &ret->dir, err);
 	if (r == 0)
 		r = path_libexec(&libexec, err);
 	ret->libexec = libexec;

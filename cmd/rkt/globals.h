@@ -37,9 +37,11 @@ void globals_init(struct globals *g);
 void globals_insecure_text(unsigned int insecure, struct strbuf *out);
 /*
  * Makes paths absolute, finds libexec and, if nobody said --dir, asks the
- * configuration for the data directory.  Allocates for the program's life.
+ * configuration for the data directory.  Without root that is the user's own
+ * one, if it is there or IS_FOR_ROOT (CMD_ROOT): without it, who may look at
+ * the system's does.  Allocates for the program's life.
  */
-int globals_resolve(const struct globals *g, struct rkt *ret,
+int globals_resolve(const struct globals *g, bool is_for_root, struct rkt *ret,
 		    struct error *err);
 
 #endif

@@ -355,6 +355,7 @@ static int run(struct cmd_call *call)
 
 const struct command cmd_image_gc = {
 	.name = "gc",
+	.flags = CMD_OWN_ROOT,
 	.summary = "Garbage collect local store",
 	.usage = "",
 	.description =

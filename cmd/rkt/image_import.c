@@ -127,6 +127,7 @@ static int run(struct cmd_call *call)
 
 const struct command cmd_image_import = {
 	.name = "import",
+	.flags = CMD_OWN_ROOT,
 	.summary = "Put an image file into the local store",
 	.usage = "FILE|-",
 	.words = OPTION_VALUES_FILES,

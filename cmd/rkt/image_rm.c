@@ -138,6 +138,7 @@ static int run(struct cmd_call *call)
 
 const struct command cmd_image_rm = {
 	.name = "rm",
+	.flags = CMD_OWN_ROOT,
 	.summary = "Remove one or more images with the given IDs or image "
 		   "names from the local store",
 	.usage = "IMAGE...",

@@ -91,8 +91,8 @@ void launch_release(struct launch *l)
 /* --- deciding --------------------------------------------------------------
  */
 
-static int check_nets(const struct launch_opts *o, bool has_ports, char **ret,
-		      struct error *err)
+static int check_nets(const struct launch_opts *o, bool has_ports, bool is_user,
+		      char **ret, struct error *err)
 {
 	cleanup_net_list struct net_list nets = NET_LIST_INIT;
 
@@ -115,6 +115,11 @@ static int check_nets(const struct launch_opts *o, bool has_ports, char **ret,
 				 "--mds-register flag does not work with "
 				 "--net=none: use \"default\", "
 				 "\"default-restricted\" or \"host\"");
+	if (is_user && net_list_kind(&nets) == NET_KIND_CNI)
+		return error_set(err, EPERM,
+				 "networks of pods need root: without, use "
+				 "--net=host (the host's network) or "
+				 "--net=none");
 	*ret = net_list_text(&nets);
 	return 0;
 }
@@ -177,7 +182,8 @@ int launch_make(const struct cmd_call *call, const struct launch_opts *o,
 	int r = check_opts(o, pm->n_apps, err);
 
 	if (r == 0)
-		r = check_nets(o, pm->n_ports > 0, &net, err);
+		r = check_nets(o, pm->n_ports > 0, call->rkt->is_user, &net,
+			       err);
 	if (r == 0)
 		r = dns_files_make(&o->dns, &ret->dns, err);
 	if (r < 0)

@@ -15,6 +15,7 @@
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/globals.h"
+#include "cmd/rkt/rootless.h"
 
 /* One a line. */
 /* clang-format off */
@@ -238,12 +239,21 @@ static int print_help(const struct command *const *path)
 static int run_command(struct cmd_call *call)
 {
 	const struct command *command = call->command;
+	struct error err = ERROR_INIT;
 
-	if ((command->flags & CMD_ROOT) && geteuid() != 0) {
+	if (!(command->flags & CMD_ROOT) &&
+	    !(command->flags & CMD_OWN_ROOT && call->rkt->is_user &&
+	      rootless_owns(call->rkt->dir)))
+		return command->run(call);
+	if (call->rkt->is_user && (command->flags & CMD_HOST_ROOT)) {
 		log_error("cannot run as unprivileged user");
 		return RKT_EXIT_FAILURE;
 	}
-	return command->run(call);
+	if (geteuid() == 0)
+		return command->run(call);
+	if (rootless_become_root(call->rkt->dir, &err) < 0)
+		log_failure(&err, "cannot run as unprivileged user");
+	return RKT_EXIT_FAILURE;
 }
 
 static int missing_command(void)
@@ -303,7 +313,8 @@ static int rkt_main(int argc, char **argv)
 	}
 	if (!call.command->run)
 		return used == 0 ? missing_command() : print_help(path);
-	if (globals_resolve(&globals, &rkt, &err) < 0) {
+	if (globals_resolve(&globals, call.command->flags & CMD_ROOT, &rkt,
+			    &err) < 0) {
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;
 	}

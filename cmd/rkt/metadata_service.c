@@ -56,7 +56,7 @@ const struct command cmd_metadata_service = {
 		"annotations, UUID, and signatures of the pod's identity. "
 		"Pods started with --mds-register have that variable. Stays "
 		"in the foreground.",
-	.flags = CMD_ROOT,
+	.flags = CMD_ROOT | CMD_HOST_ROOT,
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.init = init,

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
+#include "cmd/rkt/rootless.h"
 #include "spec/acname.h"
 #include "spec/pod_file.h"
 #include "stage0/generation.h"
@@ -138,6 +139,11 @@ void make_choose_overlay(struct make_opts *o, const struct pods *pods)
 int make_check_users(const struct make_opts *o, const struct pods *pods,
 		     const struct made *made, struct error *err)
 {
+	if (o->private_users && rootless_is_user())
+		return error_set(
+			err, EPERM,
+			"--private-users needs root: without, each pod "
+			"has your users anyway");
 	return o->private_users
 		       ? private_users_check(pods, &made->manifest, err)
 		       : 0;

@@ -187,11 +187,20 @@ static int check_key(const char *location, const struct fetch_key *key,
 	return 0;
 }
 
+/* Who may write to the host's (root, members of rkt-admin) does. */
+static const char *key_dir(const struct rkt *rkt)
+{
+	return rkt->is_user && rkt->user_config &&
+			       access(rkt->local_config, W_OK) < 0
+		       ? rkt->user_config
+		       : rkt->local_config;
+}
+
 static int store_key(const struct rkt *rkt, const char *prefix,
 		     const struct fetch_key *key, const struct strbuf *data,
 		     struct error *err)
 {
-	const struct keystore ks = {.local_dir = rkt->local_config};
+	const struct keystore ks = {.local_dir = key_dir(rkt)};
 	cleanup_free char *path = NULL;
 	int r = keystore_add(&ks, prefix[0] ? prefix : NULL, key->fingerprint,
 			     data->buf, data->len, &path, err);
