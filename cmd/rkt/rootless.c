@@ -64,9 +64,13 @@ const char *rootless_data_dir(void)
 	return in_home("XDG_DATA_HOME", ".local/share");
 }
 
+/* Not that of another user, whose HOME this one has kept. */
 const char *rootless_config_dir(void)
 {
-	return in_home("XDG_CONFIG_HOME", ".config");
+	const char *dir = in_home("XDG_CONFIG_HOME", ".config");
+
+	return dir && access(dir, R_OK | X_OK) < 0 && errno != ENOENT ? NULL
+								      : dir;
 }
 
 bool rootless_owns(const char *dir)
