@@ -62,6 +62,8 @@ static const char *problem(const struct opts *o)
 		return "must give only one app";
 	if (o->req.n_volumes)
 		return "--volume is of a whole pod: use --mnt-volume";
+	if (o->req.n_secrets)
+		return "--secret is of a whole pod: rkt run has it";
 	if (o->req.n_ports)
 		return "--port is of a whole pod: use it with rkt app sandbox";
 	return NULL;

@@ -164,6 +164,8 @@ setup() {
 	refused 'use --mnt-volume' add example.com/inside --name=x \
 		--volume=a,kind=empty
 	refused 'of a whole pod' add example.com/inside --name=x --port=a:80
+	refused 'of a whole pod' add example.com/inside --name=x \
+		--secret=s,source=/etc/passwd
 	refused '--nonsense' add example.com/inside --name=x --nonsense
 	refused 'must follow an image' add --name=x example.com/inside
 	refused 'value cannot be empty' add example.com/inside --name=x --exec=
