@@ -152,8 +152,9 @@ const struct option_row pod_request_rows[] = {
 	 .help = "volume for the pod: NAME,kind=host,source=PATH"
 		 "[,readOnly=BOOL][,recursive=BOOL] or NAME,kind=empty"
 		 "[,readOnly=BOOL][,mode=MODE][,uid=UID][,gid=GID]"
-		 "[,medium=memory][,size=64Mi] (a size makes it one in memory, "
-		 "which is empty at each start of the pod); symbolic links in "
+		 " [,medium=memory][,size=64Mi] (a size makes it one in "
+		 "memory, which is empty at each start of the pod); symbolic "
+		 "links in "
 		 "PATH are followed when the pod is prepared"},
 	{.name = "mount", /* help shows the app's */
 	 .kind = OPTION_LIST,
@@ -169,8 +170,9 @@ const struct option_row pod_request_rows[] = {
 	 .kind = OPTION_CALL,
 	 .parse = parse_secret,
 	 .help = "file in memory for the pod's apps, made at each start: "
-		 "NAME[,source=FILE|credential=NAME][,target=PATH][,mode=0400]"
-		 "[,uid=UID][,gid=GID]; of FILE, or the systemd credential "
+		 "NAME[,source=FILE|credential=NAME][,target=PATH]"
+		 " [,mode=0400][,uid=UID][,gid=GID]; of FILE, or the systemd "
+		 "credential "
 		 "NAME; at /run/secrets/NAME"},
 	{.name = "inherit-env",
 	 .kind = OPTION_BOOL,
