@@ -79,7 +79,7 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libarchive-dev libssl-dev \
 DEPS_RUN := containernetworking-plugins iptables
 DEPS_CHECK := libcriterion-dev systemd systemd-container dbus clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
-	docker-registry skopeo umoci redis-server python3 python3-grpcio python3-protobuf protobuf-compiler python3-prometheus-client bsdextrautils iproute2 procps util-linux socat \
+	docker-registry skopeo umoci redis-server python3 python3-grpcio python3-protobuf protobuf-compiler python3-prometheus-client bsdextrautils iproute2 procps util-linux uidmap socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \
 	nftables libcap2-bin openssl mandoc groff zsh fish
 DEPS_BENCH := crun bubblewrap podman wrk
