@@ -12,7 +12,6 @@
 #include "base/io.h"
 #include "base/path.h"
 #include "base/strbuf.h"
-#include "base/syscalls.h"
 #include "spec/stage1_abi.h"
 #include "stage1/app_load.h"
 #include "stage1/exec_lookup.h"
@@ -51,11 +50,9 @@ static int load_generation(struct fly_app *app, struct error *err)
 		xasprintf(POD_APPSINFO_DIR "/%s", app->manifest.apps[0].name);
 	int r;
 
-	app->generation =
-		sys_openat2(AT_FDCWD, link, O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-			    0, RESOLVE_BENEATH);
+	app->generation = open(link, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (app->generation < 0)
-		return error_sys(err, -app->generation, "open %s", link);
+		return error_sys(err, errno, "open %s", link);
 	r = app_load(app->generation, &app->image, &app->app, err);
 	return r < 0 ? error_prefix(err, r, "load %s", link) : 0;
 }

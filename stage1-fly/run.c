@@ -323,5 +323,8 @@ int fly_run_main(int argc, char *const argv[])
 			(void)error_wrap(&err, r, "%s", steps[i].name);
 	}
 	log_failure(&err, NULL);
+	rootfs_release(&fly.rootfs);
+	fly_app_release(&fly.app);
+	run_options_release(&fly.options);
 	return RKT_EXIT_FAILURE;
 }
