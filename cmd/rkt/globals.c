@@ -245,24 +245,24 @@ static int user_dir(const struct rkt *rkt, bool is_for_root, const char **ret,
 		    struct error *err)
 {
 	const struct rkt own = {.user_config = rkt->user_config};
+	cleanup_free char *home = rootless_data_dir();
 	const char *dir = NULL;
 	int r = configured_dir(&own, &dir, err);
 
 	if (r == 0 && dir == default_dir)
-		dir = rootless_data_dir();
-	if (r < 0)
-		return r;
+		dir = home;
 	if (r == 0 && (!dir || (!is_for_root && access(dir, X_OK) < 0))) {
 		r = configured_dir(rkt, ret, err);
 		if (r < 0 || !dir || may_read_images(*ret))
 			return r;
 	}
-	return absolute(dir, ret, err);
+	return r < 0 ? r : absolute(dir, ret, err);
 }
 
 int globals_resolve(const struct globals *g, bool is_for_root, struct rkt *ret,
 		    struct error *err)
 {
+	cleanup_free char *in_home = NULL;
 	const char *user_config = g->user_config;
 	char *libexec = NULL;
 	int r;
@@ -278,7 +278,7 @@ int globals_resolve(const struct globals *g, bool is_for_root, struct rkt *ret,
 	if (ret->is_user && !ret->image_driver && getauxval(AT_EUID) == 0)
 		ret->image_driver = "tree";
 	if (!user_config && ret->is_user)
-		user_config = rootless_config_dir();
+		user_config = in_home = rootless_config_dir();
 	r = absolute(g->system_config, &ret->system_config, err);
 	if (r == 0)
 		r = absolute(g->local_config, &ret->local_config, err);

@@ -47,7 +47,7 @@ bool rootless_is_user(void)
 	return false;
 }
 
-static const char *in_home(const char *variable, const char *otherwise)
+static char *in_home(const char *variable, const char *otherwise)
 {
 	const char *given = getenv(variable);
 	const char *home = getenv("HOME");
@@ -59,18 +59,19 @@ static const char *in_home(const char *variable, const char *otherwise)
 	return NULL;
 }
 
-const char *rootless_data_dir(void)
+char *rootless_data_dir(void)
 {
 	return in_home("XDG_DATA_HOME", ".local/share");
 }
 
 /* Not that of another user, whose HOME this one has kept. */
-const char *rootless_config_dir(void)
+char *rootless_config_dir(void)
 {
-	const char *dir = in_home("XDG_CONFIG_HOME", ".config");
+	cleanup_free char *dir = in_home("XDG_CONFIG_HOME", ".config");
 
-	return dir && access(dir, R_OK | X_OK) < 0 && errno != ENOENT ? NULL
-								      : dir;
+	if (dir && access(dir, R_OK | X_OK) < 0 && errno != ENOENT)
+		return NULL;
+	return TAKE_PTR(dir);
 }
 
 bool rootless_owns(const char *dir)

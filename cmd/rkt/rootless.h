@@ -13,10 +13,10 @@ struct error;
  * his own. */
 bool rootless_is_user(void);
 
-/* $XDG_DATA_HOME/rkt and $XDG_CONFIG_HOME/rkt, or what stands for them: for
- * the program's life; NULL without a home. */
-const char *rootless_data_dir(void);
-const char *rootless_config_dir(void);
+/* $XDG_DATA_HOME/rkt and $XDG_CONFIG_HOME/rkt, or what stands for them:
+ * malloc'ed; NULL without a home. */
+char *rootless_data_dir(void);
+char *rootless_config_dir(void);
 
 /* Whether the data directory DIR is the user's, or not there. */
 bool rootless_owns(const char *dir);
