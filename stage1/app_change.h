@@ -23,7 +23,7 @@ struct pod;
 /*
  * Does what REC (a CONTROL_APP_*) asks for, with the tree TREE that came with
  * it, which is taken where it is kept.  Takes CONN, which is answered now or
- * when it is done; not on failure.
+ * when it is done; on failure it is closed without an answer.
  */
 int app_change(struct pod *pod, const struct control_request *rec, int *tree,
 	       int conn, struct error *err);
