@@ -108,11 +108,12 @@ static void hunt_trace(struct hunt *h, const char *pid)
 	}
 }
 
-/* What the apps of the pod share, covered like their own, and two covers. */
+/* What the apps of the pod share, covered like their own, and two covers.  Of
+ * volumes only those in memory, and secrets, are there. */
 static bool may_be_in_init_root(const char *name)
 {
 	static const char *const names[] = {
-		".",   "..",  "proc",	    "sys",
+		".",   "..",  "proc",	    "sys",	   "volumes",
 		"shm", "pts", "hidden-dir", "hidden-file",
 	};
 
@@ -131,6 +132,7 @@ static void hunt_init_root(struct hunt *h)
 		"/proc/1/root/proc/sys/kernel/core_pattern",
 		"/proc/1/root/sys/",
 		"/proc/1/root/sys/kernel/uevent_helper",
+		"/proc/1/root/volumes/",
 	};
 	DIR *d = opendir("/proc/1/root/");
 	struct dirent *e;
