@@ -309,7 +309,7 @@ bench: deps
 	$(MAKE) all
 	BUILD=$(B) bash tests/bench/run.sh $(BENCH)
 
-# IMAGES="import peers start walk remove xz many", IMAGE=FILE.aci.
+# IMAGES="import https peers start walk remove xz many", IMAGE=FILE.aci.
 bench-image: DEPS += $(DEPS_BENCH)
 bench-image: deps
 	$(MAKE) all $(B)/tests/image_stages

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# image.sh [import|peers|start|walk|remove|xz|many]...: what images cost, as
+# image.sh [import|https|peers|start|walk|remove|xz|many]...: what images cost, as
 # ratios.  The stages of an import are measured alone, by the same code, in
 # the same run.  The stores lie on a fresh ext4 of their own: a file system in
 # use says more about its past than about us.  Nothing here fails a build.
@@ -139,9 +139,9 @@ bench_import() {
 	say "rkt fetch --sync, signed" "$sync"
 	echo "rkt fetch leaves the tar to be synced after it, --sync does not;" \
 		"tar and podman sync nothing"
-	ratio "fetch / max(stage, CPU / cores)" "$(wall "$all")" "$(slowest \
-		"$inflate" "$sha512" "$sha256" "$hash" "$write" "$index")" \
-		1.3 '<='
+	stages=("$inflate" "$sha512" "$sha256" "$hash" "$write" "$index")
+	ratio "fetch / max(stage, CPU / cores)" "$(wall "$all")" \
+		"$(slowest "${stages[@]}")" 1.3 '<='
 	ratio "fetch --sync / the same with sync" "$(wall "$sync")" "$(slowest \
 		"$inflate" "$sha512" "$sha256" "$hash" "$synced" "$index")" \
 		1.3 '<='
@@ -149,6 +149,68 @@ bench_import() {
 	fetch_seconds=$(wall "$all")
 }
 fetch_seconds=
+
+# A web server as others have it, on port 8443.
+https_begin() {
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout https.key \
+		-out https.pem -days 2 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost 2>/dev/null
+	cat >nginx.conf <<-END
+		daemon off;
+		user root;
+		pid $W/nginx.pid;
+		error_log stderr;
+		events {}
+		http {
+			access_log off;
+			sendfile on;
+			server {
+				listen 127.0.0.1:8443 ssl;
+				ssl_certificate $W/https.pem;
+				ssl_certificate_key $W/https.key;
+				root $W;
+			}
+		}
+	END
+	nginx -p "$W" -c "$W/nginx.conf" 2>nginx.log &
+	web=$!
+	export CURL_CA_BUNDLE=$W/https.pem
+	for _ in $(seq 100); do
+		curl -sfo /dev/null https://localhost:8443/key.pub && return
+		sleep 0.1
+	done
+	cat nginx.log >&2
+	return 1
+}
+
+# Seconds of processor time of its processes.
+https_cpu() {
+	cat "/proc/$web/stat" "/proc/$(pgrep -P "$web")/stat" |
+		awk -v hz="$(getconf CLK_TCK)" '
+			{ sub(/.*\) /, ""); t += $12 + $13 } END { print t / hz }'
+}
+
+bench_https() {
+	echo "== the same over local HTTPS, best of $ROUNDS"
+	have nginx || { echo "not measured: no nginx"; return; }
+	[ -n "$fetch_seconds" ] || bench_import
+	local all load server begin
+	https_begin
+	before=true
+	load=$(measure "$STAGE" run curl -sfo /dev/null https://localhost:8443/big.aci)
+	before=drop_data
+	begin=$(https_cpu)
+	all=$(measure "$STAGE" run $RKT --dir="$W/data" fetch \
+		https://localhost:8443/big.aci)
+	server=$(calc "($(https_cpu) - $begin) / $ROUNDS")
+	kill "$web"
+	wait "$web" || true
+	say "curl of it" "$load"
+	say "rkt fetch https://, signed" "$all"
+	printf '%-40s %21.2f s cpu\n' "the server, for one rkt fetch" "$server"
+	ratio "fetch https:// / max(stage, CPU / cores)" "$(wall "$all")" \
+		"$(slowest "${stages[@]}" "$load" "0 $server 0")" 1.3 '<='
+}
 
 # What `podman load` takes: the same files as one gzip layer.
 docker_archive() {
@@ -327,7 +389,7 @@ case " $* " in
 *' many '*) [ $# -gt 1 ] || { bench_many; exit; } ;;
 esac
 image_make
-[ $# -gt 0 ] || set -- import peers start walk remove xz many
+[ $# -gt 0 ] || set -- import https peers start walk remove xz many
 for b in "$@"; do
 	"bench_$b"
 done
