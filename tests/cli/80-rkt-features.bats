@@ -826,7 +826,7 @@ domain my.dom' ] || fail "$output"
 	[[ $fetch == 0*sha512-* ]] || fail "$fetch"
 	[[ $list == 0UUID* ]] || fail "$list"
 	[[ $images == 0ID*example.com/inside* ]] || fail "$images"
-	[[ $denied == 254*'run: cannot run as unprivileged user' ]] || fail "$denied"
+	[[ $denied == 254*'run: cannot run as unprivileged user'* ]] || fail "$denied"
 }
 
 @test "row 58: one clear line, 254, and the whole chain with --debug" {
