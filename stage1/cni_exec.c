@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -16,12 +18,17 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/lock.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/process.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "base/syscalls.h"
 #include "spec/cni.h"
+
+/* How often a lock is tried. */
+#define LOCK_MS 10
 
 static int stdin_make(const char *text)
 {
@@ -82,10 +89,11 @@ int cni_run_start(const struct cni_call *call, struct cni_run *run,
 			{in, STDIN_FILENO},
 			{out_write, STDOUT_FILENO},
 			{STDERR_FILENO, STDERR_FILENO},
+			{call->lock, STDERR_FILENO + 1},
 		};
 
-		run->pidfd = process_spawn(call->path, -1, argv, env.v, map, 3,
-					   NULL, err);
+		run->pidfd = process_spawn(call->path, -1, argv, env.v, map,
+					   call->lock < 0 ? 3 : 4, NULL, err);
 	}
 	if (run->pidfd < 0)
 		return run->pidfd;
@@ -136,6 +144,12 @@ static int stop_fd(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+static void hurry(int64_t *deadline)
+{
+	if (*deadline > now_ms() + CNI_STOP_MS)
+		*deadline = now_ms() + CNI_STOP_MS;
+}
+
 /* Collects the answer until the plugin ends; a child it left behind may
  * hold the pipe open longer. */
 static int collect(const struct cni_run *run, int timeout_ms,
@@ -162,8 +176,7 @@ static int collect(const struct cni_run *run, int timeout_ms,
 			continue;
 		if (fds[2].revents) {
 			fds[2].fd = -1;
-			if (deadline > now_ms() + CNI_STOP_MS)
-				deadline = now_ms() + CNI_STOP_MS;
+			hurry(&deadline);
 		}
 		r = drain(run->out, out);
 		if (r < 0)
@@ -211,5 +224,28 @@ int cni_run_finish(struct cni_run *run, int timeout_ms, struct strbuf *out,
 	else
 		r = answer_check(status, out, err);
 	run_end(run);
+	return r;
+}
+
+int cni_lock(int fd, int timeout_ms)
+{
+	int64_t deadline = now_ms() + timeout_ms;
+	cleanup_fd int stop = stop_fd();
+	struct pollfd p = {.fd = stop, .events = POLLIN};
+	bool is_said = false;
+	int r;
+
+	while ((r = lock_try(fd, LOCK_EX)) == -EBUSY) {
+		if (!is_said)
+			log_info("a network plugin that was left alone still "
+				 "runs: waiting for it");
+		is_said = true;
+		if (poll(&p, 1, LOCK_MS) > 0) {
+			p.fd = -1;
+			hurry(&deadline);
+		}
+		if (now_ms() > deadline)
+			return -ETIMEDOUT;
+	}
 	return r;
 }

@@ -5,7 +5,7 @@
 /*
  * One run of a CNI plugin: an environment of its own, its configuration on
  * stdin (a memfd), its answer collected from a pipe, nothing else open but
- * our stderr.
+ * our stderr and a lock.
  */
 
 #include <errno.h>
@@ -22,6 +22,7 @@ struct cni_call {
 	const char *args;
 	const char *cni_path;
 	const char *conf; /* stdin */
+	int lock;	  /* stays open in it and in what it starts, or -1 */
 };
 
 struct cni_run {
@@ -50,5 +51,11 @@ int cni_run_start(const struct cni_call *call, struct cni_run *run,
  */
 int cni_run_finish(struct cni_run *run, int timeout_ms, struct strbuf *out,
 		   struct error *err);
+
+/*
+ * Takes the lock FD when no plugin that was started with it runs any more;
+ * waits as cni_run_finish() does, then -ETIMEDOUT.
+ */
+int cni_lock(int fd, int timeout_ms);
 
 #endif

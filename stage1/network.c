@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "spec/cni.h"
@@ -41,6 +43,7 @@
 struct network {
 	char *uuid;
 	int pod_dirfd;
+	int lock; /* of STATE_DIR, until all is up: plugins hold it, too */
 	struct network_state state;
 	/* The plugin running, if run.pidfd is open: v[at].plugins[plugin]. */
 	size_t at;
@@ -121,6 +124,31 @@ static int netns_bind(const char *path, pid_t pid, struct error *err)
 /* --- files ----------------------------------------------------------------
  */
 
+static int open_lock(int pod_dirfd)
+{
+	return openat(pod_dirfd, STATE_DIR,
+		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* A plugin that runs when stage1 is killed goes on: whoever undoes what it
+ * does waits for its end. */
+static void wait_for_plugins(int pod_dirfd)
+{
+	cleanup_fd int fd = open_lock(pod_dirfd);
+
+	if (fd >= 0 && cni_lock(fd, CNI_TIMEOUT_MS) < 0)
+		log_warning("a network plugin does not end: what it does is "
+			    "undone meanwhile");
+}
+
+/* Also in what a plugin has left behind. */
+static void unlock(struct network *net)
+{
+	if (net->lock >= 0)
+		(void)flock(net->lock, LOCK_UN);
+	fd_close(&net->lock);
+}
+
 static int state_save(const struct network *net, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
@@ -157,7 +185,7 @@ static int info_save(const struct network *net, struct error *err)
 			     text.len, err);
 }
 
-static int files_make(const struct network *net, struct error *err)
+static int files_make(struct network *net, struct error *err)
 {
 	int r = write_string_at(net->pod_dirfd, POD_NETNS_FILE, 0644,
 				net->state.netns, err);
@@ -166,7 +194,12 @@ static int files_make(const struct network *net, struct error *err)
 		return r;
 	if (mkdirat(net->pod_dirfd, STATE_DIR, 0700) < 0 && errno != EEXIST)
 		return error_sys(err, errno, "make " STATE_DIR);
-	return state_save(net, err);
+	net->lock = open_lock(net->pod_dirfd);
+	if (net->lock < 0)
+		return error_sys(err, errno, "open " STATE_DIR);
+	r = lock_try(net->lock, LOCK_EX);
+	return r < 0 ? error_sys(err, -r, "lock " STATE_DIR)
+		     : state_save(net, err);
 }
 
 /* `netns` last: it says that there may be something to undo. */
@@ -182,7 +215,7 @@ static void files_remove(int pod_dirfd)
  */
 
 static int plugin_start(const struct network_state *state, const char *uuid,
-			const char *command,
+			int lock, const char *command,
 			const struct network_attachment *at,
 			const struct network_plugin *plugin, const char *prev,
 			struct cni_run *run, struct error *err)
@@ -206,6 +239,7 @@ static int plugin_start(const struct network_state *state, const char *uuid,
 		.ifname = at->ifname,
 		.args = at->args,
 		.cni_path = state->cni_path,
+		.lock = lock,
 	};
 	int r;
 
@@ -248,8 +282,8 @@ static int add_start(struct network *net, struct error *err)
 
 	if (net->plugin)
 		prev = prev_result_make(net, at, plugin - 1);
-	r = plugin_start(&net->state, net->uuid, "ADD", at, plugin, prev,
-			 &net->run, err);
+	r = plugin_start(&net->state, net->uuid, net->lock, "ADD", at, plugin,
+			 prev, &net->run, err);
 	return r < 0 ? error_prefix(err, r, "error adding network \"%s\"",
 				    at->name)
 		     : 0;
@@ -279,7 +313,7 @@ static int del_one(const struct network_state *state, const char *uuid,
 	struct cni_run run = CNI_RUN_INIT;
 	struct error masq_err = ERROR_INIT;
 	int masq_r = 0;
-	int r = plugin_start(state, uuid, "DEL", at, plugin,
+	int r = plugin_start(state, uuid, -EBADF, "DEL", at, plugin,
 			     chains ? at->result : NULL, &run, err);
 
 	/* While the plugin works: both mostly wait for the kernel. */
@@ -388,6 +422,7 @@ static struct network *network_new(const struct network_request *request)
 	struct network *net = xcalloc(1, sizeof(*net));
 
 	net->run = (struct cni_run)CNI_RUN_INIT;
+	net->lock = -EBADF;
 	net->uuid = xstrdup(request->uuid);
 	net->pod_dirfd = fcntl(request->pod_dirfd, F_DUPFD_CLOEXEC, 3);
 	return net;
@@ -519,6 +554,7 @@ int network_finish(struct network *net, struct error *err)
 		}
 		roll_back(net);
 	}
+	unlock(net);
 	return r;
 }
 
@@ -676,6 +712,7 @@ void network_free(struct network *net)
 		(void)cni_run_finish(&net->run, CNI_TIMEOUT_MS, &out, NULL);
 		roll_back(net);
 	}
+	unlock(net);
 	cni_result_release(&net->last);
 	strv_release(&net->dns.nameservers);
 	strv_release(&net->dns.search);
@@ -708,6 +745,7 @@ int network_teardown(int pod_dirfd, const char *uuid, struct error *err)
 		    0 &&
 	    errno == ENOENT)
 		return 0;
+	wait_for_plugins(pod_dirfd);
 	r = state_load(pod_dirfd, &state, err);
 	if (r == -ENOENT)
 		return teardown_early(pod_dirfd, netns, uuid, err);

@@ -103,7 +103,9 @@ DEFINE_CLEANUP(struct network *, network_free);
 /*
  * Undoes every network of the pod, from its files alone: DEL in reverse
  * order, the namespace unbound, the files removed.  Nothing to do is
- * success.  All steps are tried; the first failure is returned.
+ * success.  All steps are tried; the first failure is returned.  What a stage1
+ * that was killed has left running of plugins is waited for before,
+ * CNI_TIMEOUT_MS at most.
  */
 int network_teardown(int pod_dirfd, const char *uuid, struct error *err);
 

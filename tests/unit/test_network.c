@@ -499,6 +499,66 @@ Test(network, unfinished_is_undone)
 	pod_free(&pod);
 }
 
+/* Says on the pipe `begun` that it works, and in the log when it has. */
+static const char slow_plugin[] =
+	"#!/bin/sh\n"
+	"dir=${0%/config/*}\n"
+	"if [ $CNI_COMMAND = ADD ]; then\n"
+	"	echo >$dir/begun\n"
+	"	(exec >&- && sleep 0.5 && echo ADD >>$dir/log) &\n"
+	"else\n"
+	"	echo DEL >>$dir/log\n"
+	"fi\n"
+	"echo '{\"cniVersion\":\"0.4.0\"}'\n";
+
+static void start_and_be_killed(const struct network_request *request,
+				pid_t pod)
+{
+	struct network *net;
+	int begun;
+	char c;
+
+	if (network_start(request, pod, &net, NULL) < 0)
+		_exit(1);
+	begun = openat(request->pod_dirfd, "begun", O_RDONLY | O_CLOEXEC);
+	if (read(begun, &c, 1) == 1)
+		(void)raise(SIGKILL);
+	_exit(1);
+}
+
+Test(network, a_plugin_that_outlives_stage1_is_undone_after_its_end)
+{
+	cleanup_net_list struct net_list list = NET_LIST_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct network_request request = {.uuid = UUID, .nets = &list};
+	struct error err = ERROR_INIT;
+	struct pod pod;
+	int status = 0;
+	pid_t stage1;
+
+	isolate();
+	pod = pod_new();
+	request.local_config = pod.config;
+	request.pod_dirfd = pod.dirfd;
+	write_conf(&pod, "10-slow.conf",
+		   "{\"cniVersion\":\"0.4.0\",\"name\":\"slow\",\"type\":"
+		   "\"slow\"}",
+		   0644);
+	write_conf(&pod, "slow", slow_plugin, 0755);
+	cr_assert_eq(mkfifoat(pod.dirfd, "begun", 0600), 0);
+	cr_assert_eq(net_list_add(&list, "slow", NULL), 0);
+	stage1 = fork();
+	if (stage1 == 0)
+		start_and_be_killed(&request, pod.pid);
+	(void)waitpid(stage1, &status, 0);
+	cr_assert(WIFSIGNALED(status));
+	cr_expect_eq(network_teardown(pod.dirfd, UUID, &err), 0, "%s", err.msg);
+	cr_assert_eq(read_file_at(pod.dirfd, "log", 4096, &text, NULL), 0);
+	cr_expect_str_eq(text.buf, "ADD\nDEL\n");
+	expect_nothing_left(&pod);
+	pod_free(&pod);
+}
+
 static double now_ms(void)
 {
 	struct timespec t;
