@@ -64,6 +64,12 @@ static int check_app(const struct pod *pod, const struct pod_app *app,
 	if (!pod->running || pod->stopping || app->done ||
 	    (!is_running(app) && !restart_is_paused(app)))
 		return error_set(err, ESRCH, "app %s is not running", name);
+	/* Which would get lost with the generation it was meant for. */
+	if (app->wish.op)
+		return error_set(err, EBUSY,
+				 "app %s is being started, stopped or removed: "
+				 "that has to be over first",
+				 name);
 	if (pod->console)
 		return error_set(err, ENOTSUP,
 				 "an interactive pod cannot be updated");

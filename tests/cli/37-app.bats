@@ -398,6 +398,22 @@ setup() {
 	[ "$(ls "$pod/generations/one")" = 3 ]
 }
 
+@test "no update while an app is being stopped, though nobody waits for that" {
+	local asker
+	sandbox
+	run_rkt fetch "$F/inside2.aci"
+	did add example.com/inside:1.0.0 --name=one -- ignore-term and \
+		sleep 1000
+	did start --app=one
+	"$RKT" --dir="$D/data" app stop --app=one "$uuid" 3>&- &
+	asker=$!
+	wait_for 10 test -e "$pod/idle/one"
+	kill -9 "$asker"
+	run_rkt update --app=one --image="$F/inside2.aci" "$uuid"
+	expect_status 11
+	expect_output 'app one is being started, stopped or removed'
+}
+
 @test "another stage1 goes on with apps that run, ended and wait" {
 	mkdir -p "$F/next/bin" "$F/next/libexec/rkt"
 	cp "$BUILD/bin/rkt" "$F/next/bin/rkt"
