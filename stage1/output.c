@@ -28,24 +28,31 @@
 /* --- the terminal ----------------------------------------------------------
  */
 
-static void set_reading(struct output *output, bool on)
+/* Nothing is read that would only wait here. */
+static uint32_t wanted(const struct output *output)
+{
+	bool waits = output->terminal >= 0 && output->pending.len;
+
+	return waits || output->journal.is_full ? 0 : EPOLLIN;
+}
+
+static void set_reading(struct output *output)
 {
 	for (struct output_stream *s = output->streams; s; s = s->next)
 		if (s->source.fd >= 0)
 			(void)event_modify(output->loop, &s->source,
-					   on ? EPOLLIN : 0);
+					   wanted(output));
 }
 
 void output_detach_terminal(struct output *output)
 {
 	if (output->terminal < 0)
 		return;
-	if (output->pending.len) {
+	if (output->pending.len)
 		event_remove(output->loop, &output->terminal_source);
-		set_reading(output, true);
-	}
 	strbuf_reset(&output->pending);
 	output->terminal = -EBADF;
+	set_reading(output);
 }
 
 static void drop_front(struct strbuf *sb, size_t n)
@@ -85,7 +92,7 @@ static void on_terminal_writable(struct event_source *source, uint32_t events)
 		output_detach_terminal(output);
 	} else if (output->pending.len == 0) {
 		event_remove(output->loop, source);
-		set_reading(output, true);
+		set_reading(output);
 	}
 }
 
@@ -99,7 +106,7 @@ static void wait_for_terminal(struct output *output)
 	if (event_add(output->loop, &output->terminal_source, EPOLLOUT) < 0)
 		output_detach_terminal(output);
 	else
-		set_reading(output, false);
+		set_reading(output);
 }
 
 static void show(struct output *output, const struct strbuf *text)
@@ -120,7 +127,8 @@ static void show(struct output *output, const struct strbuf *text)
 
 static void on_journal_full(struct journald *j, bool is_full)
 {
-	set_reading(j->data, !is_full);
+	(void)is_full;
+	set_reading(j->data);
 }
 
 /* As systemd names standard output: its own stream needs no second copy. */
@@ -424,7 +432,8 @@ int output_stream_open(struct output_stream *stream, struct output_log *log,
 	};
 	r = set_nonblock(fd);
 	if (r == 0)
-		r = event_add(log->output->loop, &stream->source, EPOLLIN);
+		r = event_add(log->output->loop, &stream->source,
+			      wanted(log->output));
 	if (r < 0) {
 		fd_close(&stream->source.fd);
 		return error_sys(err, -r, "watch the output of %s", log->app);

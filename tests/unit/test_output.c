@@ -198,3 +198,39 @@ Test(output, a_stuck_terminal)
 	read_log("web", &text);
 	cr_expect_eq(text.len, 2000 * (STAMP + 41));
 }
+
+/* Whoever waits for the terminal waits for the journal, too; and so does an app
+ * that is started meanwhile. */
+Test(output, what_waits_stays_with_the_apps)
+{
+	static const char line[] = "0123456789012345678901234567890123456789\n";
+	struct output_stream late;
+	size_t waiting;
+	int fds[2];
+
+	(void)fcntl(terminal[1], F_SETPIPE_SZ, 4096);
+	for (int i = 0; i < 2000; i++)
+		say(line);
+	run_ms(50);
+	waiting = output.pending.len;
+	cr_assert_gt(waiting, 0);
+	cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+	cr_assert_eq(
+		output_stream_open(&late, &app_log, "stderr", fds[0], NULL), 0);
+	cr_assert_eq(write_full(fds[1], line, strlen(line)), 0);
+	run_ms(50);
+	cr_expect_eq(output.pending.len, waiting);
+	output.journal.is_full = true;
+	output_detach_terminal(&output);
+	app_log.size = 0;
+	run_ms(50);
+	cr_expect_eq(app_log.size, 0);
+	output.journal.is_full = false;
+	output.journal.on_full(&output.journal, false);
+	run_ms(50);
+	cr_expect_gt(app_log.size, 0);
+	cr_assert_eq(close(out[1]), 0);
+	cr_assert_eq(close(fds[1]), 0);
+	output_stream_close(&stream);
+	output_stream_close(&late);
+}
