@@ -204,14 +204,21 @@ static int choose_url(struct images *im, const char *arg,
 		      struct pod_stage1 *ret, struct error *err)
 {
 	static const char *const schemes[] = {
-		"file:", "docker:", "http:", "https:"};
+		"file:", "docker:", "http:", "https:", NULL};
+	const char *const *scheme = schemes;
+	int r;
 
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
-		if (strncasecmp(arg, schemes[i], strlen(schemes[i])) == 0)
-			return fetch(im, arg, false, ret, err);
-	return error_set(err, EINVAL,
-			 "stage1 %s is no URL with file, docker, http or https",
-			 arg);
+	while (*scheme && strncasecmp(arg, *scheme, strlen(*scheme)) != 0)
+		scheme++;
+	if (!*scheme)
+		return error_set(err, EINVAL,
+				 "stage1 %s is no URL with file, docker, http "
+				 "or https",
+				 arg);
+	/* What came from there before is not asked for again; the URL may have
+	 * a password. */
+	r = fetch(im, arg, false, ret, err);
+	return r < 0 ? r : want_signer(im, ret->image.manifest.name, ret, err);
 }
 
 static int choose_hash(struct images *im, const char *arg,

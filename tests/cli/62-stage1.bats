@@ -5,6 +5,7 @@
 # and rkt's own other one, fly.
 
 load lib
+load servers
 
 S1=coreos.com/rkt/stage1
 FLY=--stage1-name=$S1-fly
@@ -89,6 +90,11 @@ setup_file() {
 	gpg --batch --quiet --armor --output "$F/app.aci.asc" \
 		--detach-sign "$F/app.aci"
 	gpgconf --kill all
+}
+
+teardown_file() {
+	load servers
+	servers_stop
 }
 
 setup() {
@@ -251,6 +257,24 @@ in_background() {
 	stub_ran
 	rkt rm "$(basename "$(the_pod)")"
 	run rkt run --net=none --stage1-name=example.com/stub "$F/app.aci"
+	stub_ran
+}
+
+@test "an unsigned stage1 that was stored from a URL is refused" {
+	local url=https://example.com
+	certificate
+	names_local
+	mkdir -p "$F/web/example.com"
+	cp "$F"/{stub,signed}.aci "$F/signed.aci.asc" "$F/web/example.com"
+	web_serves "$F/web"
+	export CURL_CA_BUNDLE=$F/cert.pem
+	rkt trust --prefix=example.com --skip-fingerprint-review "$F/good.asc"
+	run_rkt fetch $url/stub.aci
+	expect_status 0
+	run rkt run --net=none --stage1-url=$url/stub.aci "$F/app.aci"
+	expect_status 254
+	expect_output "was not signed by a trusted key"
+	run rkt run --net=none --stage1-url=$url/signed.aci "$F/app.aci"
 	stub_ran
 }
 
