@@ -74,14 +74,12 @@ static int listen_every(uint16_t port)
 		       : fd;
 }
 
-static int listen_path(const char *path, const char *option, gid_t group,
-		       int *ret, struct error *err)
+static int listen_path(const char *path, gid_t group, int *ret,
+		       struct error *err)
 {
 	cleanup_free char *dir = NULL;
 	int fd;
 
-	if (*path != '/')
-		return failed(path, option, EINVAL, err);
 	dir = xstrndup(path, (size_t)(strrchr(path, '/') - path));
 	(void)mkdir(dir, 0755);
 	fd = listen_unix(path, 0660, err);
@@ -108,9 +106,9 @@ int addresses_listen(const char *text, const char *option, gid_t group,
 	uint64_t port;
 	int r;
 
-	if (strncmp(text, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1) == 0)
-		return listen_path(text + sizeof(UNIX_PREFIX) - 1, option,
-				   group, ret, err);
+	if (strncmp(text, UNIX_PREFIX "/", sizeof(UNIX_PREFIX)) == 0)
+		return listen_path(text + sizeof(UNIX_PREFIX) - 1, group, ret,
+				   err);
 	if (!colon || parse_uint(colon + 1, UINT16_MAX, &port) < 0 || !port)
 		return failed(text, option, EINVAL, err);
 	len = (size_t)(colon - text);

@@ -21,9 +21,9 @@ static const struct option_row rows[] = {
 	{.name = "listen",
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct opts, listen),
-	 .shown = "\"" API_LISTEN "\"",
+	 .shown = API_LISTEN,
 	 .help = "address of the gRPC interface: localhost:PORT, IP:PORT, "
-		 ":PORT or unix:PATH"},
+		 ":PORT or unix:/PATH"},
 	{.name = "metrics-listen",
 	 .kind = OPTION_STRING,
 	 .offset = offsetof(struct opts, metrics_listen),
@@ -64,7 +64,7 @@ static int run(struct cmd_call *call)
 	struct error err = ERROR_INIT;
 
 	if (call->argc > 0)
-		return cmd_usage(call, NULL);
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	strv_push(&args, "rkt-api");
 	add_globals(call->rkt, &args);
 	strv_pushf(&args, "--listen=%s", o->listen);

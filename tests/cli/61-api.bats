@@ -547,10 +547,13 @@ given_answers() {
 		localhost:65536 'unix:x' ':::1:2'; do
 		run_rkt api-service --listen="$address"
 		expect_status 254
-		expect_output "--listen=" 'must be localhost:PORT'
+		expect_output "--listen=$address: must be localhost:PORT"
 	done
 	run_rkt api-service word
 	expect_status 254
+	expect_output "wrong number of arguments"
+	run_rkt help api-service
+	expect_output '--listen="localhost:15441"'
 	mkdir -m 0700 "$D/closed"
 	run "$RKT" --dir="$D/closed/data" api-service
 	expect_status 254
