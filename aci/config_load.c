@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -29,6 +30,15 @@ static bool has_suffix(const char *s, const char *suffix)
 	return n >= m && strcmp(s + n - m, suffix) == 0;
 }
 
+/* A user may be forbidden to read the host's credentials, which are then not
+ * meant for her.  CODE is from opening what ST says. */
+static bool is_for_others(int code, enum config_subdir subdir,
+			  const struct stat *st)
+{
+	return code == EACCES && subdir == CONFIG_AUTH_D &&
+	       st->st_uid != geteuid();
+}
+
 /* What is no regular file is no configuration. */
 static int load_file(int dirfd, const char *name, enum config_subdir subdir,
 		     struct config *config, struct error *err)
@@ -45,6 +55,11 @@ static int load_file(int dirfd, const char *name, enum config_subdir subdir,
 		return 0;
 	fd = openat(dirfd, name,
 		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && is_for_others(errno, subdir, &st)) {
+		log_debug("no credentials are taken from %s: %s", name,
+			  strerrordesc_np(EACCES));
+		return 0;
+	}
 	if (fd < 0)
 		return error_sys(err, errno, "open");
 	r = strbuf_read_fd(&text, fd, MANIFEST_MAX);
@@ -61,14 +76,15 @@ static int load_subdir(const char *dir, enum config_subdir subdir,
 		xasprintf("%s/%s", dir, config_subdir_name(subdir));
 	cleanup_strv struct strv names = STRV_INIT;
 	cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r;
+	int r = fd < 0 ? -errno : 0;
+	struct stat st;
 
-	if (fd < 0)
-		return errno == ENOENT
-			       ? 0
-			       : error_sys(err, errno,
-					   "open configuration directory %s",
-					   path);
+	if (r == -ENOENT ||
+	    (r < 0 && stat(path, &st) == 0 && is_for_others(-r, subdir, &st)))
+		return 0;
+	if (r < 0)
+		return error_sys(err, -r, "open configuration directory %s",
+				 path);
 	r = dir_names(fd, &names);
 	if (r < 0)
 		return error_sys(err, -r, "read %s", path);

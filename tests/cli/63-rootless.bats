@@ -122,6 +122,30 @@ ann_starts() {
 	[ ! -e "$STORE/pods/run/$uuid" ]
 }
 
+@test "credentials of the host that she may not read are not hers" {
+	local text='{"rktKind": "auth", "rktVersion": "v1", "type": "basic",
+		"domains": ["DOMAIN"], "credentials":
+		{"user": "ann", "password": "secret"}}'
+	mkdir -p /etc/rkt/auth.d "$D/home/.config/rkt/auth.d"
+	install -m 0600 /dev/stdin /etc/rkt/auth.d/host.json \
+		<<<"${text/DOMAIN/host.example.com}"
+	install -m 0600 -o "$UID_OF_ANN" /dev/stdin \
+		"$D/home/.config/rkt/auth.d/hers.json" \
+		<<<"${text/DOMAIN/hers.example.com}"
+	for mode in 0755 0700; do
+		chmod "$mode" /etc/rkt/auth.d
+		ann_rkt config
+		expect_status 0
+		expect_output hers.example.com
+		expect_no_output host.example.com
+	done
+	# Her own she can mend.
+	chmod 0 "$D/home/.config/rkt/auth.d/hers.json"
+	ann_rkt config
+	expect_status 254
+	expect_output 'hers.json: open: Permission denied'
+}
+
 @test "without a range the user is alone in her pods" {
 	image_inside "$D/alone.aci" && chmod 0644 "$D/alone.aci"
 	ann_rkt run --net=none "$D/alone.aci" -- print-ids
