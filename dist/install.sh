@@ -34,4 +34,5 @@ for unit in dist/systemd/*.*; do
 	sed -i "s,/usr/bin/rkt,$PREFIX/bin/rkt,g" "$ROOT/$UNITDIR/${unit##*/}"
 done
 
-put 0644 "$DOCDIR" README.md LICENSE spec/*.md spec/api/v1alpha/api.proto
+put 0644 "$DOCDIR" README.md LICENSE docs/*.md spec/*.md \
+	spec/api/v1alpha/api.proto

@@ -87,7 +87,8 @@ root_runs() {
 		lib/systemd/system/rkt-auto-update.timer \
 		lib/systemd/system/rkt-api-tcp.socket \
 		lib/systemd/system/rkt-api.service libexec/rkt/rkt-api \
-		share/doc/rkt/api.proto lib/sysusers.d/rkt.conf \
+		share/doc/rkt/api.proto \
+		share/doc/rkt/differences-from-rkt.md lib/sysusers.d/rkt.conf \
 		lib/tmpfiles.d/rkt.conf share/doc/rkt/LICENSE; do
 		[ -s "$ROOT/usr/$file" ] || fail "no $file"
 	done
