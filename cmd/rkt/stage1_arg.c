@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "aci/imagestore.h"
+#include "aci/render_load.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -117,6 +119,37 @@ static int use_image(struct images *im, const struct image_id *id,
 	return r;
 }
 
+static bool is_signed(const struct images *im, const struct image_id *id)
+{
+	cleanup_image_row struct image_row row = {0};
+
+	return imagestore_get(im->store, id, &row, NULL) == 0 && row.signer &&
+	       *row.signer;
+}
+
+/* An image in the store may have come unsigned, for a pod: a stage1, and what
+ * it depends on, is root on the host. */
+static int want_signers(const struct images *im, const struct pod_stage1 *s,
+			struct error *err)
+{
+	cleanup_render_set struct render_set set = RENDER_SET_INIT;
+	int r = 0;
+
+	if (!im->fetcher.insecure)
+		r = render_set_load(im->store, &s->image.id, &set, err);
+	for (size_t i = 0; r == 0 && i < set.n; i++)
+		if (!is_signed(im, &set.v[i].id))
+			r = error_set(
+				err, EPERM,
+				"stage1 %s: the stored image %s was not "
+				"signed by a trusted key: fetch it again "
+				"without --insecure-options=image, or use "
+				"--stage1-hash=%.*s",
+				s->image.manifest.name, set.v[i].manifest.name,
+				IMAGE_ID_SHORT_LEN, s->image.id.text);
+	return r;
+}
+
 /* ARG as a command's image argument, whatever the pod's images are told.
  * TRUSTED: no signature is asked for. */
 static int fetch(struct images *im, const char *arg, bool trusted,
@@ -139,26 +172,9 @@ static int fetch(struct images *im, const char *arg, bool trusted,
 	im->fetcher.warned = before.warned || (im->fetcher.warned && !trusted);
 	if (r == 0)
 		r = use_image(im, &id, ret, err);
-	return r < 0 ? error_prefix(err, r, "stage1") : 0;
-}
-
-/* An image in the store may have come unsigned, for a pod: a stage1 is root on
- * the host. */
-static int want_signer(struct images *im, const char *arg,
-		       const struct pod_stage1 *s, struct error *err)
-{
-	cleanup_image_row struct image_row row = {0};
-
-	if (im->fetcher.insecure ||
-	    (imagestore_get(im->store, &s->image.id, &row, NULL) == 0 &&
-	     row.signer && *row.signer))
-		return 0;
-	return error_set(err, EPERM,
-			 "stage1 %s: the stored image was not signed by a "
-			 "trusted key: fetch it again without "
-			 "--insecure-options=image, or name it by "
-			 "--stage1-hash=%.*s",
-			 arg, IMAGE_ID_SHORT_LEN, s->image.id.text);
+	if (r < 0)
+		return error_prefix(err, r, "stage1");
+	return trusted ? 0 : want_signers(im, ret, err);
 }
 
 static int choose_name(struct images *im, const char *arg,
@@ -173,8 +189,7 @@ static int choose_name(struct images *im, const char *arg,
 			       err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = fetch(im, arg, false, ret, err);
-	return r < 0 ? r : want_signer(im, arg, ret, err);
+	return fetch(im, arg, false, ret, err);
 }
 
 /* What lies beside rkt's own programs can be replaced only by who could
@@ -204,21 +219,14 @@ static int choose_url(struct images *im, const char *arg,
 		      struct pod_stage1 *ret, struct error *err)
 {
 	static const char *const schemes[] = {
-		"file:", "docker:", "http:", "https:", NULL};
-	const char *const *scheme = schemes;
-	int r;
+		"file:", "docker:", "http:", "https:"};
 
-	while (*scheme && strncasecmp(arg, *scheme, strlen(*scheme)) != 0)
-		scheme++;
-	if (!*scheme)
-		return error_set(err, EINVAL,
-				 "stage1 %s is no URL with file, docker, http "
-				 "or https",
-				 arg);
-	/* What came from there before is not asked for again; the URL may have
-	 * a password. */
-	r = fetch(im, arg, false, ret, err);
-	return r < 0 ? r : want_signer(im, ret->image.manifest.name, ret, err);
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
+		if (strncasecmp(arg, schemes[i], strlen(schemes[i])) == 0)
+			return fetch(im, arg, false, ret, err);
+	return error_set(err, EINVAL,
+			 "stage1 %s is no URL with file, docker, http or https",
+			 arg);
 }
 
 static int choose_hash(struct images *im, const char *arg,
@@ -311,7 +319,7 @@ static int find_configured(struct images *im, const struct config *config,
 	if (r == 0)
 		r = use_image(im, &id, ret, err);
 	if (r == 0)
-		r = want_signer(im, arg, ret, err);
+		r = want_signers(im, ret, err);
 	return r < 0 ? r : 1;
 }
 

@@ -68,8 +68,24 @@ image_stub() {
 	rm -rf "$t"
 }
 
+# image_above FILE: the same, and what it has below it is example.com/under.
+image_above() {
+	local t
+	t=$(mktemp -d "$TMPDIR/stub.XXXXXX")
+	mkdir -p "$t/i/rootfs/stub"
+	stub_programs "$t/i/rootfs/stub"
+	image_tree "$t/i" example.com/above 1.0.0 'del(.app) |
+		.dependencies = [{imageName: "example.com/under"}] |
+		.annotations = [{name: "coreos.com/rkt/stage1/run",
+			value: "/stub/run"}]'
+	mv "$t/i.aci" "$1"
+	rm -rf "$t"
+}
+
 setup_file() {
 	mkdir -p "$F"
+	image_above "$F/above.aci"
+	image_busybox "$F/under.aci" . example.com/under
 	image_inside "$F/app.aci" . example.com/app
 	image_inside "$F/web.aci" '.app.user="web" | .app.group="log"
 		| .app.supplementaryGIDs=[700,701]
@@ -85,10 +101,9 @@ setup_file() {
 	gpg --batch --quiet --passphrase '' --quick-gen-key \
 		"good <good@example.com>" ed25519 sign never
 	gpg --batch --armor --export good >"$F/good.asc"
-	gpg --batch --quiet --armor --output "$F/signed.aci.asc" \
-		--detach-sign "$F/signed.aci"
-	gpg --batch --quiet --armor --output "$F/app.aci.asc" \
-		--detach-sign "$F/app.aci"
+	for image in signed app above under; do
+		gpg --batch --quiet --armor --detach-sign "$F/$image.aci"
+	done
 	gpgconf --kill all
 }
 
@@ -275,6 +290,21 @@ in_background() {
 	expect_status 254
 	expect_output "was not signed by a trusted key"
 	run rkt run --net=none --stage1-url=$url/signed.aci "$F/app.aci"
+	stub_ran
+}
+
+@test "an unsigned image below a signed stage1 is refused" {
+	rkt trust --prefix=example.com --skip-fingerprint-review "$F/good.asc"
+	run_rkt fetch "$F/under.aci"
+	expect_status 0
+	for arg in "--stage1-path=$F/above.aci" --stage1-name=example.com/above; do
+		run rkt run --net=none "$arg" "$F/app.aci"
+		expect_status 254
+		expect_output "stage1 example.com/above" \
+			"image example.com/under was not signed"
+	done
+	rkt fetch "$F/under.aci"
+	run rkt run --net=none "$arg" "$F/app.aci"
 	stub_ran
 }
 
