@@ -186,8 +186,9 @@ const struct command cmd_app_add = {
 		 "image-args...]",
 	.words = CMD_WORDS_PODS "|" CMD_WORDS_IMAGES,
 	.description =
-		"IMAGE is the id or the name of a stored image: nothing is "
-		"fetched. The app is started by `rkt app start`. Its volumes "
+		"IMAGE is the id or the name of a stored image, or a file: "
+		"nothing is downloaded. The app is started by `rkt app start`. "
+		"Its volumes "
 		"are those of the pod and of --mnt-volume.",
 	.flags = CMD_ROOT | CMD_NON_INTERSPERSED | CMD_OWN_FLAGS,
 	.options = rows,
