@@ -171,14 +171,34 @@ static int open_image(const struct pod *pod, const struct pod_stage1 *stage1,
 	return 0;
 }
 
+/* Who owns the pod has chosen the program. */
+static int check_owner(const struct pod *pod, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(pod->fd, &st) < 0)
+		return error_sys(err, errno, "look at pod %s", pod->uuid);
+	if (st.st_uid == geteuid())
+		return 0;
+	return error_set(err, EPERM,
+			 "pod %s belongs to user %u: its stage1 is an image, "
+			 "which nobody else executes. Use rkt as that user",
+			 pod->uuid, (unsigned int)st.st_uid);
+}
+
 int entrypoint_open(const struct pod *pod, const struct pod_stage1 *stage1,
 		    enum stage1_entry entry, const char *libexec_dir,
 		    struct entrypoint *ret, struct error *err)
 {
 	const struct stage1_flavour *own = stage1->flavour;
+	int r;
 
-	if (!own)
-		return open_image(pod, stage1, entry, libexec_dir, ret, err);
+	if (!own) {
+		r = check_owner(pod, err);
+		return r < 0 ? r
+			     : open_image(pod, stage1, entry, libexec_dir, ret,
+					  err);
+	}
 	ret->fd = entrypoint_open_program(libexec_dir, own->program, err);
 	strv_push(&ret->argv, own->program);
 	strv_push(&ret->argv, stage1_entry_name(entry));

@@ -427,6 +427,22 @@ in_background() {
 gc $uuid in $uuid" ]
 }
 
+@test "nothing of another user's pod is executed by root" {
+	run_stub "--stage1-path=$F/stub.aci"
+	stub_ran
+	uuid=$(rkt list --full --no-legend | cut -f1)
+	: >"$STUB_LOG"
+	chown 65534 "$D/data/pods/run/$uuid"
+	run rkt rm "$uuid"
+	expect_status 254
+	expect_output "pod $uuid belongs to user 65534"
+	[ ! -s "$STUB_LOG" ] || fail "$(cat "$STUB_LOG")"
+	chown 0 "$D/data/pods/exited-garbage/$uuid"
+	run rkt rm "$uuid"
+	expect_status 0
+	grep -q '^gc ' "$STUB_LOG"
+}
+
 @test "a stage1 without enter, stop and gc" {
 	image_stub "$D/bare.aci" '{run}'
 	STUB_EXIT='' in_background --net=none --stage1-path="$D/bare.aci" \
