@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage1-fly/app.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -26,6 +27,19 @@ void fly_app_release(struct fly_app *app)
 	fd_close(&app->generation);
 }
 
+/* Pod init has them, and there is none: what the host has there would be taken.
+ */
+static int refuse_memory(const struct pod_manifest *pm, struct error *err)
+{
+	for (size_t i = 0; i < pm->n_volumes; i++)
+		if (pm->volumes[i].in_memory)
+			return error_set(err, EOPNOTSUPP,
+					 "volume %s is to be in memory: "
+					 "stage1-fly has none there",
+					 pm->volumes[i].name);
+	return 0;
+}
+
 static int load_manifest(struct fly_app *app, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
@@ -41,7 +55,8 @@ static int load_manifest(struct fly_app *app, struct error *err)
 		return error_set(err, EOPNOTSUPP,
 				 "the pod has %zu apps: stage1-fly runs one",
 				 pm->n_apps);
-	return pod_manifest_check_runnable(pm, err);
+	r = refuse_memory(pm, err);
+	return r < 0 ? r : pod_manifest_check_runnable(pm, err);
 }
 
 static int load_generation(struct fly_app *app, struct error *err)

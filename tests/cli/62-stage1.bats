@@ -716,6 +716,11 @@ run_fly() {
 	expect_status 1
 	expect_output "stage1 $S1-fly:" "does not support mutable pods"
 	[ ! -d "$D/data/pods/run" ] || [ -z "$(ls "$D/data/pods/run")" ]
+	run_rkt run "$FLY" --volume=m,kind=empty,medium=memory \
+		--mount=volume=m,target=/m "$F/app.aci" --exec=/inside -- \
+		exit-code 0
+	expect_status 254
+	expect_output "volume m is to be in memory: stage1-fly has none there"
 	run_rkt run "$FLY" --net=none --hostname=h --dns=1.2.3.4 --ipc=private \
 		"$F/app.aci" -- exit-code 3
 	expect_status 3
