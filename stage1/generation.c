@@ -418,7 +418,10 @@ static void pre_start_done(struct generation *g, int status)
 		return;
 	}
 	g->state = GENERATION_PRE_STARTED;
-	if (go_to_barrier(g, &err) < 0)
+	/* It was over already, or did not mind. */
+	if (g->stop_sent)
+		finish(g);
+	else if (go_to_barrier(g, &err) < 0)
 		fail(g, &err);
 }
 

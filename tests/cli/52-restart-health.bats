@@ -372,6 +372,30 @@ crash_under_load() {
 	restarted 1
 }
 
+begun() {
+	[ "$(grep -c 'cwd=' "$pod/logs/inside")" -ge "$1" ]
+}
+
+@test "a stop while a pre-start runs that does not mind it" {
+	local job r=0
+	image_inside "$D/1.aci" \
+		'.app.eventHandlers=[{name:"pre-start",exec:["/inside",
+			"print-cwd","and","ignore-term","and","sleep","1"]}]'
+	rkt --insecure-options=image run --net=none \
+		--uuid-file-save="$D/uuid" "$D/1.aci" --restart=always -- \
+		exit-code 3 >"$D/out" 2>&1 3>&- &
+	job=$!
+	wait_for 10 test -s "$D/uuid"
+	uuid=$(cat "$D/uuid")
+	pod=$D/data/pods/run/$uuid
+	# Of the second start, by the policy.
+	wait_for 20 begun 2
+	rkt stop "$uuid"
+	wait "$job" || r=$?
+	[ "$r" = 0 ] || fail "$r: $(cat "$D/out")"
+	[ -e "$pod/status/inside" ]
+}
+
 # --- crash loops ---------------------------------------------------------------
 
 has_files() {
