@@ -198,10 +198,12 @@ void journald_flush(struct journald *j)
 	j->source.fn = on_writable;
 	j->source.data = j;
 	j->is_full = event_add(j->loop, &j->source, EPOLLOUT) == 0;
-	if (j->is_full)
+	if (j->is_full) {
 		j->on_full(j, true);
-	else
+	} else {
 		strbuf_reset(&j->pending);
+		j->sent = 0;
+	}
 }
 
 struct strbuf *journald_begin(struct journald *j)

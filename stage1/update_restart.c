@@ -57,8 +57,10 @@ static void end_degraded(struct update *u, const struct error *err)
 	int tree;
 
 	/* In a mutable pod it may be started later. */
-	if (u->pod->options.is_mutable)
+	if (u->pod->options.is_mutable) {
+		fd_close(&app->tree_fd);
 		app->tree_fd = fcntl(u->old_tree, F_DUPFD_CLOEXEC, 0);
+	}
 	log_failure(err, "update: start the old generation again");
 	u->group->holds_on_fail = false;
 	update_fail_others(u, err);
