@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -348,6 +349,14 @@ static void stop(struct pod_app *app)
 /* --- requests --------------------------------------------------------------
  */
 
+/* Its pre-start need not ever end. */
+static bool gives_up_start(const struct pod_app *app,
+			   const struct control_request *rec)
+{
+	return app->wish.op == CONTROL_APP_START &&
+	       rec->op != CONTROL_APP_START;
+}
+
 static int check(const struct pod *pod, const struct pod_app *app,
 		 const struct control_request *rec, struct error *err)
 {
@@ -372,10 +381,19 @@ static int check(const struct pod *pod, const struct pod_app *app,
 	if (!adds && !app)
 		return error_set(err, ENOENT, "the pod has no app %s",
 				 rec->app);
-	if (app && app->wish.op)
+	if (app && app->wish.op && !gives_up_start(app, rec))
 		return error_set(err, EBUSY, "app %s is being %s", rec->app,
 				 doing[app->wish.op]);
 	return 0;
+}
+
+static void give_up_start(struct pod_app *app, uint32_t op)
+{
+	struct error err = ERROR_INIT;
+
+	(void)error_set(&err, ECANCELED, "app %s is being %s", app->name,
+			doing[op]);
+	answer(app, &err);
 }
 
 /* It may be over at once, and the app gone. */
@@ -412,6 +430,8 @@ int app_change(struct pod *pod, const struct control_request *rec, int *tree,
 		control_reply(asker, CONTROL_DONE, 0, "");
 		return 0;
 	}
+	if (app->wish.op)
+		give_up_start(app, rec->op);
 	app->wish = (struct app_wish){rec->op, TAKE_FD(asker)};
 	carry_out(app, rec->op);
 	return 0;

@@ -76,7 +76,8 @@ struct pod_app {
 
 /* Who changes the apps of a mutable pod: app_change.h. */
 struct app_change_ops {
-	/* G, which CONTROL_APP_START asked for, stands at its barrier. */
+	/* G, which CONTROL_APP_START asked for, stands at its barrier (who
+	 * asked may have been answered). */
 	void (*held)(struct generation *g);
 	/* It cannot be started, because of ERR; its end follows. */
 	void (*failed)(struct pod_app *app, const struct error *err);

@@ -166,7 +166,7 @@ static void first_held(struct generation *g)
 
 	if (!pod->running)
 		let_go_when_held(pod);
-	else if (g->app->wish.op == CONTROL_APP_START)
+	else if (!g->app->restart)
 		pod->changes->held(g);
 	else
 		restart_held(g);

@@ -414,6 +414,29 @@ setup() {
 	expect_output 'app one is being started, stopped or removed'
 }
 
+begun() {
+	[ "$(grep -c 'cwd=' "$pod/logs/one")" = "$1" ]
+}
+
+@test "an app whose pre-start does not end can be stopped and removed" {
+	local asker n=0
+	TMPDIR=$D image_inside "$D/stuck.aci" \
+		'.app.eventHandlers=[{name:"pre-start",exec:["/inside",
+			"print-cwd","and","sleep","1000"]}]' example.com/stuck
+	run_rkt fetch "$D/stuck.aci"
+	sandbox
+	did add example.com/stuck --name=one -- sleep 1000
+	for verb in stop rm; do
+		n=$((n + 1))
+		"$RKT" --dir="$D/data" app start --app=one "$uuid" 3>&- &
+		asker=$!
+		wait_for 10 begun "$n"
+		kill -9 "$asker"
+		did $verb --app=one
+	done
+	nothing_of one
+}
+
 @test "another stage1 goes on with apps that run, ended and wait" {
 	mkdir -p "$F/next/bin" "$F/next/libexec/rkt"
 	cp "$BUILD/bin/rkt" "$F/next/bin/rkt"
