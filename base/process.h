@@ -81,6 +81,10 @@ int process_set_capabilities(uint64_t caps, struct error *err);
 /* None, and what is executed gets none back: no_new_privs. */
 int process_drop_capabilities(struct error *err);
 
+/* For a service: a descriptor, which does not block, that SIGTERM and SIGINT
+ * make readable instead of ending the process.  SIGPIPE is ignored. */
+int process_take_end_signals(struct error *err);
+
 /* Closes every descriptor from FIRST up, except those listed in KEEP. */
 int close_all_from(int first, const int *keep, size_t n_keep);
 

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/poll.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -142,16 +141,8 @@ static int open_metrics(struct run *run, struct error *err)
 
 static int take_signals(struct run *run, struct error *err)
 {
-	sigset_t set;
-
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return error_sys(err, errno, "block signals");
-	run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return run->signals < 0 ? error_sys(err, errno, "take signals") : 0;
+	run->signals = process_take_end_signals(err);
+	return run->signals < 0 ? run->signals : 0;
 }
 
 /* --- privileges ------------------------------------------------------------

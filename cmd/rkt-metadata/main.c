@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/poll.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,16 +60,8 @@ static int start_servers(struct service *s, struct error *err)
 
 static int take_signals(struct service *s, struct error *err)
 {
-	sigset_t set;
-
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return error_sys(err, errno, "block signals");
-	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return s->signals < 0 ? error_sys(err, errno, "take signals") : 0;
+	s->signals = process_take_end_signals(err);
+	return s->signals < 0 ? s->signals : 0;
 }
 
 static int lock_in(const struct service *s, struct error *err)
