@@ -87,20 +87,24 @@ static int parse_secret(const struct option_row *row, void *target,
 	return 0;
 }
 
+void pod_request_add_port(struct pod_request *req,
+			  const struct exposed_port *port)
+{
+	req->ports = xreallocarray(req->ports, req->n_ports + 1,
+				   sizeof(*req->ports));
+	req->ports[req->n_ports++] = *port;
+}
+
 static int parse_port(const struct option_row *row, void *target,
 		      const char *value, struct error *err)
 {
-	struct pod_request *req = target;
 	struct exposed_port port = {0};
 	int r = exposed_port_parse(value, &port, err);
 
 	(void)row;
-	if (r < 0)
-		return r;
-	req->ports = xreallocarray(req->ports, req->n_ports + 1,
-				   sizeof(*req->ports));
-	req->ports[req->n_ports++] = port;
-	return 0;
+	if (r == 0)
+		pod_request_add_port(target, &port);
+	return r;
 }
 
 static int check_pair(const char *pair, struct error *err)

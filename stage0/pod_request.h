@@ -52,6 +52,9 @@ struct pod_request {
 void pod_request_release(struct pod_request *req);
 #define cleanup_pod_request __attribute__((__cleanup__(pod_request_release)))
 
+void pod_request_add_port(struct pod_request *req,
+			  const struct exposed_port *port);
+
 /*
  * Rows of pod-level flags whose target is a struct pod_request: --volume,
  * --mount, --port, --inherit-env, --set-env, --set-env-file.

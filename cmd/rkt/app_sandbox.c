@@ -38,17 +38,13 @@ struct opts {
 static int parse_port(const struct option_row *row, void *target,
 		      const char *value, struct error *err)
 {
-	struct pod_request *req = target;
 	struct exposed_port port = {0};
 	int r = exposed_port_parse_direct(value, &port, err);
 
 	(void)row;
-	if (r < 0)
-		return r;
-	req->ports = xreallocarray(req->ports, req->n_ports + 1,
-				   sizeof(*req->ports));
-	req->ports[req->n_ports++] = port;
-	return 0;
+	if (r == 0)
+		pod_request_add_port(target, &port);
+	return r;
 }
 
 /* NAME=VALUE; with a tag NAME is an AC Identifier. */
