@@ -81,6 +81,8 @@ finish() {
 		[ ! -e "$w/alive" ] || flock "$w/alive" true
 	done
 	rm -rf "$work"
+	# Where pods have their groups: no other run has one there now.
+	rmdir /sys/fs/cgroup/rkt /sys/fs/cgroup/*/rkt 2>/dev/null || true
 }
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
