@@ -113,7 +113,7 @@ endif
 
 .PHONY: all deps check check-unit check-vm check-cli check-fuzz-corpus \
 	check-headers check-layers check-format check-san demo bench \
-	bench-image bench-journal bench-update downloads lint fuzz \
+	bench-image bench-journal bench-pods bench-update downloads lint fuzz \
 	format install uninstall man deb check-package clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -135,6 +135,7 @@ help:
 	'make check-san       unit and CLI tests under ASan and UBSan' \
 	'make fuzz            fuzz every target (FUZZ_TIME=60 seconds each)' \
 	'make bench           ratios against crun, bwrap, podman and a floor' \
+	'make bench-pods      many pods, their ports and networks, beside podman (FULL=1)' \
 	'make bench-image     what an import, a start and a removal cost (PRIORITY="nice -n -20")' \
 	'make downloads       fetch the packages update tests use (or of SERVERS)' \
 	'make bench-journal   CPU of stage1 for lines that go to journald' \
@@ -308,6 +309,11 @@ bench: DEPS += $(DEPS_BENCH)
 bench: deps
 	$(MAKE) all
 	BUILD=$(B) bash tests/bench/run.sh $(BENCH)
+
+bench-pods: DEPS += $(DEPS_BENCH)
+bench-pods: deps
+	$(MAKE) all
+	BUILD=$(B) bash tests/bench/run.sh network ports many apps memory sequence
 
 # IMAGES="import https peers start walk remove xz many", IMAGE=FILE.aci.
 bench-image: DEPS += $(DEPS_BENCH)

@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #define COMMANDS_MAX 32
-#define WORDS_MAX 64
+#define WORDS_MAX 128
 #define ROUNDS_MAX 10000
 
 struct command {

@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh [start|parallel|memory|sequence|profile]...: how rkt compares.  Every
+# run.sh [BENCH]...: how rkt compares: start, network, parallel, memory,
+# sequence, profile, and of pods.bash ports, many and apps.  Every
 # number is a ratio between commands interleaved in one run, since absolute
 # times on a shared machine mean little.  A peer that is not installed is
 # said to be not measured.  Nothing here fails a build.
 #
-# ROUNDS (30), PARALLEL (50), SEQUENCE (2000), BUILD
+# ROUNDS (30), PARALLEL (50), PODS (200), ROUNDS_MANY (2), WRK_PAIRS (8), BUILD,
+# SEQUENCE (2000), SEQUENCE_NET (200); FULL=1 is 10000 of both
 # shellcheck disable=SC2086 # $RKT and $PODMAN are lists of words
 set -euo pipefail
 self=$(readlink -f "$0")
@@ -57,6 +59,8 @@ mkdir -p "$W/overlay/upper" "$W/overlay/work"
 . "$here/podman.bash"
 # shellcheck source=tests/bench/ratio.bash
 . "$here/ratio.bash"
+# shellcheck source=tests/bench/pods.bash
+. "$here/pods.bash"
 
 have() {
 	command -v "$1" >/dev/null
@@ -174,7 +178,7 @@ bench_network() {
 	echo "== the same with the default network, median of $rounds"
 	commands_network
 	[ -s "$W/commands" ] || return 0
-	"$RACE" rounds "$rounds" "$W/commands" >"$W/net" 2>"$W/errors"
+	$PRIORITY "$RACE" rounds "$rounds" "$W/commands" >"$W/net" 2>"$W/errors"
 	table "$W/net"
 	ratio "rkt / podman, default networks" \
 		"$(column "$W/net" rkt-net 2)" \
@@ -224,23 +228,43 @@ bench_memory() {
 	collect
 }
 
-bench_sequence() {
-	echo "== $SEQUENCE runs one after the other, then rkt gc: what is left"
-	[ -n "$rkt" ] || { echo "not measured"; return 0; }
+# Of the whole machine: others' work shows in it, too.
+kernel_counts() {
+	awk '$1 == "memory" { print "control groups, with those that die", $3 }' /proc/cgroups
+	awk '{ print "open files", $1 }' /proc/sys/fs/file-nr
+	awk '$1 == "SUnreclaim:" || $1 == "KernelStack:" || $1 == "Percpu:" {
+		print $1, $2, "KiB" }' /proc/meminfo
+	echo "namespaces $(find /proc/[0-9]*/ns -type l -printf '%l\n' 2>/dev/null | sort -u | wc -l)"
+	echo "files in the data directory and /run $(find "$W/rkt" /run | wc -l)"
+	echo "rules $(nft list ruleset 2>/dev/null | wc -l)"
+}
+
+# sequence NETWORK COUNT
+sequence() {
+	echo "== $2 runs with --net=$1 one after the other, then rkt gc: what is left"
 	: >"$W/commands"
-	add rkt - "$RKT run --net=none $image"
+	add rkt - "$RKT run --net=$1 $image"
 	# The first one makes what all others find.
-	$RKT run --net=none "$image"
+	$RKT run --net="$1" "$image"
 	collect
 	sh "$here/../leaks.sh" snapshot "$W/before"
-	local files
-	files=$(find "$W/rkt" /run | wc -l)
-	"$RACE" sequence "$SEQUENCE" "$W/commands" >"$W/seq" 2>"$W/errors"
+	kernel_counts >"$W/counts-before"
+	$PRIORITY "$RACE" sequence "$2" "$W/commands" >"$W/seq" 2>"$W/errors"
 	awk -F"$tab" '{ print $2 " pods/s, " $3 " failed" }' "$W/seq"
 	time collect
-	sh "$here/../leaks.sh" compare "$W/before" && echo "leaks: none"
-	echo "files in the data directory and /run: $files before," \
-		"$(find "$W/rkt" /run | wc -l) after"
+	if sh "$here/../leaks.sh" compare "$W/before"; then
+		echo "left behind by $2 runs: nothing: met"
+	else
+		echo "left behind by $2 runs: missed"
+	fi
+	echo "before and after:"
+	kernel_counts | diff -y -W 110 "$W/counts-before" - || true
+}
+
+bench_sequence() {
+	[ -n "$rkt" ] || { echo "not measured"; return 0; }
+	sequence none "$SEQUENCE"
+	sequence default "$SEQUENCE_NET"
 }
 
 # Where the time of one start goes; PROFILE=FILE keeps the whole trace.
@@ -259,7 +283,12 @@ bench_profile() {
 PRIORITY=${PRIORITY-}
 ROUNDS=${ROUNDS:-30}
 PARALLEL=${PARALLEL:-50}
+[ "${FULL:-0}" = 0 ] || SEQUENCE=${SEQUENCE:-10000} SEQUENCE_NET=${SEQUENCE_NET:-10000}
 SEQUENCE=${SEQUENCE:-2000}
+SEQUENCE_NET=${SEQUENCE_NET:-200}
+PODS=${PODS:-200}
+ROUNDS_MANY=${ROUNDS_MANY:-2}
+WRK_PAIRS=${WRK_PAIRS:-8}
 [ $# -gt 0 ] || set -- start network parallel memory sequence
 setup
 for b in "$@"; do

@@ -2,6 +2,9 @@
 # shellcheck shell=bash disable=SC2154 # sourced by handover
 # What an app pays for being updatable while nobody updates it.
 
+# shellcheck source=tests/bench/ratio.bash
+. "$here/ratio.bash"
+
 # Two nginx below the app's filter, one without the update rule, asked in turn.
 wrk_pairs() { # PAIRS
 	local n=0 kind port
@@ -40,26 +43,6 @@ wrk_pairs() { # PAIRS
 	for n in "${servers[@]}"; do wait "$n" || true; done
 }
 
-# The geometric mean of the pairs' ratios, which one disturbed pair moves as
-# much either way, with the 95 % interval of Student's t.
-wrk_ratio() {
-	awk '{ v[$1, $2] = $3; if ($1 > n) n = $1 }
-	END {
-		for (i = 1; i <= n; i++) {
-			if (!v[i, "with"] || !v[i, "without"]) continue
-			r[++m] = log(v[i, "with"] / v[i, "without"])
-			sum += r[m]; a += v[i, "with"]; b += v[i, "without"]
-		}
-		if (m < 2) { print "wrk: not measured"; exit }
-		mean = sum / m
-		for (i = 1; i <= m; i++) var += (r[i] - mean) ^ 2
-		t = m >= 20 ? 2.09 : m >= 12 ? 2.20 : m >= 10 ? 2.26 : m >= 8 ? 2.36 : m >= 5 ? 2.78 : 4.30
-		half = t * sqrt(var / (m - 1) / m)
-		printf "wrk, nginx with the rule / without: %.0f / %.0f requests/s = %.4f, 95 %% interval %.4f to %.4f (%d pairs)\n",
-			a / m, b / m, exp(mean), exp(mean - half), exp(mean + half), m
-	}' "$W/pairs"
-}
-
 bench_cost() {
 	local servers=()
 	echo "== the update rule while nothing is updated"
@@ -68,5 +51,5 @@ bench_cost() {
 	judge 'ns the rule adds to a getppid, least of 20 interleaved runs' \
 		"$(sed -n 's/^added_ns=//p' "$W/calls")" 2
 	wrk_pairs "${WRK_PAIRS:-12}"
-	[ ! -s "$W/pairs" ] || wrk_ratio
+	[ ! -s "$W/pairs" ] || pairs_ratio "wrk, nginx with the rule / without" "$W/pairs" with without
 }
