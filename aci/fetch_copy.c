@@ -67,6 +67,13 @@ static int end(struct fetch_child *c, uint32_t job, struct fetch_reply *reply,
 	return c->sock < 0 ? 0 : fetch_child_reply(c, job, SECONDS, reply, err);
 }
 
+/* The two call what is copied by its new name. */
+static int of_side(const char *word, const char *what, int r, struct error *err)
+{
+	return r < 0 && what ? error_prefix(err, r, "copy %s %s", word, what)
+			     : r;
+}
+
 int fetch_copy(const char *libexec_dir, struct fetch_copy *copy,
 	       struct error *err)
 {
@@ -103,7 +110,7 @@ int fetch_copy(const char *libexec_dir, struct fetch_copy *copy,
 	if (packer_r < 0 && (r == 0 || packer_r != -EPIPE)) {
 		if (err)
 			*err = pack_err;
-		return packer_r;
+		return of_side("from", copy->from, packer_r, err);
 	}
-	return r;
+	return of_side("to", copy->to, r, err);
 }

@@ -27,6 +27,8 @@ struct fetch_copy {
 	/* What it is called there, 255 bytes at most; "." to fill the
 	 * directory itself. */
 	const char *name;
+	/* What errors of either side call it; NULL: a tar. */
+	const char *from, *to;
 	uint64_t n_left_out; /* set: sockets and device nodes */
 };
 

@@ -271,6 +271,8 @@ static int copy(const struct cmd_call *call, const struct side *src,
 	c.from_fd = p.from;
 	c.to_mount = p.target.mount;
 	c.name = p.name;
+	c.from = src->path;
+	c.to = dst->path;
 	r = fetch_copy(call->rkt->libexec, &c, err);
 	if (c.n_left_out > 0)
 		log_warning("%" PRIu64

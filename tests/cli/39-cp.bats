@@ -331,6 +331,19 @@ is_dir_copy() {
 	[ "$status" != 0 ] || fail "half a file is there"
 }
 
+@test "errors name the side they are of" {
+	start -- 'sleep 1000'
+	run rkt cp /sys/class/net/lo/speed "$uuid:/tmp/new"
+	expect_status 254
+	expect_output 'copy from /sys/class/net/lo/speed: read new: Invalid argument'
+	run rkt cp "$uuid:/sys/class/net/lo/speed" other
+	expect_status 254
+	expect_output 'copy from /sys/class/net/lo/speed: read other:'
+	run rkt cp /etc/passwd "$uuid:/proc/new"
+	expect_status 254
+	expect_output 'copy to /proc/new:'
+}
+
 @test "wrong words" {
 	start -- 'sleep 1000'
 	while IFS='|' read -r words want; do
