@@ -124,8 +124,8 @@ static int letters_apply(const struct option_set *sets, size_t n,
 	return 1;
 }
 
-int option_apply(const struct option_set *sets, size_t n, char *const *argv,
-		 struct error *err)
+static int apply(const struct option_set *sets, size_t n, char *const *argv,
+		 bool again, struct error *err)
 {
 	const char *arg = argv[0];
 	const struct option_row *row;
@@ -145,7 +145,7 @@ int option_apply(const struct option_set *sets, size_t n, char *const *argv,
 	if (!row)
 		return error_set(err, EINVAL, "unknown flag: --%.*s", (int)len,
 				 name);
-	if (row->flags & OPTION_DEPRECATED)
+	if (row->flags & OPTION_DEPRECATED && !again)
 		log_info("flag --%s has been deprecated, %s", row->name,
 			 row->help);
 	if (name[len] == '=') {
@@ -165,6 +165,18 @@ int option_apply(const struct option_set *sets, size_t n, char *const *argv,
 				 "invalid argument \"%s\" for --%s: %s", value,
 				 row->name, reason.msg);
 	return used;
+}
+
+int option_apply(const struct option_set *sets, size_t n, char *const *argv,
+		 struct error *err)
+{
+	return apply(sets, n, argv, false, err);
+}
+
+int option_apply_again(const struct option_set *sets, size_t n,
+		       char *const *argv, struct error *err)
+{
+	return apply(sets, n, argv, true, err);
 }
 
 static int row_compare(const void *a, const void *b)

@@ -82,6 +82,10 @@ bool option_is_flag(const char *arg);
  */
 int option_apply(const struct option_set *sets, size_t n, char *const *argv,
 		 struct error *err);
+/* The same for words that were applied before: nobody is told twice that a flag
+ * is deprecated. */
+int option_apply_again(const struct option_set *sets, size_t n,
+		       char *const *argv, struct error *err);
 
 /* The rows of N tables that help shows, sorted by name; malloc'ed. */
 const struct option_row **option_sorted(const struct option_row *const *tables,

@@ -442,7 +442,7 @@ int app_options_parse(const struct strv *words, struct app_options *ret,
 			return error_set(err, EINVAL,
 					 "\"%s\" is not a flag of an app",
 					 words->v[i]);
-		r = option_apply(&set, 1, words->v + i, err);
+		r = option_apply_again(&set, 1, words->v + i, err);
 		if (r < 0)
 			return r;
 		i += (size_t)r;

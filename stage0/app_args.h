@@ -63,8 +63,8 @@ void app_options_release(struct app_options *o);
 #define cleanup_app_options __attribute__((__cleanup__(app_options_release)))
 
 /*
- * Reads the words of one app: flags, then "--" and arguments.  RET borrows
- * strings of WORDS.  Release RET also on failure.
+ * Reads the words of one app, once more: flags, then "--" and arguments.  RET
+ * borrows strings of WORDS.  Release RET also on failure.
  */
 int app_options_parse(const struct strv *words, struct app_options *ret,
 		      struct error *err);

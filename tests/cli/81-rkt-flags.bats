@@ -119,6 +119,8 @@ known() {
 	expect_status 0
 	expect_value capbnd 0000000000000020
 	expect_output 'flag --cap-retain has been deprecated, use --caps-retain instead'
+	[ "$(grep -c 'has been deprecated' <<<"$output")" = 1 ] ||
+		fail "$output"
 	run_rkt run --net=none "$D/inside.aci" --cap-remove=CAP_KILL -- print-caps
 	expect_status 0
 	expect_output 'flag --cap-remove has been deprecated, use --caps-remove instead'
