@@ -272,7 +272,9 @@ static int set_size(void *object, const char *value, struct error *err)
 
 	if (r < 0)
 		return r;
-	if (quantity_value_ceil(&quantity, &bytes) < 0 || bytes <= 0)
+	/* Binary suffixes saturate. */
+	if (quantity_value_ceil(&quantity, &bytes) < 0 || bytes <= 0 ||
+	    bytes == INT64_MAX)
 		return error_set(err, EINVAL, "size \"%s\" is out of range",
 				 value);
 	t->v.in_memory = true;

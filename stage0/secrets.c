@@ -20,6 +20,9 @@
 #include "spec/stage1_abi.h"
 #include "stage0/pod.h"
 
+/* One byte more than a secret has. */
+#define BUFFER_SIZE (SECRET_SIZE_MAX + 1)
+
 /* malloc'ed; NULL with an error. */
 static char *source_path(const struct secret *s, struct error *err)
 {
@@ -50,13 +53,41 @@ static int open_source(const char *path, struct error *err)
 	return TAKE_FD(fd);
 }
 
-/* Returns a memory file that lives over execve(2). */
+/* All of FROM into a pipe that lives over execve(2).  TEXT, of BUFFER_SIZE, is
+ * nobody else's. */
+static int fill_pipe(int from, char *text, struct error *err)
+{
+	cleanup_fd int out = -EBADF;
+	cleanup_fd int in = -EBADF;
+	int fds[2], r;
+	ssize_t n = read_full(from, text, BUFFER_SIZE);
+
+	if (n > (ssize_t)SECRET_SIZE_MAX)
+		return error_set(err, EFBIG, "it is larger than %lu bytes",
+				 SECRET_SIZE_MAX);
+	if (n < 0)
+		return error_sys(err, (int)-n, "read it");
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "make a pipe");
+	out = fds[0];
+	in = fds[1];
+	/* Nobody reads before it is complete. */
+	if (n > 0 && fcntl(in, F_SETPIPE_SZ, (int)n) < 0)
+		return error_sys(err, errno, "make a pipe of %zd bytes", n);
+	r = set_nonblock(in);
+	if (r == 0)
+		r = write_full(in, text, (size_t)n);
+	if (r == 0)
+		r = set_cloexec(out, 0);
+	explicit_bzero(text, (size_t)n);
+	return r < 0 ? error_sys(err, -r, "fill a pipe") : TAKE_FD(out);
+}
+
 static int read_secret(const struct secret *s, struct error *err)
 {
 	cleanup_free char *path = source_path(s, err);
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	cleanup_fd int from = -EBADF;
-	cleanup_fd int to = -EBADF;
+	char *text;
 	int r;
 
 	if (!path)
@@ -64,14 +95,15 @@ static int read_secret(const struct secret *s, struct error *err)
 	from = open_source(path, err);
 	if (from < 0)
 		return from;
-	r = strbuf_read_fd(&text, from, SECRET_SIZE_MAX);
-	if (r < 0)
-		return error_sys(err, -r, "read %s", path);
-	to = memfd_create("secret", 0);
-	r = to < 0 ? -errno : write_full(to, text.buf, text.len);
-	explicit_bzero(text.buf, text.len);
-	return r < 0 ? error_sys(err, -r, "keep %s in memory", path)
-		     : TAKE_FD(to);
+	text = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (text == MAP_FAILED)
+		return error_sys(err, errno, "read %s", path);
+	/* Without root, as far as the limit goes. */
+	(void)mlock2(text, BUFFER_SIZE, MLOCK_ONFAULT);
+	r = fill_pipe(from, text, err);
+	(void)munmap(text, BUFFER_SIZE);
+	return r < 0 ? error_prefix(err, r, "%s", path) : r;
 }
 
 static int pass_all(const struct pod_manifest *pm, struct strbuf *ret,

@@ -4,7 +4,8 @@
 
 /*
  * What secrets of a pod (spec/secret.h) are made of, on its way to stage1: in
- * memory files, whose descriptors are all that is written down.
+ * pipes, which are never swapped out.  Their descriptors are all that is
+ * written down.
  */
 
 struct error;

@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,7 +30,7 @@
 /* What a secret is made of. */
 struct secret_file {
 	struct secret secret;
-	int fd; /* owned */
+	int fd; /* owned: a pipe that has all of it */
 };
 
 struct secret_files {
@@ -86,18 +85,14 @@ static int copy_secret(const struct secret_file *f, const struct users *users,
 	const struct secret *s = &f->secret;
 	cleanup_fd int fd = openat(
 		dir, s->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-	struct stat st;
-	off_t at = 0;
+	ssize_t n;
 
-	if (fd < 0 || fstat(f->fd, &st) < 0)
+	if (fd < 0)
 		return error_sys(err, errno, "create the file");
-	while (at < st.st_size) {
-		ssize_t n = sendfile(fd, f->fd, &at, (size_t)(st.st_size - at));
-
-		if (n <= 0)
-			return error_sys(err, n < 0 ? errno : EIO,
-					 "write the file");
-	}
+	while ((n = splice(f->fd, NULL, fd, NULL, SECRET_SIZE_MAX, 0)) > 0)
+		;
+	if (n < 0)
+		return error_sys(err, errno, "write the file");
 	if (fchown(fd, users_outside(users, s->uid),
 		   users_outside(users, s->gid)) < 0 ||
 	    fchmod(fd, s->mode) < 0)

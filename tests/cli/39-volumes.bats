@@ -81,6 +81,7 @@ in_app() {
 	done <<-'EOF'
 		m,kind=empty,size=0|size "0" is out of range
 		m,kind=empty,size=-1|out of range
+		m,kind=empty,size=9999999Ei|size "9999999Ei" is out of range
 		m,kind=empty,size=lots|lots
 		m,kind=empty,medium=disk|medium "disk" is not memory
 		m,kind=host,source=/tmp,size=1Mi|which are for kind empty
@@ -156,6 +157,20 @@ in_app() {
 		-c 'cat /run/secrets/s; stat -c "%a %u:%g" /run/secrets/s'
 	expect_status 0
 	expect_output mine '400 9:0'
+}
+
+@test "the largest secret, an empty one, and one that is too large" {
+	head -c 1048576 /dev/urandom >large
+	: >empty
+	run_inside --secret=large,source=large --secret=empty,source=empty \
+		"$F/one.aci" -- -c 'sha256sum </run/secrets/large
+			stat -c "size %s" /run/secrets/empty'
+	expect_status 0
+	expect_output "$(sha256sum <large)" 'size 0'
+	echo >>large
+	run_rkt run --net=none --secret=large,source=large "$F/one.aci"
+	expect_status 254
+	expect_output "secret large: $PWD/large: it is larger than 1048576 bytes"
 }
 
 @test "wrong secrets" {
