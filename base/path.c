@@ -20,6 +20,14 @@
 #define IN_ROOT_TRIES 1000
 #define IN_ROOT (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 
+bool path_equal(const char *a, const char *b)
+{
+	cleanup_free char *clean_a = path_clean(a);
+	cleanup_free char *clean_b = path_clean(b);
+
+	return strcmp(clean_a, clean_b) == 0;
+}
+
 bool path_is_absolute(const char *path)
 {
 	return path[0] == '/';
@@ -92,16 +100,28 @@ char *path_clean(const char *path)
 	return strbuf_detach(&out);
 }
 
-int open_in_root(int rootfd, const char *path, uint64_t flags)
+static int open_below(int dirfd, const char *path, uint64_t flags,
+		      uint64_t resolve)
 {
 	int fd = -EAGAIN;
 
 	/* ".." is refused with EAGAIN while anything is renamed or mounted
 	 * anywhere on the machine; openat2(2) says try again. */
 	for (int i = 0; fd == -EAGAIN && i < IN_ROOT_TRIES; i++)
-		fd = sys_openat2(rootfd, *path ? path : ".", flags | O_CLOEXEC,
-				 0, IN_ROOT);
+		fd = sys_openat2(dirfd, *path ? path : ".", flags | O_CLOEXEC,
+				 0, resolve);
 	return fd;
+}
+
+int open_in_root(int rootfd, const char *path, uint64_t flags)
+{
+	return open_below(rootfd, path, flags, IN_ROOT);
+}
+
+int open_beneath(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
+{
+	return open_below(dirfd, path, flags,
+			  RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve);
 }
 
 /* Opens or makes the directory at the first LEN bytes of PATH. */

@@ -18,6 +18,8 @@ struct strv;
 
 /* Lexical clean like Go's path.Clean: malloc'ed; "." for the empty path. */
 char *path_clean(const char *path);
+/* The same when cleaned. */
+bool path_equal(const char *a, const char *b);
 bool path_is_absolute(const char *path);
 /* Last component; borrows. */
 const char *path_base(const char *path);
@@ -29,6 +31,9 @@ bool path_is_below(const char *path, const char *below);
  * links are refused.  Returns a descriptor (O_CLOEXEC added) or -errno.
  */
 int open_in_root(int rootfd, const char *path, uint64_t flags);
+/* The same, but what leads out of DIRFD is -EXDEV.  RESOLVE adds to
+ * RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS. */
+int open_beneath(int dirfd, const char *path, uint64_t flags, uint64_t resolve);
 
 /*
  * Creates PATH and its missing parents below ROOTFD as directories with

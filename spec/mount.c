@@ -8,6 +8,8 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/parse.h"
+#include "base/path.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/acname.h"
@@ -19,6 +21,7 @@ void mount_release(struct mount *m)
 {
 	free(m->volume);
 	free(m->path);
+	free(m->sub_path);
 	volume_release(&m->app_volume);
 	*m = (struct mount){0};
 }
@@ -29,6 +32,9 @@ void mount_copy(struct mount *ret, const struct mount *m)
 		.volume = m->volume ? xstrdup(m->volume) : NULL,
 		.path = m->path ? xstrdup(m->path) : NULL,
 		.has_app_volume = m->has_app_volume,
+		.sub_path = m->sub_path ? xstrdup(m->sub_path) : NULL,
+		.read_only = m->read_only,
+		.propagation = m->propagation,
 	};
 	volume_copy(&ret->app_volume, &m->app_volume);
 }
@@ -54,11 +60,60 @@ static int set_target(void *object, const char *value, struct error *err)
 	return 0;
 }
 
+static int set_sub_path(void *object, const char *value, struct error *err)
+{
+	struct mount *m = object;
+	char *path cleanup_free = path_clean(value);
+
+	if (*value == '/' || strcmp(path, ".") == 0 ||
+	    strcmp(path, "..") == 0 || strncmp(path, "../", 3) == 0)
+		return error_set(err, EINVAL,
+				 "subPath \"%s\" is no relative path below the "
+				 "volume",
+				 value);
+	m->sub_path = TAKE_PTR(path);
+	return 0;
+}
+
+static int set_read_only(void *object, const char *value, struct error *err)
+{
+	struct mount *m = object;
+	bool b;
+
+	if (parse_bool(value, &b) < 0)
+		return error_set(err, EINVAL, "\"%s\" is no boolean", value);
+	m->read_only = tristate(b);
+	return 0;
+}
+
+static const char *const propagations[] = {
+	[PROPAGATION_PRIVATE] = "private",
+	[PROPAGATION_SLAVE] = "rslave",
+	[PROPAGATION_SHARED] = "rshared",
+};
+
+static int set_propagation(void *object, const char *value, struct error *err)
+{
+	struct mount *m = object;
+
+	for (size_t i = PROPAGATION_PRIVATE; i <= PROPAGATION_SHARED; i++) {
+		if (strcmp(value, propagations[i]) != 0)
+			continue;
+		m->propagation = (enum mount_propagation)i;
+		return 0;
+	}
+	return error_set(err, EINVAL,
+			 "propagation \"%s\" is none of private, rslave, "
+			 "rshared",
+			 value);
+}
+
 int mount_parse(const char *s, struct mount *ret, struct error *err)
 {
 	static const struct string_form_key keys[] = {
-		{"volume", set_volume},
-		{"target", set_target},
+		{"volume", set_volume},		  {"target", set_target},
+		{"subPath", set_sub_path},	  {"readOnly", set_read_only},
+		{"propagation", set_propagation},
 	};
 	static const struct string_form form = {
 		.what = "mount",
@@ -80,6 +135,75 @@ int mount_parse(const char *s, struct mount *ret, struct error *err)
 	return 0;
 }
 
+bool mount_has_options(const struct mount *m)
+{
+	return m->sub_path || m->read_only != TRISTATE_UNSET ||
+	       m->propagation != PROPAGATION_UNSET;
+}
+
+void mount_format_options(const struct mount *m, struct strbuf *out)
+{
+	strbuf_addf(out, "target=%s", m->path);
+	if (m->sub_path)
+		strbuf_addf(out, ",subPath=%s", m->sub_path);
+	if (m->read_only != TRISTATE_UNSET)
+		strbuf_addf(out, ",readOnly=%s",
+			    m->read_only == TRISTATE_TRUE ? "true" : "false");
+	if (m->propagation != PROPAGATION_UNSET)
+		strbuf_addf(out, ",propagation=%s",
+			    propagations[m->propagation]);
+}
+
+int mount_parse_options(const char *s, struct mount *ret, struct error *err)
+{
+	static const struct string_form_key keys[] = {
+		{"target", set_target},
+		{"subPath", set_sub_path},
+		{"readOnly", set_read_only},
+		{"propagation", set_propagation},
+	};
+	static const struct string_form form = {
+		.what = "mount",
+		.keys = keys,
+		.n_keys = sizeof(keys) / sizeof(keys[0]),
+	};
+	struct mount m cleanup_mount = {0};
+	int r = string_form_parse(&form, s, &m, err);
+
+	if (r < 0)
+		return r;
+	if (!m.path)
+		return error_set(err, EINVAL, "mount \"%s\" has no target", s);
+	*ret = m;
+	m = (struct mount){0};
+	return 0;
+}
+
+void mount_take_options(struct mount *m, struct mount *from)
+{
+	free(m->sub_path);
+	m->sub_path = TAKE_PTR(from->sub_path);
+	m->read_only = from->read_only;
+	m->propagation = from->propagation;
+}
+
+int mount_check_options(const struct mount *m, const struct volume *v,
+			struct error *err)
+{
+	if (m->read_only == TRISTATE_FALSE && v->read_only == TRISTATE_TRUE)
+		return error_set(err, EINVAL,
+				 "mount at %s cannot be writable: volume %s is "
+				 "read-only",
+				 m->path, v->name);
+	if (m->propagation > PROPAGATION_PRIVATE && v->kind != VOLUME_HOST)
+		return error_set(err, EINVAL,
+				 "mount at %s: propagation=%s is for volumes "
+				 "of kind host, which %s is not",
+				 m->path, propagations[m->propagation],
+				 v->name);
+	return 0;
+}
+
 int mount_volume_parse(const char *s, struct mount *ret, struct error *err)
 {
 	struct mount m cleanup_mount = {.has_app_volume = true};
@@ -87,6 +211,7 @@ int mount_volume_parse(const char *s, struct mount *ret, struct error *err)
 	cleanup_strv struct strv parts = STRV_INIT;
 	cleanup_free char *volume = NULL;
 	const char *name = NULL, *target = NULL;
+	const char *sub_path = NULL, *propagation = NULL;
 	int r;
 
 	strv_split(&parts, s, ',');
@@ -95,6 +220,11 @@ int mount_volume_parse(const char *s, struct mount *ret, struct error *err)
 			target = parts.v[i] + 7;
 		else if (strncmp(parts.v[i], "name=", 5) == 0 && !name)
 			name = parts.v[i] + 5;
+		else if (strncmp(parts.v[i], "subPath=", 8) == 0 && !sub_path)
+			sub_path = parts.v[i] + 8;
+		else if (strncmp(parts.v[i], "propagation=", 12) == 0 &&
+			 !propagation)
+			propagation = parts.v[i] + 12;
 		else
 			strbuf_addf(&rest, ",%s", parts.v[i]);
 	}
@@ -113,6 +243,10 @@ int mount_volume_parse(const char *s, struct mount *ret, struct error *err)
 		r = set_volume(&m, name, err);
 	if (r == 0)
 		r = set_target(&m, target, err);
+	if (r == 0 && sub_path)
+		r = set_sub_path(&m, sub_path, err);
+	if (r == 0 && propagation)
+		r = set_propagation(&m, propagation, err);
 	if (r < 0)
 		return error_wrap(err, r, "mount \"%s\"", s);
 	*ret = m;

@@ -77,20 +77,26 @@ int app_check_runnable(const struct app *app, struct error *err)
 static int check_mount(const struct pod_manifest *pm, const struct mount *m,
 		       struct error *err)
 {
+	const struct volume *v;
+
 	if (!m->path || m->path[0] != '/')
 		return error_set(err, EINVAL, "a mount has no absolute path");
-	if (m->has_app_volume)
-		return volume_check_usable(&m->app_volume, NULL, NULL, NULL,
-					   err);
+	if (m->has_app_volume) {
+		int r = volume_check_usable(&m->app_volume, NULL, NULL, NULL,
+					    err);
+
+		return r < 0 ? r : mount_check_options(m, &m->app_volume, err);
+	}
 	if (!m->volume)
 		return error_set(err, EINVAL, "mount at %s names no volume",
 				 m->path);
-	if (!pod_manifest_find_volume(pm, m->volume))
+	v = pod_manifest_find_volume(pm, m->volume);
+	if (!v)
 		return error_set(err, EINVAL,
 				 "dangling mount point \"%s\": volume \"%s\" "
 				 "not found",
 				 m->path, m->volume);
-	return 0;
+	return mount_check_options(m, v, err);
 }
 
 static int check_app(const struct pod_manifest *pm,

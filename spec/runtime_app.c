@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/error.h"
+#include "base/path.h"
 #include "base/strbuf.h"
 #include "spec/acidentifier.h"
 #include "spec/acname.h"
@@ -53,6 +56,77 @@ void runtime_app_copy(struct runtime_app *ret, const struct runtime_app *ra)
 		mount_copy(&ret->mounts[i], &ra->mounts[i]);
 }
 
+/* --- mounts ----------------------------------------------------------------
+ */
+
+void runtime_app_annotate_mounts(struct runtime_app *ra)
+{
+	for (size_t i = 0; i < ra->n_mounts; i++) {
+		char *name cleanup_free = NULL;
+		struct strbuf text cleanup_strbuf = STRBUF_INIT;
+
+		if (!mount_has_options(&ra->mounts[i]))
+			continue;
+		name = xasprintf(MOUNT_ANNOTATION "%zu", i + 1);
+		mount_format_options(&ra->mounts[i], &text);
+		name_values_set(&ra->annotations, name, text.buf);
+	}
+}
+
+bool runtime_app_mounts_read_only(const struct runtime_app *ra,
+				  const struct mount *m, const struct volume *v)
+{
+	if (v->read_only == TRISTATE_TRUE || m->read_only == TRISTATE_TRUE)
+		return true;
+	if (v->read_only == TRISTATE_FALSE || m->read_only == TRISTATE_FALSE)
+		return false;
+	for (size_t i = 0; i < ra->app.n_mount_points; i++)
+		if (ra->app.mount_points[i].path &&
+		    path_equal(ra->app.mount_points[i].path, m->path))
+			return ra->app.mount_points[i].read_only;
+	return false;
+}
+
+static int take_options(struct runtime_app *ra, struct mount *options,
+			struct error *err)
+{
+	for (size_t i = 0; i < ra->n_mounts; i++) {
+		if (!ra->mounts[i].path ||
+		    !path_equal(ra->mounts[i].path, options->path))
+			continue;
+		mount_take_options(&ra->mounts[i], options);
+		return 0;
+	}
+	return error_set(err, EINVAL, "the app has no mount at %s",
+			 options->path);
+}
+
+/* What annotations say of mounts. */
+static void read_mount_options(const struct json_node *object,
+			       struct runtime_app *ra)
+{
+	for (size_t i = 0; i < ra->annotations.n; i++) {
+		const struct name_value *nv = &ra->annotations.v[i];
+		struct mount options cleanup_mount = {0};
+		struct error err = ERROR_INIT;
+		int r;
+
+		if (!nv->name || !nv->value ||
+		    strncmp(nv->name, MOUNT_ANNOTATION,
+			    strlen(MOUNT_ANNOTATION)) != 0)
+			continue;
+		r = mount_parse_options(nv->value, &options, &err);
+		if (r == 0)
+			r = take_options(ra, &options, &err);
+		if (r < 0)
+			json_problem(object, "annotation %s: %s", nv->name,
+				     err.msg);
+	}
+}
+
+/* --- reading ---------------------------------------------------------------
+ */
+
 static void runtime_image_read(const struct json_node *object,
 			       struct runtime_image *ret)
 {
@@ -99,6 +173,7 @@ void runtime_app_read(const struct json_node *object, struct runtime_app *ret)
 	if (json_member(object, "annotations", &node))
 		name_values_read(&node, NAME_VALUES_ANNOTATIONS,
 				 &ret->annotations);
+	read_mount_options(object, ret);
 }
 
 int runtime_app_parse(const char *buf, size_t len, struct runtime_app *ret,

@@ -47,6 +47,16 @@ void runtime_app_copy(struct runtime_app *ret, const struct runtime_app *ra);
 void runtime_app_write(const struct runtime_app *ra, enum json_style style,
 		       struct strbuf *out);
 
+/* Writes what mounts ask for into annotations: MOUNT_ANNOTATION.  Once. */
+void runtime_app_annotate_mounts(struct runtime_app *ra);
+
+/* What rkt makes of readOnly: the volume's word counts more than the mount
+ * point's, and the mount's makes what is writable read-only.  V is the volume
+ * of M, which may be no element of RA. */
+bool runtime_app_mounts_read_only(const struct runtime_app *ra,
+				  const struct mount *m,
+				  const struct volume *v);
+
 /* As a part of the pod manifest. */
 void runtime_app_read(const struct json_node *object, struct runtime_app *ret);
 void runtime_app_add(const struct runtime_app *ra, struct json_writer *w);

@@ -174,6 +174,17 @@ static int check_volume(const struct volume *v, struct error *err)
 	return error_prefix(err, r, "volume %s", v->name);
 }
 
+static int check_mount(const struct mount *m, struct error *err)
+{
+	if (m->propagation == PROPAGATION_SHARED)
+		return error_set(err, EINVAL,
+				 "mount at %s: --private-users: what is "
+				 "mounted there stays in the pod (no "
+				 "propagation=rshared)",
+				 m->path);
+	return m->has_app_volume ? check_volume(&m->app_volume, err) : 0;
+}
+
 int user_range_check_pod(const struct pod_manifest *pm, struct error *err)
 {
 	int r = 0;
@@ -187,9 +198,7 @@ int user_range_check_pod(const struct pod_manifest *pm, struct error *err)
 		if (r < 0)
 			return error_prefix(err, r, "app %s", ra->name);
 		for (size_t k = 0; k < ra->n_mounts && r == 0; k++)
-			if (ra->mounts[k].has_app_volume)
-				r = check_volume(&ra->mounts[k].app_volume,
-						 err);
+			r = check_mount(&ra->mounts[k], err);
 	}
 	return r;
 }

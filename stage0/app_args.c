@@ -332,7 +332,8 @@ const struct option_row app_option_rows[] = {
 	{.name = "mount",
 	 .kind = OPTION_CALL,
 	 .parse = parse_mount,
-	 .help = "mount a volume: volume=NAME,target=PATH; before the first "
+	 .help = "mount a volume: volume=NAME,target=PATH[,subPath=DIR]"
+		 "[,readOnly=true][,propagation=rslave]; before the first "
 		 "image for all apps, else for the preceding one"},
 	{.name = "mnt-volume",
 	 .kind = OPTION_CALL,
@@ -617,6 +618,7 @@ static int apply(const struct image_manifest *image, struct app_options *o,
 	name_values_copy(&ra->annotations, &o->annotations);
 	ra->read_only_rootfs = o->read_only_rootfs == TRISTATE_TRUE;
 	apply_mounts(o, ra);
+	runtime_app_annotate_mounts(ra);
 	return r;
 }
 

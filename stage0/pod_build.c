@@ -48,18 +48,10 @@ int pod_image_check_host(const struct image_manifest *image, struct error *err)
 /* --- mount points ----------------------------------------------------------
  */
 
-static bool same_path(const char *a, const char *b)
-{
-	cleanup_free char *clean_a = path_clean(a);
-	cleanup_free char *clean_b = path_clean(b);
-
-	return strcmp(clean_a, clean_b) == 0;
-}
-
 static bool has_mount(const struct runtime_app *ra, const char *path)
 {
 	for (size_t i = 0; i < ra->n_mounts; i++)
-		if (same_path(ra->mounts[i].path, path))
+		if (path_equal(ra->mounts[i].path, path))
 			return true;
 	return false;
 }

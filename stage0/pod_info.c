@@ -441,18 +441,9 @@ bool app_info_mount(const struct pod_info *info, const struct app_info *app,
 		m->has_app_volume
 			? &m->app_volume
 			: pod_manifest_find_volume(&info->manifest, m->volume);
-	bool read_only = v && v->read_only == TRISTATE_TRUE;
 
-	for (size_t i = 0; v && v->read_only == TRISTATE_UNSET &&
-			   i < app->ra->app.n_mount_points;
-	     i++) {
-		const struct mount_point *mp = &app->ra->app.mount_points[i];
-
-		if (mp->path && strcmp(mp->path, m->path) == 0)
-			read_only = mp->read_only;
-	}
 	*ret_host = v ? v->source : NULL;
-	return read_only;
+	return v && runtime_app_mounts_read_only(app->ra, m, v);
 }
 
 static void write_mount(const struct pod_info *info, const struct app_info *app,

@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/strv.h"
+#include "spec/pod_manifest.h"
+#include "spec/secret.h"
 #include "spec/stage1_abi.h"
 #include "spec/stage1_image.h"
 #include "stage0/pod_files.h"
@@ -162,17 +164,49 @@ static int not_possible(const struct pod_stage1 *s, const char *what,
 			 what, name.buf, why);
 }
 
-int pod_stage1_check(const struct pod_stage1 *s, size_t n_apps, bool detach,
-		     struct error *err)
+static const struct name_value *find_prefix(const struct name_values *nv,
+					    const char *prefix)
+{
+	for (size_t i = 0; i < nv->n; i++)
+		if (strncmp(nv->v[i].name, prefix, strlen(prefix)) == 0)
+			return &nv->v[i];
+	return NULL;
+}
+
+/* Whoever does not know an annotation would start the app without what it
+ * asks for: a volume on disk, a whole one, a writable one. */
+static int check_annotations(const struct pod_stage1 *s,
+			     const struct pod_manifest *pm, struct error *err)
+{
+	const char *why = ": only " STAGE1_IMAGE_PREFIX "native can";
+
+	if (pod_stage1_is_native(s))
+		return 0;
+	if (find_prefix(&pm->annotations, VOLUME_ANNOTATION))
+		return not_possible(s, "a volume in memory", why, err);
+	if (find_prefix(&pm->annotations, SECRET_ANNOTATION))
+		return not_possible(s, "a secret", why, err);
+	for (size_t i = 0; i < pm->n_apps && !s->flavour; i++)
+		if (find_prefix(&pm->apps[i].annotations, MOUNT_ANNOTATION))
+			return not_possible(
+				s,
+				"subPath, readOnly or propagation of a mount",
+				": only rkt's own can", err);
+	return 0;
+}
+
+int pod_stage1_check(const struct pod_stage1 *s, const struct pod_manifest *pm,
+		     bool detach, struct error *err)
 {
 	unsigned int version = STAGE1_INTERFACE_VERSION;
 	int r = 0;
 
-	if (s->flavour && s->flavour->one_app && n_apps > 1)
+	if (s->flavour && s->flavour->one_app && pm->n_apps > 1)
 		return not_possible(s, "a pod of several apps",
 				    ": it runs one app, and a pod for each",
 				    err);
-	if (!s->flavour)
+	r = check_annotations(s, pm, err);
+	if (r == 0 && !s->flavour)
 		r = stage1_image_version(&s->image.manifest, &version, err);
 	if (r == 0 && detach &&
 	    ((s->flavour && s->flavour->one_app) ||

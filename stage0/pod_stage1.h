@@ -14,6 +14,7 @@
 #include "stage0/generation.h"
 
 struct error;
+struct pod_manifest;
 struct strv;
 
 /* One of rkt's own. */
@@ -59,10 +60,11 @@ int pod_stage1_load(int poddir_fd, struct pod_stage1 *ret, struct error *err);
 int pod_stage1_save(int poddir_fd, const struct pod_stage1 *s,
 		    struct error *err);
 
-/* -EOPNOTSUPP if it cannot do what it is asked for: so many apps, or to stay
- * in the background. */
-int pod_stage1_check(const struct pod_stage1 *s, size_t n_apps, bool detach,
-		     struct error *err);
+/* -EOPNOTSUPP if it cannot do what it is asked for: so many apps, what
+ * annotations of PM say of volumes, secrets and mounts, or to stay in the
+ * background. */
+int pod_stage1_check(const struct pod_stage1 *s, const struct pod_manifest *pm,
+		     bool detach, struct error *err);
 /* -EOPNOTSUPP if the pod's is not native, for what native alone can; 0 if that
  * cannot be found out. */
 int pod_stage1_want_native(int poddir_fd, struct error *err);

@@ -240,11 +240,6 @@ static int become_stage1(struct pod *pod, const struct pod_start *start,
 		pass_listen_pid(&env);
 	strv_env_set(&env, STAGE1_ENV_LIBEXEC_DIR, start->libexec_dir);
 	r = pod_secrets_pass(pod, &env, err);
-	if (r == 0 && !pod_stage1_is_native(start->stage1) &&
-	    strv_env_get(&env, STAGE1_ENV_SECRET_FDS))
-		r = error_set(err, ENOTSUP,
-			      "the pod has secrets, which only the native "
-			      "stage1 knows");
 	if (r < 0)
 		return r;
 	r = export_fds(pod, start, &ep, &env);

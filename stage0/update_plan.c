@@ -309,15 +309,7 @@ static bool is_writable(const struct pod_manifest *pm,
 		m->has_app_volume ? &m->app_volume
 				  : pod_manifest_find_volume(pm, m->volume);
 
-	if (v && v->read_only != TRISTATE_UNSET)
-		return v->read_only == TRISTATE_FALSE;
-	for (size_t i = 0; i < ra->app.n_mount_points; i++) {
-		const struct mount_point *mp = &ra->app.mount_points[i];
-
-		if (mp->path && strcmp(mp->path, m->path) == 0)
-			return !mp->read_only;
-	}
-	return true;
+	return !v || !runtime_app_mounts_read_only(ra, m, v);
 }
 
 /* The path of a volume the app can write to; NULL if there is none. */

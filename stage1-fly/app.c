@@ -27,19 +27,6 @@ void fly_app_release(struct fly_app *app)
 	fd_close(&app->generation);
 }
 
-/* Pod init has them, and there is none: what the host has there would be taken.
- */
-static int refuse_memory(const struct pod_manifest *pm, struct error *err)
-{
-	for (size_t i = 0; i < pm->n_volumes; i++)
-		if (pm->volumes[i].in_memory)
-			return error_set(err, EOPNOTSUPP,
-					 "volume %s is to be in memory: "
-					 "stage1-fly has none there",
-					 pm->volumes[i].name);
-	return 0;
-}
-
 static int load_manifest(struct fly_app *app, struct error *err)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
@@ -55,8 +42,7 @@ static int load_manifest(struct fly_app *app, struct error *err)
 		return error_set(err, EOPNOTSUPP,
 				 "the pod has %zu apps: stage1-fly runs one",
 				 pm->n_apps);
-	r = refuse_memory(pm, err);
-	return r < 0 ? r : pod_manifest_check_runnable(pm, err);
+	return pod_manifest_check_runnable(pm, err);
 }
 
 static int load_generation(struct fly_app *app, struct error *err)
@@ -79,6 +65,19 @@ static void default_to_flat(struct volume *v)
 		v->recursive = TRISTATE_FALSE;
 }
 
+/* Pod init has them, and there is none: what the host has there would be taken.
+ */
+static int refuse_memory(const struct app_plan *plan, struct error *err)
+{
+	for (size_t i = 0; i < plan->n_mounts; i++)
+		if (plan->mounts[i].in_memory)
+			return error_set(err, EOPNOTSUPP,
+					 "volume %s is to be in memory: "
+					 "stage1-fly has none there",
+					 plan->mounts[i].volume);
+	return 0;
+}
+
 static int make_plan(struct fly_app *app, struct error *err)
 {
 	const struct plan_options options = {.insecure_capabilities = true};
@@ -93,7 +92,7 @@ static int make_plan(struct fly_app *app, struct error *err)
 	/* There is nobody to listen. */
 	if (r == 0)
 		strv_env_unset(&app->plan.env, "NOTIFY_SOCKET");
-	return r;
+	return r < 0 ? r : refuse_memory(&app->plan, err);
 }
 
 int fly_app_load(struct fly_app *ret, struct error *err)

@@ -195,7 +195,7 @@ static int open_shared(struct fly *fly, struct error *err)
 		if (fd < 0)
 			return error_sys(err, errno, "open %s",
 					 shared_dirs[i].source);
-		fly->shared[i] = mount_clone_shared(fd, true, 0, err);
+		fly->shared[i] = mount_clone_as(fd, true, 0, 0, err);
 		if (fly->shared[i] < 0)
 			return error_prefix(err, fly->shared[i], "%s",
 					    shared_dirs[i].source);

@@ -5,14 +5,20 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/io.h"
+#include "base/parse.h"
 #include "base/path.h"
+#include "base/strbuf.h"
 #include "base/syscalls.h"
 #include "stage1/rootless.h"
+
+#define MOUNTINFO_MAX (64UL * 1024 * 1024)
 
 int mounts_make_private(struct error *err)
 {
@@ -131,9 +137,20 @@ int mount_set_attr(int fd, uint64_t attrs, bool recursive, struct error *err)
 	return attrs ? set_attr(fd, &attr, recursive, err) : 0;
 }
 
-static int clone_tree(int fd, bool recursive, const struct mount_attr *attr,
-		      struct error *err)
+int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err)
 {
+	/* A clone of a shared mount is its peer: what an app mounts in it
+	 * would appear on the host. */
+	return mount_clone_as(fd, recursive, attrs, MS_PRIVATE, err);
+}
+
+int mount_clone_as(int fd, bool recursive, uint64_t attrs, uint64_t propagation,
+		   struct error *err)
+{
+	const struct mount_attr attr = {
+		.attr_set = attrs,
+		.propagation = propagation,
+	};
 	cleanup_fd int tree = -EBADF;
 	int r;
 
@@ -142,28 +159,49 @@ static int clone_tree(int fd, bool recursive, const struct mount_attr *attr,
 				 (recursive ? AT_RECURSIVE : 0));
 	if (tree < 0)
 		return error_sys(err, errno, "clone a mount");
-	r = set_attr(tree, attr, recursive, err);
+	r = set_attr(tree, &attr, recursive, err);
 	return r < 0 ? r : TAKE_FD(tree);
 }
 
-int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err)
+/* "ID PARENT DEV ROOT PLACE OPTIONS shared:N master:N - ..." */
+static bool read_line(char *line, uint64_t id, bool *ret_tells,
+		      bool *ret_is_told)
 {
-	/* A clone of a shared mount is its peer: what an app mounts in it
-	 * would appear on the host. */
-	const struct mount_attr attr = {
-		.attr_set = attrs,
-		.propagation = MS_PRIVATE,
-	};
+	char *word = strsep(&line, " ");
+	uint64_t found;
 
-	return clone_tree(fd, recursive, &attr, err);
+	if (parse_uint(word, UINT64_MAX, &found) < 0 || found != id)
+		return false;
+	for (int i = 1; i < 6 && line; i++)
+		(void)strsep(&line, " ");
+	while ((word = strsep(&line, " ")) && strcmp(word, "-") != 0) {
+		*ret_tells |= strncmp(word, "shared:", 7) == 0;
+		*ret_is_told |= strncmp(word, "master:", 7) == 0;
+	}
+	return true;
 }
 
-int mount_clone_shared(int fd, bool recursive, uint64_t attrs,
-		       struct error *err)
+int mount_propagates(int fd, bool *ret_tells, bool *ret_is_told,
+		     struct error *err)
 {
-	const struct mount_attr attr = {.attr_set = attrs};
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct statx st;
+	char *rest, *line;
+	int r;
 
-	return clone_tree(fd, recursive, &attr, err);
+	*ret_tells = *ret_is_told = false;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
+		return error_sys(err, errno, "examine a mount");
+	r = read_file_at(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text,
+			 err);
+	if (r < 0)
+		return r;
+	rest = text.buf;
+	while ((line = strsep(&rest, "\n")))
+		if (*line &&
+		    read_line(line, st.stx_mnt_id, ret_tells, ret_is_told))
+			return 0;
+	return error_set(err, ENOENT, "find a mount among those of the host");
 }
 
 int mount_attach_fd(int mount, int target, const char *what, struct error *err)

@@ -38,9 +38,14 @@ int mount_overlay(int lower, int upper, int work, uint64_t attrs,
 /* A detached clone of the mount tree at FD, with ATTRS set on all of it and no
  * peer anywhere. */
 int mount_clone(int fd, bool recursive, uint64_t attrs, struct error *err);
-/* The same, but a clone of a shared mount is shared with it. */
-int mount_clone_shared(int fd, bool recursive, uint64_t attrs,
-		       struct error *err);
+/* The same with another PROPAGATION: MS_SLAVE, or 0, as that of FD is. */
+int mount_clone_as(int fd, bool recursive, uint64_t attrs, uint64_t propagation,
+		   struct error *err);
+
+/* Whether the mount that FD lies on, one of this namespace, tells others of
+ * mounts in it, and is told. */
+int mount_propagates(int fd, bool *ret_tells, bool *ret_is_told,
+		     struct error *err);
 
 /* Sets ATTRS on the mount behind FD (all below it when RECURSIVE). */
 int mount_set_attr(int fd, uint64_t attrs, bool recursive, struct error *err);

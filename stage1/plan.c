@@ -28,6 +28,7 @@ void app_plan_release(struct app_plan *plan)
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		free(plan->mounts[i].volume);
 		free(plan->mounts[i].source);
+		free(plan->mounts[i].sub_path);
 		free(plan->mounts[i].target);
 	}
 	free(plan->mounts);
@@ -38,22 +39,10 @@ void app_plan_release(struct app_plan *plan)
 /* --- volumes ---------------------------------------------------------------
  */
 
-static bool mount_point_read_only(const struct app *app, const char *target)
+static int add_mount(struct app_plan *plan, const struct mount *from,
+		     const struct volume *v, bool read_only, struct error *err)
 {
-	for (size_t i = 0; i < app->n_mount_points; i++) {
-		cleanup_free char *path = path_clean(app->mount_points[i].path);
-
-		if (strcmp(path, target) == 0)
-			return app->mount_points[i].read_only;
-	}
-	return false;
-}
-
-static int add_mount(struct app_plan *plan, const struct volume *v,
-		     const char *path, bool default_read_only,
-		     struct error *err)
-{
-	cleanup_free char *target = path_clean(path);
+	cleanup_free char *target = path_clean(from->path);
 	struct app_mount *m;
 	int r;
 
@@ -61,7 +50,7 @@ static int add_mount(struct app_plan *plan, const struct volume *v,
 		return error_set(
 			err, EINVAL,
 			"mount volume %s: %s is no path inside the app",
-			v->name, path);
+			v->name, from->path);
 	/* Nodes in a volume are dead, on purpose: nothing would work. */
 	if (strcmp(target, "/dev") == 0)
 		return error_set(err, EINVAL,
@@ -78,9 +67,8 @@ static int add_mount(struct app_plan *plan, const struct volume *v,
 				     sizeof(*plan->mounts));
 	m = &plan->mounts[plan->n_mounts];
 	*m = (struct app_mount){
-		.read_only = v->read_only == TRISTATE_UNSET
-				     ? default_read_only
-				     : v->read_only == TRISTATE_TRUE,
+		.read_only = read_only,
+		.propagation = from->propagation,
 		.recursive = v->recursive != TRISTATE_FALSE,
 		.in_memory = v->in_memory,
 	};
@@ -89,6 +77,7 @@ static int add_mount(struct app_plan *plan, const struct volume *v,
 		return r;
 	m->volume = xstrdup(v->name);
 	m->source = v->kind == VOLUME_HOST ? xstrdup(v->source) : NULL;
+	m->sub_path = from->sub_path ? xstrdup(from->sub_path) : NULL;
 	m->target = TAKE_PTR(target);
 	plan->n_mounts++;
 	return 0;
@@ -114,12 +103,13 @@ static int plan_secrets(const struct pod_manifest *pod, struct app_plan *plan,
 			.name = s.name,
 			.kind = VOLUME_EMPTY,
 			.mode = (char *)VOLUME_DEFAULT_MODE,
-			.read_only = TRISTATE_TRUE,
 			.in_memory = true,
 		};
 
 		if (r > 0)
-			r = add_mount(plan, &v, s.target, true, err);
+			r = add_mount(plan,
+				      &(const struct mount){.path = s.target},
+				      &v, true, err);
 		else if (r == 0)
 			continue;
 		if (r < 0)
@@ -147,7 +137,6 @@ static int plan_mounts(const struct pod_manifest *pod,
 
 	for (size_t i = 0; i < ra->n_mounts; i++) {
 		const struct mount *m = &ra->mounts[i];
-		cleanup_free char *target = path_clean(m->path);
 
 		v = m->has_app_volume
 			    ? &m->app_volume
@@ -156,13 +145,14 @@ static int plan_mounts(const struct pod_manifest *pod,
 			return error_set(err, EINVAL,
 					 "mount %s: the pod has no volume %s",
 					 m->path, m->volume);
-		r = add_mount(plan, v, m->path,
-			      mount_point_read_only(app, target), err);
+		r = add_mount(plan, m, v,
+			      runtime_app_mounts_read_only(ra, m, v), err);
 		if (r < 0)
 			return r;
 	}
 	for (size_t i = 0; i < app->n_mount_points; i++) {
 		const struct mount_point *mp = &app->mount_points[i];
+		const struct mount m = {.path = mp->path};
 
 		if (is_mounted_at(plan, mp->path))
 			continue;
@@ -171,7 +161,8 @@ static int plan_mounts(const struct pod_manifest *pod,
 			return error_set(err, EINVAL,
 					 "no volume for mount point %s (%s)",
 					 mp->name, mp->path);
-		r = add_mount(plan, v, mp->path, mp->read_only, err);
+		r = add_mount(plan, &m, v,
+			      runtime_app_mounts_read_only(ra, &m, v), err);
 		if (r < 0)
 			return r;
 	}

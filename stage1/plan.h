@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/strv.h"
+#include "spec/mount.h"
 #include "spec/stdio_mode.h"
 #include "stage1/cgroup.h"
 #include "stage1/seccomp.h"
@@ -24,11 +25,13 @@ struct runtime_app;
 
 /* A volume at its place in the app. */
 struct app_mount {
-	char *volume; /* name */
-	char *source; /* host: absolute path; NULL = empty volume */
-	char *target; /* absolute, cleaned */
+	char *volume;	/* name */
+	char *source;	/* host: absolute path; NULL = empty volume */
+	char *sub_path; /* of the volume; NULL = all of it */
+	char *target;	/* absolute, cleaned */
 	bool read_only;
 	bool recursive;
+	enum mount_propagation propagation;
 	bool in_memory; /* memory_volumes.h has made it */
 	bool is_secret; /* one of those, a file */
 	/* Of an empty volume. */

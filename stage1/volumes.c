@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -23,8 +26,12 @@
 #include "stage1/mounts.h"
 #include "stage1/plan.h"
 #include "stage1/pod_root.h"
+#include "stage1/users.h"
 
 #define NO_SUID_DEV (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
+
+/* --- sources ---------------------------------------------------------------
+ */
 
 static int open_host_source(const struct app_mount *m, struct error *err)
 {
@@ -57,12 +64,107 @@ static int open_empty_source(const struct app_mount *m, struct error *err)
 	return fd;
 }
 
-static int add_device(const struct app_mount *m, const struct devices *dev,
-		      const struct stat *st, struct volumes *volumes,
-		      struct error *err)
+static int find(const struct app_mount *m, int volume, const char *path)
 {
-	int r = devices_add_volume(dev, m->volume, st->st_mode, st->st_rdev,
-				   err);
+	return open_beneath(volume, path, O_PATH,
+			    m->recursive ? 0 : RESOLVE_NO_XDEV);
+}
+
+/* A directory NAME in PARENT with the owner and mode of VOLUME. */
+static int make_like(int volume, int parent, const char *name)
+{
+	cleanup_fd int fd = -EBADF;
+	struct stat st;
+
+	if (mkdirat(parent, name, 0700) < 0)
+		return -errno;
+	fd = sys_openat2(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
+			 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (fd < 0)
+		return fd;
+	if (fstat(volume, &st) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0 ||
+	    fchmod(fd, st.st_mode & 07777) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Makes PATH, whose parents are there.  Another app of the pod may do so at
+ * once, and must not see it half made. */
+static int make_dir(const struct app_mount *m, int volume, const char *path)
+{
+	const char *name = path_base(path);
+	cleanup_free char *above = xstrndup(path, (size_t)(name - path));
+	cleanup_fd int parent = find(m, volume, above);
+	cleanup_free char *other = NULL;
+	uint64_t number = 0;
+	int r;
+
+	if (parent < 0)
+		return parent;
+	if (getrandom(&number, sizeof(number), 0) < 0)
+		return -errno;
+	other = xasprintf(".rkt-%016" PRIx64, number);
+	r = make_like(volume, parent, other);
+	if (r == 0 && renameat2(parent, other, parent, name, RENAME_NOREPLACE))
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(parent, other, AT_REMOVEDIR);
+	return r == -EEXIST ? 0 : r;
+}
+
+static int make_sub_path(const struct app_mount *m, int volume)
+{
+	size_t len = 0;
+
+	while (m->sub_path[len]) {
+		cleanup_free char *path = NULL;
+		cleanup_fd int fd = -EBADF;
+		int r;
+
+		len += m->sub_path[len] == '/';
+		len += strcspn(m->sub_path + len, "/");
+		path = xstrndup(m->sub_path, len);
+		fd = find(m, volume, path);
+		/* It stays so of a link that leads nowhere. */
+		r = fd == -ENOENT ? make_dir(m, volume, path) : fd;
+		if (r < 0)
+			return r;
+	}
+	return find(m, volume, m->sub_path);
+}
+
+/* M's part of VOLUME. */
+static int open_part(const struct app_mount *m, int volume, struct error *err)
+{
+	cleanup_fd int fd = find(m, volume, m->sub_path);
+	struct stat st;
+
+	if (fd == -ENOENT && !m->source)
+		fd = make_sub_path(m, volume);
+	if (fd == -EXDEV)
+		return error_set(err, EXDEV,
+				 "subPath %s leads out of the volume",
+				 m->sub_path);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_sys(err, fd < 0 ? -fd : errno, "open subPath %s",
+				 m->sub_path);
+	/* An app may have made it: who names a device is the operator. */
+	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+		return error_set(err, EPERM,
+				 "subPath %s is a device, which must be a "
+				 "volume itself",
+				 m->sub_path);
+	return TAKE_FD(fd);
+}
+
+/* --- in stage1 -------------------------------------------------------------
+ */
+
+static int add_device(const struct app_mount *m, const struct devices *dev,
+		      const char *name, const struct stat *st,
+		      struct volumes *volumes, struct error *err)
+{
+	int r = devices_add_volume(dev, name, st->st_mode, st->st_rdev, err);
 
 	if (r < 0)
 		return r;
@@ -77,36 +179,84 @@ static int add_device(const struct app_mount *m, const struct devices *dev,
 	return 0;
 }
 
+static int open_source(const struct app_mount *m, struct error *err)
+{
+	cleanup_fd int fd = m->source ? open_host_source(m, err)
+				      : open_empty_source(m, err);
+
+	return fd < 0 || !m->sub_path ? TAKE_FD(fd) : open_part(m, fd, err);
+}
+
+/* Who asks for propagation must not find out by its silence that there is
+ * none. */
+static int check_propagation(const struct app_mount *m, int fd,
+			     const struct users *users, struct error *err)
+{
+	bool tells, is_told;
+	int r = 0;
+
+	if (m->propagation == PROPAGATION_SHARED && users_are_private(users))
+		return error_set(err, EINVAL,
+				 "propagation=rshared: what is mounted with "
+				 "--private-users stays in the pod");
+	if (m->propagation > PROPAGATION_PRIVATE)
+		r = mount_propagates(fd, &tells, &is_told, err);
+	if (r < 0 || m->propagation <= PROPAGATION_PRIVATE || tells ||
+	    (is_told && m->propagation == PROPAGATION_SLAVE))
+		return r;
+	return error_set(err, EINVAL,
+			 "source %s is on a private mount, from which nothing "
+			 "propagates (mount --make-shared)",
+			 m->source);
+}
+
+/* Without a word, what fly mounts (no DEV) is as the host has it. */
+static uint64_t propagation_of(const struct app_mount *m,
+			       const struct devices *dev)
+{
+	switch (m->propagation) {
+	case PROPAGATION_PRIVATE:
+		return MS_PRIVATE;
+	case PROPAGATION_SLAVE:
+		return MS_SLAVE;
+	case PROPAGATION_SHARED:
+		return 0;
+	default:
+		return dev ? MS_PRIVATE : 0;
+	}
+}
+
 static int open_one(const struct app_mount *m, const struct users *users,
 		    const struct devices *dev, struct volumes *volumes,
 		    struct opened_volume *v, struct error *err)
 {
-	uint64_t attrs = NO_SUID_DEV | (m->read_only ? MOUNT_ATTR_RDONLY : 0);
-	cleanup_fd int fd = m->source ? open_host_source(m, err)
-				      : open_empty_source(m, err);
+	uint64_t attrs = (dev ? NO_SUID_DEV : 0) |
+			 (m->read_only ? MOUNT_ATTR_RDONLY : 0);
+	cleanup_fd int fd = open_source(m, err);
 	struct stat st;
+	bool recursive;
+	int r;
 
 	if (fd < 0)
 		return fd;
+	r = check_propagation(m, fd, users, err);
+	if (r < 0)
+		return r;
 	if (fstat(fd, &st) < 0)
 		return error_sys(err, errno, "examine the volume");
 	if (dev && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))) {
-		int r = add_device(m, dev, &st, volumes, err);
-
+		r = add_device(m, dev, v->device, &st, volumes, err);
 		/* In a user namespace only the host's own node works. */
 		if (r != -EPERM)
 			return r;
 		attrs &= ~(uint64_t)MOUNT_ATTR_NODEV;
 	}
-	v->is_dir = S_ISDIR(st.st_mode);
-	if (!dev)
-		v->mnt = mount_clone_shared(fd, m->recursive && v->is_dir,
-					    attrs & MOUNT_ATTR_RDONLY, err);
-	else if (m->source)
-		v->mnt = mount_clone(fd, m->recursive && v->is_dir, attrs, err);
+	recursive = m->recursive && S_ISDIR(st.st_mode);
+	if (m->source || !dev)
+		v->mnt = mount_clone_as(fd, recursive, attrs,
+					propagation_of(m, dev), err);
 	else
-		v->mnt = mapped_clone(fd, m->recursive && v->is_dir, attrs,
-				      users, err);
+		v->mnt = mapped_clone(fd, recursive, attrs, users, err);
 	return v->mnt < 0 ? v->mnt : 0;
 }
 
@@ -126,7 +276,8 @@ int volumes_open(const struct app_plan *plan, const struct users *users,
 	ret->v = xcalloc(plan->n_mounts, sizeof(*ret->v));
 	for (; ret->n < plan->n_mounts; ret->n++, m++) {
 		ret->v[ret->n].mnt = -EBADF;
-		ret->v[ret->n].is_dir = m->in_memory && !m->is_secret;
+		(void)snprintf(ret->v[ret->n].device,
+			       sizeof(ret->v[ret->n].device), "%zu", ret->n);
 		if (m->in_memory)
 			continue;
 		r = open_one(m, users, dev, ret, &ret->v[ret->n], err);
@@ -145,11 +296,16 @@ void volumes_release(struct volumes *volumes)
 	*volumes = (struct volumes)VOLUMES_INIT;
 }
 
+/* --- in the app's process --------------------------------------------------
+ */
+
 /* The node that devices_add_volume() made, as it is in our own /dev now. */
-static int clone_device(const struct app_mount *m, int tree, struct error *err)
+static int clone_device(const struct app_mount *m,
+			const struct opened_volume *v, int tree,
+			struct error *err)
 {
 	cleanup_free char *path =
-		xasprintf("dev/" DEVICES_VOLUME_DIR "/%s", m->volume);
+		xasprintf("dev/" DEVICES_VOLUME_DIR "/%s", v->device);
 	cleanup_fd int fd = sys_openat2(tree, path, O_PATH | O_CLOEXEC, 0,
 					RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 
@@ -167,11 +323,15 @@ static int clone_memory(const struct app_mount *m, struct error *err)
 	cleanup_free char *path = xasprintf(
 		POD_ROOT_VOLUMES "/%s%s",
 		m->is_secret ? MEMORY_SECRETS_DIR "/" : "", m->volume);
-	cleanup_fd int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int volume = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int part = -EBADF;
 
-	if (fd < 0)
+	if (volume < 0)
 		return error_sys(err, errno, "open the volume");
-	return mount_clone(fd, false, attrs, err);
+	if (!m->sub_path)
+		return mount_clone(volume, false, attrs, err);
+	part = open_part(m, volume, err);
+	return part < 0 ? part : mount_clone(part, false, attrs, err);
 }
 
 static const char *target_reason(int code)
@@ -230,16 +390,19 @@ static int attach(const struct app_mount *m, const struct opened_volume *v,
 	cleanup_fd int clone = -EBADF;
 	cleanup_fd int target = -EBADF;
 	int mnt = v->mnt;
+	struct stat st;
 	int r;
 
 	if (mnt < 0) {
 		clone = m->in_memory ? clone_memory(m, err)
-				     : clone_device(m, tree, err);
+				     : clone_device(m, v, tree, err);
 		mnt = clone;
 	}
 	if (mnt < 0)
 		return mnt;
-	target = open_target(m, tree, v->is_dir, err);
+	if (fstat(mnt, &st) < 0)
+		return error_sys(err, errno, "examine the volume");
+	target = open_target(m, tree, S_ISDIR(st.st_mode), err);
 	if (target < 0)
 		return target;
 	r = mount_attach_fd(mnt, target, m->target, err);

@@ -21,8 +21,8 @@ struct volumes {
 		/* Detached; -EBADF for a device in our /dev, and for one in
 		 * memory. */
 		int mnt;
-		bool is_dir;
-	} * v; /* one for each mount of the plan */
+		char device[8]; /* the name of its node in our /dev */
+	} * v;			/* one for each mount of the plan */
 	size_t n;
 	/* Rules of device volumes, to add to the closed policy. */
 	struct device_rule *rules;
@@ -35,12 +35,17 @@ struct volumes {
 	}
 
 /*
+ * Part of a volume is found with no way out of it: neither "..", nor symbolic
+ * links to outside, nor what an app puts there meanwhile.  Devices in it mean
+ * nothing.  In an empty volume it is made, with the volume's owner and mode.
+ *
  * Opens what the volumes of PLAN are on the host and makes the nodes of
  * devices in DEV.  The working directory is the pod's.
  * ace.md, Volume Setup: a symlink anywhere in a source is an error.  Those
  * that were there when the pod was prepared, stage0 has followed; a later one
  * is somebody's who can write into a parent directory.
- * Empty volumes have the owners of USERS, those of the host the host's.
+ * Empty volumes have the owners of USERS, those of the host the host's.  What
+ * is asked to propagate must lie on a mount that does.
  * With no DEV (NULL) all are as the host has them: devices, set-user-ID
  * programs, and shared mounts, which stay shared.
  */

@@ -239,13 +239,13 @@ int launch_save(const struct pod *pod, const struct launch *l,
 	return r;
 }
 
-int launch_check_stage1(const struct pod *pod, size_t n_apps, bool detach,
-			struct error *err)
+int launch_check_stage1(const struct pod *pod, const struct pod_manifest *pm,
+			bool detach, struct error *err)
 {
 	cleanup_pod_stage1 struct pod_stage1 stage1 = POD_STAGE1_INIT;
 	int r = pod_stage1_load(pod->fd, &stage1, err);
 
-	return r < 0 ? r : pod_stage1_check(&stage1, n_apps, detach, err);
+	return r < 0 ? r : pod_stage1_check(&stage1, pm, detach, err);
 }
 
 static int start_pod(const struct cmd_call *call, struct pod *pod,
@@ -300,7 +300,7 @@ static int prepare_again(const struct cmd_call *call, struct images *im,
 	int r = pod_manifest_load(pod->fd, &pm, err);
 
 	if (r == 0)
-		r = launch_check_stage1(pod, pm.n_apps, detach, err);
+		r = launch_check_stage1(pod, &pm, detach, err);
 	if (r == 0 && pod->dir != POD_RUN)
 		r = pod_move(pod, POD_RUN, false, err);
 	if (r == 0)

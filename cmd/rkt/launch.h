@@ -71,8 +71,8 @@ int launch_save(const struct pod *pod, const struct launch *l,
 		struct error *err);
 
 /* Can the pod's stage1 run that? */
-int launch_check_stage1(const struct pod *pod, size_t n_apps, bool detach,
-			struct error *err);
+int launch_check_stage1(const struct pod *pod, const struct pod_manifest *pm,
+			bool detach, struct error *err);
 
 /*
  * Becomes stage1, or prints the UUID of the detached pod.  The pod is locked

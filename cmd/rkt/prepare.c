@@ -58,8 +58,8 @@ static int prepare_pod(struct cmd_call *call, struct images *im,
 			       : private_users_assign(pod, err);
 	}
 	if (r == 0)
-		r = pod_stage1_check(&made->stage1, made->manifest.n_apps,
-				     false, err);
+		r = pod_stage1_check(&made->stage1, &made->manifest, false,
+				     err);
 	if (r == 0)
 		r = pod_new(pods, pod, err);
 	if (r == 0)

@@ -70,8 +70,8 @@ static int prepare_new(struct images *im, const struct opts *o,
 		       const struct made *made, const struct launch *launch,
 		       struct pods *pods, struct pod *pod, struct error *err)
 {
-	int r = pod_stage1_check(&made->stage1, made->manifest.n_apps,
-				 launch->detach, err);
+	int r = pod_stage1_check(&made->stage1, &made->manifest, launch->detach,
+				 err);
 
 	if (r == 0)
 		r = pod_new(pods, pod, err);

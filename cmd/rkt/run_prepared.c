@@ -50,7 +50,7 @@ static int run_prepared(struct cmd_call *call, struct pod *pod,
 	if (r == 0)
 		r = pod_manifest_load(pod->fd, &pm, err);
 	if (r == 0)
-		r = launch_check_stage1(pod, pm.n_apps, o->launch.detach, err);
+		r = launch_check_stage1(pod, &pm, o->launch.detach, err);
 	if (r == 0)
 		r = launch_make(call, &o->launch, &pm, &launch, err);
 	if (r == 0)

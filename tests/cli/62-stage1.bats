@@ -235,6 +235,24 @@ in_background() {
 	[ ! -d "$D/data/pods/run" ] || [ -z "$(ls "$D/data/pods/run")" ]
 }
 
+@test "what an image need not know is refused, not left out" {
+	mkdir "$D/v"
+	for args in "--volume=m,kind=empty,size=1Mi|a volume in memory" \
+		"--secret=s,source=/etc/passwd|a secret" \
+		"--mount=volume=v,target=/v,subPath=x|subPath, readOnly or propagation of a mount" \
+		"--mount=volume=v,target=/v,readOnly=true|subPath, readOnly or propagation of a mount"; do
+		run_stub "--stage1-path=$F/stub.aci" \
+			"--volume=v,kind=host,source=$D/v" "${args%|*}"
+		expect_status 254
+		expect_output "${args#*|} is not possible with stage1 example.com/stub"
+	done
+	[ ! -e "$STUB_LOG" ]
+	[ ! -d "$D/data/pods/run" ] || [ -z "$(ls "$D/data/pods/run")" ]
+	run_stub "--stage1-path=$F/stub.aci" "--volume=v,kind=host,source=$D/v" \
+		--mount=volume=v,target=/v
+	stub_ran
+}
+
 @test "rkt's own have names; old ones are taken for native, kvm is refused" {
 	run_stub "--stage1-name=$S1-native"
 	expect_status 0
@@ -675,6 +693,32 @@ run_fly() {
 	[[ $stderr == *"Read-only"* ]]
 }
 
+@test "fly: part of a volume, only to read, and what propagates" {
+	mkdir -p "$D/v/sub/deep"
+	echo part >"$D/v/sub/file"
+	ln -s / "$D/v/out"
+	part() {
+		run_fly --volume="v,kind=host,source=$D/v,recursive=true" \
+			"$F/shell.aci" "--mount=volume=v,target=/v,$1" \
+			--exec=/bin/sh -- -c "$2"
+	}
+	part subPath=sub,readOnly=true 'cat /v/file; (echo x >/v/new) 2>&1; true'
+	expect_status 0
+	expect_output part 'Read-only file system'
+	part subPath=out true
+	expect_status 254
+	[[ $stderr == *"subPath out leads out of the volume"* ]] || fail "$stderr"
+	part propagation=private 'mount -t tmpfs tmpfs /v/sub/deep && echo mounted'
+	expect_output mounted
+	! mountpoint -q "$D/v/sub/deep"
+	part propagation=rslave 'mount -t tmpfs tmpfs /v/sub/deep && echo mounted'
+	expect_output mounted
+	! mountpoint -q "$D/v/sub/deep"
+	part propagation=rshared 'mount -t tmpfs tmpfs /v/sub/deep && echo mounted'
+	expect_output mounted
+	umount "$D/v/sub/deep"
+}
+
 @test "fly: volumes, not recursive unless asked, shared with the host's" {
 	mkdir -p "$D/v/below" "$D/ro"
 	mount -t tmpfs tmpfs "$D/v/below"
@@ -717,10 +761,14 @@ run_fly() {
 	expect_output "stage1 $S1-fly:" "does not support mutable pods"
 	[ ! -d "$D/data/pods/run" ] || [ -z "$(ls "$D/data/pods/run")" ]
 	run_rkt run "$FLY" --volume=m,kind=empty,medium=memory \
-		--mount=volume=m,target=/m "$F/app.aci" --exec=/inside -- \
-		exit-code 0
+		--mount=volume=m,target=/m "$F/app.aci"
 	expect_status 254
-	expect_output "volume m is to be in memory: stage1-fly has none there"
+	expect_output "a volume in memory is not possible with stage1 $S1-fly:" \
+		"only $S1-native can"
+	run_rkt prepare "$FLY" --secret=s,source=/etc/passwd "$F/app.aci"
+	expect_status 254
+	expect_output "a secret is not possible with stage1 $S1-fly:"
+	[ -z "$(ls "$D"/data/pods/{run,prepared} 2>/dev/null | grep -- -)" ]
 	run_rkt run "$FLY" --net=none --hostname=h --dns=1.2.3.4 --ipc=private \
 		"$F/app.aci" -- exit-code 3
 	expect_status 3

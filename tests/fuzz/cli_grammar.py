@@ -26,7 +26,8 @@ FIXED = {"dir", "local-config", "system-config", "user-config", "image-driver"}
 GOOD = {
     "net": ["none"], "format": ["json", "json-pretty"], "volume": [
         "v,kind=empty", "v,kind=empty,mode=0700,uid=1,gid=2"],
-    "mount": ["volume=v,target=/v"], "user": ["0", "1"], "group": ["0"],
+    "mount": ["volume=v,target=/v",
+              "volume=v,target=/v,subPath=a,readOnly=true"], "user": ["0", "1"], "group": ["0"],
     "memory": ["64Mi"], "cpu": ["500m"], "name": ["one", "two"],
     "exec": ["/inside"], "pull-policy": ["new", "never"],
     "environment": ["A=b"], "set-env": ["A=b", "C=d"], "grace-period": ["0s"],

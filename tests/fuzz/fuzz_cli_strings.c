@@ -61,13 +61,33 @@ static void try_quantity_values(const char *s)
 	(void)quantity_check_usable(&q, "limit", NULL);
 }
 
+/* What is written is read back, and stays below the volume. */
+static void try_mount_options(const struct mount *m)
+{
+	struct mount again cleanup_mount = {0};
+	struct strbuf out cleanup_strbuf = STRBUF_INIT;
+
+	mount_format_options(m, &out);
+	fuzz_expect(mount_parse_options(out.buf, &again, NULL) == 0);
+	fuzz_expect(again.read_only == m->read_only &&
+		    again.propagation == m->propagation &&
+		    !again.sub_path == !m->sub_path);
+	if (m->sub_path)
+		fuzz_expect(strcmp(m->sub_path, again.sub_path) == 0 &&
+			    m->sub_path[0] != '/' &&
+			    strcmp(m->sub_path, "..") != 0 &&
+			    strncmp(m->sub_path, "../", 3) != 0);
+}
+
 static void try_mount(const char *s)
 {
 	struct exposed_port port cleanup_exposed_port = {0};
 	struct mount mount cleanup_mount = {0};
 
-	if (mount_parse(s, &mount, NULL) == 0)
+	if (mount_parse(s, &mount, NULL) == 0) {
 		fuzz_expect(mount.volume && mount.path[0] == '/');
+		try_mount_options(&mount);
+	}
 	if (exposed_port_parse(s, &port, NULL) == 0)
 		fuzz_expect(acname_check(port.name, NULL) == 0 &&
 			    port.host_port > 0 && port.host_port < 65536);

@@ -77,19 +77,15 @@ static void cmd_http(char **args)
 	}
 }
 
-/* connect ADDRESS PORT: prints the first line the peer sends. */
-static void cmd_connect(char **args)
+/* Prints the first line the peer at TO sends.  Closes FD. */
+static void connect_to(int fd, const void *to, socklen_t len)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET,
-				 .sin_port = htons((uint16_t)number(args[1]))};
-	char buf[1024];
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct timeval limit = {.tv_sec = 3};
+	char buf[1024];
 
-	inet_pton(AF_INET, args[0], &to.sin_addr);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to))) {
+	if (connect(fd, to, len)) {
 		report_error("connect", errno);
 	} else {
 		puts("connect=ok");
@@ -98,6 +94,27 @@ static void cmd_connect(char **args)
 			printf("received=%.*s", (int)n, buf);
 	}
 	close(fd);
+}
+
+/* connect ADDRESS PORT */
+static void cmd_connect(char **args)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)number(args[1]))};
+
+	inet_pton(AF_INET, args[0], &to.sin_addr);
+	connect_to(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), &to,
+		   sizeof(to));
+}
+
+/* connect-unix PATH */
+static void cmd_connect_unix(char **args)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+	strncpy(to.sun_path, args[0], sizeof(to.sun_path) - 1);
+	connect_to(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), &to,
+		   sizeof(to));
 }
 
 /* connect-abstract NAME: an abstract unix socket of the host? */
@@ -118,6 +135,7 @@ static void cmd_connect_abstract(char **args)
 const struct command socket_commands[] = {
 	{"connect", 2, cmd_connect},
 	{"connect-abstract", 1, cmd_connect_abstract},
+	{"connect-unix", 1, cmd_connect_unix},
 	{"http", 2, cmd_http},
 	{"listen", 2, cmd_listen},
 	{0},

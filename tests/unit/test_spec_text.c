@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strbuf.h"
@@ -16,6 +17,7 @@
 #include "spec/name_value.h"
 #include "spec/port.h"
 #include "spec/quantity.h"
+#include "spec/runtime_app.h"
 #include "spec/secret.h"
 #include "spec/uuid.h"
 #include "spec/volume.h"
@@ -363,6 +365,16 @@ Test(spec_text, mounts)
 		"volume=v,volume=v,target=/x",
 		"volume=v,target=/x,",
 		"v,target=/x",
+		"volume=v,target=/x,subPath=",
+		"volume=v,target=/x,subPath=.",
+		"volume=v,target=/x,subPath=/a",
+		"volume=v,target=/x,subPath=..",
+		"volume=v,target=/x,subPath=a/../../b",
+		"volume=v,target=/x,subPath=a,subPath=a",
+		"volume=v,target=/x,readOnly=",
+		"volume=v,target=/x,propagation=",
+		"volume=v,target=/x,propagation=shared",
+		"volume=v,target=/x,recursive=true",
 	};
 	struct mount m cleanup_mount = {0};
 
@@ -372,6 +384,7 @@ Test(spec_text, mounts)
 	mount_release(&m);
 	cr_assert(mount_parse("target=dir1,volume=v", &m, NULL) == 0);
 	cr_expect_str_eq(m.path, "/dir1");
+	cr_expect_not(mount_has_options(&m));
 	for (size_t i = 0; i < ROWS(bad); i++) {
 		struct mount other cleanup_mount = {0};
 		struct error err = ERROR_INIT;
@@ -379,6 +392,83 @@ Test(spec_text, mounts)
 		cr_expect(mount_parse(bad[i], &other, &err) == -EINVAL, "%s",
 			  bad[i]);
 		cr_expect(*err.msg, "%s", bad[i]);
+	}
+}
+
+/* In, what an annotation makes of it, and through one. */
+Test(spec_text, mount_options)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{"subPath=a", "target=/x,subPath=a"},
+		{"subPath=./a//b/../..c", "target=/x,subPath=a/..c"},
+		{"readOnly=true", "target=/x,readOnly=true"},
+		{"readOnly=0", "target=/x,readOnly=false"},
+		{"propagation=private", "target=/x,propagation=private"},
+		{"propagation=rslave,readOnly=1,subPath=s",
+		 "target=/x,subPath=s,readOnly=true,propagation=rslave"},
+		{"propagation=rshared", "target=/x,propagation=rshared"},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mount m cleanup_mount = {0};
+		struct mount options cleanup_mount = {0};
+		struct mount other cleanup_mount = {0};
+		struct strbuf out cleanup_strbuf = STRBUF_INIT;
+		struct strbuf again cleanup_strbuf = STRBUF_INIT;
+		char *text cleanup_free =
+			xasprintf("volume=v,target=x,%s", rows[i].in);
+
+		cr_assert_eq(mount_parse(text, &m, NULL), 0, "%s", text);
+		cr_expect(mount_has_options(&m));
+		mount_format_options(&m, &out);
+		cr_expect_str_eq(out.buf, rows[i].out);
+		cr_assert_eq(mount_parse_options(out.buf, &options, NULL), 0);
+		other.path = xstrdup("/x");
+		mount_take_options(&other, &options);
+		mount_format_options(&other, &again);
+		cr_expect_str_eq(again.buf, rows[i].out);
+	}
+}
+
+/* Through the annotations of an app of a pod manifest. */
+Test(spec_text, mount_annotations)
+{
+	static const struct {
+		const char *value;
+		bool ok;
+	} rows[] = {
+		{"target=/m/,subPath=s,readOnly=true", true},
+		{"target=/n,subPath=s", false},
+		{"subPath=s", false},
+		{"target=/m,subPath=../s", false},
+		{"target=/m,x=y", false},
+		{"", false},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct runtime_app ra cleanup_runtime_app = RUNTIME_APP_INIT;
+		struct runtime_app copy cleanup_runtime_app = RUNTIME_APP_INIT;
+		char *text cleanup_free = xasprintf(
+			"{\"name\":\"a\",\"image\":{},\"mounts\":["
+			"{\"volume\":\"v\",\"path\":\"/m\"}],"
+			"\"annotations\":[{\"name\":\"rkt.io/mount/any\","
+			"\"value\":\"%s\"}]}",
+			rows[i].value);
+		struct error err = ERROR_INIT;
+
+		cr_expect_eq(runtime_app_parse(text, strlen(text), &ra, &err),
+			     rows[i].ok ? 0 : -EINVAL, "%s: %s", rows[i].value,
+			     err.msg);
+		if (!rows[i].ok) {
+			cr_expect(*err.msg);
+			continue;
+		}
+		runtime_app_copy(&copy, &ra);
+		cr_assert_eq(copy.n_mounts, 1);
+		cr_expect_str_eq(copy.mounts[0].sub_path, "s");
+		cr_expect_eq(copy.mounts[0].read_only, TRISTATE_TRUE);
 	}
 }
 
@@ -531,6 +621,9 @@ Test(spec_text, mount_volumes)
 		"target=/a,name=a,name=b,kind=empty",
 		"target=/a,name=a,kind=empty,nonsense=1",
 		"target=/a,name=a,kind=empty,size=1Mi",
+		"target=/a,name=a,kind=empty,subPath=/b",
+		"target=/a,name=a,kind=empty,subPath=b,subPath=b",
+		"target=/a,name=a,kind=empty,propagation=x",
 	};
 	struct mount m cleanup_mount = {0};
 
@@ -541,7 +634,8 @@ Test(spec_text, mount_volumes)
 			     "%s", bad[i]);
 	}
 	cr_assert_eq(mount_volume_parse("kind=host,target=a,readOnly=true,"
-					"source=/srv,name=data",
+					"source=/srv,name=data,subPath=b/c,"
+					"propagation=rslave",
 					&m, NULL),
 		     0);
 	cr_expect_str_eq(m.path, "/a");
@@ -549,6 +643,8 @@ Test(spec_text, mount_volumes)
 	cr_expect(m.has_app_volume);
 	cr_expect_str_eq(m.app_volume.name, "data");
 	cr_expect_str_eq(m.app_volume.source, "/srv");
+	cr_expect_str_eq(m.sub_path, "b/c");
+	cr_expect_eq(m.propagation, PROPAGATION_SLAVE);
 	cr_expect_eq(m.app_volume.read_only, TRISTATE_TRUE);
 }
 
@@ -607,6 +703,9 @@ Test(spec_text, volumes)
 		"foo,kind",
 		"foo,,kind=empty",
 		"foo,Kind=empty",
+		"foo,kind=empty,size=8Ei",
+		"foo,kind=empty,size=9999999Ei",
+		"foo,kind=empty,size=1e30",
 	};
 	struct volume v cleanup_volume = {0};
 	struct volume copy cleanup_volume = {0};

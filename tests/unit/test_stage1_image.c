@@ -9,6 +9,7 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/image_manifest.h"
+#include "spec/pod_manifest.h"
 #include "spec/stage1_abi.h"
 #include "spec/stage1_image.h"
 #include "stage0/pod_stage1.h"
@@ -113,21 +114,60 @@ Test(stage1_image, arguments)
 		}
 }
 
+/* What an annotation asks for, and who does it: native, fly, an image. */
+Test(stage1_image, annotations)
+{
+	static const struct {
+		const char *pod, *app;
+		bool fly, image;
+	} rows[] = {
+		{NULL, NULL, true, true},
+		{"rkt.io/other", "rkt.io/other", true, true},
+		{"rkt.io/volume/m", NULL, false, false},
+		{"rkt.io/secret/s", NULL, false, false},
+		{NULL, "rkt.io/mount/1", true, false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
+		cleanup_pod_stage1 struct pod_stage1 s = POD_STAGE1_INIT;
+		struct runtime_app *ra = pod_manifest_add_app(&pm);
+
+		if (rows[i].pod)
+			name_values_add(&pm.annotations, rows[i].pod, "x");
+		if (rows[i].app)
+			name_values_add(&ra->annotations, rows[i].app, "x");
+		cr_expect_eq(pod_stage1_check(&s, &pm, false, NULL), 0);
+		s.flavour = stage1_flavour_find("fly");
+		cr_expect_eq(pod_stage1_check(&s, &pm, false, NULL),
+			     rows[i].fly ? 0 : -EOPNOTSUPP, "fly, row %zu", i);
+		s.flavour = NULL;
+		s.image.manifest.name = xstrdup("example.com/stage1");
+		cr_expect_eq(pod_stage1_check(&s, &pm, false, NULL),
+			     rows[i].image ? 0 : -EOPNOTSUPP, "image, row %zu",
+			     i);
+	}
+}
+
 Test(stage1_image, flavours)
 {
 	cleanup_pod_stage1 struct pod_stage1 native = POD_STAGE1_INIT;
 	cleanup_pod_stage1 struct pod_stage1 fly = POD_STAGE1_INIT;
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 
+	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
+
 	fly.flavour = stage1_flavour_find("fly");
 	cr_assert_not_null(fly.flavour);
 	cr_expect_eq(stage1_flavour_find("native"), &stage1_native);
 	cr_expect_null(stage1_flavour_find("kvm"));
 	cr_expect_not(pod_stage1_equal(&native, &fly));
-	cr_expect_eq(pod_stage1_check(&native, 3, true, NULL), 0);
-	cr_expect_eq(pod_stage1_check(&fly, 1, false, NULL), 0);
-	cr_expect_eq(pod_stage1_check(&fly, 2, false, NULL), -EOPNOTSUPP);
-	cr_expect_eq(pod_stage1_check(&fly, 1, true, NULL), -EOPNOTSUPP);
+	(void)pod_manifest_add_app(&pm);
+	cr_expect_eq(pod_stage1_check(&fly, &pm, false, NULL), 0);
+	cr_expect_eq(pod_stage1_check(&fly, &pm, true, NULL), -EOPNOTSUPP);
+	(void)pod_manifest_add_app(&pm);
+	cr_expect_eq(pod_stage1_check(&native, &pm, true, NULL), 0);
+	cr_expect_eq(pod_stage1_check(&fly, &pm, false, NULL), -EOPNOTSUPP);
 	pod_stage1_format(&fly, &text);
 	cr_expect_str_eq(text.buf, "coreos.com/rkt/stage1-fly:" RKT_VERSION);
 }
