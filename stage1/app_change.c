@@ -181,7 +181,7 @@ static void remove_app(struct pod_app *app)
 	pod_forget_ignored(pod, app->name);
 	pod_save_ignored(pod);
 	answer(app, NULL);
-	attach_release(app, 0);
+	attach_release(app);
 	pod_remove_app(pod, app);
 	metadata_update(pod);
 }

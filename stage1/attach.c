@@ -21,6 +21,7 @@
 #include "stage1/event.h"
 #include "stage1/generation.h"
 #include "stage1/pod.h"
+#include "stage1/state.h"
 
 /* How often it is looked for a generation that takes the input. */
 #define RETRY_MS 50
@@ -510,34 +511,143 @@ void attach_app_ended(struct pod_app *app, int exit_code)
 	dismiss_all(a, exit_code, "");
 }
 
-void attach_dismiss_all(struct pod *pod, const char *why)
+/* Sends what goes; those that have not taken all of it: their connections into
+ * RET. */
+static size_t flush_all(const struct attach *a, struct pollfd *ret)
 {
-	for (size_t i = 0; i < pod->n_apps; i++)
-		if (pod->apps[i]->attach)
-			dismiss_all(pod->apps[i]->attach, RKT_EXIT_FAILURE,
-				    why);
+	struct attach_client *next;
+	size_t n = 0;
+
+	for (struct attach_client *c = a->clients; c; c = next) {
+		next = c->next;
+		if (send_queue(c) < 0)
+			client_close(c);
+		else if (c->queue.len > c->sent)
+			ret[n++] = (struct pollfd){.fd = c->source.fd,
+						   .events = POLLOUT};
+	}
+	return n;
 }
 
-void attach_release(struct pod_app *app, unsigned int wait_ms)
+void attach_finish(struct pod *pod, unsigned int wait_ms)
+{
+	cleanup_free struct pollfd *polled =
+		xcalloc(pod->n_apps * ATTACH_CLIENTS_MAX + 1, sizeof(*polled));
+	uint64_t until_ns = monotonic_ns() + wait_ms * UINT64_C(1000000);
+
+	for (;;) {
+		uint64_t now_ns = monotonic_ns();
+		size_t n = 0;
+
+		for (size_t i = 0; i < pod->n_apps; i++)
+			if (pod->apps[i]->attach)
+				n += flush_all(pod->apps[i]->attach,
+					       polled + n);
+		if (n == 0 || now_ns >= until_ns)
+			return;
+		(void)poll(polled, n, (int)((until_ns - now_ns) / 1000000) + 1);
+	}
+}
+
+void attach_release(struct pod_app *app)
 {
 	struct attach *a = app->attach;
-	uint64_t until_ns = monotonic_ns() + wait_ms * UINT64_C(1000000);
 
 	if (!a)
 		return;
-	while (a->clients) {
-		struct attach_client *c = a->clients;
-		struct pollfd p = {.fd = c->source.fd, .events = POLLOUT};
-		uint64_t now_ns = monotonic_ns();
-
-		if (c->queue.len == c->sent || now_ns >= until_ns ||
-		    poll(&p, 1, (int)((until_ns - now_ns) / 1000000)) <= 0)
-			client_close(c);
-		else
-			flush(c);
-	}
+	while (a->clients)
+		client_close(a->clients);
 	drop_input(a);
 	strbuf_release(&a->input);
 	free(a);
 	app->attach = NULL;
+}
+
+/* --- for another supervisor ------------------------------------------------
+ */
+
+static const struct state_row attach_rows[] = {
+	STATE_ROW(struct attach, input),
+	STATE_ROW(struct attach, size.rows),
+	STATE_ROW(struct attach, size.columns),
+	STATE_NESTED_ROW("clients"),
+};
+
+struct client_state {
+	int conn;
+	uint32_t wants;
+	struct strbuf queue; /* what the connection has not taken */
+	bool is_leaving;
+};
+
+static const struct state_row client_rows[] = {
+	STATE_FD_ROW(struct client_state, conn),
+	STATE_ROW(struct client_state, wants),
+	STATE_ROW(struct client_state, queue),
+	STATE_ROW(struct client_state, is_leaving),
+};
+
+static void save_client(const struct attach_client *c, struct state_writer *w)
+{
+	const struct client_state state = {
+		.conn = c->source.fd,
+		.wants = c->wants,
+		.queue = {.buf = c->queue.buf + c->sent,
+			  .len = c->queue.len - c->sent}, /* borrowed */
+		.is_leaving = c->is_leaving,
+	};
+
+	STATE_WRITE_OBJECT(w, NULL, client_rows, &state);
+}
+
+void attach_save(const struct attach *a, struct state_writer *w,
+		 const char *key)
+{
+	json_open_object(&w->json, key);
+	STATE_WRITE(w, attach_rows, a);
+	json_open_array(&w->json, "clients");
+	for (const struct attach_client *c = a->clients; c; c = c->next)
+		if (c->queue.len - c->sent <= ATTACH_SAVED_MAX)
+			save_client(c, w);
+	json_close_array(&w->json);
+	json_close_object(&w->json);
+}
+
+static int restore_client(const struct json_node *node, struct pod_app *app,
+			  struct error *err)
+{
+	struct client_state state = {.conn = -EBADF, .queue = STRBUF_INIT};
+	int r = STATE_READ(node, client_rows, &state);
+
+	if (r == 0)
+		r = attach_add(app, state.wants, TAKE_FD(state.conn), err);
+	if (r == 0) {
+		struct attach_client *c = app->attach->clients;
+
+		c->queue = state.queue;
+		c->last = c->queue.len;
+		c->is_leaving = state.is_leaving;
+		strbuf_init(&state.queue);
+	}
+	fd_close(&state.conn);
+	strbuf_release(&state.queue);
+	return r;
+}
+
+int attach_restore(const struct json_node *node, struct pod_app *app,
+		   struct error *err)
+{
+	struct attach *a = attach_of(app);
+	struct json_node list, item;
+	int r = STATE_READ(node, attach_rows, a);
+
+	if (r == 0 && json_member(node, "clients", &list))
+		for (size_t i = 0; r == 0 && json_item(&list, i, &item); i++)
+			r = restore_client(&item, app, err);
+	if (r < 0)
+		return r;
+	watch_all(a);
+	if (a->input.len)
+		push_later(a);
+	return 0;
 }

@@ -19,12 +19,17 @@
 
 #define ATTACH_QUEUE_MAX (1024UL * 1024)
 #define ATTACH_CLIENTS_MAX 16 /* of one app */
+/* What waits for a client that another stage1 goes on with. */
+#define ATTACH_SAVED_MAX (16UL * 1024)
 /* What clients may take for the last output of a pod that ends. */
 #define ATTACH_LAST_MS 1000
 
+struct attach;
 struct error;
+struct json_node;
 struct pod;
 struct pod_app;
+struct state_writer;
 
 /* The names of what APP can be attached to, as CONTROL_ATTACH_* flags. */
 int attach_targets(const struct pod_app *app, uint32_t *ret, struct error *err);
@@ -46,11 +51,18 @@ void attach_forget_input(struct pod_app *app, int fd);
 
 /* APP has ended for good: so do its clients. */
 void attach_app_ended(struct pod_app *app, int exit_code);
-/* Sends all clients of the pod away; WHY is for them. */
-void attach_dismiss_all(struct pod *pod, const char *why);
-/* Frees what APP has; what its clients have not taken yet is waited for, up to
- * WAIT_MS. */
-void attach_release(struct pod_app *app, unsigned int wait_ms);
+/* What clients of the pod have not taken yet is waited for, up to WAIT_MS for
+ * all of them. */
+void attach_finish(struct pod *pod, unsigned int wait_ms);
+/* Frees what APP has; its clients are gone then. */
+void attach_release(struct pod_app *app);
+
+/* Another stage1 goes on with the clients, but for those who have not taken
+ * ATTACH_SAVED_MAX bytes: their connections end. */
+void attach_save(const struct attach *attach, struct state_writer *w,
+		 const char *key);
+int attach_restore(const struct json_node *node, struct pod_app *app,
+		   struct error *err);
 
 /*
  * -EPROTO unless BUF, LEN bytes, is one record that a client who WANTS these

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "spec/stage1_abi.h"
+#include "stage1/attach.h"
 #include "stage1/console.h"
 #include "stage1/control.h"
 #include "stage1/fd_store.h"
@@ -60,6 +61,7 @@ static const struct state_row app_rows[] = {
 	STATE_ROW(struct pod_app, has_notified),
 	STATE_ROW(struct pod_app, log.is_losing),
 	STATE_NESTED_ROW("activation"),
+	STATE_NESTED_ROW("attach"),
 	STATE_NESTED_ROW("store"),
 	STATE_NESTED_ROW("held"),
 	STATE_NESTED_ROW("generation"),
@@ -125,6 +127,8 @@ static void save_app(const struct pod_app *app, struct state_writer *w)
 	json_add_string(&w->json, "name", app->name);
 	STATE_WRITE(w, app_rows, app);
 	activation_save(&app->activation, w, "activation");
+	if (app->attach)
+		attach_save(app->attach, w, "attach");
 	if (app->store)
 		fd_store_save(app->store, w, "store");
 	held_save(app->held, app->n_held, w, "held");
@@ -217,6 +221,8 @@ static int restore_app_parts(const struct json_node *node, struct pod_app *app,
 		r = generation_restore(&part, app, dirs, err);
 	if (r == 0 && json_member(node, "restart", &part))
 		r = restart_restore(app, pod_generation_ops(), &part, err);
+	if (r == 0 && json_member(node, "attach", &part))
+		r = attach_restore(&part, app, err);
 	if (r == 0 && json_member(node, "idle", &part))
 		r = STATE_READ(&part, idle_rows, app);
 	return r;

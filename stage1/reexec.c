@@ -27,7 +27,6 @@
 #include "base/process.h"
 #include "base/syscalls.h"
 #include "spec/stage1_abi.h"
-#include "stage1/attach.h"
 #include "stage1/handoff.h"
 #include "stage1/pod.h"
 #include "stage1/pod_state.h"
@@ -333,12 +332,8 @@ static void go(struct reexec *x)
 	r = record_make(x, left_ns, &record, &err);
 	if (r == 0)
 		r = last_trial(x, &record, &err);
-	if (r == 0) {
-		attach_dismiss_all(x->pod,
-				   "another version of the pod's supervisor "
-				   "goes on: attach again");
+	if (r == 0)
 		(void)execute(x, &record, &err);
-	}
 	record_release(&record);
 	refuse(x, &err);
 }

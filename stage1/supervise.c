@@ -579,8 +579,10 @@ static void release_apps(struct pod *pod)
 		if (app->current)
 			generation_free(app->current);
 		app->current = NULL;
-		attach_release(app, ATTACH_LAST_MS);
 	}
+	attach_finish(pod, ATTACH_LAST_MS);
+	for (size_t i = 0; i < pod->n_apps; i++)
+		attach_release(pod->apps[i]);
 }
 
 static int watch_pod(struct pod *pod, struct error *err)

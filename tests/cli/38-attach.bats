@@ -41,6 +41,7 @@ start() {
 	local script=$1
 	shift
 	detach_inside --net=none "$F/sh.aci" "$@" -- -c "$script"
+	quiet=$(sockets)
 }
 
 # client NAME ARG...: one in the background, $client, that reads $D/NAME.in
@@ -105,6 +106,15 @@ supervisor() {
 
 sockets() {
 	find "/proc/$(supervisor)/fd" -lname 'socket:*' | wc -l
+}
+
+# has_clients N: more connections than the pod had before the first
+has_clients() {
+	[ "$(sockets)" = $((quiet + $1)) ]
+}
+
+restarted() {
+	rkt status "$uuid" | grep -q '^restarts-sh=[1-9]'
 }
 
 # has_sockets N: the supervisor; those of clients too
@@ -390,26 +400,125 @@ is_small() {
 	kill -0 "$client"
 }
 
-@test "another stage1 says so, and can be attached to" {
+# other_stage1: the pod's supervisor becomes a later version
+other_stage1() {
 	mkdir -p "$D/next/bin" "$D/next/libexec/rkt"
 	cp "$BUILD/bin/rkt" "$D/next/bin/rkt"
 	cp "$BUILD"/libexec/rkt/* "$D/next/libexec/rkt/"
 	cp --remove-destination "$BUILD/tests/stage1-next" \
 		"$D/next/libexec/rkt/stage1"
+	run "$D/next/bin/rkt" --dir="$D/data" update --runtime "$uuid"
+	expect_status 0
+	expect_output 'went on as stage1'
+}
+
+@test "another stage1 goes on with those who are attached" {
+	local before watcher
 	start "$ANSWER" "${STREAMS[@]}"
+	client watch --mode=stdout
+	watcher=$client
 	client one
 	say one before
 	shows one '^got before$'
-	run "$D/next/bin/rkt" --dir="$D/data" update --runtime "$uuid"
-	expect_status 0
-	ends 254
-	grep 'another version of the pod.s supervisor goes on: attach again' \
-		"$D/one.err"
+	shows watch '^got before$'
+	before=$(sockets)
+	other_stage1
+	# No descriptor is kept twice, or was lost.
+	wait_for 20 has_sockets "$before"
+	say one after
+	shows one '^got after$'
+	shows watch '^got after$'
+	wait_for 20 grep -qx 'err after' "$D/one.err"
 	client two
-	say two after
-	shows two '^got after$'
-	say two exit
+	say two 'of two'
+	shows two '^got of two$'
+	shows one '^got of two$'
+	say one exit
 	ends 7
+	wait "$watcher" || [ $? = 7 ]
+	run ! grep -h 'went away\|another version' "$D/one.err" "$D/two.err"
+}
+
+@test "another stage1 goes on with what a client has not taken, and not typed on" {
+	local reader
+	# 12 kB wait for a client that does not read, 4 kB for the app.
+	start 'read -r go; head -c 6000 /dev/zero | tr "\0" x; echo
+		head -c 6000 /dev/zero | tr "\0" y; echo; echo ready >&2
+		until [ -e /go ]; do sleep 0.1; done
+		while read -r line; do [ "$line" != exit ] || exit 7
+			echo "got ${#line}"; done' "${STREAMS[@]}"
+	client one --mode=stdout
+	reader=$client
+	wait_for 20 has_clients 1
+	kill -STOP "$reader"
+	echo go | rkt attach --mode=stdin "$uuid"
+	wait_for 20 pod_logged "$uuid" sh ready
+	{
+		for i in $(seq 30); do printf '%04000d\n' "$i"; done
+		echo exit
+	} >"$D/typed"
+	rkt attach --mode=stdin "$uuid" <"$D/typed" 3>&- &
+	clients+=($!)
+	wait_for 20 has_clients 2
+	other_stage1
+	: >"/proc/$(app_pid)/root/go"
+	kill -CONT "$reader"
+	client=$reader
+	ends 7
+	[ "$(head -c 12002 "$D/one.out" | tr -d 'xy\n' | wc -c)" = 0 ]
+	[ "$(grep -c '^got 4000$' "$D/one.out")" = 30 ]
+	[ "$(wc -l <"$D/one.out")" = 32 ]
+}
+
+@test "another stage1 knows the size of a terminal" {
+	start "$DO" "${TTY[@]}" --restart=always
+	on_terminal 33x111 ':send:stty size\n' '33 111:send:\x1d\x1d\x1d' -- \
+		attach "$uuid"
+	expect_output '33 111' detached
+	other_stage1
+	# The next process has a terminal of its own.
+	rkt attach --mode=tty-in "$uuid" <<<$'\nexit 3'
+	wait_for 20 restarted
+	rkt attach --mode=tty-in "$uuid" <<<'echo size=$(stty size)'
+	wait_for 20 pod_logged "$uuid" sh 'size=33 111'
+}
+
+@test "another stage1 leaves a client behind that takes nothing" {
+	start 'read -r go; head -c 900000 /dev/zero | tr "\0" "\n"; echo ready >&2
+		read -r line; echo last; exit 5' "${STREAMS[@]}"
+	client one --mode=stdout
+	wait_for 20 has_clients 1
+	kill -STOP "$client"
+	echo go | rkt attach --mode=stdin "$uuid"
+	wait_for 20 pod_logged "$uuid" sh ready
+	other_stage1
+	kill -CONT "$client"
+	ends 254
+	grep "the pod's supervisor went away" "$D/one.err"
+	client two
+	say two line
+	shows two '^last$'
+	ends 5
+}
+
+@test "the last output of a pod: who takes nothing keeps none from the others" {
+	local stuck
+	detach_inside --net=none "$F/sh.aci" --name=a "${STREAMS[@]}" -- -c \
+		'read -r go; head -c 900000 /dev/zero; echo ready >&2; read -r line' \
+		--- "$F/sh.aci" --name=b "${STREAMS[@]}" -- -c \
+		'read -r go; head -c 900000 /dev/zero; echo last; exit 5'
+	quiet=$(sockets)
+	client stuck --app=a --mode=stdout
+	stuck=$client
+	client one --app=b --mode=stdout
+	wait_for 20 has_clients 2
+	kill -STOP "$stuck"
+	echo go | rkt attach --app=a --mode=stdin "$uuid"
+	wait_for 20 pod_logged "$uuid" a ready
+	echo go | rkt attach --app=b --mode=stdin "$uuid"
+	ends 5
+	[ "$(wc -c <"$D/one.out")" = 900005 ]
+	grep -qa '^last$' <(tail -c 5 "$D/one.out")
 }
 
 @test "an app that ends while it is attached to" {
