@@ -45,7 +45,8 @@ struct grpc_call {
 	char *message; /* of the status; NULL: none */
 	struct strbuf out;
 	size_t sent;   /* bytes of out */
-	int64_t moved; /* ms: when some were taken, or none waited */
+	int64_t moved; /* ms: when some were taken, or the first to wait came;
+			* its end waits as they do */
 	void (*ended)(void *data);
 	void *ended_data;
 };
@@ -288,6 +289,8 @@ void grpc_call_finish(struct grpc_call *call, enum grpc_status status,
 	call->status = status;
 	call->message = message ? xstrdup(message) : NULL;
 	call->is_finished = true;
+	if (grpc_call_queued(call) == 0)
+		call->moved = now_ms();
 	if (call->has_begun)
 		resume(call);
 	else
@@ -300,6 +303,7 @@ static void refuse(struct grpc_call *call, const char *status)
 	const nghttp2_nv headers[] = {HEADER_TEXT(":status", status)};
 
 	call->is_finished = true;
+	call->moved = now_ms();
 	(void)nghttp2_submit_response(call->client->session, call->stream,
 				      headers, 1, NULL);
 }
@@ -582,7 +586,8 @@ static void end_slow_calls(struct client *c, int64_t now)
 		next = call->next;
 		c->is_over |=
 			(!call->is_asked && now - call->since > REQUEST_MS) ||
-			(grpc_call_queued(call) && now - call->moved > SEND_MS);
+			((grpc_call_queued(call) || call->is_finished) &&
+			 now - call->moved > SEND_MS);
 		if (call->is_finished || !call->deadline ||
 		    now < call->deadline)
 			continue;

@@ -20,8 +20,9 @@
 
 struct watched_app {
 	char *name;
-	int64_t started_ns, finished_ns;
+	int64_t created_ns, started_ns, finished_ns;
 	unsigned int restarts;
+	bool is_running;
 };
 
 struct watched_pod {
@@ -107,6 +108,12 @@ static void pod_remove(struct watched_pods *p, struct watched_pod *pod)
 	free(pod);
 }
 
+static void app_forget(struct watched_pod *pod, size_t i)
+{
+	free(pod->apps[i].name);
+	pod->apps[i] = pod->apps[--pod->n_apps];
+}
+
 static struct watched_app *app_get(struct watched_pod *pod, const char *name)
 {
 	for (size_t i = 0; i < pod->n_apps; i++)
@@ -164,8 +171,10 @@ static void tell_app(const struct watched_pods *p, struct watched_pod *pod,
 		tell(p, pod, API_EVENT_APP_STARTED, info->name, NULL);
 	if (info->has_exit_code && info->finished_ns != app->finished_ns)
 		tell_exit(p, pod, info->name, info->exit_code);
+	app->created_ns = info->created_ns;
 	app->started_ns = info->started_ns;
 	app->finished_ns = info->finished_ns;
+	app->is_running = info->started_ns && !info->has_exit_code;
 	app->restarts = info->restarts;
 }
 
@@ -174,6 +183,27 @@ static void tell_end(const struct watched_pods *p, struct watched_pod *pod)
 	if (!pod->has_ended)
 		tell(p, pod, API_EVENT_POD_EXITED, NULL, NULL);
 	pod->has_ended = true;
+}
+
+/* `rkt app rm`, perhaps of an app whose end was not seen, and perhaps there is
+ * another one of its name by now. */
+static void forget_removed(const struct watched_pods *p,
+			   struct watched_pod *pod, const struct pod_info *info)
+{
+	for (size_t i = pod->n_apps; i-- > 0;) {
+		const struct watched_app *app = &pod->apps[i];
+		size_t n = 0;
+
+		while (n < info->manifest.n_apps &&
+		       (strcmp(info->apps[n].name, app->name) != 0 ||
+			info->apps[n].created_ns != app->created_ns))
+			n++;
+		if (n < info->manifest.n_apps)
+			continue;
+		if (app->is_running)
+			tell(p, pod, API_EVENT_APP_EXITED, app->name, NULL);
+		app_forget(pod, i);
+	}
 }
 
 /* --- looking ---------------------------------------------------------------
@@ -196,6 +226,7 @@ static void look_at_run(const struct watched_pods *p, struct watched_pod *pod)
 		pod->has_ended = false;
 		tell(p, pod, API_EVENT_POD_STARTED, NULL, NULL);
 	}
+	forget_removed(p, pod, &info);
 	for (size_t i = 0; i < info.manifest.n_apps; i++)
 		tell_app(p, pod, &info.apps[i]);
 	if (info.state != POD_STATE_RUNNING)

@@ -5,6 +5,7 @@
 # shellcheck disable=SC2154 # status, output come from bats
 
 load lib
+load app
 
 # Debian's, which has the two libraries.
 PYTHON=/usr/bin/python3
@@ -250,6 +251,65 @@ json() {
 	expect_heard APP_EXITED again
 }
 
+# heard_all: types and names of what was heard, in order
+heard_all() {
+	jq -rs 'map(.events[] | (.type | ltrimstr("EVENT_TYPE_")) + ":" + .from)
+		| join(" ")' "$D/heard"
+}
+
+# app_times NAME: of the running pod
+app_times() {
+	rkt app status "$uuid" --app="$1" --format=json |
+		jq -c '[.created_at, .started_at // 0, .state]'
+}
+
+@test "events and states of a mutable pod: apps that come, stop, start and go" {
+	local created first second
+	service
+	sandbox
+	rkt --insecure-options=image fetch "$F/inside.aci"
+	listen ListenEvents \
+		'{"filter": {"types": ["EVENT_TYPE_APP_STARTED", "EVENT_TYPE_APP_EXITED"]}}'
+	did add example.com/inside --name=one -- sleep 1000
+	api InspectPod "{\"id\": \"$uuid\"}"
+	[ "$(json '.pod.apps | map([.name, .state])')" = '[["one",null]]' ] ||
+		fail "$output"
+	created=$(app_times one)
+	did start --app=one
+	expect_heard APP_STARTED one
+	first=$(app_times one)
+	api InspectPod "{\"id\": \"$uuid\"}"
+	[ "$(json '.pod.apps[0].state')" = '"APP_STATE_RUNNING"' ] ||
+		fail "$output"
+	did stop --app=one
+	expect_heard APP_EXITED one
+	api InspectPod "{\"id\": \"$uuid\"}"
+	[ "$(json '.pod.apps[0] | [.state, .exit_code]')" = \
+		'["APP_STATE_EXITED",143]' ] || fail "$output"
+	did start --app=one
+	wait_for 30 bash -c "[ \$(grep -c APP_STARTED '$D/heard') = 2 ]"
+	second=$(app_times one)
+	api InspectPod "{\"id\": \"$uuid\"}"
+	[ "$(json '.pod.apps[0] | [.state, .exit_code]')" = \
+		'["APP_STATE_RUNNING",null]' ] || fail "$output"
+	# It was added once, and started twice.
+	jq -e --argjson created "$created" --argjson first "$first" '
+		.[0] == $created[0] and .[0] == $first[0] and
+		$created[1:] == [0, "created"] and
+		.[1] > $first[1] and $first[1] >= .[0] and
+		.[2] == "running"' <<<"$second" ||
+		fail "$created $first $second"
+	did rm --app=one
+	api InspectPod "{\"id\": \"$uuid\"}"
+	[ "$(json '.pod.apps // []')" = '[]' ] || fail "$output"
+	# Another one of that name.
+	did add example.com/inside --name=one -- exit-code 5
+	did start --app=one
+	wait_for 30 bash -c "[ \$(grep -c APP_EXITED '$D/heard') = 3 ]"
+	[ "$(heard_all)" = "APP_STARTED:one APP_EXITED:one APP_STARTED:one APP_EXITED:one APP_STARTED:one APP_EXITED:one" ] ||
+		fail "$(heard_all)"
+}
+
 @test "logs: all lines, the last ones, one app's, those of a time" {
 	service
 	# shellcheck disable=SC2016 # it is the app's shell
@@ -449,6 +509,22 @@ json() {
 	api GetInfo '{}' --timeout=60
 	expect_status 0
 	for fd in "${fds[@]}"; do exec {fd}>&-; done
+}
+
+@test "clients that take nothing by HTTP/2's windows are ended" {
+	service
+	api GetInfo
+	expect_status 0
+	# 512 calls: all there may be.
+	"$PYTHON" "$TESTS/cli/http2.py" "$AT" 8 64 "$D/full" 3>&- &
+	LISTENER=$!
+	wait_for 20 test -e "$D/full"
+	api GetInfo
+	[ "$status" = 1 ]
+	wait "$LISTENER"
+	api GetInfo
+	expect_status 0
+	LISTENER=
 }
 
 @test "a thousand calls while pods come and go" {
