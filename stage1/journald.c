@@ -77,12 +77,19 @@ static int dial(const char *path)
 	return TAKE_FD(fd);
 }
 
-static void lose(struct journald *j, int r)
+/* One more, after *N. */
+static void lose(const struct journald *j, uint64_t *n, const char *why)
 {
-	if (j->n_lost++ == 0)
+	if ((*n)++ == 0)
 		log_warning("lines are not in the journal%s: %s",
-			    j->is_only ? "" : ", but in the apps' logs",
-			    strerrordesc_np(-r));
+			    j->is_only ? "" : ", but in the apps' logs", why);
+}
+
+static void say_lost(uint64_t *n)
+{
+	if (*n)
+		log_warning("the journal lacks %" PRIu64 " lines", *n);
+	*n = 0;
 }
 
 static bool is_taken_later(int r)
@@ -166,12 +173,9 @@ static int send_pending(struct journald *j)
 				continue;
 		}
 		if (r < 0)
-			lose(j, r);
-		else if (j->n_lost) {
-			log_warning("the journal lacks %" PRIu64 " lines",
-				    j->n_lost);
-			j->n_lost = 0;
-		}
+			lose(j, &j->n_lost, strerrordesc_np(-r));
+		else
+			say_lost(&j->n_lost);
 		skip(j, r < 0 ? 1 : r);
 		r = 0;
 	}
@@ -187,6 +191,7 @@ static void on_writable(struct event_source *source, uint32_t events)
 	if (send_pending(j) < 0)
 		return;
 	j->is_full = false;
+	say_lost(&j->n_dropped);
 	event_remove(j->loop, &j->source);
 	j->on_full(j, false);
 }
@@ -219,6 +224,11 @@ void journald_end(struct journald *j)
 {
 	uint32_t len = (uint32_t)(j->pending.len - j->begun - sizeof(len));
 
+	if (j->is_full && j->pending.len - j->sent > JOURNALD_WAITING_MAX) {
+		strbuf_setlen(&j->pending, j->begun);
+		lose(j, &j->n_dropped, "it does not take them");
+		return;
+	}
 	memcpy(j->pending.buf + j->begun, &len, sizeof(len));
 	if (j->pending.len - j->sent >= FLUSH_AT)
 		journald_flush(j);
@@ -250,6 +260,7 @@ void journald_close(struct journald *j)
 		(void)fcntl(j->source.fd, F_SETFL, 0);
 		(void)send_pending(j);
 	}
+	say_lost(&j->n_dropped);
 	fd_close(&j->source.fd);
 	strbuf_release(&j->pending);
 }

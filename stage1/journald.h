@@ -6,7 +6,8 @@
  * Lines to the host's journal, in its own protocol: a datagram of KEY=VALUE
  * lines for each (systemd.io, "Native Journal Protocol").  What journald does
  * not take at once waits here, and who sends is told to stop; what it never
- * takes, because it has gone, is counted and said.
+ * takes, because it has gone, is counted and said.  So is what comes when more
+ * than JOURNALD_WAITING_MAX bytes wait: who sends has not stopped.
  */
 
 #include <stdbool.h>
@@ -15,6 +16,7 @@
 #include "base/strbuf.h"
 #include "stage1/event.h"
 
+#define JOURNALD_WAITING_MAX (16UL << 20)
 #define JOURNALD_SOCKET "/run/systemd/journal/socket"
 
 struct journald {
@@ -30,6 +32,7 @@ struct journald {
 	void (*on_full)(struct journald *j, bool is_full);
 	void *data;
 	uint64_t n_lost;
+	uint64_t n_dropped; /* since it was full */
 };
 
 #define JOURNALD_INIT                                                          \

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,15 @@ static void drop_front(struct strbuf *sb, size_t n)
 	strbuf_setlen(sb, sb->len - n);
 }
 
+static void say_unshown(struct output *output)
+{
+	if (output->n_unshown)
+		log_warning("%" PRIu64 " lines of the apps were not shown, "
+			    "as nobody took them: \"rkt logs\" has them",
+			    output->n_unshown);
+	output->n_unshown = 0;
+}
+
 /* Writes as much as goes without blocking; false when nobody reads. */
 static bool write_pending(struct output *output)
 {
@@ -92,6 +102,7 @@ static void on_terminal_writable(struct event_source *source, uint32_t events)
 		output_detach_terminal(output);
 	} else if (output->pending.len == 0) {
 		event_remove(output->loop, source);
+		say_unshown(output);
 		set_reading(output);
 	}
 }
@@ -115,6 +126,11 @@ static void show(struct output *output, const struct strbuf *text)
 
 	if (output->terminal < 0 || text->len == 0)
 		return;
+	if (output->pending.len > OUTPUT_WAITING_MAX) {
+		for (size_t i = 0; i < text->len; i++)
+			output->n_unshown += text->buf[i] == '\n';
+		return;
+	}
 	strbuf_add(&output->pending, text->buf, text->len);
 	if (!was_empty)
 		return;
@@ -182,6 +198,7 @@ void output_release(struct output *output)
 	if (output->terminal >= 0 && output->pending.len)
 		(void)write_full(output->terminal, output->pending.buf,
 				 output->pending.len);
+	say_unshown(output);
 	strbuf_release(&output->pending);
 	journald_close(&output->journal);
 	fd_close(&output->logs_dirfd);
@@ -476,16 +493,23 @@ struct output_state {
 	bool has_terminal;
 	struct strbuf pending;
 	struct strbuf journal;
+	uint64_t n_unshown, n_dropped;
 };
+
+/* Of one that was added later. */
+#define OUTPUT_LATER_ROW(member, as)                                           \
+	{                                                                      \
+		.key = #member, .kind = (as), .optional = true,                \
+		.offset = offsetof(struct output_state, member),               \
+		.size = sizeof(((struct output_state *)0)->member)             \
+	}
 
 static const struct state_row output_rows[] = {
 	STATE_ROW(struct output_state, has_terminal),
 	STATE_ROW(struct output_state, pending),
-	{.key = "journal",
-	 .kind = STATE_BYTES,
-	 .optional = true,
-	 .offset = offsetof(struct output_state, journal),
-	 .size = sizeof(struct strbuf)},
+	OUTPUT_LATER_ROW(journal, STATE_BYTES),
+	OUTPUT_LATER_ROW(n_unshown, STATE_UNSIGNED),
+	OUTPUT_LATER_ROW(n_dropped, STATE_UNSIGNED),
 };
 
 void output_save(const struct output *output, struct state_writer *w,
@@ -497,6 +521,8 @@ void output_save(const struct output *output, struct state_writer *w,
 				 output->journal.source.fd >= 0),
 		.pending = output->pending,
 		.journal = journald_unsent(&output->journal),
+		.n_unshown = output->n_unshown,
+		.n_dropped = output->journal.n_dropped,
 	};
 
 	STATE_WRITE_OBJECT(w, key, output_rows, &state);
@@ -519,6 +545,8 @@ int output_restore(const struct json_node *node, struct output *output,
 	if (r == 0) {
 		output->pending = state.pending;
 		output->journal.pending = state.journal;
+		output->n_unshown = state.n_unshown;
+		output->journal.n_dropped = state.n_dropped;
 	} else {
 		strbuf_release(&state.pending);
 		strbuf_release(&state.journal);

@@ -13,7 +13,9 @@
  *
  * A log is rotated to APP.1, APP.2, ... when it reaches OUTPUT_LOG_MAX; the
  * last OUTPUT_LOGS_KEPT stay.  A terminal or a journal that does not take its
- * bytes stops the reading of the pipes, never the supervisor.
+ * bytes stops the reading of the pipes, never the supervisor.  What a process
+ *that ends leaves in its pipe is read all the same: beyond OUTPUT_WAITING_MAX
+ *and JOURNALD_WAITING_MAX it goes to the log alone, is counted and said.
  */
 
 #include <stdbool.h>
@@ -31,6 +33,7 @@ struct state_writer;
 #define OUTPUT_LOG_MAX (10L * 1024 * 1024)
 #define OUTPUT_LOGS_KEPT 4
 #define OUTPUT_LINE_MAX 16384
+#define OUTPUT_WAITING_MAX (16UL << 20) /* for the terminal */
 
 struct output_stream;
 
@@ -49,6 +52,7 @@ struct output {
 	int logs_dirfd;
 	int terminal;	       /* -EBADF: nobody looks */
 	struct strbuf pending; /* not yet taken by the terminal */
+	uint64_t n_unshown;    /* lines that were too many for `pending` */
 	struct event_source terminal_source;
 	struct journald journal; /* instead of a terminal */
 	struct output_stream *streams;

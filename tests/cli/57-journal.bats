@@ -19,6 +19,7 @@ setup() {
 	mkdir -p "${SOCKET%/*}"
 	: >"$D/journal"
 	mkdir "$D/v"
+	app_flags=()
 	python3 "$TESTS/cli/journald.py" "$SOCKET" "$D/journal" 3>&- &
 	journald=$!
 	wait_for 10 test -S "$SOCKET"
@@ -40,7 +41,7 @@ run_unit() {
 		--insecure-options=image run --net=none \
 		--volume="v,kind=host,source=$D/v" --mount=volume=v,target=/v \
 		--uuid-file-save="$D/uuid" "${@:2}" "$F/busybox.aci" --name=web \
-		--exec=/bin/sh -- -c "$1" >>"$D/out" 2>"$D/err"
+		"${app_flags[@]}" --exec=/bin/sh -- -c "$1" >>"$D/out" 2>"$D/err"
 }
 
 received() {
@@ -105,6 +106,37 @@ pod_waits() {
 		grep -q 'pipe_write' "/proc/$pid/wchan" && return 0
 	done
 	return 1
+}
+
+# The app has run that many times.
+has_run() {
+	[ -e "$D/v/runs" ] && [ "$(wc -l <"$D/v/runs")" -ge "$1" ]
+}
+
+@test "a journal that stands still while an app starts again and again: counted" {
+	local kb lacks
+	app_flags=(--restart=on-failure)
+	kill -STOP "$journald"
+	# 32768 lines a run, with some 180 bytes of fields each.
+	run_unit 'echo run >>/v/runs; head -c 32768 /dev/zero | tr "\0" "\n"
+		[ -e /v/end ]' &
+	pod=$!
+	wait_for 60 has_run 5
+	kb=$(awk '/^VmHWM/ { print $2 }' "/proc/$(awk '/^PPid/ { print $2 }' \
+		"/proc/$(cat "$D"/data/pods/run/"$(cat "$D/uuid")"/pid)/status")/status")
+	! host_has not-sanitized || [ "$kb" -lt 48000 ] ||
+		fail "stage1 has $kb kB"
+	grep -q 'lines are not in the journal, but in the apps. logs: it does not take them' \
+		"$D/err"
+	: >"$D/v/end"
+	kill -CONT "$journald"
+	wait "$pod"
+	lacks=$(sed -n 's/.*the journal lacks \([0-9]*\) lines$/\1/p' "$D/err" |
+		awk '{ n += $1 } END { print n }')
+	[ "$lacks" -gt 0 ]
+	wait_for 60 received $(($(cat "$D"/data/pods/*/"$(cat "$D/uuid")"/logs/web* |
+		wc -l) - lacks))
+	[ $((lacks + $(wc -l <"$D/journal"))) = $(($(wc -l <"$D/v/runs") * 32768)) ]
 }
 
 @test "a journal that goes away: the log has everything" {

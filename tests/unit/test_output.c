@@ -199,6 +199,34 @@ Test(output, a_stuck_terminal)
 	cr_expect_eq(text.len, 2000 * (STAMP + 41));
 }
 
+/* Apps that end again and again, and nobody who takes what they say. */
+Test(output, what_waits_is_bounded)
+{
+	static const char lines[] = "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n";
+	struct output_stream other;
+	unsigned int n = 0;
+	int fds[2];
+
+	(void)fcntl(terminal[1], F_SETPIPE_SZ, 4096);
+	while (output.n_unshown == 0 && n < 1000000) {
+		cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+		cr_assert_eq(output_stream_open(&other, &app_log, "stdout",
+						fds[0], NULL),
+			     0);
+		for (int i = 0; i < 1000; i++)
+			cr_assert_eq(write_full(fds[1], lines, 16), 0);
+		(void)close(fds[1]);
+		output_stream_close(&other);
+		n += 16000;
+	}
+	cr_expect_gt(output.pending.len, OUTPUT_WAITING_MAX);
+	cr_expect_lt(output.pending.len, OUTPUT_WAITING_MAX + (1 << 20));
+	cr_expect_eq(output.n_unshown, 16000);
+	output_detach_terminal(&output);
+	cr_assert_eq(close(out[1]), 0);
+	output_stream_close(&stream);
+}
+
 /* Whoever waits for the terminal waits for the journal, too; and so does an app
  * that is started meanwhile. */
 Test(output, what_waits_stays_with_the_apps)
