@@ -34,6 +34,7 @@ rkt-machine_SRC := $(wildcard cmd/rkt-machine/*.c)
 rkt-journal_SRC := $(wildcard cmd/rkt-journal/*.c)
 rkt-metadata_SRC := $(wildcard cmd/rkt-metadata/*.c)
 rkt-api_SRC := $(wildcard cmd/rkt-api/*.c)
+rkt-forward_SRC := $(wildcard cmd/rkt-forward/*.c)
 actool_SRC := $(wildcard cmd/actool/*.c)
 unit_SRC := $(wildcard tests/unit/test_*.c tests/conformance/*.c)
 fuzz_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -41,12 +42,12 @@ inside_SRC := $(wildcard tests/inside/*.c)
 tool_SRC := $(inside_SRC) $(wildcard tests/*.c tests/bench/*.c tests/images/*.c)
 headers := $(wildcard base/*.h spec/*.h aci/*.h stage0/*.h stage1/*.h stage1-fly/*.h cmd/*/*.h tests/*/*.h)
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(rkt_SRC) $(stage1_SRC) $(stage1-fly_SRC) \
-	$(rkt-fetch_SRC) $(rkt-http_SRC) $(rkt-machine_SRC) $(rkt-journal_SRC) $(rkt-metadata_SRC) $(rkt-api_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
+	$(rkt-fetch_SRC) $(rkt-http_SRC) $(rkt-machine_SRC) $(rkt-journal_SRC) $(rkt-metadata_SRC) $(rkt-api_SRC) $(rkt-forward_SRC) $(actool_SRC) $(unit_SRC) $(fuzz_SRC) $(tool_SRC)
 
 # What each program links: layers, right to left, then packages.  rkt and
 # stage1 are static: the dynamic loader costs more than either does itself.
 # A program exists once it has a main.
-PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/stage1-fly libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine libexec/rkt/rkt-journal libexec/rkt/rkt-metadata libexec/rkt/rkt-api,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
+PROGRAMS := $(foreach p,bin/rkt bin/actool libexec/rkt/stage1 libexec/rkt/stage1-fly libexec/rkt/rkt-fetch libexec/rkt/rkt-http libexec/rkt/rkt-machine libexec/rkt/rkt-journal libexec/rkt/rkt-metadata libexec/rkt/rkt-api libexec/rkt/rkt-forward,$(if $(filter %/main.c,$($(notdir $(p))_SRC)),$(p)))
 bin/rkt_LAYERS := stage0 aci spec base
 bin/rkt_PKGS := jansson sqlite3 libcap
 libexec/rkt/stage1_LAYERS := spec base
@@ -66,6 +67,8 @@ libexec/rkt/rkt-metadata_LAYERS := aci spec base
 libexec/rkt/rkt-metadata_PKGS := jansson libmicrohttpd libseccomp libcrypto
 libexec/rkt/rkt-api_LAYERS := stage0 aci spec base
 libexec/rkt/rkt-api_PKGS := jansson sqlite3 libnghttp2 libmicrohttpd libseccomp
+libexec/rkt/rkt-forward_LAYERS := aci spec base
+libexec/rkt/rkt-forward_PKGS := libseccomp
 bin/actool_LAYERS := aci spec base
 bin/actool_PKGS := jansson libarchive librnp libcrypto libcap libseccomp
 STATIC_PROGRAMS := $(if $(SAN),,bin/rkt libexec/rkt/stage1 libexec/rkt/stage1-fly)

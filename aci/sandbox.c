@@ -29,7 +29,7 @@
 /* Two for each level of a tree, whose paths have no bound but their depth. */
 #define PACK_FDS 16384
 
-enum cage { PARSE, HTTP, SERVE, SHOW };
+enum cage { PARSE, HTTP, SERVE, FORWARD, SHOW };
 
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_SANITIZED true
@@ -51,7 +51,13 @@ enum cage { PARSE, HTTP, SERVE, SHOW };
 #define FS_IOCTL_DEV (1ULL << 15) /* version 5, Linux 6.10 */
 #define NET_RIGHTS_V4 3ULL	  /* bind and connect TCP, Linux 6.7 */
 #define NET_BIND_TCP 1ULL
+#define NET_CONNECT_TCP 2ULL
+#define RULE_NET_PORT 2
 #define SCOPE_RIGHTS_V6 3ULL /* abstract sockets, signals, 6.12 */
+
+struct landlock_port { /* struct landlock_net_port_attr */
+	uint64_t allowed_access, port;
+};
 
 struct landlock_attr { /* struct landlock_ruleset_attr as of version 6 */
 	uint64_t handled_access_fs;
@@ -246,9 +252,25 @@ static int landlock_allow_shown(int ruleset, const struct sandbox *s,
 	return r;
 }
 
-/* A rule set without rules, but HTTP's and for trees to read (TREE, if not
- * negative, and those of S): nothing else can be opened.  A kernel without
- * Landlock is fine, the filter of a parser has no call that opens. */
+static int landlock_allow_ports(int ruleset, const struct sandbox *s,
+				struct error *err)
+{
+	for (size_t i = 0; i < s->n_ports; i++) {
+		struct landlock_port rule = {NET_CONNECT_TCP, s->ports[i]};
+
+		if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT,
+			    &rule, 0) < 0)
+			return error_sys(err, errno,
+					 "allow port %u with Landlock",
+					 (unsigned int)s->ports[i]);
+	}
+	return 0;
+}
+
+/* A rule set without rules, but HTTP's, for trees to read (TREE, if not
+ * negative, and those of S) and for the ports of S: nothing else can be opened.
+ * A kernel without Landlock is fine, the filter of a parser has no call that
+ * opens. */
 static int landlock_apply(const struct sandbox *s, enum cage cage, int tree,
 			  struct error *err)
 {
@@ -286,6 +308,8 @@ static int landlock_apply(const struct sandbox *s, enum cage cage, int tree,
 		r = landlock_allow_tree(fd, tree, err);
 	if (r == 0)
 		r = landlock_allow_shown(fd, s, err);
+	if (r == 0 && version >= 4)
+		r = landlock_allow_ports(fd, s, err);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		r = error_sys(err, errno, "restrict with Landlock");
 	return r;
@@ -384,6 +408,15 @@ static const int serve_calls[] = {
 	SCMP_SYS(getpeername), SCMP_SYS(poll),	     SCMP_SYS(ppoll),
 	SCMP_SYS(epoll_ctl),   SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
 	SCMP_SYS(fcntl),
+};
+
+/* What carrying bytes between those who connect and a pod needs on top. */
+static const int forward_calls[] = {
+	SCMP_SYS(accept4),    SCMP_SYS(connect),     SCMP_SYS(splice),
+	SCMP_SYS(recvfrom),   SCMP_SYS(sendto),	     SCMP_SYS(shutdown),
+	SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),  SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(pipe2),
+	SCMP_SYS(fcntl),      SCMP_SYS(getppid),
 };
 
 /* What looking at files and waiting for their changes needs on top, beside
@@ -527,6 +560,20 @@ static int allow_serve(scmp_filter_ctx ctx)
 		     sizeof(serve_calls) / sizeof(serve_calls[0]));
 }
 
+static int allow_forward(scmp_filter_ctx ctx)
+{
+	const struct restricted rules[] = {
+		{SCMP_SYS(socket), 0, UINT64_MAX, AF_INET},
+		{SCMP_SYS(socket), 0, UINT64_MAX, AF_INET6},
+	};
+	int r = allow(ctx, forward_calls,
+		      sizeof(forward_calls) / sizeof(forward_calls[0]));
+
+	return r < 0 ? r
+		     : allow_arguments(ctx, rules,
+				       sizeof(rules) / sizeof(rules[0]));
+}
+
 /* A library that would rather write is told that it may not. */
 static int allow_show(scmp_filter_ctx ctx)
 {
@@ -596,6 +643,7 @@ static const struct {
 	[PARSE] = {allow_reply, 0, true},
 	[HTTP] = {allow_http, HTTP_FDS, true},
 	[SERVE] = {allow_serve, SANDBOX_CLIENTS_MAX, false},
+	[FORWARD] = {allow_forward, SANDBOX_FORWARD_FDS, true},
 	[SHOW] = {allow_show, SANDBOX_SHOW_FDS, false},
 };
 
@@ -633,6 +681,11 @@ int sandbox_enter_http(const struct sandbox *s, struct error *err)
 int sandbox_enter_serve(const struct sandbox *s, struct error *err)
 {
 	return enter_as_nobody(s, SERVE, err);
+}
+
+int sandbox_enter_forward(const struct sandbox *s, struct error *err)
+{
+	return enter_as_nobody(s, FORWARD, err);
 }
 
 int sandbox_enter_show(const struct sandbox *s, struct error *err)

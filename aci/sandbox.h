@@ -3,9 +3,10 @@
 #define ACI_SANDBOX_H
 
 /*
- * The cages of rkt-fetch, rkt-http, rkt-metadata and rkt-api.  Entered once,
- * after the libraries are initialised and before the first untrusted byte;
- * there is no way back. A call the job does not need ends the process (SIGSYS).
+ * The cages of rkt-fetch, rkt-http, rkt-metadata, rkt-api and rkt-forward.
+ * Entered once, after the libraries are initialised and before the first
+ * untrusted byte; there is no way back. A call the job does not need ends the
+ * process (SIGSYS).
  *
  * parse:   nobody's ids and no capability when started by root, otherwise
  *          the caller's; Landlock without any rule; only reads, writes and
@@ -25,6 +26,10 @@
  *
  * serve:   as parse, and takes clients on the listed sockets, at most
  *          SANDBOX_CLIENTS_MAX; it may outlive its parent.
+ *
+ * forward: as parse, takes clients on the listed sockets and connects to
+ *          `ports` alone (TCP; a kernel whose Landlock knows no network: to
+ *          any), at most SANDBOX_FORWARD_FDS descriptors; splice(2).
  *
  * show:    as serve, with the ids of `group`; reads what is below `shown`
  *          and waits for changes there.
@@ -51,6 +56,9 @@ struct sandbox {
 	 * else.  Only of a kernel without Landlock more. */
 	const int *shown;
 	size_t n_shown;
+	/* What may be connected to. */
+	const uint16_t *ports;
+	size_t n_ports;
 };
 
 int sandbox_enter_parse(const struct sandbox *s, struct error *err);
@@ -67,6 +75,9 @@ int sandbox_enter_http(const struct sandbox *s, struct error *err);
 
 #define SANDBOX_CLIENTS_MAX 512
 int sandbox_enter_serve(const struct sandbox *s, struct error *err);
+
+#define SANDBOX_FORWARD_FDS 8192
+int sandbox_enter_forward(const struct sandbox *s, struct error *err);
 
 #define SANDBOX_SHOW_FDS 8192
 int sandbox_enter_show(const struct sandbox *s, struct error *err);

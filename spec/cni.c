@@ -164,6 +164,7 @@ static void address_read(const struct json_node *node, const char *key,
 		json_problem(node, "%s is missing", key);
 		return;
 	}
+	ret->has_ipv6 |= !is_ipv4(address);
 	if (ret->address && (is_ipv4(ret->address) || !is_ipv4(address)))
 		return;
 	free(ret->address);

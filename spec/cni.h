@@ -56,6 +56,7 @@ bool cni_dns_is_empty(const struct cni_dns *dns);
 struct cni_result {
 	char *json;    /* as the plugin wrote it, compact */
 	char *address; /* first IPv4 "172.16.28.2/24", else first IPv6, NULL */
+	bool has_ipv6; /* among its addresses */
 	char *gateway; /* of that address, NULL when not told */
 	struct cni_dns dns;
 };

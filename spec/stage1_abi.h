@@ -96,6 +96,8 @@
 /* --- elsewhere -------------------------------------------------------------
  */
 
+/* Locked by who takes ports of the host (stage1/host_ports.h). */
+#define HOST_PORTS_DIR "/run/rkt/ports"
 /* Compiled system call filters, root only; may be removed at any time. */
 #define SECCOMP_CACHE_DIR "/run/rkt/seccomp"
 

@@ -134,6 +134,14 @@ int host_sockets_get(struct host_sockets *h, const char *name, bool udp,
 	return fd < 0 ? take(h, NULL, udp, port) : fd;
 }
 
+bool host_sockets_has(const struct host_sockets *h, bool udp, uint16_t port)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (h->v[i].udp == udp && h->v[i].port == port)
+			return true;
+	return false;
+}
+
 /* --- for another supervisor ------------------------------------------------
  */
 

@@ -42,6 +42,9 @@ void host_sockets_add(struct host_sockets *h, int fd, const char *name);
 int host_sockets_get(struct host_sockets *h, const char *name, bool udp,
 		     uint16_t port);
 
+/* Is one bound to this port, given to an app or not?  Pure. */
+bool host_sockets_has(const struct host_sockets *h, bool udp, uint16_t port);
+
 /* For another supervisor (stage1/state.h): those no app has. */
 void host_sockets_save(const struct host_sockets *h, struct state_writer *w,
 		       const char *key);

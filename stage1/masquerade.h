@@ -3,13 +3,21 @@
 #define STAGE1_MASQUERADE_H
 
 /*
+ * What is done with nf_tables beside the plugins.
+ *
  * Masquerading for the built-in `default` network: one nf_tables table a pod
  * (raw nfnetlink, Linux 3.13; beside iptables since 4.18).  What the plugin
  * does for "ipMasq" in eight runs of iptables, some 80 ms to and fro, is one
  * transaction here, and the pod's UUID alone is enough to undo it.
+ *
+ * Of a pod with an IPv6 address, the plugin portmap translates the destination
+ * ::1, too, and the kernel drops what leaves a host with that source.  A table
+ * of IPv6, of the same name, keeps such connections where they are: at
+ * host_ports.h.
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct error;
@@ -27,5 +35,16 @@ int masquerade_add(const char *uuid, uint32_t subnet, unsigned int bits,
 
 /* Removes the pod's table; none is success. */
 int masquerade_remove(const char *uuid, struct error *err);
+
+struct loopback_port {
+	bool udp;
+	uint16_t port;
+};
+
+/* What goes to these PORTS of ::1 is not translated.  -errno. */
+int loopback_spare_add(const char *uuid, const struct loopback_port *ports,
+		       size_t n, struct error *err);
+/* Removes that table; none is success. */
+int loopback_spare_remove(const char *uuid, struct error *err);
 
 #endif

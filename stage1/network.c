@@ -352,6 +352,8 @@ static int undo(const struct network_state *state, const char *uuid, size_t n,
 	}
 	if (masq)
 		r = keep_first(r, masquerade_remove(uuid, &why), &why, err);
+	if (state->n_ports)
+		r = keep_first(r, loopback_spare_remove(uuid, &why), &why, err);
 	netns_unbind(state->netns);
 	return r;
 }
@@ -573,6 +575,31 @@ char *network_host_ip(const struct network *net)
 		cni_result_release(&result);
 	}
 	return ip;
+}
+
+static bool forwards_ports(const struct network_attachment *at)
+{
+	for (size_t i = 0; i < at->n; i++)
+		if (at->plugins[i].ports)
+			return true;
+	return false;
+}
+
+char *network_forward_address(const struct network *net, bool *ret_ipv6)
+{
+	for (size_t i = 0; i < net->state.n; i++) {
+		const struct network_attachment *at = &net->state.v[i];
+		struct cni_result result;
+
+		if (!forwards_ports(at) || !at->ip || !*at->ip || !at->result ||
+		    cni_result_parse(at->result, strlen(at->result), &result,
+				     NULL) < 0)
+			continue;
+		*ret_ipv6 = result.has_ipv6;
+		cni_result_release(&result);
+		return xstrdup(at->ip);
+	}
+	return NULL;
 }
 
 const struct network_dns *network_dns(const struct network *net)

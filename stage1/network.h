@@ -15,6 +15,7 @@
  * All of this runs in the host's mount and network namespaces.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -86,6 +87,10 @@ struct network *network_adopt(const struct network_request *request,
 
 /* An address of the host in the last network that has one: malloc'ed. */
 char *network_host_ip(const struct network *net);
+
+/* The pod's address in the network whose plugin forwards ports: malloc'ed;
+ * NULL if it has none.  *RET_IPV6: there it has one of IPv6, too. */
+char *network_forward_address(const struct network *net, bool *ret_ipv6);
 
 /* First network with name servers; borrows from NET. */
 const struct network_dns *network_dns(const struct network *net);

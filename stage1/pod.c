@@ -197,6 +197,7 @@ void pod_empty(struct pod *pod)
 		.users = USERS_INIT,
 		.init = POD_INIT_INIT,
 		.machine = MACHINE_INIT,
+		.host_ports = HOST_PORTS_INIT,
 		.signals = {.fd = -EBADF},
 		.loop = {.epfd = -EBADF},
 		.output = {.logs_dirfd = -EBADF, .terminal = -EBADF},
@@ -237,6 +238,7 @@ int pod_take(struct pod *pod, int argc, char *const argv[], struct error *err)
 	pod->host_watchdog_us = notify_host_take_watchdog();
 	host_store_open(&pod->host_store, pod->host_notify, pod->options.uuid);
 	host_sockets_take(&pod->host_sockets, &pod->host_store);
+	host_ports_take(&pod->host_ports);
 	machine_take(&pod->machine);
 	return take_lock_fd(pod, err);
 }
@@ -290,6 +292,7 @@ void pod_release(struct pod *pod)
 {
 	host_sockets_release(&pod->host_sockets);
 	host_store_release(&pod->host_store);
+	host_ports_release(&pod->host_ports);
 	machine_release(&pod->machine);
 	fd_close(&pod->adopted_netns);
 	for (size_t i = 0; i < pod->n_apps; i++)

@@ -17,6 +17,7 @@
 #include "stage1/activation.h"
 #include "stage1/cgroup.h"
 #include "stage1/event.h"
+#include "stage1/host_ports.h"
 #include "stage1/host_sockets.h"
 #include "stage1/host_store.h"
 #include "stage1/machine.h"
@@ -141,6 +142,7 @@ struct pod {
 	struct event_timer host_ping;
 	struct host_sockets host_sockets;
 	struct host_store host_store;
+	struct host_ports host_ports;
 	struct machine machine;
 	int adopted_netns; /* of a stage1 that was killed, or -EBADF */
 	/* An app that tells when it serves has told. */

@@ -49,6 +49,7 @@ static const struct state_row pod_rows[] = {
 	STATE_NESTED_ROW("console"),
 	STATE_NESTED_ROW("host_sockets"),
 	STATE_NESTED_ROW("host_store"),
+	STATE_NESTED_ROW("host_ports"),
 	STATE_NESTED_ROW("machine"),
 	STATE_NESTED_ROW("apps"),
 };
@@ -166,6 +167,8 @@ void pod_save(const struct pod *pod, struct state_writer *w)
 	host_sockets_save(&pod->host_sockets, w, "host_sockets");
 	if (host_store_is_open(&pod->host_store))
 		host_store_save(&pod->host_store, w, "host_store");
+	if (pod->host_ports.n)
+		host_ports_save(&pod->host_ports, w, "host_ports");
 	machine_save(&pod->machine, w, "machine");
 	json_open_array(&w->json, "apps");
 	for (size_t i = 0; i < pod->n_apps; i++)
@@ -337,6 +340,8 @@ static int restore_parts(const struct json_node *node, struct pod *pod,
 		r = host_sockets_restore(&part, &pod->host_sockets);
 	if (r == 0 && json_member(node, "host_store", &part))
 		r = restore_store(&part, pod, err);
+	if (r == 0 && json_member(node, "host_ports", &part))
+		r = host_ports_restore(&part, &pod->host_ports, &pod->loop);
 	if (r == 0 && json_member(node, "machine", &part))
 		r = machine_restore(&part, &pod->machine, &pod->loop);
 	if (r == 0 &&

@@ -214,6 +214,18 @@ static size_t make_ports(const struct pod *pod, struct network_port **ret)
 	return n;
 }
 
+static int claim_ports(struct pod *pod, struct error *err)
+{
+	cleanup_free struct network_port *ports = NULL;
+	size_t n;
+
+	if (net_list_kind(&pod->options.nets) != NET_KIND_CNI)
+		return 0;
+	n = make_ports(pod, &ports);
+	return host_ports_claim(&pod->host_ports, ports, n, &pod->host_sockets,
+				err);
+}
+
 static int set_up_network(struct pod *pod, struct error *err)
 {
 	cleanup_free struct network_port *ports = NULL;
@@ -244,6 +256,20 @@ static int set_up_network(struct pod *pod, struct error *err)
 	if (r == 0)
 		r = network_finish(pod->network, err);
 	return r;
+}
+
+static int forward_ports(struct pod *pod, struct error *err)
+{
+	cleanup_free char *address = NULL;
+	bool has_ipv6 = false;
+
+	if (!pod->host_ports.n)
+		return 0;
+	address = network_forward_address(pod->network, &has_ipv6);
+	host_ports_forward(&pod->host_ports, &pod->loop, address);
+	return has_ipv6 ? host_ports_spare(&pod->host_ports, pod->options.uuid,
+					   err)
+			: 0;
 }
 
 static int read_pod_file(struct pod *pod, const char *name, char **ret,
@@ -296,6 +322,7 @@ static const struct {
 	{"start pod init", start_init},
 	{"settle an interrupted update", recover},
 	{"read the pod", pod_load},
+	{"take the host's ports", claim_ports},
 	{"set the sysctls", set_sysctls},
 	{"make the volumes in memory", make_memory_volumes},
 	{"save the options", save_options},
@@ -303,6 +330,7 @@ static const struct {
 	{"find the cgroups", open_cgroup},
 	{"open the filter cache", open_seccomp_cache},
 	{"set up the network", set_up_network},
+	{"forward the host's ports", forward_ports},
 	{"register with the metadata service", metadata_register},
 	{"make the pod's files", make_files},
 	{"open the control socket", open_control},
@@ -316,6 +344,7 @@ static void tear_down(struct pod *pod)
 	reexec_drop(pod);
 	control_close(pod);
 	metadata_unregister(pod->dirfd, pod->options.uuid);
+	host_ports_stop(&pod->host_ports);
 	host_store_clear(&pod->host_store);
 	machine_unregister_begin(&pod->machine, pod->options.uuid);
 	pod_init_doom(&pod->init);

@@ -46,7 +46,7 @@ list() {
 	# The seccomp cache is kept: one file a filter, by content.  Of
 	# users/ only the claims go with their pods.
 	find /run/rkt -mindepth 1 ! -path '/run/rkt/seccomp*' \
-		! -path /run/rkt/users -printf 'run %p %s bytes\n' 2>/dev/null || true
+		! -path /run/rkt/users ! -path /run/rkt/ports -printf 'run %p %s bytes\n' 2>/dev/null || true
 	# host-local keeps its lock and the last address it gave for good.
 	find /var/lib/cni -type f ! -name lock ! -name 'last_reserved_ip*' \
 		-printf 'lease %p\n' 2>/dev/null || true

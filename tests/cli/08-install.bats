@@ -87,6 +87,7 @@ root_runs() {
 		lib/systemd/system/rkt-auto-update.timer \
 		lib/systemd/system/rkt-api-tcp.socket \
 		lib/systemd/system/rkt-api.service libexec/rkt/rkt-api \
+		libexec/rkt/rkt-forward \
 		share/doc/rkt/api.proto \
 		share/doc/rkt/differences-from-rkt.md lib/sysusers.d/rkt.conf \
 		lib/tmpfiles.d/rkt.conf share/doc/rkt/LICENSE; do
