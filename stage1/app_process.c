@@ -656,7 +656,7 @@ void app_process_wait_exec(struct app_process *process)
 	fd_close(&process->exec_fd);
 }
 
-static int start(const struct app_process_request *req, struct app_process *p,
+static int begin(const struct app_process_request *req, struct app_process *p,
 		 struct error *err)
 {
 	cleanup_fd int theirs = -EBADF;
@@ -679,16 +679,19 @@ static int start(const struct app_process_request *req, struct app_process *p,
 	(void)write_full(p->exec_fd, GO, 1);
 	/* It, and not we, is what the pod waits for now. */
 	(void)sched_yield();
-	r = req->meanwhile ? req->meanwhile(req->data, p->pid, err) : 0;
-	if (r < 0)
-		return r;
-	r = wait_prepared(p->exec_fd, err);
+	return req->meanwhile ? req->meanwhile(req->data, p->pid, err) : 0;
+}
+
+static int finish(struct app_process *p, struct error *err)
+{
+	int r = wait_prepared(p->exec_fd, err);
+
 	p->pod_pid = atomic_load(&p->barrier->pod_pid);
-	if (r == 0 && req->keep_mntns)
+	if (r == 0 && p->keeps_mntns)
 		r = open_mntns(p, err);
 	if (r < 0)
 		return r;
-	if (req->listener) {
+	if (p->has_barrier) {
 		r = fetch_listener(p, err);
 		return r < 0 ? r : hold_at_barrier(p, err);
 	}
@@ -699,27 +702,50 @@ static int start(const struct app_process_request *req, struct app_process *p,
 	return 0;
 }
 
-int app_process_start(const struct app_process_request *req,
+static int give_up(struct app_process *p, int r)
+{
+	int status;
+
+	if (p->pidfd >= 0) {
+		(void)sys_pidfd_send_signal(p->pidfd, SIGKILL);
+		(void)process_wait(p->pidfd, &status);
+	}
+	app_process_close(p);
+	return r;
+}
+
+int app_process_begin(const struct app_process_request *req,
 		      struct app_process *ret, struct error *err)
 {
 	struct app_process p = APP_PROCESS_INIT;
-	int status, r;
+	int r;
 
+	p.has_barrier = req->listener;
+	p.keeps_mntns = req->keep_mntns;
 	p.barrier = mmap(NULL, sizeof(*p.barrier), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (p.barrier == MAP_FAILED)
 		return error_sys(err, errno, "map shared memory");
-	r = start(req, &p, err);
-	if (r < 0) {
-		if (p.pidfd >= 0) {
-			(void)sys_pidfd_send_signal(p.pidfd, SIGKILL);
-			(void)process_wait(p.pidfd, &status);
-		}
-		app_process_close(&p);
-		return r;
-	}
+	r = begin(req, &p, err);
+	if (r < 0)
+		return give_up(&p, r);
 	*ret = p;
 	return 0;
+}
+
+int app_process_finish(struct app_process *process, struct error *err)
+{
+	int r = finish(process, err);
+
+	return r < 0 ? give_up(process, r) : 0;
+}
+
+int app_process_start(const struct app_process_request *req,
+		      struct app_process *ret, struct error *err)
+{
+	int r = app_process_begin(req, ret, err);
+
+	return r < 0 ? r : app_process_finish(ret, err);
 }
 
 static int put_fd(const struct app_process *p, int fd, size_t number,

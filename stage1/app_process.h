@@ -76,6 +76,7 @@ struct app_process {
 	struct app_barrier *barrier;
 	uint64_t held; /* id of the notification that is the barrier */
 	int exec_fd;   /* at its end once the program executes */
+	bool has_barrier, keeps_mntns; /* what was asked for */
 };
 
 #define APP_PROCESS_INIT                                                       \
@@ -90,6 +91,14 @@ struct app_process {
  */
 int app_process_start(const struct app_process_request *req,
 		      struct app_process *ret, struct error *err);
+
+/*
+ * The same in two parts: between them the process prepares itself, beside
+ * others.  Where the second fails, the process is gone.
+ */
+int app_process_begin(const struct app_process_request *req,
+		      struct app_process *ret, struct error *err);
+int app_process_finish(struct app_process *process, struct error *err);
 
 /* Variables app_process_give() can add, and their bytes in all. */
 #define APP_GIVEN_ENV_MAX 8

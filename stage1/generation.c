@@ -126,7 +126,7 @@ static void request_init(struct generation *g,
 	};
 }
 
-static int start_process(struct generation *g,
+static int begin_process(struct generation *g,
 			 struct app_process_request *request,
 			 struct app_process *process, struct error *err)
 {
@@ -134,9 +134,20 @@ static int start_process(struct generation *g,
 
 	if (r == 0) {
 		g->has_frozen = generation_freeze_tracers(g->app->pod);
-		r = app_process_start(request, process, err);
+		r = app_process_begin(request, process, err);
 	}
-	if (r < 0 || !request->listener)
+	if (r == 0)
+		return 0;
+	generation_thaw_tracers(g);
+	return error_prefix(err, r, "app %s", g->app->name);
+}
+
+static int finish_process(struct generation *g, struct app_process *process,
+			  struct error *err)
+{
+	int r = app_process_finish(process, err);
+
+	if (r < 0 || !process->has_barrier)
 		generation_thaw_tracers(g);
 	if (r < 0)
 		return error_prefix(err, r, "app %s", g->app->name);
@@ -204,7 +215,9 @@ static int start_handler(struct generation *g, const struct strv *exec,
 	request.killed_leaf = g->state == GENERATION_POST_STOP;
 	request.listener = false;
 	request.keep_mntns = true;
-	r = start_process(g, &request, &g->handler, err);
+	r = begin_process(g, &request, &g->handler, err);
+	if (r == 0)
+		r = finish_process(g, &g->handler, err);
 	if (r < 0)
 		return r;
 	return watch(g, &g->handler_source, g->handler.pidfd, on_handler_exit,
@@ -349,17 +362,22 @@ static void on_adopted_exit(struct event_source *source, uint32_t events)
 /* --- the way up ------------------------------------------------------------
  */
 
-static int start_main(struct generation *g, struct error *err)
+static int begin_main(struct generation *g, struct error *err)
 {
 	struct app_process_request request;
-	int r;
 
 	request_init(g, &request);
 	request.keep_mntns = g->plan.post_stop.n > 0;
-	r = start_process(g, &request, &g->main, err);
+	return begin_process(g, &request, &g->main, err);
+}
+
+static int finish_main(struct generation *g, struct error *err)
+{
+	int r = finish_process(g, &g->main, err);
+
 	if (r < 0)
 		return r;
-	if (!request.keep_mntns)
+	if (!g->main.keeps_mntns)
 		fd_close(&g->mntns);
 	r = watch(g, &g->main_source, g->main.pidfd, on_main_exit, err);
 	if (r == 0)
@@ -383,13 +401,17 @@ static void main_waited(struct event_timer *timer);
 /* Brings the main process to its barrier, as soon as that may be. */
 static int go_to_barrier(struct generation *g, struct error *err)
 {
-	int r;
+	bool has_begun = g->main.pidfd >= 0;
+	int r = 0;
 
-	if (!generation_may_start(g, false)) {
+	if (!has_begun && !generation_may_start(g, false)) {
 		wait_to_start(g, main_waited);
 		return 0;
 	}
-	r = start_main(g, err);
+	if (!has_begun)
+		r = begin_main(g, err);
+	if (r == 0)
+		r = finish_main(g, err);
 	if (r == 0)
 		g->ops->held(g);
 	return r;
@@ -440,6 +462,14 @@ static void on_handler_exit(struct event_source *source, uint32_t events)
 		finish(g);
 }
 
+int generation_begin(struct generation *g, struct error *err)
+{
+	assert(g->state == GENERATION_NEW);
+	if (g->plan.pre_start.n || !generation_may_start(g, false))
+		return 0;
+	return begin_main(g, err);
+}
+
 int generation_start(struct generation *g, struct error *err)
 {
 	assert(g->state == GENERATION_NEW);
@@ -473,16 +503,23 @@ static void on_exec(struct event_source *source, uint32_t events)
 	executed(g);
 }
 
-/* Waits for it where somebody wants to know: `rkt run --detach` does, and
- * `rkt app start`. */
+/* Waits for it where somebody wants to know: `rkt app start` does. */
 static int watch_exec(struct generation *g, struct error *err)
 {
-	if (!g->has_frozen && g->app->pod->options.ready_fd < 0 &&
-	    !g->app->wish.op)
+	if (!g->has_frozen && !g->app->wish.op)
 		return watch(g, &g->exec_source, g->main.exec_fd, on_exec, err);
 	app_process_wait_exec(&g->main);
 	executed(g);
 	return 0;
+}
+
+void generation_wait_exec(struct generation *g)
+{
+	if (g->exec_source.fd < 0)
+		return;
+	unwatch(g, &g->exec_source);
+	app_process_wait_exec(&g->main);
+	executed(g);
 }
 
 /* On a disk that is full the app serves, though rkt enter does not find it. */

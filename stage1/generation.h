@@ -133,6 +133,13 @@ bool generation_can_trace(const struct generation *g);
 int generation_start(struct generation *g, struct error *err);
 
 /*
+ * For several that are to be started: begins what generation_start() then
+ * waits for, if nothing is to come before it.  So they prepare themselves at
+ * the same time.
+ */
+int generation_begin(struct generation *g, struct error *err);
+
+/*
  * Runs EXEC beside the main process of a RUNNING generation: in its
  * namespaces and with its privileges, except that it may not trace, in LEAF
  * and with /dev/null.  RET is the caller's.
@@ -146,6 +153,8 @@ bool generation_is_ending(const struct generation *g);
 
 /* HELD -> RUNNING: the main process executes. */
 int generation_release(struct generation *g, struct error *err);
+/* Waits until it executes, or cannot. */
+void generation_wait_exec(struct generation *g);
 /* Why its program could not be executed, which failed with CODE. */
 void generation_diagnose(struct generation *g, int code, struct error *err);
 

@@ -373,9 +373,17 @@ static int make_first(struct pod_app *app, struct error *err)
 	return r < 0 ? start_failed(app, r, err) : 0;
 }
 
+static int begin_first(struct pod_app *app, struct error *err)
+{
+	int r = app->current ? generation_begin(app->current, err) : 0;
+
+	return r < 0 ? start_failed(app, r, err) : r;
+}
+
 static int start_first(struct pod_app *app, struct error *err)
 {
-	int r = app->current ? generation_start(app->current, err) : 0;
+	int r = app->current && !app->done ? generation_start(app->current, err)
+					   : 0;
 
 	return r < 0 ? start_failed(app, r, err) : r;
 }
@@ -388,6 +396,8 @@ static int start_apps(struct pod *pod, struct error *err)
 		r = make_first(pod->apps[i], err);
 	if (r == 0)
 		r = adopt_all(pod, err);
+	for (size_t i = 0; i < pod->n_apps && r == 0; i++)
+		r = begin_first(pod->apps[i], err);
 	for (size_t i = 0; i < pod->n_apps && r == 0; i++)
 		r = start_first(pod->apps[i], err);
 	/* There may be none to wait for. */
@@ -493,8 +503,12 @@ static int release_apps_that(struct pod *pod, bool can_trace, struct error *err)
 	return r;
 }
 
+/* Waits for it. */
 static bool is_executing(const struct pod *pod)
 {
+	for (size_t i = 0; i < pod->n_apps; i++)
+		if (pod->apps[i]->current)
+			generation_wait_exec(pod->apps[i]->current);
 	for (size_t i = 0; i < pod->n_apps; i++) {
 		int code;
 
