@@ -528,3 +528,35 @@ ends_clean() {
 	[ "$status" = 254 ]
 	expect_output "/nope"
 }
+
+@test "apps that start at the same time: one that cannot ends all" {
+	local how uuid
+	for how in --detach=false --detach; do
+		run rkt --insecure-options=image run "$how" --net=none \
+			--uuid-file-save="$D/uuid" \
+			"$F/a.aci" --name=one -- sleep 1000 --- \
+			"$F/b.aci" --name=two --working-dir=/nowhere -- sleep 1000 --- \
+			"$F/c.aci" --name=three -- sleep 1000
+		expect_status 254
+		expect_output "app two"
+		expect_output "/nowhere"
+		uuid=$(cat "$D/uuid")
+		[ "$(pod_state "$uuid")" = exited ]
+		nothing_left "$uuid"
+	done
+}
+
+@test "rkt run --detach: once it returns every app executes its program" {
+	local uuid app pid apps=() i
+	for i in 1 2 3 4 5 6; do
+		apps+=("$F/a.aci" "--name=app$i" -- sleep 1000 ---)
+	done
+	detach_inside --net=none "${apps[@]}"
+	for app in app1 app2 app3 app4 app5 app6; do
+		pid=$(cat "$D/data/pods/run/$uuid/appsinfo/$app/pid")
+		[[ $(readlink "/proc/$pid/exe") = */inside ]]
+	done
+	rkt stop "$uuid"
+	rkt status --wait "$uuid"
+	nothing_left "$uuid"
+}
