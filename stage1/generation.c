@@ -180,13 +180,10 @@ static void unwatch(struct generation *g, struct event_source *source)
 
 static void finish(struct generation *g)
 {
-	struct error err = ERROR_INIT;
-
 	event_timer_cancel(&g->app->pod->loop, &g->kill_timer);
 	event_timer_cancel(&g->app->pod->loop, &g->wait_timer);
 	generation_notify_ending(g);
-	if (g->leaf.dirfd >= 0)
-		(void)cgroup_leaf_kill(&g->leaf, &err);
+	generation_kill(g);
 	generation_close_stdio(g);
 	g->state = GENERATION_ENDED;
 	g->ops->ended(g);
@@ -278,7 +275,6 @@ static void leave_adopted(struct generation *g)
 /* The end of its main process, whose exit code is known. */
 static void main_over(struct generation *g)
 {
-	struct error err = ERROR_INIT;
 	int code;
 
 	generation_notify_ending(g);
@@ -292,8 +288,7 @@ static void main_over(struct generation *g)
 		report_exec_failure(g, code);
 	}
 	/* What the main process leaves behind ends with it. */
-	if (g->leaf.dirfd >= 0)
-		(void)cgroup_leaf_kill(&g->leaf, &err);
+	generation_kill(g);
 	app_process_close(&g->main);
 	post_stop(g);
 }
@@ -385,6 +380,7 @@ static int finish_main(struct generation *g, struct error *err)
 			  g->ops->notify, err);
 	if (r < 0)
 		return r;
+	g->mount_ns = generation_mount_ns(g->main.pid);
 	g->state = GENERATION_HELD;
 	return 0;
 }
@@ -624,7 +620,6 @@ void generation_adopt(struct generation *g, int pidfd, pid_t pid)
 static void on_kill_timer(struct event_timer *timer)
 {
 	struct generation *g = timer->data;
-	struct error err = ERROR_INIT;
 
 	if (g->main.pidfd >= 0)
 		(void)sys_pidfd_send_signal(g->main.pidfd, SIGKILL);
@@ -632,8 +627,7 @@ static void on_kill_timer(struct event_timer *timer)
 		(void)sys_pidfd_send_signal(g->adopted, SIGKILL);
 	if (g->handler.pidfd >= 0)
 		(void)sys_pidfd_send_signal(g->handler.pidfd, SIGKILL);
-	if (g->leaf.dirfd >= 0)
-		(void)cgroup_leaf_kill(&g->leaf, &err);
+	generation_kill(g);
 }
 
 void generation_stop(struct generation *g, int signal, uint64_t timeout_ms)
@@ -668,6 +662,8 @@ int generation_resume(struct generation *g, struct error *err)
 	int r = 0;
 
 	generation_resume_stdio(g);
+	g->mount_ns = generation_mount_ns(g->main.pidfd < 0 ? g->adopted_pid
+							    : g->main.pid);
 	if (g->main.pidfd >= 0)
 		r = watch(g, &g->main_source, g->main.pidfd, on_main_exit, err);
 	if (r == 0)

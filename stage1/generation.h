@@ -107,6 +107,7 @@ struct generation {
 	bool is_frozen;		 /* and it is one of them */
 	bool stop_sent;
 	bool has_closed_devices; /* the policy of its leaf is in force */
+	uint64_t mount_ns;	 /* its number; 0: not known */
 	bool has_udp;		 /* it asked for a UDP port */
 	bool may_uring; /* it may bind without our seeing it: unseen.h */
 	int exit_code;	/* valid in POST_STOP and ENDED */
@@ -119,6 +120,31 @@ struct generation {
 int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 		   const struct generation_ops *ops, struct generation **ret,
 		   struct error *err);
+
+struct processes {
+	pid_t *pids; /* host numbers */
+	size_t n;
+};
+
+#define PROCESSES_INIT                                                         \
+	{                                                                      \
+		NULL, 0                                                        \
+	}
+#define cleanup_processes __attribute__((__cleanup__(processes_release)))
+
+/*
+ * The processes of G: those of its control group.  Where it has none (without
+ * root, unless one is delegated) those that its main process and theirs have
+ * begun; and of those whose parents have ended, which are the pod init's now,
+ * the ones in its mount namespace.
+ */
+int generation_processes(const struct generation *g, struct processes *ret,
+			 struct error *err);
+bool processes_has(const struct processes *p, pid_t pid);
+void processes_release(struct processes *p);
+
+/* SIGKILL to all of them. */
+void generation_kill(const struct generation *g);
 
 /* An app that may trace others (CAP_SYS_PTRACE): nothing may be started in
  * the pod while it runs unhindered. */

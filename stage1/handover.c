@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,7 +48,7 @@ struct handover {
 	const struct generation *old, *next;
 	struct group *groups;
 	size_t n;
-	uint32_t mark;
+	struct steer_sign sign;
 	uint64_t tended_ns;
 	uint16_t replaced_port; /* where it had a program of its own; 0 */
 	struct error odd;	/* an address that cannot be shared */
@@ -114,7 +113,7 @@ static struct group *new_group(struct handover *h,
 		.port = held->form.port,
 		.sockets =
 			{
-				.mark = h->mark,
+				.sign = h->sign,
 				.is_stored = host_store_is_open(
 					&h->app->pod->host_store),
 				.old = h->old,
@@ -172,13 +171,11 @@ static int take_old(struct handover *h, struct held_listener *held,
  */
 static int make_group(struct handover *h, struct group *g, struct error *err)
 {
-	struct held_listener guest = {.fd = -EBADF, .next_fd = -EBADF};
 	cleanup_fd int fd = open_in_pod(h->app->pod, g->domain);
 	int one = 1, v6only = g->v6only;
 
 	if (fd < 0)
 		return error_sys(err, -fd, "open a socket in the pod");
-	guest.fd = fd;
 	for (size_t i = 0; i < g->sockets.n; i++)
 		if (setsockopt(g->sockets.members[i].fd, SOL_SOCKET,
 			       SO_REUSEPORT, &one, sizeof(one)) < 0)
@@ -188,8 +185,7 @@ static int make_group(struct handover *h, struct group *g, struct error *err)
 	if (g->domain == AF_INET6)
 		(void)setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &v6only,
 				 sizeof(v6only));
-	held_keep_out(&guest);
-	if (!guest.is_quiet || fchown(fd, g->uid, (gid_t)-1) < 0 ||
+	if (!held_shut(fd) || fchown(fd, g->uid, (gid_t)-1) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0 ||
 	    bind(fd, (const struct sockaddr *)&g->addr, g->addrlen) < 0 ||
 	    listen(fd, 1) < 0)
@@ -262,6 +258,16 @@ int handover_check(const struct generation *old, struct error *err)
 	return r;
 }
 
+static int choose_sign(struct handover *h, struct error *err)
+{
+	cleanup_fd int fd = open_in_pod(h->app->pod, AF_INET);
+
+	if (fd < 0)
+		return error_sys(err, -fd, "open a socket in the pod");
+	h->sign = steer_sign_make(fd);
+	return 0;
+}
+
 int handover_new(struct generation *old, struct handover **ret,
 		 struct error *err)
 {
@@ -271,10 +277,9 @@ int handover_new(struct generation *old, struct handover **ret,
 
 	h->app = app;
 	h->old = old;
-	/* Nobody else's mark, and none that a rule of the host may know. */
-	if (getrandom(&h->mark, sizeof(h->mark), 0) < 0 || h->mark == 0)
-		h->mark = 0x726b7401;
 	r = check_old(old, err);
+	if (r >= 0)
+		r = choose_sign(h, err);
 	for (size_t i = 0; r >= 0 && i < app->n_held; i++)
 		r = take_old(h, &app->held[i], err);
 	held_drop(app);
@@ -503,9 +508,9 @@ int handover_steer(struct handover *h, unsigned int share, uint64_t *ret_us,
 	return r;
 }
 
-uint32_t handover_mark(const struct handover *h)
+const struct steer_sign *handover_sign(const struct handover *h)
 {
-	return h->mark;
+	return &h->sign;
 }
 
 size_t handover_addresses(const struct handover *h,

@@ -93,8 +93,8 @@ size_t handover_listening(const struct handover *h);
 int handover_steer(struct handover *h, unsigned int share, uint64_t *ret_us,
 		   struct error *err);
 
-/* The mark of connections that reach the new generation. */
-uint32_t handover_mark(const struct handover *h);
+/* Of connections that reach the new generation. */
+const struct steer_sign *handover_sign(const struct handover *h);
 
 /* Where both listen, up to MAX; returns how many. */
 size_t handover_addresses(const struct handover *h,

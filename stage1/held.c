@@ -18,6 +18,9 @@
 #include "stage1/pod.h"
 #include "stage1/state.h"
 
+/* Of packets that nobody has forwarded. */
+#define HOPS_MAX 255
+
 bool held_option(int fd, int level, int option, int *ret)
 {
 	socklen_t len = sizeof(*ret);
@@ -73,11 +76,12 @@ bool held_filter(int fd, const struct sock_fprog *program)
 			  sizeof(*program)) == 0;
 }
 
-void held_unfilter(int fd)
+bool held_unfilter(int fd)
 {
 	int zero = 0;
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &zero, sizeof(zero));
+	return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &zero,
+			  sizeof(zero)) == 0;
 }
 
 /* Drops every SYN; what was begun goes on. */
@@ -96,17 +100,49 @@ static bool attach_quiet(int fd)
 	return held_filter(fd, &program);
 }
 
+/*
+ * Who comes has not so many hops left.  A connection inherits that: it is not
+ * for sockets that have somebody in the midst of a handshake.
+ */
+static bool set_hops(int fd, int hops)
+{
+	int before = 0, domain;
+
+	if (!held_option(fd, SOL_SOCKET, SO_DOMAIN, &domain) ||
+	    !held_option(fd, SOL_IP, IP_MINTTL, &before))
+		return false;
+	/* The app has its own. */
+	if (hops && before)
+		return false;
+	if (domain == AF_INET6)
+		(void)setsockopt(fd, SOL_IPV6, IPV6_MINHOPCOUNT, &hops,
+				 sizeof(hops));
+	return setsockopt(fd, SOL_IP, IP_MINTTL, &hops, sizeof(hops)) == 0;
+}
+
+bool held_shut(int fd)
+{
+	return attach_quiet(fd) || set_hops(fd, HOPS_MAX);
+}
+
 void held_keep_out(struct held_listener *h)
 {
+	int fd = h->fd < 0 ? h->next_fd : h->fd;
+
 	h->asked_quiet = true;
-	h->is_quiet =
-		h->is_quiet || attach_quiet(h->fd < 0 ? h->next_fd : h->fd);
+	if (h->is_quiet)
+		return;
+	h->is_quiet = attach_quiet(fd);
+	if (!h->is_quiet && !held_is_listening(fd))
+		h->is_quiet = set_hops(fd, HOPS_MAX);
 }
 
 static void held_let_in(struct held_listener *h)
 {
-	if (h->is_quiet)
-		held_unfilter(h->fd < 0 ? h->next_fd : h->fd);
+	int fd = h->fd < 0 ? h->next_fd : h->fd;
+
+	if (h->is_quiet && !held_unfilter(fd))
+		(void)set_hops(fd, 0);
 	h->is_quiet = h->asked_quiet = false;
 }
 

@@ -70,13 +70,20 @@ void held_end_listening(int fd);
 /* Closes what it has; a socket the app has, too, is left as it was. */
 void held_release(struct held_listener *h);
 
+/*
+ * Nobody gets into FD, which has not listened yet or will let nobody in again:
+ * where filters of TCP sockets take CAP_NET_ADMIN (Linux 6.18), too.
+ */
+bool held_shut(int fd);
+
 /* From now on every SYN to it is dropped; it comes again after a second. */
 void held_keep_out(struct held_listener *h);
 
 /* Attaches a filter to a socket; false if the app has one of its own there,
  * which must not be lost. */
 bool held_filter(int fd, const struct sock_fprog *program);
-void held_unfilter(int fd);
+/* False if there was none. */
+bool held_unfilter(int fd);
 
 /* The kernel remembers that the last bind of a port could be shared, and lets
  * any socket of that user join: makes it forget that, on the host's network. */

@@ -211,7 +211,7 @@ void listeners_adopt(struct generation *g, int fd)
 		return;
 	/* In the midst of an update it let some in, and not all. */
 	(void)steer_remove(fd);
-	held_unfilter(fd);
+	(void)held_unfilter(fd);
 	hold(g->app, &h);
 }
 

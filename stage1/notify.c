@@ -127,21 +127,12 @@ struct sender {
 	int pidfd;
 };
 
-static bool leaf_has(const struct generation *g, pid_t pid)
+static bool has_process(const struct generation *g, pid_t pid)
 {
-	cleanup_strbuf struct strbuf procs = STRBUF_INIT;
-	char *next, *line;
-	uint64_t found;
+	cleanup_processes struct processes all = PROCESSES_INIT;
 
-	if (g->leaf.dirfd < 0 || read_file_at(g->leaf.dirfd, "cgroup.procs",
-					      PROCS_MAX, &procs, NULL) < 0)
-		return false;
-	next = procs.buf;
-	while ((line = strsep(&next, "\n")))
-		if (parse_uint(line, INT32_MAX, &found) == 0 &&
-		    (pid_t)found == pid)
-			return true;
-	return false;
+	return generation_processes(g, &all, NULL) == 0 &&
+	       processes_has(&all, pid);
 }
 
 /* True for one that has ended meanwhile, too, where the kernel can tell. */
@@ -162,7 +153,7 @@ static bool is_ours(const struct generation *g, const struct sender *sender)
 	    info.mask & SYS_PIDFD_INFO_CGROUPID)
 		return fstat(g->leaf.dirfd, &st) == 0 &&
 		       info.cgroupid == st.st_ino;
-	return leaf_has(g, sender->pid);
+	return has_process(g, sender->pid);
 }
 
 /* Is process PID number POD_PID in the pod? */
@@ -187,26 +178,22 @@ static bool has_pod_pid(pid_t pid, pid_t pod_pid)
 static int find_process(const struct generation *g, pid_t pod_pid,
 			pid_t *ret_pid)
 {
-	cleanup_strbuf struct strbuf procs = STRBUF_INIT;
-	char *next, *line;
-	uint64_t pid;
+	cleanup_processes struct processes all = PROCESSES_INIT;
+	int r = generation_processes(g, &all, NULL);
 
-	if (g->leaf.dirfd < 0 || read_file_at(g->leaf.dirfd, "cgroup.procs",
-					      PROCS_MAX, &procs, NULL) < 0)
-		return -ESRCH;
-	next = procs.buf;
-	while ((line = strsep(&next, "\n"))) {
+	for (size_t i = 0; r == 0 && i < all.n; i++) {
+		pid_t pid = all.pids[i];
 		int fd;
 
-		if (parse_uint(line, INT32_MAX, &pid) < 0 || !pid ||
-		    !has_pod_pid((pid_t)pid, pod_pid))
+		if (!has_pod_pid(pid, pod_pid))
 			continue;
-		fd = pidfd_open((pid_t)pid, 0);
+		fd = pidfd_open(pid, 0);
 		/* All of that was of it only if it is still there. */
-		*ret_pid = (pid_t)pid;
-		if (fd >= 0 && has_pod_pid(*ret_pid, pod_pid) &&
-		    leaf_has(g, *ret_pid))
+		if (fd >= 0 && has_pod_pid(pid, pod_pid) &&
+		    has_process(g, pid)) {
+			*ret_pid = pid;
 			return fd;
+		}
 		fd_close(&fd);
 	}
 	return -ESRCH;

@@ -32,7 +32,7 @@ struct probe_run {
 	struct pod *pod;
 	struct generation *g;
 	struct probe probe;
-	uint32_t mark;
+	struct steer_sign sign;
 	uint64_t timeout_ms;
 	void (*done)(void *data, const struct error *err);
 	void *data;
@@ -244,9 +244,9 @@ static int open_socket(struct probe_run *run, int domain, struct error *err)
 	pod_net_leave(run->pod);
 	if (fd < 0)
 		return error_sys(err, saved, "create the probe's socket");
-	if (run->mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &run->mark,
-				    sizeof(run->mark)) < 0)
-		return error_sys(err, errno, "mark the probe's socket");
+	r = steer_sign_socket(fd, &run->sign);
+	if (r < 0)
+		return error_sys(err, -r, "mark the probe's socket");
 	return TAKE_FD(fd);
 }
 
@@ -440,8 +440,8 @@ static int begin_process(struct probe_run *run, struct error *err)
 		r = device_policy_apply(run->pod->cgroup, &run->leaf,
 					device_policy_closed,
 					device_policy_closed_n, &ignored, err);
-	if (r == 0 && run->mark)
-		r = probe_mark_sockets(&run->leaf, run->mark, err);
+	if (r == 0 && run->sign.mark)
+		r = probe_mark_sockets(&run->leaf, run->sign.mark, err);
 	if (r == 0)
 		r = generation_exec(run->g, &run->probe.exec, &run->leaf,
 				    &run->process, err);
@@ -474,7 +474,7 @@ int probe_start(const struct probe_request *request, struct probe_run **ret,
 	*run = (struct probe_run){
 		.pod = request->g->app->pod,
 		.g = request->g,
-		.mark = request->mark,
+		.sign = request->sign,
 		.timeout_ms = request->timeout_ms ? request->timeout_ms
 						  : DEFAULT_TIMEOUT_MS,
 		.done = request->done,

@@ -7,11 +7,11 @@
  * the event loop.
  *
  * tcp and http connect from inside the pod's network namespace, with the
- * socket's mark set before connect, so that a program on the reuseport group
- * can choose by it which generation gets the connection (veth and DNAT would
- * clear a mark on their way).  exec runs a process of the generation in a
- * control group of its own, whose sockets are marked in the same way
- * (stage1/probe_mark.h).
+ * socket's sign (stage1/steer.h) set before connect, so that a program on the
+ * reuseport group can choose by it which generation gets the connection (veth
+ * and DNAT would clear a mark on their way).  exec runs a process of the
+ * generation in a control group of its own, whose sockets are marked in the
+ * same way (stage1/probe_mark.h).
  *
  * One run is one attempt: who waits for readiness begins another one.
  */
@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 
 #include "spec/probe.h"
+#include "stage1/steer.h"
 
 struct error;
 struct generation;
@@ -30,7 +31,7 @@ struct probe_run;
 struct probe_request {
 	const struct probe *probe; /* copied */
 	struct generation *g;	   /* must outlive the run */
-	uint32_t mark;		   /* SO_MARK of its sockets; 0 = none */
+	struct steer_sign sign;	   /* of its sockets; of a program a mark */
 	uint64_t timeout_ms;	   /* of the whole attempt; 0 = 5 s */
 	/*
 	 * Where G listens (TCP); NULL = found out when the run begins.  Those

@@ -81,7 +81,7 @@ static struct steer program(const struct reuse_group *g, size_t without,
 	struct steer steer = {
 		.old = numbers(g, false, without, last),
 		.next = numbers(g, true, without, last),
-		.mark = g->mark,
+		.sign = g->sign,
 		.share = g->share,
 	};
 
@@ -242,19 +242,22 @@ static bool put_in_order(struct reuse_group *g, size_t from, uint32_t mark)
 /* True if the places of those from FROM on are their numbers now. */
 static bool learn_from(struct reuse_group *g, size_t from)
 {
-	uint32_t mark = ~g->mark ? ~g->mark : g->mark / 2;
+	uint32_t mark = ~g->sign.mark ? ~g->sign.mark : g->sign.mark / 2;
 	bool known = true;
 	size_t n = from;
 
 	if (g->n_listening - from < 2)
 		return true;
+	/* Who may not set marks may have no such filters either. */
+	if (!g->sign.mark)
+		return false;
 	while (known && n < g->n_listening) {
 		known = drop_marked(g->members[n].fd, mark);
 		n += known;
 	}
 	known = known && put_in_order(g, from, mark);
 	while (n-- > from)
-		held_unfilter(g->members[n].fd);
+		(void)held_unfilter(g->members[n].fd);
 	return known;
 }
 
@@ -431,13 +434,12 @@ void reuse_group_leave(struct reuse_group *g, bool is_next)
 	close_unlistening(g, is_next);
 	for (size_t i = 0; i < g->n_listening; i++) {
 		struct reuse_member *m = &g->members[i];
-		struct held_listener quiet = {.fd = m->fd};
 
 		if (m->is_next != is_next)
 			continue;
 		m->is_dead = true;
 		if (must_be_quiet)
-			held_keep_out(&quiet);
+			(void)held_shut(m->fd);
 	}
 	if (!g->is_known)
 		ask_first_only(g, is_next);

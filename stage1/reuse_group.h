@@ -41,7 +41,7 @@ struct reuse_group {
 	size_t n, n_listening, n_used;
 	bool is_known;
 	/* Whom the program gives what. */
-	uint32_t mark;
+	struct steer_sign sign;
 	unsigned int share;
 	/* The new one has been found well: its sockets may be given what waited
 	 * in others. */

@@ -14,12 +14,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/io.h"
 #include "base/parse.h"
-#include "base/strbuf.h"
 #include "stage1/generation.h"
-
-#define PROCS_MAX (1024UL * 1024)
 
 struct search {
 	bool (*fn)(void *data, int fd);
@@ -60,23 +56,12 @@ static bool search_process(const struct search *search, pid_t pid)
 static int search_all(const struct generation *g, const struct search *search,
 		      struct error *err)
 {
-	cleanup_strbuf struct strbuf procs = STRBUF_INIT;
-	char *next, *line;
-	uint64_t pid;
-	int r;
+	cleanup_processes struct processes all = PROCESSES_INIT;
+	int r = generation_processes(g, &all, err);
 
-	if (g->leaf.dirfd < 0)
-		return search_process(search, g->main.pid);
-	r = read_file_at(g->leaf.dirfd, "cgroup.procs", PROCS_MAX, &procs, err);
-	if (r < 0)
-		return error_wrap(err, r, "find the processes of app %s",
-				  g->app->name);
-	next = procs.buf;
-	while ((line = strsep(&next, "\n")))
-		if (parse_uint(line, INT32_MAX, &pid) == 0 && pid &&
-		    search_process(search, (pid_t)pid))
-			return 1;
-	return 0;
+	for (size_t i = 0; r == 0 && i < all.n; i++)
+		r = search_process(search, all.pids[i]);
+	return r;
 }
 
 int sockets_each(const struct generation *g, bool (*fn)(void *data, int fd),

@@ -2,9 +2,57 @@
 #include "stage1/steer.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "base/error.h"
+
+/* Of every network namespace. */
+#define LOOPBACK_IFINDEX 1
+/* Systems begin with 64, 128 or 255. */
+#define HOPS_FIRST 66
+#define HOPS_N 60
+/* Where a header has its version (in the upper half) and its hops. */
+#define AT_VERSION 0
+#define AT_TTL 8
+#define AT_HOP_LIMIT 7
+#define VERSION_6 0x60
+
+/* --- connections of ours ---------------------------------------------------
+ */
+
+struct steer_sign steer_sign_make(int fd)
+{
+	struct steer_sign sign = {0};
+
+	/* Nobody else's mark, and none that a rule of the host may know. */
+	if (getrandom(&sign.mark, sizeof(sign.mark), 0) < 0 || !sign.mark)
+		sign.mark = 0x726b7401;
+	if (steer_sign_socket(fd, &sign) == -EPERM)
+		sign = (struct steer_sign){
+			.hops = (uint8_t)(HOPS_FIRST + sign.mark % HOPS_N)};
+	return sign;
+}
+
+int steer_sign_socket(int fd, const struct steer_sign *sign)
+{
+	int hops = sign->hops;
+
+	if (sign->mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &sign->mark,
+				     sizeof(sign->mark)) < 0)
+		return -errno;
+	if (!hops)
+		return 0;
+	/* One of IPv6 may come to connect by IPv4. */
+	(void)setsockopt(fd, SOL_IPV6, IPV6_UNICAST_HOPS, &hops, sizeof(hops));
+	return setsockopt(fd, SOL_IP, IP_TTL, &hops, sizeof(hops)) < 0 ? -errno
+								       : 0;
+}
+
+/* --- the program -----------------------------------------------------------
+ */
 
 struct program {
 	struct sock_filter *code;
@@ -77,14 +125,36 @@ static void jump_over(struct program *p, size_t n)
 	add(p, BPF_JMP | BPF_JA, (uint32_t)n);
 }
 
+static void load_header(struct program *p, uint32_t at)
+{
+	add(p, BPF_LD | BPF_B | BPF_ABS, (uint32_t)SKF_NET_OFF + at);
+}
+
+/* The next instruction is for what has the sign only. */
+static void add_unless_signed(struct program *p, const struct steer_sign *sign)
+{
+	if (!sign->hops) {
+		load(p, SKF_AD_MARK);
+		add_jump(p, BPF_JEQ, sign->mark, 0, 1);
+		return;
+	}
+	load(p, SKF_AD_IFINDEX);
+	add_jump(p, BPF_JEQ, LOOPBACK_IFINDEX, 0, 7);
+	load_header(p, AT_VERSION);
+	add_jump(p, BPF_JGE, VERSION_6, 2, 0);
+	load_header(p, AT_TTL);
+	jump_over(p, 1);
+	load_header(p, AT_HOP_LIMIT);
+	add_jump(p, BPF_JEQ, sign->hops, 0, 1);
+}
+
 /* Both have sockets, and each gets something. */
 static void add_parts(struct program *p, const struct steer *s)
 {
 	/* The part for the old ones lies between the jumps and the new. */
 	size_t old_len = choice_length(&s->old);
 
-	load(p, SKF_AD_MARK);
-	add_jump(p, BPF_JEQ, s->mark, 0, 1);
+	add_unless_signed(p, &s->sign);
 	jump_over(p, old_len + (s->share ? 4 : 0));
 	if (s->share) {
 		load(p, SKF_AD_RANDOM);

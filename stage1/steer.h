@@ -25,10 +25,20 @@ struct steer_set {
 	unsigned int n;
 };
 
+/*
+ * How connections of ours are known: by the mark of their sockets (SO_MARK).
+ * Where nobody may set that (without root on the host's network) by a number of
+ * hops that no system begins with, on a packet of this machine itself.
+ */
+struct steer_sign {
+	uint32_t mark; /* 0: none */
+	uint8_t hops;  /* 0: none */
+};
+
 struct steer {
 	struct steer_set old, next;
-	uint32_t mark;	    /* SO_MARK of what goes to the new one always */
-	unsigned int share; /* of STEER_ALL, that goes to the new one */
+	struct steer_sign sign; /* of what goes to the new one always */
+	unsigned int share;	/* of STEER_ALL, that goes to the new one */
 	/* SO_MARK of what goes to one socket, whoever's it is; 0: of nothing */
 	uint32_t ask_mark;
 	uint16_t ask;
@@ -36,6 +46,11 @@ struct steer {
 
 /* Two instructions for a number that is out of its row. */
 #define STEER_CODE_MAX (4 * STEER_MAX + 32)
+
+/* A new one, for sockets like FD. */
+struct steer_sign steer_sign_make(int fd);
+/* Puts it on a socket that has not connected yet. */
+int steer_sign_socket(int fd, const struct steer_sign *sign);
 
 /* The program; returns its length.  One that has no sockets gets nothing:
  * then all goes to the other one.  One of both has some.  Pure. */

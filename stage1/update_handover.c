@@ -447,7 +447,7 @@ static void probe(struct update *u)
 	const struct probe_request request = {
 		.probe = u->probe.kind == PROBE_NONE ? &tcp : &u->probe,
 		.g = u->next,
-		.mark = handover_mark(u->handover),
+		.sign = *handover_sign(u->handover),
 		.addresses = addresses,
 		.n_addresses = handover_addresses(u->handover, addresses,
 						  PROBE_ADDRESSES_MAX),
@@ -537,6 +537,14 @@ void handover_run(struct update *u)
 	if (handover_has_replaced(u->handover, &err) &&
 	    u->asked == UPDATE_AUTO) {
 		restart_instead(u, &err);
+		return;
+	}
+	/* Its sockets can have a mark only. */
+	if (u->probe.kind == PROBE_EXEC && !handover_sign(u->handover)->mark) {
+		(void)error_set(&err, EPERM,
+				"a program that probes could reach the old one "
+				"(no CAP_NET_ADMIN in the host's network)");
+		not_possible(u, &err);
 		return;
 	}
 	u->note = err;

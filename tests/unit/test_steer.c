@@ -4,9 +4,31 @@
 #include <criterion/criterion.h>
 #include <stdbool.h>
 
-/* Runs CODE as the kernel would, with MARK and RANDOM of a packet. */
-static uint32_t run(const struct sock_filter *code, size_t n, uint32_t mark,
-		    uint32_t random)
+#define LOOPBACK 1
+
+struct packet {
+	uint32_t mark, random, ifindex;
+	uint8_t header[40];
+};
+
+static uint32_t loaded(const struct packet *p, uint32_t k)
+{
+	switch ((int)k - SKF_AD_OFF) {
+	case SKF_AD_MARK:
+		return p->mark;
+	case SKF_AD_RANDOM:
+		return p->random;
+	case SKF_AD_IFINDEX:
+		return p->ifindex;
+	default:
+		cr_assert_fail("word at %x", k);
+	}
+	return 0;
+}
+
+/* Runs CODE as the kernel would. */
+static uint32_t run_packet(const struct sock_filter *code, size_t n,
+			   const struct packet *p)
 {
 	uint32_t a = 0;
 
@@ -15,9 +37,11 @@ static uint32_t run(const struct sock_filter *code, size_t n, uint32_t mark,
 
 		switch (i->code) {
 		case BPF_LD | BPF_W | BPF_ABS:
-			a = i->k == (uint32_t)(SKF_AD_OFF + SKF_AD_MARK)
-				    ? mark
-				    : random;
+			a = loaded(p, i->k);
+			break;
+		case BPF_LD | BPF_B | BPF_ABS:
+			cr_assert_lt(i->k - (uint32_t)SKF_NET_OFF, 40U);
+			a = p->header[i->k - (uint32_t)SKF_NET_OFF];
 			break;
 		case BPF_ALU | BPF_MOD | BPF_K:
 			a %= i->k;
@@ -46,6 +70,14 @@ static uint32_t run(const struct sock_filter *code, size_t n, uint32_t mark,
 	return 0;
 }
 
+static uint32_t run(const struct sock_filter *code, size_t n, uint32_t mark,
+		    uint32_t random)
+{
+	const struct packet p = {.mark = mark, .random = random};
+
+	return run_packet(code, n, &p);
+}
+
 static bool has(const struct steer_set *set, uint32_t number)
 {
 	for (unsigned int i = 0; i < set->n; i++)
@@ -72,7 +104,8 @@ static void check(const struct steer *s, const char *what)
 			  to);
 		got_new += has(&s->next, to);
 		got[to]++;
-		cr_assert(has(marked, run(code, n, s->mark, i)), "%s", what);
+		cr_assert(has(marked, run(code, n, s->sign.mark, i)), "%s",
+			  what);
 	}
 	cr_expect_eq(got_new, want, "%s: %u of %u", what, got_new, want);
 	for (unsigned int i = 0; i < s->next.n && want == STEER_ALL; i++)
@@ -87,7 +120,7 @@ Test(steer, program)
 	for (unsigned int n_old = 0; n_old < 5; n_old++)
 		for (unsigned int n_new = 0; n_new < 5; n_new++)
 			for (size_t i = 0; i < 5; i++) {
-				struct steer s = {.mark = 77,
+				struct steer s = {.sign.mark = 77,
 						  .share = shares[i]};
 
 				if (n_old + n_new == 0)
@@ -115,11 +148,11 @@ Test(steer, exceptions)
 		s = (struct steer){
 			.old = {{0, 1, 3, 6}, 4},
 			.next = {{2, 4, 5, 7, 8}, 5},
-			.mark = 77,
+			.sign.mark = 77,
 			.share = shares[i],
 		};
 		check(&s, "mixed");
-		s = (struct steer){.mark = 77, .share = shares[i]};
+		s = (struct steer){.sign.mark = 77, .share = shares[i]};
 		for (uint16_t k = 0; k < STEER_MAX; k++) {
 			s.old.numbers[s.old.n++] = 2 * k;
 			s.next.numbers[s.next.n++] = 2 * k + 1;
@@ -133,7 +166,7 @@ Test(steer, question)
 	struct sock_filter code[STEER_CODE_MAX];
 	const struct steer s = {
 		.old = {{0, 1}, 2},
-		.mark = 77,
+		.sign.mark = 77,
 		.ask_mark = 88,
 		.ask = 9,
 	};
@@ -142,4 +175,44 @@ Test(steer, question)
 	cr_assert_eq(run(code, n, 88, 5), 9);
 	cr_assert_eq(run(code, n, 77, 5), 1);
 	cr_assert_eq(run(code, n, 0, 4), 0);
+}
+
+/* Where nobody may set a mark: by hops, of packets of this machine only. */
+Test(steer, hops)
+{
+	static const struct {
+		uint32_t ifindex;
+		uint8_t version, ttl, hop_limit;
+		bool is_ours;
+	} rows[] = {
+		{LOOPBACK, 0x45, 77, 0, true}, {LOOPBACK, 0x45, 64, 77, false},
+		{LOOPBACK, 0x60, 0, 77, true}, {LOOPBACK, 0x6f, 77, 64, false},
+		{2, 0x45, 77, 77, false},      {2, 0x60, 77, 77, false},
+	};
+	struct sock_filter code[STEER_CODE_MAX];
+
+	for (size_t share = 0; share < 2; share++)
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			const struct steer s = {
+				.old = {{0, 1}, 2},
+				.next = {{2, 3}, 2},
+				.sign.hops = 77,
+				.share = (unsigned int)share * 5000,
+			};
+			struct packet p = {.ifindex = rows[i].ifindex,
+					   .mark = 77,
+					   .random = 9998};
+			size_t n = steer_program_make(&s, code);
+
+			p.header[0] = rows[i].version;
+			p.header[7] = rows[i].hop_limit;
+			p.header[8] = rows[i].ttl;
+			cr_expect_eq(run_packet(code, n, &p),
+				     rows[i].is_ours ? 2U : 0U,
+				     "row %zu, share %u", i, s.share);
+			p.random = 1;
+			cr_expect_eq(run_packet(code, n, &p) >= 2,
+				     rows[i].is_ours || share,
+				     "row %zu, share %u", i, s.share);
+		}
 }
