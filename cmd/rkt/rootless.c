@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "base/rootless.h"
 #include "base/strbuf.h"
@@ -21,6 +22,7 @@
 #include "spec/stage1_abi.h"
 
 #define CMDLINE_MAX (8UL * 1024 * 1024)
+#define PASSWD_MAX (4UL * 1024 * 1024)
 
 /* Root of the host may have inherited the mark: it counts only where root is
  * somebody else outside. */
@@ -45,6 +47,20 @@ bool rootless_is_user(void)
 		return true;
 	(void)unsetenv(STAGE1_ENV_ROOTLESS);
 	return false;
+}
+
+char *rootless_user_name(void)
+{
+	const char *mark = getenv(STAGE1_ENV_ROOTLESS);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	char *name = NULL;
+	uint64_t id;
+
+	if (!mark || parse_uint(mark, UINT32_MAX, &id) < 0)
+		return NULL;
+	if (read_file_path("/etc/passwd", PASSWD_MAX, &text, NULL) == 0)
+		name = rootless_name_find(text.buf, (uint32_t)id);
+	return name ? name : xasprintf("user %u", (unsigned int)id);
 }
 
 static char *in_home(const char *variable, const char *otherwise)

@@ -13,6 +13,10 @@ struct error;
  * his own. */
 bool rootless_is_user(void);
 
+/* Who has become root of a namespace of his own: malloc'ed, NULL for who has
+ * not. */
+char *rootless_user_name(void);
+
 /* $XDG_DATA_HOME/rkt and $XDG_CONFIG_HOME/rkt, or what stands for them:
  * malloc'ed; NULL without a home. */
 char *rootless_data_dir(void);

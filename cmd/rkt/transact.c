@@ -14,6 +14,7 @@
 #include "base/strbuf.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
+#include "cmd/rkt/rootless.h"
 #include "cmd/rkt/transact_show.h"
 #include "spec/history.h"
 #include "spec/probe.h"
@@ -257,11 +258,14 @@ static uint64_t to_ms(int64_t ns)
 static void name_user(const struct transact_opts *o, char who[CONTROL_WHO_MAX])
 {
 	const char *sudo_user = getenv("SUDO_USER");
+	cleanup_free char *user = rootless_user_name();
 	cleanup_strbuf struct strbuf login = STRBUF_INIT;
 	uint64_t uid;
 
 	if (o->who)
 		(void)snprintf(who, CONTROL_WHO_MAX, "%s", o->who);
+	else if (user)
+		(void)snprintf(who, CONTROL_WHO_MAX, "%.60s", user);
 	else if (sudo_user && *sudo_user &&
 		 strspn(sudo_user, USER_NAME_BYTES) == strlen(sudo_user))
 		(void)snprintf(who, CONTROL_WHO_MAX, "%.40s by sudo",
