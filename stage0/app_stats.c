@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aci/printable.h"
@@ -15,14 +16,18 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/parse.h"
+#include "base/path.h"
+#include "base/process_tree.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/stage1_abi.h"
 #include "spec/user_range.h"
 #include "stage0/pod.h"
+#include "stage0/pod_info.h"
 #include "stage0/pod_stage1.h"
 
 #define TEXT_MAX (1024UL * 1024)
+#define PID_TEXT_MAX 16
 /* A v1 group without a limit says the largest number of pages there is. */
 #define NO_LIMIT (1ULL << 62)
 
@@ -126,14 +131,14 @@ static int read_proc(int dir, const char *name, struct strbuf *text)
 }
 
 /* Many end while we look: those are left out. */
-static int read_process(const char *pid, struct app_process_stats *ret)
+static int read_process(pid_t pid, struct app_process_stats *ret)
 {
-	cleanup_free char *path = xasprintf("/proc/%s", pid);
+	cleanup_free char *path = xasprintf("/proc/%d", (int)pid);
 	cleanup_fd int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	uint64_t ticks = 0;
 
-	*ret = (struct app_process_stats){.pid = (pid_t)strtol(pid, NULL, 10)};
+	*ret = (struct app_process_stats){.pid = pid};
 	if (dir < 0 || read_proc(dir, "status", &text) < 0 ||
 	    stats_parse_status(text.buf, ret) < 0 ||
 	    read_proc(dir, "stat", &text) < 0 ||
@@ -148,24 +153,59 @@ static int read_process(const char *pid, struct app_process_stats *ret)
 	return 0;
 }
 
-static void add_processes(int leaf, struct app_stats *stats)
+static void add_processes(const struct process_tree *tree,
+			  struct app_stats *stats)
 {
-	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	char *next, *pid;
-
-	if (read_file_at(leaf, "cgroup.procs", TEXT_MAX, &text, NULL) < 0)
-		return;
-	next = text.buf;
-	while (text.len > 0 && (pid = strsep(&next, "\n"))) {
+	for (size_t i = 0; i < tree->n; i++) {
 		struct app_process_stats p;
 
-		if (!*pid || read_process(pid, &p) < 0)
+		if (read_process(tree->pids[i], &p) < 0)
 			continue;
 		stats->processes =
 			xreallocarray(stats->processes, stats->n_processes + 1,
 				      sizeof(*stats->processes));
 		stats->processes[stats->n_processes++] = p;
 	}
+}
+
+static void add_group(int leaf, struct app_stats *stats)
+{
+	cleanup_process_tree struct process_tree tree = PROCESS_TREE_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	if (read_file_at(leaf, "cgroup.procs", TEXT_MAX, &text, NULL) < 0)
+		return;
+	if (text.len > 0)
+		process_tree_add_list(&tree, text.buf, "\n");
+	add_processes(&tree, stats);
+}
+
+static ino_t pid_namespace(pid_t pid)
+{
+	cleanup_free char *path = xasprintf("/proc/%d/ns/pid", (int)pid);
+	struct stat st;
+
+	return stat(path, &st) < 0 ? 0 : st.st_ino;
+}
+
+/* The generation in GENERATIONS/NAME: its number may be somebody else's by now.
+ */
+static void add_main(int generations, const char *name, pid_t init,
+		     struct process_tree *tree)
+{
+	cleanup_free char *path = xasprintf("%s/" GENERATION_PID_FILE, name);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	uint64_t pid;
+
+	if (read_file_at(generations, path, PID_TEXT_MAX, &text, NULL) < 0)
+		return;
+	text.buf[strcspn(text.buf, "\n")] = '\0';
+	if (parse_uint(text.buf, INT32_MAX, &pid) < 0 ||
+	    pid_namespace((pid_t)pid) != pid_namespace(init))
+		return;
+	process_tree_add(tree, (pid_t)pid);
+	process_tree_walk(tree);
+	process_tree_add_orphans(tree, init, process_mount_ns((pid_t)pid));
 }
 
 static int by_pid(const void *a, const void *b)
@@ -240,7 +280,7 @@ static void add_leaf(int leaf, struct app_stats *stats, struct counted *done)
 	}
 	add_memory(leaf, stats, done);
 	if (!done->processes)
-		add_processes(leaf, stats);
+		add_group(leaf, stats);
 }
 
 /* "APP.1", "APP.2-enter-77": names of apps have no dots. */
@@ -273,6 +313,26 @@ static void add_hierarchy(const char *path, const char *app,
 		found = true;
 	}
 	done->processes |= found;
+}
+
+/* Of a pod without groups: what the main processes of the app have begun. */
+static void add_tree(const struct pod *pod, const char *app,
+		     struct app_stats *stats, struct counted *done)
+{
+	cleanup_process_tree struct process_tree tree = PROCESS_TREE_INIT;
+	cleanup_strv struct strv names = STRV_INIT;
+	cleanup_free char *dir = xasprintf(POD_GENERATIONS_DIR "/%s", app);
+	cleanup_fd int fd =
+		openat(pod->fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int64_t init = 0;
+
+	if (fd < 0 || dir_names(fd, &names) < 0 ||
+	    pod_pid(pod, &init, NULL) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++)
+		add_main(fd, names.v[i], (pid_t)init, &tree);
+	add_processes(&tree, stats);
+	done->processes = true;
 }
 
 static void complete(struct app_stats *stats, const struct counted *done)
@@ -324,6 +384,8 @@ int app_stats_read(const struct pod *pod, const char *app,
 	while (text.len > 0 && (line = strsep(&next, "\n")))
 		if (*line)
 			add_hierarchy(line, app, ret, &done);
+	if (!done.processes)
+		add_tree(pod, app, ret, &done);
 	number_users(pod->fd, ret);
 	complete(ret, &done);
 	if (ret->n_processes > 0)

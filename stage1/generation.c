@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/process_tree.h"
 #include "base/syscalls.h"
 #include "spec/stage1_abi.h"
 #include "stage1/caps.h"
@@ -380,7 +381,7 @@ static int finish_main(struct generation *g, struct error *err)
 			  g->ops->notify, err);
 	if (r < 0)
 		return r;
-	g->mount_ns = generation_mount_ns(g->main.pid);
+	g->mount_ns = process_mount_ns(g->main.pid);
 	g->state = GENERATION_HELD;
 	return 0;
 }
@@ -662,8 +663,8 @@ int generation_resume(struct generation *g, struct error *err)
 	int r = 0;
 
 	generation_resume_stdio(g);
-	g->mount_ns = generation_mount_ns(g->main.pidfd < 0 ? g->adopted_pid
-							    : g->main.pid);
+	g->mount_ns = process_mount_ns(g->main.pidfd < 0 ? g->adopted_pid
+							 : g->main.pid);
 	if (g->main.pidfd >= 0)
 		r = watch(g, &g->main_source, g->main.pidfd, on_main_exit, err);
 	if (r == 0)

@@ -60,6 +60,7 @@ struct generation_ops {
 
 struct json_node;
 struct notify;
+struct process_tree;
 struct state_writer;
 
 struct generation {
@@ -121,27 +122,14 @@ int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
 		   const struct generation_ops *ops, struct generation **ret,
 		   struct error *err);
 
-struct processes {
-	pid_t *pids; /* host numbers */
-	size_t n;
-};
-
-#define PROCESSES_INIT                                                         \
-	{                                                                      \
-		NULL, 0                                                        \
-	}
-#define cleanup_processes __attribute__((__cleanup__(processes_release)))
-
 /*
  * The processes of G: those of its control group.  Where it has none (without
  * root, unless one is delegated) those that its main process and theirs have
  * begun; and of those whose parents have ended, which are the pod init's now,
  * the ones in its mount namespace.
  */
-int generation_processes(const struct generation *g, struct processes *ret,
+int generation_processes(const struct generation *g, struct process_tree *ret,
 			 struct error *err);
-bool processes_has(const struct processes *p, pid_t pid);
-void processes_release(struct processes *p);
 
 /* SIGKILL to all of them. */
 void generation_kill(const struct generation *g);

@@ -86,7 +86,4 @@ void generation_thaw_tracers(struct generation *g);
  */
 bool generation_may_start(const struct generation *g, bool handler);
 
-/* The number of PID's mount namespace; 0 if that is not known. */
-uint64_t generation_mount_ns(pid_t pid);
-
 #endif

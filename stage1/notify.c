@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/path.h"
+#include "base/process_tree.h"
 #include "base/strbuf.h"
 #include "base/syscalls.h"
 #include "spec/stage1_abi.h"
@@ -129,10 +130,10 @@ struct sender {
 
 static bool has_process(const struct generation *g, pid_t pid)
 {
-	cleanup_processes struct processes all = PROCESSES_INIT;
+	cleanup_process_tree struct process_tree all = PROCESS_TREE_INIT;
 
 	return generation_processes(g, &all, NULL) == 0 &&
-	       processes_has(&all, pid);
+	       process_tree_has(&all, pid);
 }
 
 /* True for one that has ended meanwhile, too, where the kernel can tell. */
@@ -178,7 +179,7 @@ static bool has_pod_pid(pid_t pid, pid_t pod_pid)
 static int find_process(const struct generation *g, pid_t pod_pid,
 			pid_t *ret_pid)
 {
-	cleanup_processes struct processes all = PROCESSES_INIT;
+	cleanup_process_tree struct process_tree all = PROCESS_TREE_INIT;
 	int r = generation_processes(g, &all, NULL);
 
 	for (size_t i = 0; r == 0 && i < all.n; i++) {

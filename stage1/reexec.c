@@ -30,6 +30,7 @@
 #include "stage1/handoff.h"
 #include "stage1/pod.h"
 #include "stage1/pod_state.h"
+#include "stage1/rootless.h"
 #include "stage1/state.h"
 
 /* One that does not answer is none. */
@@ -41,6 +42,8 @@
 #define SETTLE_LOOK_MS 10
 /* Of what it says. */
 #define SAID_MAX 65536
+/* Who has no number in a user namespace (user_namespaces(7)). */
+#define OVERFLOW_UID 65534
 
 struct reexec {
 	struct pod *pod;
@@ -112,6 +115,12 @@ static void refuse(struct reexec *x, const struct error *err)
 /* --- the program -----------------------------------------------------------
  */
 
+/* Without root the host's root is nobody here, and 0 who runs the pod. */
+static bool is_trusted(uid_t uid)
+{
+	return uid == 0 || (is_rootless() && uid == OVERFLOW_UID);
+}
+
 /*
  * Apps reach /proc/PID/exe of what enters their namespaces: it must be nobody's
  * to write, by any way (CVE-2019-5736).
@@ -124,7 +133,7 @@ static int check_program(int fd, struct error *err)
 
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return error_sys(err, errno, "look at the new stage1");
-	if (!S_ISREG(st.st_mode) || st.st_uid != 0)
+	if (!S_ISREG(st.st_mode) || !is_trusted(st.st_uid))
 		return error_set(err, EPERM,
 				 "the new stage1 is no file of root's");
 	if (seals >= 0 && seals & F_SEAL_WRITE)

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/parse.h"
+#include "base/process_tree.h"
 #include "stage1/generation.h"
 
 struct search {
@@ -56,7 +57,7 @@ static bool search_process(const struct search *search, pid_t pid)
 static int search_all(const struct generation *g, const struct search *search,
 		      struct error *err)
 {
-	cleanup_processes struct processes all = PROCESSES_INIT;
+	cleanup_process_tree struct process_tree all = PROCESS_TREE_INIT;
 	int r = generation_processes(g, &all, err);
 
 	for (size_t i = 0; r == 0 && i < all.n; i++)
