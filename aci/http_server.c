@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,14 +24,17 @@
 struct client {
 	struct client *next, **at;
 	int fd;
-	time_t since; /* when it began, or its last answer */
+	struct in6_addr address; /* zero: of a socket that has none */
+	time_t since;		 /* when it began, or its last answer */
+	bool is_over;		 /* shut down, and not gone yet */
 };
 
 struct http_server {
 	struct http_server_plan plan;
 	struct MHD_Daemon *daemon;
 	int fd;
-	struct client *clients;
+	struct client *clients; /* the youngest first */
+	size_t n_clients;	/* that are not over */
 };
 
 static time_t now(void)
@@ -44,6 +48,61 @@ static time_t now(void)
 /* --- clients ---------------------------------------------------------------
  */
 
+static struct in6_addr address_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *from = info ? info->client_addr : NULL;
+	struct in6_addr ret = {0};
+
+	if (from && from->sa_family == AF_INET6)
+		ret = ((const struct sockaddr_in6 *)from)->sin6_addr;
+	else if (from && from->sa_family == AF_INET)
+		memcpy(&ret, &((const struct sockaddr_in *)from)->sin_addr,
+		       sizeof(struct in_addr));
+	return ret;
+}
+
+static void client_end(struct http_server *s, struct client *c)
+{
+	if (c->is_over)
+		return;
+	c->is_over = true;
+	s->n_clients--;
+	(void)shutdown(c->fd, SHUT_RDWR);
+}
+
+static size_t count_like(const struct http_server *s, const struct client *like)
+{
+	size_t n = 0;
+
+	for (const struct client *c = s->clients; c; c = c->next)
+		n += !c->is_over && memcmp(&c->address, &like->address,
+					   sizeof(c->address)) == 0;
+	return n;
+}
+
+/* Keeps room for others: of the address that has most clients, the one that is
+ * idle longest goes. */
+static void make_room(struct http_server *s)
+{
+	struct client *idlest = NULL;
+	size_t most = 0;
+
+	if (s->n_clients <= s->plan.clients_max - s->plan.clients_max / 8)
+		return;
+	for (struct client *c = s->clients; c; c = c->next) {
+		size_t n = c->is_over ? 0 : count_like(s, c);
+
+		if (n > most || (n == most && n && c->since <= idlest->since)) {
+			most = n;
+			idlest = c;
+		}
+	}
+	if (idlest)
+		client_end(s, idlest);
+}
+
 static void client_add(struct http_server *s, struct MHD_Connection *connection,
 		       void **ret)
 {
@@ -55,16 +114,20 @@ static void client_add(struct http_server *s, struct MHD_Connection *connection,
 		.next = s->clients,
 		.at = &s->clients,
 		.fd = info ? info->connect_fd : -EBADF,
+		.address = address_of(connection),
 		.since = now(),
 	};
 	if (c->next)
 		c->next->at = &c->next;
 	s->clients = c;
+	s->n_clients++;
 	*ret = c;
+	make_room(s);
 }
 
-static void client_remove(struct client *c)
+static void client_remove(struct http_server *s, struct client *c)
 {
+	s->n_clients -= !c->is_over;
 	*c->at = c->next;
 	if (c->next)
 		c->next->at = c->at;
@@ -77,7 +140,7 @@ static void on_client(void *data, struct MHD_Connection *connection,
 	if (what == MHD_CONNECTION_NOTIFY_STARTED)
 		client_add(data, connection, context);
 	else if (*context)
-		client_remove(*context);
+		client_remove(data, *context);
 }
 
 /* Who sends a byte now and then would stay for ever. */
@@ -87,7 +150,7 @@ static void end_slow_clients(struct http_server *s)
 
 	for (struct client *c = s->clients; c; c = c->next)
 		if (c->since < latest)
-			(void)shutdown(c->fd, SHUT_RDWR);
+			client_end(s, c);
 }
 
 /* --- requests --------------------------------------------------------------

@@ -6,7 +6,9 @@
  * HTTP/1.1 on sockets that listen (libmicrohttpd), one thread: requests are
  * handed over when they are whole, and answered in one segment where they
  * fit.  Bounded are: clients, those of one address, bytes of a request, and
- * the time from a connection's last answer to its next whole request.
+ * the time from a connection's last answer to its next whole request.  Where
+ * little room is left for more clients, the idlest of the address that has
+ * most of them is ended.
  */
 
 #include <stdbool.h>

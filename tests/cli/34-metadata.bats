@@ -356,6 +356,44 @@ TOKEN=00112233445566778899aabbccddeeff
 	kill -0 "$SERVICE"
 }
 
+@test "some addresses with many clients do not keep out the others" {
+	service
+	registered
+	python3 - "$url" <<-'E'
+	import socket, sys
+	path = sys.argv[1].split(":18112")[1].encode()
+	good = b"GET " + path + b"/pod/uuid HTTP/1.1\r\nHost: x\r\n\r\n"
+	def client(address, text):
+	    s = socket.create_connection(("127.0.0.1", 18112),
+	                                 source_address=(address, 0))
+	    s.sendall(text)
+	    return s
+	def answer(s):
+	    return s.recv(4096).startswith(b"HTTP/1.1 200 ")
+	def is_open(s):
+	    s.setblocking(False)
+	    try:
+	        return s.recv(1) != b""
+	    except BlockingIOError:
+	        return True
+	    except ConnectionError:
+	        return False
+	# The eldest of all, and the only one of its address.
+	first = client("127.0.0.9", good)
+	assert answer(first)
+	# All there may be, and more.
+	idle = [client(f"127.0.1.{n}", b"GET /") for n in range(8)
+	        for i in range(64)]
+	last = client("127.0.0.10", good)
+	assert answer(last)
+	# That was not because the time of the others was over.
+	left = sum(is_open(s) for s in idle)
+	assert left > 300, left
+	first.sendall(good)
+	assert answer(first)
+	E
+}
+
 @test "apps of a mutable pod are known as they come and go" {
 	service
 	run_rkt fetch "$F/inside.aci"
