@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aci/aci_splice.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "aci/gzip_write.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -29,63 +29,19 @@
 #define PREFIX_LEN 155
 
 struct out {
-	struct archive *a; /* gzip, or NULL */
+	bool is_gzip;
+	struct gzip_writer gzip;
 	int fd;
-	int failed; /* errno of a write */
 };
-
-/* Never fails for the library: an archive it has given up it does not free. */
-static la_ssize_t out_write(struct archive *a, void *arg, const void *data,
-			    size_t n)
-{
-	struct out *out = arg;
-	int r = out->failed ? 0 : write_full(out->fd, data, n);
-
-	(void)a;
-	if (r < 0)
-		out->failed = -r;
-	return (la_ssize_t)n;
-}
-
-static int out_error(const struct out *out, struct error *err)
-{
-	const char *text = out->a ? archive_error_string(out->a) : NULL;
-
-	if (out->failed)
-		return error_sys(err, out->failed, "write the image");
-	return error_set(err, EIO, "write the image: %s",
-			 text ? text : strerror(EIO));
-}
 
 static int put(struct out *out, const void *data, size_t n, struct error *err)
 {
-	if (!out->a)
-		(void)out_write(NULL, out, data, n);
-	else if (archive_write_data(out->a, data, n) != (la_ssize_t)n)
-		return out_error(out, err);
-	return out->failed ? out_error(out, err) : 0;
-}
-
-/* The gzip filter alone: one entry of the format that adds nothing. */
-static int gzip_open(struct out *out, struct error *err)
-{
-	struct archive_entry *e = archive_entry_new();
 	int r;
 
-	archive_entry_set_filetype(e, AE_IFREG);
-	r = archive_write_set_format_raw(out->a);
-	if (r == ARCHIVE_OK)
-		r = archive_write_add_filter_gzip(out->a);
-	if (r == ARCHIVE_OK)
-		r = archive_write_set_options(out->a, "gzip:!timestamp");
-	if (r == ARCHIVE_OK)
-		r = archive_write_set_bytes_in_last_block(out->a, 1);
-	if (r == ARCHIVE_OK)
-		r = archive_write_open(out->a, out, NULL, out_write, NULL);
-	if (r == ARCHIVE_OK)
-		r = archive_write_header(out->a, e);
-	archive_entry_free(e);
-	return r == ARCHIVE_OK ? 0 : out_error(out, err);
+	if (out->is_gzip)
+		return gzip_put(&out->gzip, data, n, err);
+	r = write_full(out->fd, data, n);
+	return r < 0 ? error_sys(err, -r, "write the image") : 0;
 }
 
 static int read_tar(const struct aci_splice *s, uint64_t at, void *buf,
@@ -200,7 +156,7 @@ static int put_manifest(const struct aci_splice *s, struct out *out,
 static int put_all(const struct aci_splice *s, struct out *out,
 		   struct error *err)
 {
-	int r = out->a ? gzip_open(out, err) : 0;
+	int r = out->is_gzip ? gzip_open(&out->gzip, err) : 0;
 
 	if (r == 0)
 		r = copy(s, 0, s->manifest_start, out, err);
@@ -208,24 +164,20 @@ static int put_all(const struct aci_splice *s, struct out *out,
 		r = put_manifest(s, out, err);
 	if (r == 0)
 		r = copy(s, s->manifest_end, s->tar_size, out, err);
-	if (r == 0 && out->a &&
-	    (archive_write_close(out->a) != ARCHIVE_OK || out->failed))
-		r = out_error(out, err);
+	if (r == 0 && out->is_gzip)
+		r = gzip_close(&out->gzip, err);
 	return r;
 }
 
 int aci_splice(const struct aci_splice *s, int outfd, struct error *err)
 {
 	struct out out = {
-		.a = s->no_compression ? NULL : archive_write_new(),
+		.is_gzip = !s->no_compression,
+		.gzip = {.what = "image", .fd = outfd},
 		.fd = outfd,
 	};
 	int r = put_all(s, &out, err);
 
-	/* After a failure closing would still write: drop what is buffered. */
-	if (r < 0 && !out.failed)
-		out.failed = -r;
-	if (out.a)
-		(void)archive_write_free(out.a);
+	gzip_release(&out.gzip);
 	return r;
 }

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "aci/gzip_write.h"
 #include "aci/image_tree.h"
 #include "aci/index_make.h"
 #include "aci/index_plan.h"
@@ -22,69 +22,25 @@ DEFINE_CLEANUP(struct image_pool *, image_pool_free);
 
 /* Digest, gzip, digest, file. */
 struct out {
-	struct archive *gzip; /* raw format */
+	struct gzip_writer gzip;
 	struct digest diff_id, digest;
-	int fd;
 	uint64_t size; /* bytes in the file */
-	int failed;    /* errno of the first write that failed */
 };
 
 /* --- output -------------------------------------------------------------- */
 
-static int fail(const struct out *o, struct archive *a, struct error *err)
-{
-	const char *text = archive_error_string(a);
-	int code = o->failed ? o->failed : archive_errno(a);
-
-	return error_set(err, code > 0 ? code : EIO, "write the layer: %s",
-			 o->failed ? strerror(o->failed)
-			 : text	   ? text
-				   : "it failed");
-}
-
-/* Never fails for the library: an archive it has given up it does not free. */
-static la_ssize_t to_file(struct archive *a, void *arg, const void *data,
-			  size_t n)
+static void wrote(void *arg, const void *data, size_t n)
 {
 	struct out *o = arg;
-	int r = o->failed ? 0 : write_full(o->fd, data, n);
 
-	(void)a;
-	if (r < 0)
-		o->failed = -r;
 	digest_update(&o->digest, data, n);
 	o->size += n;
-	return (la_ssize_t)n;
 }
 
-static la_ssize_t to_gzip(struct archive *a, void *arg, const void *data,
-			  size_t n)
+static int put(struct out *o, const void *data, size_t n, struct error *err)
 {
-	struct out *o = arg;
-
-	(void)a;
 	digest_update(&o->diff_id, data, n);
-	if (archive_write_data(o->gzip, data, n) != (la_ssize_t)n && !o->failed)
-		o->failed = EIO;
-	return (la_ssize_t)n;
-}
-
-static int open_gzip(struct out *o, struct error *err)
-{
-	cleanup_entry struct archive_entry *e = archive_entry_new();
-
-	o->gzip = archive_write_new();
-	archive_entry_set_pathname(e, "layer");
-	archive_entry_set_filetype(e, AE_IFREG);
-	if (archive_write_set_format_raw(o->gzip) != ARCHIVE_OK ||
-	    archive_write_add_filter_gzip(o->gzip) != ARCHIVE_OK ||
-	    archive_write_set_options(o->gzip, "gzip:!timestamp") !=
-		    ARCHIVE_OK ||
-	    archive_write_set_bytes_in_last_block(o->gzip, 1) != ARCHIVE_OK ||
-	    archive_write_open(o->gzip, o, NULL, to_file, NULL) != ARCHIVE_OK ||
-	    archive_write_header(o->gzip, e) != ARCHIVE_OK)
-		return fail(o, o->gzip, err);
-	return 0;
+	return gzip_put(&o->gzip, data, n, err);
 }
 
 static int out_open(struct out *o, int fd, enum digest_type type,
@@ -94,28 +50,27 @@ static int out_open(struct out *o, int fd, enum digest_type type,
 
 	if (r == 0)
 		r = digest_init(&o->digest, type, err);
-	o->fd = fd;
-	return r < 0 ? r : open_gzip(o, err);
+	o->gzip = (struct gzip_writer){
+		.what = "layer", .fd = fd, .wrote = wrote, .arg = o};
+	return r < 0 ? r : gzip_open(&o->gzip, err);
 }
 
 static int out_close(struct out *o, struct written_layer *ret,
 		     struct error *err)
 {
-	if (archive_write_close(o->gzip) != ARCHIVE_OK || o->failed)
-		return fail(o, o->gzip, err);
+	int r = gzip_close(&o->gzip, err);
+
+	if (r < 0)
+		return r;
 	digest_final(&o->diff_id, ret->diff_id);
 	digest_final(&o->digest, ret->digest);
 	ret->size = o->size;
 	return 0;
 }
 
-/* What was not closed is given up: nothing of it is to be written any more. */
 static void out_release(struct out *o)
 {
-	if (!o->failed)
-		o->failed = ECANCELED;
-	if (o->gzip)
-		(void)archive_write_free(o->gzip);
+	gzip_release(&o->gzip);
 	digest_release(&o->diff_id);
 	digest_release(&o->digest);
 }
@@ -138,9 +93,7 @@ int layer_copy(int fd, int out_fd, enum digest_type type,
 			return error_sys(err, (int)-n, "read the layer");
 		if (n == 0)
 			break;
-		(void)to_gzip(NULL, &o, buf, (size_t)n);
-		if (o.failed)
-			return fail(&o, o.gzip, err);
+		r = put(&o, buf, (size_t)n, err);
 		at += n;
 	}
 	return r < 0 ? r : out_close(&o, ret, err);
@@ -152,8 +105,9 @@ static int write_tar(void *arg, const void *data, size_t n)
 {
 	struct out *o = arg;
 
-	(void)to_gzip(NULL, o, data, n);
-	return o->failed ? -o->failed : 0;
+	if (put(o, data, n, NULL) == 0)
+		return 0;
+	return o->gzip.failed ? -o->gzip.failed : -EIO;
 }
 
 int layer_write(const struct index_plan *plan, const int *blob_fds, int out_fd,

@@ -16,7 +16,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +27,7 @@
 #include "base/process.h"
 #include "base/strv.h"
 #include "base/syscalls.h"
+#include "stage1/app_clone.h"
 #include "stage1/caps.h"
 #include "stage1/cgroup.h"
 #include "stage1/exec_lookup.h"
@@ -45,8 +45,7 @@ struct app_barrier {
 	_Atomic int errpipe; /* descriptor in the child, after close_rest() */
 	uid_t uid;	     /* once it is prepared */
 	gid_t gid;
-	pid_t made; /* clone_by_other() */
-	int made_pidfd;
+	struct app_clone clone;
 	/* app_process_give(): strings one after the other. */
 	size_t n_given;
 	char given[APP_GIVEN_ENV_SIZE];
@@ -513,74 +512,6 @@ child_main(const struct app_process_request *req, struct app_barrier *barrier,
 /* --- the parent ------------------------------------------------------------
  */
 
-/*
- * Who cannot come back from the pod's pid namespace sends somebody else there,
- * whose child is a child of ours, in a process of descriptors that are ours.
- */
-static pid_t clone_by_other(const struct app_process_request *req,
-			    struct clone_args *args,
-			    struct app_barrier *barrier, int *pidfd,
-			    struct error *err)
-{
-	struct clone_args other = {.flags = CLONE_FILES,
-				   .exit_signal = SIGCHLD};
-	pid_t pid = sys_clone3(&other);
-	int status;
-
-	if (pid < 0)
-		return error_sys(err, (int)-pid, "start a process");
-	if (pid == 0) {
-		if (setns(req->init->pidfd, CLONE_NEWPID) < 0)
-			_exit(errno);
-		args->flags |= CLONE_PARENT;
-		args->exit_signal = 0; /* that of the other */
-		pid = sys_clone3(args);
-		if (pid == 0)
-			return 0;
-		barrier->made = pid;
-		barrier->made_pidfd = *pidfd;
-		_exit(pid < 0 ? (int)-pid : 0);
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return error_sys(
-			err, WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD,
-			"start a process in the pod");
-	*pidfd = barrier->made_pidfd;
-	return barrier->made;
-}
-
-/* Clones into the pod's pid namespace.  Nothing else may be started between
- * the two setns calls: it would land in the pod. */
-static pid_t clone_into_pod(const struct app_process_request *req,
-			    struct app_barrier *barrier, int *pidfd,
-			    struct error *err)
-{
-	bool into_cgroup = req->leaf->dirfd >= 0 && !req->killed_leaf;
-	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
-			 (into_cgroup ? CLONE_INTO_CGROUP : 0),
-		.pidfd = (uint64_t)(uintptr_t)pidfd,
-		.exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)(into_cgroup ? req->leaf->dirfd : 0),
-	};
-	pid_t pid;
-
-	if (req->own_pidns < 0)
-		return clone_by_other(req, &args, barrier, pidfd, err);
-	if (setns(req->init->pidfd, CLONE_NEWPID) < 0)
-		return error_sys(err, errno, "use the pod's pid namespace");
-	pid = sys_clone3(&args);
-	if (pid == 0)
-		return 0;
-	if (setns(req->own_pidns, CLONE_NEWPID) < 0)
-		return error_sys(err, errno, "leave the pod's pid namespace");
-	if (pid < 0)
-		return error_sys(err, (int)-pid, "start a process in the pod");
-	return pid;
-}
-
 /* Reads the child's one message: PREPARED or its error. */
 static int wait_prepared(int ours, struct error *err)
 {
@@ -659,6 +590,11 @@ void app_process_wait_exec(struct app_process *process)
 static int begin(const struct app_process_request *req, struct app_process *p,
 		 struct error *err)
 {
+	const struct app_clone_place place = {
+		.init = req->init->pidfd,
+		.own_pidns = req->own_pidns,
+		.cgroup = req->killed_leaf ? -EBADF : req->leaf->dirfd,
+	};
 	cleanup_fd int theirs = -EBADF;
 	int fds[2], r;
 
@@ -666,7 +602,7 @@ static int begin(const struct app_process_request *req, struct app_process *p,
 		return error_sys(err, errno, "create a socket pair");
 	p->exec_fd = fds[0];
 	theirs = fds[1];
-	p->pid = clone_into_pod(req, p->barrier, &p->pidfd, err);
+	p->pid = app_clone(&place, &p->barrier->clone, &p->pidfd, err);
 	if (p->pid < 0)
 		return p->pid;
 	if (p->pid == 0)
