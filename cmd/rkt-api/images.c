@@ -121,12 +121,7 @@ void list_images(void *data, struct grpc_call *call, const char *request,
 
 	if (r == 0)
 		r = list(data, &asked, &out, &err);
-	if (r < 0) {
-		call_fail(call, r, &err);
-		return;
-	}
-	grpc_call_send(call, &out);
-	grpc_call_finish(call, GRPC_OK, NULL);
+	call_answer(call, r, &out, &err);
 }
 
 /* The row PREFIX abbreviates; whether its blob is whole is for who uses it. */
@@ -173,17 +168,5 @@ static int inspect(const struct service *s, const char *id, struct strbuf *out,
 void inspect_image(void *data, struct grpc_call *call, const char *request,
 		   size_t len)
 {
-	cleanup_strbuf struct strbuf out = STRBUF_INIT;
-	cleanup_free char *id = NULL;
-	struct error err = ERROR_INIT;
-	int r = api_inspect_parse(request, len, &id, &err);
-
-	if (r == 0)
-		r = inspect(data, id, &out, &err);
-	if (r < 0) {
-		call_fail(call, r, &err);
-		return;
-	}
-	grpc_call_send(call, &out);
-	grpc_call_finish(call, GRPC_OK, NULL);
+	call_inspect(data, call, request, len, inspect);
 }

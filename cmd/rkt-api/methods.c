@@ -72,3 +72,29 @@ const struct grpc_method methods[] = {
 	{"/v1alpha.PublicAPI/GetLogs", get_logs},
 	{0},
 };
+
+void call_answer(struct grpc_call *call, int r, const struct strbuf *out,
+		 const struct error *err)
+{
+	if (r < 0) {
+		call_fail(call, r, err);
+		return;
+	}
+	grpc_call_send(call, out);
+	grpc_call_finish(call, GRPC_OK, NULL);
+}
+
+void call_inspect(void *data, struct grpc_call *call, const char *request,
+		  size_t len,
+		  int (*inspect)(const struct service *s, const char *id,
+				 struct strbuf *out, struct error *err))
+{
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	cleanup_free char *id = NULL;
+	struct error err = ERROR_INIT;
+	int r = api_inspect_parse(request, len, &id, &err);
+
+	if (r == 0)
+		r = inspect(data, id, &out, &err);
+	call_answer(call, r, &out, &err);
+}

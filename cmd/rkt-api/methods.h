@@ -5,6 +5,8 @@
 #include "cmd/rkt-api/grpc.h"
 
 struct error;
+struct service;
+struct strbuf;
 
 /* v1alpha.PublicAPI; their data is a struct service. */
 extern const struct grpc_method methods[];
@@ -27,5 +29,14 @@ void listen_events(void *data, struct grpc_call *call, const char *request,
 		   size_t len);
 void get_logs(void *data, struct grpc_call *call, const char *request,
 	      size_t len);
+
+/* Ends CALL with the one message OUT, or with R < 0 as call_fail() does. */
+void call_answer(struct grpc_call *call, int r, const struct strbuf *out,
+		 const struct error *err);
+/* Ends CALL, whose request is an ID, with what INSPECT makes of that. */
+void call_inspect(void *data, struct grpc_call *call, const char *request,
+		  size_t len,
+		  int (*inspect)(const struct service *s, const char *id,
+				 struct strbuf *out, struct error *err));
 
 #endif
