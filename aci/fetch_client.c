@@ -11,7 +11,6 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "aci/compression.h"
 #include "aci/fetch_protocol.h"
@@ -83,12 +82,9 @@ static uint64_t tar_size_limit(uint64_t asked, uint64_t image_size, int blob_fd,
 			       bool *ret_is_space)
 {
 	uint64_t limit = asked ? asked : FETCH_TAR_SIZE_MAX;
-	struct statvfs fs;
 
-	/* A file system without a size, as ramfs, tells nothing. */
-	if (!asked && blob_fd >= 0 && fstatvfs(blob_fd, &fs) == 0 &&
-	    fs.f_blocks > 0 && (uint64_t)fs.f_bavail * fs.f_frsize < limit) {
-		limit = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (!asked && blob_fd >= 0 && free_bytes(blob_fd) < limit) {
+		limit = free_bytes(blob_fd);
 		*ret_is_space = true;
 	}
 	if (image_size < limit / RATIO_MAX &&

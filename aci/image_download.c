@@ -8,7 +8,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -176,15 +175,12 @@ static int signature_after(struct getting *g, struct error *err)
  * for. */
 static uint64_t body_limit(const struct getting *g)
 {
-	uint64_t limit = FETCH_TAR_SIZE_MAX;
-	struct statvfs fs;
+	uint64_t room;
 
 	if (g->remote->size)
 		return g->remote->size;
-	if (fstatvfs(g->file.fd, &fs) == 0 &&
-	    (uint64_t)fs.f_bavail * fs.f_frsize < limit)
-		limit = (uint64_t)fs.f_bavail * fs.f_frsize;
-	return limit;
+	room = free_bytes(g->file.fd);
+	return room < FETCH_TAR_SIZE_MAX ? room : FETCH_TAR_SIZE_MAX;
 }
 
 /* What was stored without a check does not save the download that brings the

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -222,7 +223,9 @@ static int import_finish(struct getting *g, struct error *err)
 	if (r == 0)
 		r = check_layer(g->layer, &image, err);
 	if (r < 0)
-		return r == -ENOSPC ? r : -EINVAL;
+		return r == -ENOSPC || (r == -EFBIG && g->import.is_space)
+			       ? -ENOSPC
+			       : -EINVAL;
 	return store_layer(g, &image, err);
 }
 
@@ -461,12 +464,34 @@ static void show(void *arg)
 	layer_progress_show(&m->progress);
 }
 
+/* Stored they take as much at least, wherever they come from and however much
+ * of them is here already. */
+static int check_space(const struct missing *m, struct error *err)
+{
+	uint64_t room = free_bytes(imagestore_dirfd(m->l->f->store));
+	uint64_t need = 0;
+
+	for (size_t i = 0; i < m->n && need <= room; i++)
+		need += m->v[i].blob->size;
+	return need <= room
+		       ? 0
+		       : error_set(err, ENOSPC,
+				   "image %s needs at least %" PRIu64
+				   " bytes for its layers, and the image store "
+				   "has %" PRIu64 " bytes free: free some with "
+				   "\"rkt image gc\"",
+				   m->l->name, need, room);
+}
+
 int oci_layers_fetch(const struct oci_layers *l, struct error *err)
 {
 	cleanup_missing struct missing m = {.l = l};
 	int r = find_missing(&m, err);
 
 	if (r < 0 || m.n == 0)
+		return r;
+	r = check_space(&m, err);
+	if (r < 0)
 		return r;
 	r = watch_begin(&m, err);
 	if (r < 0)

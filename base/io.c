@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -198,23 +199,46 @@ int stdout_flush(struct error *err)
 
 int copy_fd(int in, int out)
 {
+	return copy_fd_max(in, out, UINT64_MAX);
+}
+
+static size_t at_most(uint64_t left, size_t n)
+{
+	return left < n ? (size_t)left : n;
+}
+
+int copy_fd_max(int in, int out, uint64_t max)
+{
 	char buf[64 * 1024];
+	uint64_t left = max;
 	ssize_t n;
 	int r;
 
 	do {
-		n = sendfile(out, in, NULL, 1 << 30);
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	if (n == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
+		n = sendfile(out, in, NULL, at_most(left, 1 << 30));
+		left -= n > 0 ? (uint64_t)n : 0;
+	} while ((n > 0 && left) || (n < 0 && errno == EINTR));
+	if (n < 0 && errno != EINVAL && errno != ENOSYS)
 		return -errno;
-	while ((n = read_full(in, buf, sizeof(buf))) > 0) {
+	while (n != 0 && left &&
+	       (n = read_full(in, buf, at_most(left, sizeof(buf)))) > 0) {
 		r = write_full(out, buf, (size_t)n);
 		if (r < 0)
 			return r;
+		left -= (uint64_t)n;
 	}
-	return (int)n;
+	if (left == 0)
+		n = read_full(in, buf, 1);
+	return n > 0 ? -EFBIG : (int)n;
+}
+
+uint64_t free_bytes(int fd)
+{
+	struct statvfs fs;
+
+	return fstatvfs(fd, &fs) == 0 && fs.f_blocks > 0
+		       ? (uint64_t)fs.f_bavail * fs.f_frsize
+		       : UINT64_MAX;
 }
 
 int set_nonblock(int fd)

@@ -5,6 +5,7 @@
 /* Whole reads and writes; small files below a directory descriptor. */
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct error;
@@ -53,6 +54,11 @@ int stdout_flush(struct error *err);
 
 /* Copies everything from IN (its current offset) to OUT. */
 int copy_fd(int in, int out);
+/* The same; -EFBIG if that is more than MAX bytes: no more are copied. */
+int copy_fd_max(int in, int out, uint64_t max);
+
+/* Bytes for files in FD's file system; UINT64_MAX if it has no size. */
+uint64_t free_bytes(int fd);
 
 int set_nonblock(int fd);
 int set_cloexec(int fd, int on);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,18 +36,31 @@ static const struct option_row rows[] = {
 	{.name = NULL},
 };
 
-/* Reading and verifying an image are two passes: a pipe has only one. */
+/* Reading and verifying an image are two passes: a pipe has only one.  What is
+ * stored of it takes as much again. */
 static int copy_stdin(struct imagestore *store, int *ret, struct error *err)
 {
 	cleanup_fd int fd = imagestore_new_file(store, err);
+	uint64_t room;
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = copy_fd(STDIN_FILENO, fd);
+	room = free_bytes(fd);
+	r = copy_fd_max(STDIN_FILENO, fd, room / 2);
 	if (r < 0) {
 		imagestore_drop_file(store, fd);
-		return error_sys(err, -r, "copy the image from stdin");
+		return r == -EFBIG
+			       ? error_set(err, ENOSPC,
+					   "the image on stdin has more than "
+					   "half of the %" PRIu64 " bytes free "
+					   "in the image store, and is needed "
+					   "there twice: free some with \"rkt "
+					   "image gc\", or import it from a "
+					   "file",
+					   room)
+			       : error_sys(err, -r,
+					   "copy the image from stdin");
 	}
 	*ret = TAKE_FD(fd);
 	return 0;

@@ -717,3 +717,15 @@ sealed() {
 	[ -z "$(ls -A fs/data/cas/blob)" ]
 	umount fs
 }
+
+@test "an image on stdin does not fill the disk" {
+	mkdir "$D/small"
+	mount -t tmpfs -o size=8m tmpfs "$D/small"
+	run bash -c 'head -c 20000000 /dev/zero |
+		"$0" --dir="$1" --insecure-options=image image import -' \
+		"$RKT" "$D/small"
+	expect_status 254
+	expect_output "the image on stdin has more than half of the " "rkt image gc"
+	[ -z "$(find "$D/small/cas/tmp" "$D/small/cas/blob" -type f)" ]
+	umount "$D/small"
+}
