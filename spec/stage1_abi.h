@@ -96,7 +96,8 @@
 /* --- elsewhere -------------------------------------------------------------
  */
 
-/* Locked by who takes ports of the host (stage1/host_ports.h). */
+/* Locked by who takes ports of the host; links PROTOCOL-PORT-UUID to pods that
+ * have some (stage1/port_claims.h). */
 #define HOST_PORTS_DIR "/run/rkt/ports"
 /* Compiled system call filters, root only; may be removed at any time. */
 #define SECCOMP_CACHE_DIR "/run/rkt/seccomp"

@@ -2,6 +2,7 @@
 #include "stage1/host_ports.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -28,6 +29,7 @@
 #include "stage1/host_sockets.h"
 #include "stage1/masquerade.h"
 #include "stage1/network.h"
+#include "stage1/port_claims.h"
 #include "stage1/state.h"
 
 #define FIRST_FD 3
@@ -241,9 +243,50 @@ static int lock_ports(struct error *err)
 	return r < 0 ? error_sys(err, -r, "lock " HOST_PORTS_DIR) : TAKE_FD(fd);
 }
 
-static int take_all(struct host_ports *h, const struct network_port *ports,
-		    size_t n, const struct host_sockets *given,
-		    struct error *err)
+/* The claim NAME of pod UUID, which nothing listens for: it was killed. */
+static int undo_claim(int dirfd, const char *name, const char *uuid,
+		      struct error *err)
+{
+	cleanup_fd int pod = port_claim_open_pod(dirfd, name);
+	int r = 0;
+
+	/* Its other ports may be where it has the address to itself; or
+	 * somebody is undoing them. */
+	if (pod >= 0 && lock_try(pod, LOCK_EX) < 0)
+		return 0;
+	if (pod >= 0) {
+		log_info("pod %s was killed: its networks are undone", uuid);
+		r = network_teardown(pod, uuid, err);
+	}
+	if (r == 0)
+		(void)unlinkat(dirfd, name, 0);
+	return r;
+}
+
+/* Their rules would come before ours. */
+static int undo_dead(int dirfd, const char *own,
+		     const struct network_port *port, struct error *err)
+{
+	cleanup_dir DIR *dir = opendir(HOST_PORTS_DIR);
+	struct dirent *e;
+	int r = 0;
+
+	while (dir && r == 0 && (e = readdir(dir))) {
+		const char *uuid;
+
+		if (port_claim_is(e->d_name, port->protocol, port->host_port,
+				  &uuid) &&
+		    strcmp(uuid, own) != 0)
+			r = undo_claim(dirfd, e->d_name, uuid, err);
+	}
+	return r < 0 ? error_prefix(err, r, "free port %s-%u", port->protocol,
+				    (unsigned int)port->host_port)
+		     : 0;
+}
+
+static int take_all(struct host_ports *h, const char *uuid,
+		    const struct network_port *ports, size_t n,
+		    const struct host_sockets *given, struct error *err)
 {
 	cleanup_fd int lock = lock_ports(err);
 	int r = lock < 0 ? lock : 0;
@@ -258,14 +301,16 @@ static int take_all(struct host_ports *h, const struct network_port *ports,
 		if (r < 0)
 			(void)fail(p, r, err);
 	}
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = undo_dead(lock, uuid, &ports[i], err);
 	if (r < 0)
 		release_from(h, 0);
 	return r;
 }
 
-int host_ports_claim(struct host_ports *h, const struct network_port *ports,
-		     size_t n, const struct host_sockets *given,
-		     struct error *err)
+int host_ports_claim(struct host_ports *h, const char *uuid,
+		     const struct network_port *ports, size_t n,
+		     const struct host_sockets *given, struct error *err)
 {
 	const struct timespec pause = {.tv_nsec = BUSY_PAUSE_NS};
 	int r = n ? -EADDRINUSE : 0;
@@ -274,7 +319,7 @@ int host_ports_claim(struct host_ports *h, const struct network_port *ports,
 	for (int i = 0; r == -EADDRINUSE && i < BUSY_TRIES; i++) {
 		if (i)
 			(void)nanosleep(&pause, NULL);
-		r = take_all(h, ports, n, given, err);
+		r = take_all(h, uuid, ports, n, given, err);
 	}
 	return r;
 }

@@ -71,12 +71,13 @@ size_t host_addresses_make(const struct network_port *port,
 
 /*
  * Takes all PORTS or none.  -EADDRINUSE, with a message that names it, if one
- * belongs to another pod or a program; those the service manager has opened for
+ * belongs to another pod or a program; what a killed pod has left of rules for
+ * them is undone.  Those the service manager has opened for
  * this pod (GIVEN) are its own.
  */
-int host_ports_claim(struct host_ports *h, const struct network_port *ports,
-		     size_t n, const struct host_sockets *given,
-		     struct error *err);
+int host_ports_claim(struct host_ports *h, const char *uuid,
+		     const struct network_port *ports, size_t n,
+		     const struct host_sockets *given, struct error *err);
 
 /* The pod is at ADDRESS (NULL: nowhere): clients of ::1 are served. */
 void host_ports_forward(struct host_ports *h, struct event_loop *loop,

@@ -30,6 +30,7 @@
 #include "stage1/masquerade.h"
 #include "stage1/network_conf.h"
 #include "stage1/network_state.h"
+#include "stage1/port_claims.h"
 
 #define NETNS_DIR "/run/netns"
 #define STATE_DIR "net"
@@ -198,13 +199,18 @@ static int files_make(struct network *net, struct error *err)
 	if (net->lock < 0)
 		return error_sys(err, errno, "open " STATE_DIR);
 	r = lock_try(net->lock, LOCK_EX);
-	return r < 0 ? error_sys(err, -r, "lock " STATE_DIR)
-		     : state_save(net, err);
+	r = r < 0 ? error_sys(err, -r, "lock " STATE_DIR)
+		  : state_save(net, err);
+	if (r == 0)
+		port_claims_add(net->uuid, net->pod_dirfd, &net->state);
+	return r;
 }
 
 /* `netns` last: it says that there may be something to undo. */
-static void files_remove(int pod_dirfd)
+static void files_remove(int pod_dirfd, const char *uuid,
+			 const struct network_state *state)
 {
+	port_claims_remove(uuid, state);
 	(void)unlinkat(pod_dirfd, STATE_FILE, 0);
 	(void)unlinkat(pod_dirfd, STATE_DIR, AT_REMOVEDIR);
 	(void)unlinkat(pod_dirfd, POD_NET_INFO_FILE, 0);
@@ -368,7 +374,7 @@ static void roll_back(struct network *net)
 	if (undo(&net->state, net->uuid, all ? net->at : net->at + 1,
 		 all ? SIZE_MAX : net->plugin + 1, &why) < 0)
 		log_warning("%s", why.msg);
-	files_remove(net->pod_dirfd);
+	files_remove(net->pod_dirfd, net->uuid, &net->state);
 	net->at = net->state.n;
 }
 
@@ -416,7 +422,7 @@ static int plan(struct network *net, const struct network_request *request,
 static void nothing_started(struct network *net)
 {
 	netns_unbind(net->state.netns);
-	files_remove(net->pod_dirfd);
+	files_remove(net->pod_dirfd, net->uuid, &net->state);
 }
 
 static struct network *network_new(const struct network_request *request)
@@ -755,10 +761,11 @@ void network_free(struct network *net)
 static int teardown_early(int pod_dirfd, const char *netns, const char *uuid,
 			  struct error *err)
 {
+	const struct network_state none = {0};
 	int r = masquerade_remove(uuid, err);
 
 	netns_unbind(netns);
-	files_remove(pod_dirfd);
+	files_remove(pod_dirfd, uuid, &none);
 	return r;
 }
 
@@ -787,6 +794,6 @@ int network_teardown(int pod_dirfd, const char *uuid, struct error *err)
 	}
 	r = undo(&state, uuid, state.n, SIZE_MAX, err);
 	if (r == 0)
-		files_remove(pod_dirfd);
+		files_remove(pod_dirfd, uuid, &state);
 	return r;
 }

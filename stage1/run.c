@@ -222,8 +222,8 @@ static int claim_ports(struct pod *pod, struct error *err)
 	if (net_list_kind(&pod->options.nets) != NET_KIND_CNI)
 		return 0;
 	n = make_ports(pod, &ports);
-	return host_ports_claim(&pod->host_ports, ports, n, &pod->host_sockets,
-				err);
+	return host_ports_claim(&pod->host_ports, pod->options.uuid, ports, n,
+				&pod->host_sockets, err);
 }
 
 static int set_up_network(struct pod *pod, struct error *err)

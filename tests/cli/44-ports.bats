@@ -403,6 +403,37 @@ freed() {
 	network_clean
 }
 
+@test "stage1 killed: who takes its port undoes what it left" {
+	idle 17006:7006/tcp
+	dead=$uuid
+	kill -9 "$(supervisor)"
+	wait_for 10 pod_is "$dead" exited
+	[ -L "/run/rkt/ports/tcp-17006-$dead" ]
+	# One of another port does not.
+	idle 17007:7006/tcp
+	ended
+	[ -L "/run/rkt/ports/tcp-17006-$dead" ]
+	[ -e "/run/netns/rkt-$dead" ]
+	# Not even where gc has moved it to.
+	rkt gc --mark-only
+	detach_inside --port=17006:7006/tcp "$F/inside.aci" -- \
+		listen 7006 from-next
+	wait_for 10 pod_logged "$uuid" inside listen=7006
+	for to in '[::1]' 127.0.0.1; do
+		run timeout 5 socat -u "TCP:$to:17006" -
+		[ "$output" = from-next ] || fail "$to: $output"
+	done
+	[ ! -e "/run/netns/rkt-$dead" ]
+	[ "$(find /run/rkt/ports -type l -printf %f)" = "tcp-17006-$uuid" ]
+	rkt gc --grace-period=0s
+	run timeout 5 socat -u 'TCP:127.0.0.1:17006' -
+	[ "$output" = from-next ] || fail "$output"
+	ended
+	[ -z "$(find /run/rkt/ports -type l)" ]
+	rkt gc --grace-period=0s
+	network_clean
+}
+
 @test "another stage1 goes on: the ports stay, and so do connections" {
 	mkdir -p "$F/next/bin" "$F/next/libexec/rkt"
 	cp "$RKT" "$F/next/bin/rkt"

@@ -483,6 +483,9 @@ stored() {
 	for _ in 1 2 3; do
 		crash rkt@web
 		answers 1 8080
+		# Nor is the rkt-forward that was killed with it an obstacle.
+		run machine timeout 10 nc -N ::1 8080 <<<hello
+		[ "$output" = 1 ] || fail "$output"
 	done
 	clients_end
 	[ "$state" = "$(machine cat "$pod/net/state.json")" ]

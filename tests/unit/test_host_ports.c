@@ -6,6 +6,7 @@
 
 #include "stage1/host_ports.h"
 #include "stage1/network.h"
+#include "stage1/port_claims.h"
 
 /* "0.0.0.0 :: +::1": + is one that forwards. */
 static void list(const char *protocol, const char *ip, char *buf, size_t size)
@@ -61,5 +62,29 @@ Test(host_ports, addresses)
 		cr_expect_str_eq(got, rows[i].want, "%s %s: %s",
 				 rows[i].protocol,
 				 rows[i].ip ? rows[i].ip : "-", got);
+	}
+}
+
+Test(port_claims, names)
+{
+	static const char uuid[] = "0f6b2f54-4d5b-4e0c-8f5c-1c5ae5f1a0a1";
+	static const struct {
+		const char *name;
+		bool want;
+	} rows[] = {
+		{"tcp-8080-0f6b2f54-4d5b-4e0c-8f5c-1c5ae5f1a0a1", true},
+		{"udp-8080-0f6b2f54-4d5b-4e0c-8f5c-1c5ae5f1a0a1", false},
+		{"tcp-808-0f6b2f54-4d5b-4e0c-8f5c-1c5ae5f1a0a1", false},
+		{"tcp-80801-0f6b2f54-4d5b-4e0c-8f5c-1c5ae5f1a0a1", false},
+		{".", false},
+		{"", false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const char *got = NULL;
+
+		cr_expect_eq(port_claim_is(rows[i].name, "tcp", 8080, &got),
+			     rows[i].want, "%s", rows[i].name);
+		cr_expect(!rows[i].want || strcmp(got, uuid) == 0);
 	}
 }
