@@ -12,7 +12,7 @@ ms() {
 # client in a network namespace of its own.
 ports_begin() {
 	local dir=$W/nginx
-	bash "$here/../images/build-images.sh" "$dir" nginx-1 >/dev/null 2>>"$W/log" || return
+	ACTOOL=$BUILD/bin/actool bash "$here/../images/build-images.sh" "$dir" nginx-1 >/dev/null 2>>"$W/log" || return
 	mkdir -p "$dir/root"
 	tar -C "$dir/root" --strip-components=1 -xf "$dir/nginx-1.aci" rootfs
 	tar -C "$dir/root" -c . | in_v1 $PODMAN import -q - bench-nginx >/dev/null
@@ -96,6 +96,7 @@ pods_left() {
 many_down() {
 	local start
 	mapfile -t uuids <"$W/uuids"
+	note_pods
 	start=$(ms)
 	$PRIORITY $RKT stop "${uuids[@]}" >/dev/null 2>>"$W/errors"
 	while pods_left && [ $(($(ms) - start)) -lt 120000 ]; do
@@ -158,11 +159,7 @@ bench_many() {
 	ratio "stop and gc / plugin DELs two at a time" \
 		"$(least "$W/down-net")" "$(least "$W/floor-del")" 1.3 '<='
 	ratio "stop and gc, --net=none / 5 s" "$(least "$W/down-none")" 5000 1 '<='
-	if sh "$here/../leaks.sh" compare "$W/before"; then
-		echo "left behind by $((PODS * ROUNDS_MANY * 2)) pods: nothing: met"
-	else
-		echo "left behind by $((PODS * ROUNDS_MANY * 2)) pods: missed"
-	fi
+	left_behind $((PODS * ROUNDS_MANY * 2))
 }
 
 # --- many apps --------------------------------------------------------------------

@@ -228,6 +228,28 @@ bench_memory() {
 	collect
 }
 
+# Before rkt gc: the pods there are.
+note_pods() {
+	find "$W/rkt/pods" -mindepth 2 -maxdepth 2 -printf '%f\n' >>"$W/mine"
+}
+
+# left_behind RUNS: since the snapshot $W/before.  Control groups are the
+# host's, and others' pods have some: only those of $W/mine count.
+left_behind() {
+	{
+		sh "$here/../leaks.sh" compare "$W/before" 5 |
+			grep -v '^left behind: cgroup ' || true
+		find /sys/fs/cgroup -type d -path '*/rkt/*' 2>/dev/null |
+			grep -Ff "$W/mine" || true
+	} >"$W/left"
+	head "$W/left"
+	if [ -s "$W/left" ]; then
+		echo "left behind by $1 runs: missed"
+	else
+		echo "left behind by $1 runs: nothing: met"
+	fi
+}
+
 # Of the whole machine: others' work shows in it, too.
 kernel_counts() {
 	awk '$1 == "memory" { print "control groups, with those that die", $3 }' /proc/cgroups
@@ -251,12 +273,9 @@ sequence() {
 	kernel_counts >"$W/counts-before"
 	$PRIORITY "$RACE" sequence "$2" "$W/commands" >"$W/seq" 2>"$W/errors"
 	awk -F"$tab" '{ print $2 " pods/s, " $3 " failed" }' "$W/seq"
+	note_pods
 	time collect
-	if sh "$here/../leaks.sh" compare "$W/before"; then
-		echo "left behind by $2 runs: nothing: met"
-	else
-		echo "left behind by $2 runs: missed"
-	fi
+	left_behind "$2"
 	echo "before and after:"
 	kernel_counts | diff -y -W 110 "$W/counts-before" - || true
 }
