@@ -435,21 +435,25 @@ static void add_int_if(struct json_writer *w, const char *key, int64_t value)
 }
 
 bool app_info_mount(const struct pod_info *info, const struct app_info *app,
-		    const struct mount *m, const char **ret_host)
+		    const struct mount *m, char **ret_host)
 {
 	const struct volume *v =
 		m->has_app_volume
 			? &m->app_volume
 			: pod_manifest_find_volume(&info->manifest, m->volume);
 
-	*ret_host = v ? v->source : NULL;
+	*ret_host = NULL;
+	if (v && v->source)
+		*ret_host = m->sub_path
+				    ? xasprintf("%s/%s", v->source, m->sub_path)
+				    : xstrdup(v->source);
 	return v && runtime_app_mounts_read_only(app->ra, m, v);
 }
 
 static void write_mount(const struct pod_info *info, const struct app_info *app,
 			const struct mount *m, struct json_writer *w)
 {
-	const char *host;
+	cleanup_free char *host = NULL;
 	bool read_only = app_info_mount(info, app, m, &host);
 
 	json_open_object(w, NULL);

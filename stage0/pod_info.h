@@ -82,10 +82,10 @@ void pod_info_networks(const struct pod_info *info, struct strbuf *out);
 /* Appends "example.com/app:1.0"; "--" if it is not known. */
 void app_info_image_name(const struct app_info *app, struct strbuf *out);
 
-/* Of the app's mount M: true if it is read-only.  *RET_HOST is the path on the
- * host, NULL for an empty volume. */
+/* Of the app's mount M: true if it is read-only.  *RET_HOST, malloc'ed, is the
+ * path on the host, NULL for an empty volume. */
 bool app_info_mount(const struct pod_info *info, const struct app_info *app,
-		    const struct mount *m, const char **ret_host);
+		    const struct mount *m, char **ret_host);
 /* rkt's App object. */
 void app_info_write(const struct pod_info *info, const struct app_info *app,
 		    struct json_writer *w);

@@ -47,7 +47,7 @@ static void add_mounts(struct strbuf *out, const struct pod_info *info,
 {
 	for (size_t i = 0; i < app->ra->n_mounts; i++) {
 		const struct mount *m = &app->ra->mounts[i];
-		const char *host;
+		cleanup_free char *host = NULL;
 		bool read_only = app_info_mount(info, app, m, &host);
 
 		strbuf_addf(out, "%s%s:%s:(read_only:%s)",

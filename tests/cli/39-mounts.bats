@@ -52,6 +52,9 @@ in_app() {
 	expect_status 0
 	expect_output part
 	[ "$(cat "$D/v/sub/made")" = new ]
+	uuid=$(ls "$D/data/pods/run")
+	run_rkt app status "$uuid" --app=busybox
+	expect_output "mounts=$D/v/sub:/m:(read_only:false),$D/conf:/conf:(read_only:true)"
 	sh_mount ,subPath=./sub//deep/../file 'cat /m'
 	expect_status 0
 	expect_output part
@@ -369,6 +372,7 @@ host_mounts() {
 # kinds [ARG...]: a pod with one of each
 kinds() {
 	echo text >"$D/conf.txt"
+	rm -f ready "$D/sock"
 	python3 -c 'import socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.bind(sys.argv[1])
@@ -407,7 +411,6 @@ kmsg() {
 	skip_without mknod
 	for users in --no-overlay=false --private-users; do
 		kinds "$users"
-		rm "$D/sock"
 		expect_status 0
 		expect_output text connect=ok received=from-the-host type=char
 		[ "$(printed | grep '^open-write')" = "open-write.error=EROFS

@@ -154,3 +154,42 @@ load rootless
 	expect_status 0
 	[ -d "$D/data/pods" ]
 }
+
+@test "parts of volumes, what propagates, and secrets" {
+	with_range
+	mkdir -p "$D/home/v/sub/deep"
+	echo part >"$D/home/v/sub/file"
+	ln -s /etc "$D/home/v/out"
+	echo hidden >"$D/home/secret"
+	chown -R "$UID_OF_ANN:$UID_OF_ANN" "$D/home"
+	mounts() {
+		run --separate-stderr ann "$RKT" --insecure-options=image run \
+			--net=none --volume=v,kind=host,source="$D/home/v" \
+			--volume=e,kind=empty,mode=0711,uid=5 \
+			--volume=m,kind=empty,size=1Mi,mode=0710,gid=6 \
+			--secret=s,source="$D/home/secret" "$F/inside.aci" "$@"
+	}
+	mounts --mount=volume=v,target=/v,subPath=sub,readOnly=true \
+		--mount=volume=e,target=/e,subPath=a/b \
+		--mount=volume=m,target=/m,subPath=c -- read /v/file and \
+		open-write /v/file and stat /e and stat /m and \
+		read /run/secrets/s
+	expect_status 0
+	expect_output read=part open-write.error=EROFS mode=0711 owner=5:0 \
+		mode=0710 owner=0:6 read=hidden
+	mounts --mount=volume=v,target=/v,subPath=out -- read /v/passwd
+	expect_status 254
+	[[ $stderr == *"subPath out leads out of the volume"* ]] || fail "$stderr"
+	# Her mounts are her own: the host's come, hers stay.
+	mount --bind "$D/home/v" "$D/home/v"
+	uuid=$(ann "$RKT" --insecure-options=image run --net=none --detach \
+		--volume=v,kind=host,source="$D/home/v" "$F/inside.aci" \
+		--mount=volume=v,target=/v,propagation=rslave -- \
+		sleep 1000)
+	mount -t tmpfs tmpfs "$D/home/v/sub"
+	echo later >"$D/home/v/sub/file"
+	ann_rkt enter "$uuid" /inside read /v/sub/file
+	umount "$D/home/v/sub" "$D/home/v"
+	expect_output read=later
+	ann "$RKT" stop --force "$uuid"
+}

@@ -795,10 +795,13 @@ domain my.dom' ] || fail "$output"
 	skip_without loop
 	runs "$F/inside.aci" -- open /dev/loop-control
 	expect_value open.error ENOENT
-	runs --volume=d,kind=host,source=/dev/loop-control "$F/inside.aci" \
-		--mount=volume=d,target=/dev/loop-control -- \
-		open /dev/loop-control
-	expect_value open ok
+	for users in --no-overlay=false --private-users; do
+		runs "$users" --volume=d,kind=host,source=/dev/loop-control \
+			"$F/inside.aci" \
+			--mount=volume=d,target=/dev/loop-control -- \
+			open /dev/loop-control
+		expect_value open ok
+	done
 }
 
 @test "row 57: members of the group rkt read, without being root" {
