@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/lock.h"
+#include "base/path.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "spec/history.h"
@@ -68,6 +69,23 @@ static void set_image_name(struct runtime_image *ret,
 	name_values_copy(&ret->labels, &image->labels);
 }
 
+/* Their symbolic links were followed when the app was made. */
+static void keep_sources(struct runtime_app *ra, const struct runtime_app *old)
+{
+	for (size_t i = 0; i < ra->n_mounts; i++)
+		for (size_t k = 0; k < old->n_mounts; k++) {
+			struct volume *v = &ra->mounts[i].app_volume;
+			const struct volume *o = &old->mounts[k].app_volume;
+
+			if (!v->source || !o->source ||
+			    !path_equal(ra->mounts[i].path,
+					old->mounts[k].path))
+				continue;
+			free(v->source);
+			v->source = xstrdup(o->source);
+		}
+}
+
 int update_make_app(int poddir_fd, const struct pod_manifest *pm,
 		    const char *app, const struct pod_image *image,
 		    struct runtime_app *ret, struct error *err)
@@ -88,6 +106,8 @@ int update_make_app(int poddir_fd, const struct pod_manifest *pm,
 		r = app_args_apply(&image->manifest, &words, &ra, err);
 		free(ra.name);
 		ra.name = xstrdup(app);
+		if (r == 0)
+			keep_sources(&ra, old_app);
 	}
 	if (r < 0)
 		return r;

@@ -486,6 +486,23 @@ open-write=ok" ] || fail "$output"
 	umount "$D/v"
 }
 
+@test "an update follows links in the source of an app's volume no more" {
+	mkdir "$D/other"
+	ln -s v "$D/link"
+	detach_inside --net=none --pod-name=linked "$CONF" "$F/one.aci" \
+		--mnt-volume="target=/m,name=l,kind=host,source=$D/link,subPath=sub" \
+		-- -c 'exec sleep 1000'
+	ln -sfn other "$D/link"
+	in_app busybox 'cat /m/file'
+	expect_output part
+	run_rkt update linked --image="$F/two.aci" --observe=0s
+	expect_status 0
+	in_app busybox 'cat /m/file'
+	expect_output part
+	rkt stop --force "$uuid"
+	wait_for 10 pod_is "$uuid" exited
+}
+
 @test "a volume that an update's app only reads does not hinder a handover" {
 	detach_inside --net=none --pod-name=reader "$V" "$CONF" "$F/one.aci" \
 		--mount=volume=v,target=/m,readOnly=true -- -c 'exec sleep 1000'
