@@ -554,36 +554,19 @@ static int watch(struct enter *e, struct error *err)
 	return 0;
 }
 
-/* Leaves of the apps that may trace others; RET has room for all apps. */
-static size_t open_tracers(struct enter *e, struct cgroup_leaf *ret)
+/* The apps that may trace others. */
+static void find_tracing(const struct enter *e, struct strv *ret)
 {
-	cleanup_strv struct strv dirs = STRV_INIT;
-	size_t n = 0;
-
-	if (cgroup_file_read(e->dirfd, &dirs, NULL) < 0)
-		return 0;
 	for (size_t i = 0; i < e->manifest.n_apps; i++) {
-		const char *name = e->manifest.apps[i].name;
-		cleanup_free char *link =
-			xasprintf(POD_APPSINFO_DIR "/%s", name);
-		cleanup_free char *leaf = NULL;
 		struct app_plan plan = APP_PLAN_INIT;
-		char target[512] = "";
 
 		if (app_plan_make(&e->manifest, &e->manifest.apps[i],
 				  &e->options.plan, &plan, NULL) < 0)
 			continue;
-		if (plan.caps & CAPS_BIT(CAP_SYS_PTRACE) &&
-		    readlinkat(e->dirfd, link, target, sizeof(target) - 1) >
-			    0) {
-			leaf = xasprintf("%s.%s", name, path_base(target));
-			ret[n] = (struct cgroup_leaf)CGROUP_LEAF_INIT;
-			if (cgroup_leaf_open(&dirs, leaf, &ret[n], NULL) == 0)
-				n++;
-		}
+		if (plan.caps & CAPS_BIT(CAP_SYS_PTRACE))
+			strv_push(ret, e->manifest.apps[i].name);
 		app_plan_release(&plan);
 	}
-	return n;
 }
 
 /*
@@ -615,12 +598,23 @@ static int open_own_leaf(struct enter *e, struct error *err)
 	return r;
 }
 
+static int freeze_tracing(struct enter *e, struct enter_freeze *f,
+			  struct error *err)
+{
+	cleanup_strv struct strv apps = STRV_INIT;
+	int r;
+
+	find_tracing(e, &apps);
+	r = apps.n ? enter_freeze_begin(f, e->dirfd, &apps, err) : 0;
+	if (r < 0 || f->n == 0)
+		return r;
+	r = open_own_leaf(e, err);
+	return r < 0 ? r : enter_freeze(f, &e->leaf, err);
+}
+
 static int start(struct enter *e, struct error *err)
 {
-	struct cgroup_leaf tracers[POD_APPS_MAX];
-	size_t n = open_tracers(e, tracers);
-	cleanup_fd int frozen = -EBADF;
-
+	struct enter_freeze freeze = ENTER_FREEZE_INIT;
 	struct pod_init init = {
 		.pidfd = e->init_pidfd,
 		.has_namespaces = true,
@@ -647,15 +641,10 @@ static int start(struct enter *e, struct error *err)
 	};
 	int r;
 
-	r = n ? open_own_leaf(e, err) : 0;
-	if (r == 0 && n)
-		r = frozen = enter_freeze(tracers, n, &e->leaf, err);
-	if (r >= 0)
+	r = freeze_tracing(e, &freeze, err);
+	if (r == 0)
 		r = app_process_start(&request, &e->process, err);
-	if (frozen >= 0)
-		enter_thaw(tracers, n, frozen);
-	for (size_t i = 0; i < n; i++)
-		cgroup_leaf_release(&tracers[i]);
+	enter_thaw(&freeze);
 	for (size_t i = 0; i < 2; i++)
 		fd_close(&e->relays[i].theirs);
 	return r < 0 ? r : watch(e, err);

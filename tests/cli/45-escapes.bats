@@ -119,6 +119,53 @@ running() {
 	wait_for 10 pod_logged "$uuid" inside signal=USR1
 }
 
+# stand_still N: leaves of the pod, of either version of control groups
+stand_still() {
+	local dir
+	[ "$(while read -r dir; do
+		grep -lx 1 "$dir"/inside.*/cgroup.freeze
+		grep -lx FROZEN "$dir"/inside.*/freezer.state
+	done <"$D/data/pods/run/$uuid/cgroup" 2>/dev/null | wc -l)" = "$1" ]
+}
+
+@test "two that enter while an app could trace them: one after the other" {
+	mkdir -p "$D/next/bin"
+	cp "$BUILD/bin/rkt" "$D/next/bin/rkt"
+	cp -r "$BUILD/libexec" "$D/next/"
+	cp "$BUILD/tests/stage1-next" "$D/next/libexec/rkt/stage1"
+	running "$F/inside.aci" --caps-retain=$ATTACKER_CAPS -- signals 600
+	app=$(cat "$D/data/pods/run/$uuid/generations/inside/1/pid")
+	# A command that may trace, too, stands still as its app does.
+	"$RKT" --dir="$D/data" exec "$uuid" -- /inside signals 60 \
+		>"$D/command" 2>&1 3>&- &
+	command=$!
+	wait_for 20 grep -q ready=1 "$D/command"
+	inner=$(pgrep -f '^/inside signals 60$')
+	RKT_TEST_HANG_AT=enter-frozen "$D/next/bin/rkt" --dir="$D/data" \
+		enter "$uuid" /inside echo first >/dev/null 2>&1 3>&- &
+	first=$!
+	wait_for 20 stand_still 2
+	"$RKT" --dir="$D/data" enter "$uuid" /inside echo second \
+		>"$D/second" 2>&1 3>&- &
+	second=$!
+	# It waits for its turn, and they stand still.
+	wait_for 20 waits_for_turn "$second"
+	stand_still 2
+	kill -9 "$first"
+	wait "$second"
+	grep -qx second "$D/second"
+	kill -USR1 "$app"
+	wait_for 10 pod_logged "$uuid" inside signal=USR1
+	kill -USR1 "$inner"
+	wait_for 10 grep -q signal=USR1 "$D/command"
+	kill "$command"
+	wait "$command" || true
+}
+
+waits_for_turn() {
+	find "/proc/$1/fd" -lname '*/freeze.lck' 2>/dev/null | grep -q .
+}
+
 @test "an app with CAP_SYS_PTRACE finds nothing in the pod's init" {
 	# It may look, and there is nothing: an empty read-only root with
 	# /proc, no descriptor, no capability, a binary it cannot write, and
