@@ -357,11 +357,12 @@ BASHDIR ?= share/bash-completion/completions
 ZSHDIR ?= share/zsh/site-functions
 FISHDIR ?= share/fish/vendor_completions.d
 UNITDIR ?= lib/systemd/system
+USERUNITDIR ?= lib/systemd/user
 SYSUSERSDIR ?= lib/sysusers.d
 TMPFILESDIR ?= lib/tmpfiles.d
 
 install_to = PREFIX='$(PREFIX)' BUILD=$(B) ROOT='$(1)$(PREFIX)' MANDIR='$(MANDIR)' DOCDIR='$(DOCDIR)' \
-	BASHDIR='$(BASHDIR)' ZSHDIR='$(ZSHDIR)' FISHDIR='$(FISHDIR)' UNITDIR='$(UNITDIR)' \
+	BASHDIR='$(BASHDIR)' ZSHDIR='$(ZSHDIR)' FISHDIR='$(FISHDIR)' UNITDIR='$(UNITDIR)' USERUNITDIR='$(USERUNITDIR)' \
 	SYSUSERSDIR='$(SYSUSERSDIR)' TMPFILESDIR='$(TMPFILESDIR)' sh dist/install.sh
 
 install: all man

@@ -33,6 +33,8 @@ for unit in dist/systemd/*.*; do
 	# Units name programs by their paths.
 	sed -i "s,/usr/bin/rkt,$PREFIX/bin/rkt,g" "$ROOT/$UNITDIR/${unit##*/}"
 done
+put 0644 "$USERUNITDIR" dist/systemd/user/rkt@.service
+sed -i "s,/usr/bin/rkt,$PREFIX/bin/rkt,g" "$ROOT/$USERUNITDIR/rkt@.service"
 
 put 0644 "$DOCDIR" README.md LICENSE docs/*.md spec/*.md \
 	spec/api/v1alpha/api.proto

@@ -167,11 +167,33 @@ int host_store_set_netns(struct host_store *s, pid_t pid)
 	return 0;
 }
 
+static bool get_cookie(int sock, uint64_t *ret)
+{
+	socklen_t len = sizeof(*ret);
+
+	return getsockopt(sock, SOL_SOCKET, SO_NETNS_COOKIE, ret, &len) == 0;
+}
+
+/* Without root nobody is told which the host's network is (SIOCGSKNS), but
+ * whether it is the one we are in (Linux 5.14). */
+static bool is_in_own(const struct host_store *s, int sock)
+{
+	cleanup_fd int own = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t a, b;
+	struct stat st;
+
+	return own >= 0 && get_cookie(own, &a) && get_cookie(sock, &b) &&
+	       a == b && stat("/proc/self/ns/net", &st) == 0 &&
+	       st.st_dev == s->netns_dev && st.st_ino == s->netns_ino;
+}
+
 static bool is_in_pod(const struct host_store *s, int sock)
 {
 	cleanup_fd int netns = ioctl(sock, SIOCGSKNS);
 	struct stat st;
 
+	if (netns < 0 && errno == EPERM)
+		return is_in_own(s, sock);
 	return netns >= 0 && fstat(netns, &st) == 0 &&
 	       st.st_dev == s->netns_dev && st.st_ino == s->netns_ino;
 }

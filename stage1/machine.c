@@ -16,6 +16,7 @@
 #include "base/process.h"
 #include "base/syscalls.h"
 #include "spec/stage1_abi.h"
+#include "stage1/rootless.h"
 #include "stage1/state.h"
 
 /* There from the start of a machine that systemd has booted, and what every
@@ -42,7 +43,8 @@ void machine_take(struct machine *m)
 {
 	const char *libexec = getenv(STAGE1_ENV_LIBEXEC_DIR);
 
-	if (libexec && is_process_of_unit())
+	/* Machines are root's. */
+	if (libexec && is_process_of_unit() && !is_rootless())
 		m->program = xasprintf("%s/rkt-machine", libexec);
 	(void)unsetenv(STAGE1_ENV_LIBEXEC_DIR);
 }

@@ -60,48 +60,62 @@ static void add_rkt(struct strbuf *sb, const struct rkt *rkt, const char *self)
 	}
 }
 
+/* What is different in the service manager of an ordinary user. */
+struct manager {
+	const char *dir, *systemctl, *order, *slice, *target;
+};
+
+static const struct manager managers[] = {
+	{"/etc/systemd/system", "systemctl",
+	 "Wants=network-online.target\nAfter=network-online.target\n",
+	 "Slice=machine.slice\n", "multi-user.target"},
+	{"~/.config/systemd/user", "systemctl --user", "", "",
+	 "default.target"},
+};
+
 static void add_head(struct strbuf *sb, const struct pod_manifest *pm,
-		     const char *name)
+		     const char *name, const struct manager *m)
 {
-	strbuf_addf(sb, "# /etc/systemd/system/rkt-%s.service, by rkt %s\n",
-		    name, RKT_VERSION);
+	strbuf_addf(sb, "# %s/rkt-%s.service, by rkt %s\n", m->dir, name,
+		    RKT_VERSION);
 	strbuf_addf(sb,
 		    "#\n# The pod %s as it is, with its volumes, networks and "
 		    "history.  One that runs\n# is stopped first:\n#\n",
 		    name);
 	strbuf_addf(sb,
-		    "#\trkt stop %s; systemctl daemon-reload; systemctl "
+		    "#\trkt stop %s; %s daemon-reload; %s "
 		    "enable --now rkt-%s\n#\n# Apps:",
-		    name, name);
+		    name, m->systemctl, m->systemctl, name);
 	for (size_t i = 0; i < pm->n_apps; i++)
 		strbuf_addf(sb, " %s", pm->apps[i].name);
 	strbuf_addf(sb,
 		    "\n\n[Unit]\nDescription=rkt pod %s\n"
-		    "Documentation=man:rkt(1)\n"
-		    "Wants=network-online.target\n"
-		    "After=network-online.target\n\n",
-		    name);
+		    "Documentation=man:rkt(1)\n%s\n",
+		    name, m->order);
 }
 
 static void add_service(struct strbuf *sb, const struct rkt *rkt,
-			const char *self, const char *name)
+			const char *self, const char *name,
+			const struct manager *m)
 {
 	strbuf_addstr(sb, "[Service]\nType=notify\nExecStart=");
 	add_rkt(sb, rkt, self);
 	strbuf_addf(sb, " start %s\nExecReload=", name);
 	add_rkt(sb, rkt, self);
 	strbuf_addf(sb, " update --latest --wait=switched %s\n", name);
-	strbuf_addstr(sb, "Restart=always\n"
-			  "RestartSec=100ms\n"
-			  "TimeoutStartSec=5min\n"
-			  "TimeoutStopSec=20\n"
-			  "KillMode=mixed\n"
-			  "Slice=machine.slice\n"
-			  "Delegate=yes\n"
-			  "FileDescriptorStoreMax=512\n"
-			  "Environment=FDSTORE=512\n"
-			  "OOMPolicy=continue\n\n"
-			  "[Install]\nWantedBy=multi-user.target\n");
+	strbuf_addf(sb,
+		    "Restart=always\n"
+		    "RestartSec=100ms\n"
+		    "TimeoutStartSec=5min\n"
+		    "TimeoutStopSec=20\n"
+		    "KillMode=mixed\n"
+		    "%s"
+		    "Delegate=yes\n"
+		    "FileDescriptorStoreMax=512\n"
+		    "Environment=FDSTORE=512\n"
+		    "OOMPolicy=continue\n\n"
+		    "[Install]\nWantedBy=%s\n",
+		    m->slice, m->target);
 }
 
 static int print_unit(struct cmd_call *call, struct pod *pod, struct error *err)
@@ -110,6 +124,7 @@ static int print_unit(struct cmd_call *call, struct pod *pod, struct error *err)
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
 	cleanup_free char *name = pod_name_get(pod);
 	cleanup_free char *self = realpath("/proc/self/exe", NULL);
+	const struct manager *m = &managers[call->rkt->is_user];
 	int r;
 
 	if (!name)
@@ -125,8 +140,8 @@ static int print_unit(struct cmd_call *call, struct pod *pod, struct error *err)
 	r = pod_manifest_load_committed(pod->fd, &pm, err);
 	if (r < 0)
 		return r;
-	add_head(&out, &pm, name);
-	add_service(&out, call->rkt, self, name);
+	add_head(&out, &pm, name, m);
+	add_service(&out, call->rkt, self, name, m);
 	return print_all(&out);
 }
 
@@ -146,7 +161,8 @@ static const struct command cmd_generate_systemd = {
 		"`systemctl reload` is a live update to the highest version in "
 		"the store. The pod stays one for `rkt status`, `update` and "
 		"`rollback`; `rkt@.service` is the way to describe a pod by a "
-		"file instead.",
+		"file instead. Of a user's pod it is a unit of her own "
+		"service manager (`systemctl --user`).",
 	.words = CMD_WORDS_PODS,
 	.run = run_systemd,
 };

@@ -143,10 +143,12 @@ make_etc() {
 }
 
 install_rkt() {
-	mkdir -p "$R/usr/libexec/rkt" "$R/usr/lib/systemd/system"
+	mkdir -p "$R/usr/libexec/rkt" "$R/usr/lib/systemd/system" \
+		"$R/usr/lib/systemd/user"
 	cp "$BUILD"/bin/* "$R/usr/bin/"
 	cp "$BUILD"/libexec/rkt/* "$R/usr/libexec/rkt/"
 	cp "$top"/dist/systemd/*.* "$R/usr/lib/systemd/system/"
+	cp "$top"/dist/systemd/user/* "$R/usr/lib/systemd/user/"
 }
 
 inside() {
