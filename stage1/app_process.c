@@ -283,7 +283,8 @@ static int stdio_not_given(const struct child *c, struct error *err)
 		return error_sys(err, errno, "give away stdio");
 	return error_set(err, EINVAL,
 			 "there is no user %u or group %u here: without root "
-			 "there are those of /etc/subuid and /etc/subgid",
+			 "there are those of /etc/subuid and /etc/subgid, by "
+			 "newuidmap",
 			 c->uid, c->gid);
 }
 

@@ -122,6 +122,10 @@ static int open_data_dir(const char *dir, struct error *err)
 				 "%s is not yours: --dir names a directory of "
 				 "your own",
 				 dir);
+	/* Where the directory is open to others, those of her group. */
+	if ((mkdirat(fd, "pods", 0700) < 0 && errno != EEXIST) ||
+	    fchmodat(fd, "pods", 0700, 0) < 0)
+		return error_sys(err, errno, "keep %s/pods to yourself", dir);
 	return TAKE_FD(fd);
 }
 

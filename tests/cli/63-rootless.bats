@@ -146,6 +146,31 @@ load rootless
 	expect_output "$STORE"
 }
 
+@test "pods are nobody else's, though the directory is open to others" {
+	with_range
+	[ "$(ann sh -c 'umask 022; mkdir ~/open; stat -c %a ~/open')" = 755 ]
+	ann_rkt --dir="$D/home/open" run --net=none "$F/inside.aci" -- print-ids
+	expect_status 0
+	[ "$(stat -c %a "$D/home/open")" = 755 ]
+	[ "$(stat -c %a "$D/home/open/pods")" = 700 ]
+	[ "$(stat -c %a "$D/home/open/cas/tree")" = 700 ]
+	pods_destroy "$D/home/open"
+}
+
+@test "ranges: by her number, and lines that are none" {
+	with_range
+	echo "bob:300000:65536" >/etc/subuid
+	echo "$UID_OF_ANN:300000:65536" >>/etc/subuid
+	ann_inside print-ids
+	: >/etc/subgid
+	echo "ann:5:x" >/etc/subgid
+	wait_for 10 no_holder
+	# None that can be read is none.
+	ann_rkt run --net=none "$F/inside.aci" --user=7 -- print-ids
+	expect_status 254
+	expect_output "user 7" newuidmap
+}
+
 @test "a directory of root stays root's, and root's mark is no user's" {
 	ann_rkt --dir="$D/data" run --net=none "$F/inside.aci" -- print-ids
 	expect_status 254
