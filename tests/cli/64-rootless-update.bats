@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Without root, too, an update refuses nobody: in the host's network, where
 # sockets can have no mark, and without control groups.
+# shellcheck disable=SC2034 # variables of versions.bash
 
 load lib
 load rootless
