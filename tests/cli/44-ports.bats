@@ -474,6 +474,22 @@ freed() {
 	network_clean
 }
 
+@test "rkt-forward is for stage1 alone" {
+	local program=$BUILD/libexec/rkt/rkt-forward
+	for words in '' '1' '1 127.0.0.1' 'x 127.0.0.1 tcp:1' '1 x tcp:1' \
+		'1 127.0.0.1 sctp:1' '1 127.0.0.1 tcp:0' '1 ::1 tcp:65536' \
+		'1 ::1 tcp:1 udp'; do
+		# shellcheck disable=SC2086 # words
+		run timeout 10 "$program" $words
+		expect_status 254
+		expect_output 'rkt-forward is started by rkt: PARENT'
+	done
+	# It does not outlive who it was started by.
+	run timeout 10 "$program" 1 127.0.0.1 tcp:1
+	expect_status 254
+	expect_output 'who started it is gone'
+}
+
 @test "an update under load, through every way in: nothing refused or reset" {
 	version 1
 	version 2

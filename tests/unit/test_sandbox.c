@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -212,6 +213,101 @@ Test(sandbox, parse_forbids)
 	for (size_t i = 0; i < n; i++)
 		expect_killed(parse_attempts[i].name,
 			      run_caged(enter_parse, parse_attempts[i].try));
+}
+
+/* rkt-forward: more than a parser, but only connections of the internet. */
+static int enter_forward(struct error *err)
+{
+	static const uint16_t ports[] = {7};
+
+	return sandbox_enter_forward(
+		&(const struct sandbox){
+			.max_memory = 1UL << 30,
+			.ports = ports,
+			.n_ports = 1,
+		},
+		err);
+}
+
+static int try_unix_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0) >= 0;
+}
+
+static int try_raw_netlink(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW, 0) >= 0;
+}
+
+static int try_bind(void)
+{
+	const struct sockaddr_in any = {.sin_family = AF_INET};
+
+	return bind(socket(AF_INET, SOCK_STREAM, 0),
+		    (const struct sockaddr *)&any, sizeof(any)) == 0;
+}
+
+static int try_listen(void)
+{
+	return listen(socket(AF_INET, SOCK_STREAM, 0), 1) == 0;
+}
+
+static const struct attempt forward_attempts[] = {
+	{"socket of the host's programs", try_unix_socket},
+	{"netlink", try_raw_netlink},
+	{"bind", try_bind},
+	{"listen", try_listen},
+};
+
+Test(sandbox, forward_forbids)
+{
+	size_t n = sizeof(parse_attempts) / sizeof(parse_attempts[0]);
+
+	for (size_t i = 0; i < n; i++)
+		if (parse_attempts[i].try != try_socket &&
+		    parse_attempts[i].try != try_send_elsewhere)
+			expect_killed(parse_attempts[i].name,
+				      run_caged(enter_forward,
+						parse_attempts[i].try));
+	n = sizeof(forward_attempts) / sizeof(forward_attempts[0]);
+	for (size_t i = 0; i < n; i++)
+		expect_killed(
+			forward_attempts[i].name,
+			run_caged(enter_forward, forward_attempts[i].try));
+}
+
+static int connect_error(uint16_t port)
+{
+	const struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr = {htonl(INADDR_LOOPBACK)},
+	};
+
+	return connect(socket(AF_INET, SOCK_STREAM, 0),
+		       (const struct sockaddr *)&to, sizeof(to)) < 0
+		       ? errno
+		       : 0;
+}
+
+static int reach_the_pod(void)
+{
+	return connect_error(7) == EACCES;
+}
+
+static int reach_others(void)
+{
+	return connect_error(22) != EACCES;
+}
+
+Test(sandbox, forward_reaches_its_ports_alone)
+{
+	/* Landlock's version: 4 knows of ports. */
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+
+	cr_expect(run_caged(enter_forward, reach_the_pod) == 0);
+	if (version >= 4)
+		cr_expect(run_caged(enter_forward, reach_others) == 0);
 }
 
 static void *add_one(void *arg)
