@@ -573,6 +573,26 @@ int image_fetch(struct image_fetcher *f, const char *arg, const char *signature,
 	return 0;
 }
 
+/* The image that was last fetched from the reference ARG. */
+static int find_docker(struct imagestore *store, const char *arg,
+		       struct image_id *ret, struct error *err)
+{
+	cleanup_docker_ref struct docker_ref ref = DOCKER_REF_INIT;
+	cleanup_strbuf struct strbuf source = STRBUF_INIT;
+	cleanup_image_row struct image_row row = {0};
+	int r = docker_ref_parse(arg, &ref, err);
+
+	if (r < 0)
+		return r;
+	docker_ref_format(&ref, &source);
+	r = imagestore_find_source(store, source.buf, &row, err);
+	if (r == -ENOENT)
+		return error_set(err, ENOENT,
+				 "image \"%s\" not found in the store",
+				 source.buf);
+	return r < 0 ? r : image_id_parse(row.id, ret, err);
+}
+
 int image_find_stored(struct imagestore *store, const char *arg,
 		      struct image_id *ret, struct error *err)
 {
@@ -581,6 +601,8 @@ int image_find_stored(struct imagestore *store, const char *arg,
 
 	if (starts_with(arg, IMAGE_ID_PREFIX))
 		return imagestore_find_id(store, arg, ret, err);
+	if (starts_with(arg, "docker:"))
+		return find_docker(store, arg, ret, err);
 	r = image_ref_parse(arg, &ref, err);
 	return r < 0 ? r : imagestore_find_name(store, &ref, ret, err);
 }

@@ -53,8 +53,9 @@ int image_arg_parse(const char *arg, bool is_file, struct image_arg *ret,
 int image_fetch(struct image_fetcher *f, const char *arg, const char *signature,
 		struct image_id *ret, struct error *err);
 
-/* The stored image ARG (an ID or its abbreviation, or a name) means to the
- * `image` commands: no host defaults for os and arch, nothing is fetched. */
+/* The stored image ARG (an ID or its abbreviation, a name, or docker://...)
+ * means to the `image` commands: no host defaults for os and arch, nothing is
+ * fetched. */
 int image_find_stored(struct imagestore *store, const char *arg,
 		      struct image_id *ret, struct error *err);
 

@@ -70,7 +70,7 @@ struct enter {
 	struct strv command;
 	/* As what: root at "/", or with --as-app as the app is, but for what
 	 * is not NULL here. */
-	bool as_app;
+	bool as_app, debug;
 	const char *user, *group, *working_dir;
 	struct strv env; /* NAME=VALUE, above the app's */
 	const char *tty; /* "always", "never"; NULL: if stdin is one */
@@ -133,7 +133,7 @@ static int parse_arg(struct enter *e, const char *arg)
 	else if (strcmp(arg, "--no-stdin") == 0)
 		e->no_stdin = true;
 	else if (strcmp(arg, "--debug") == 0)
-		log_init("enter", true);
+		e->debug = true;
 	else
 		return -EINVAL;
 	return 0;
@@ -735,8 +735,8 @@ int enter_main(int argc, char *const argv[])
 	struct error err = ERROR_INIT;
 	int r;
 
-	log_init("enter", false);
 	r = parse_args(&e, argc, argv, &err);
+	log_init(e.as_app ? "exec" : "enter", e.debug);
 	for (size_t i = 0; r == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
 		r = steps[i](&e, &err);
 	if (r < 0) {

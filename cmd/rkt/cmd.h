@@ -80,6 +80,8 @@ struct error;
 struct cmd_call {
 	const struct rkt *rkt;
 	const struct command *command;
+	/* From cmd_root to command: how it was called.  NULL-terminated. */
+	const struct command *const *path;
 	void *opts; /* command->opts_size bytes, zero but for defaults */
 	int argc;
 	char **argv; /* the words that are not flags; NULL-terminated */
@@ -125,10 +127,12 @@ struct command {
 	const char *words;
 };
 
-/* Misuse: MESSAGE (NULL: it was said) on stderr, the command's usage on stdout
- * (or what its `failed` prints); returns RKT_EXIT_FAILURE. */
+/* Misuse: the command's usage on stdout (or what its `failed` prints), and then
+ * MESSAGE on stderr, where it is seen; returns RKT_EXIT_FAILURE. */
 #define CMD_WRONG_NUMBER "wrong number of arguments"
 int cmd_usage(const struct cmd_call *call, const char *message);
+/* The usage alone. */
+void cmd_print_usage(const struct cmd_call *call);
 
 /* Failure: ERR on stderr as log_failure() does it, and what `failed` prints;
  * returns RKT_EXIT_FAILURE. */

@@ -106,50 +106,33 @@ void cmd_help(const struct command *const *path, struct strbuf *sb)
 	help_of_globals(sb);
 }
 
-/* " image list": what is typed to reach COMMAND from TOP. */
-static bool add_words(const struct command *top, const struct command *command,
-		      struct strbuf *sb)
+void cmd_print_usage(const struct cmd_call *call)
 {
-	size_t len = sb->len;
-
-	if (top == command)
-		return true;
-	for (const struct command *const *c = top->subcommands; c && *c; c++) {
-		strbuf_addf(sb, " %s", (*c)->name);
-		if (add_words(*c, command, sb))
-			return true;
-		strbuf_setlen(sb, len);
-	}
-	return false;
-}
-
-static void print_usage(const struct command *command, struct strbuf *sb)
-{
+	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
 	cleanup_strbuf struct strbuf rows = STRBUF_INIT;
+	const struct command *command = call->command;
 
-	strbuf_addstr(sb, "Usage:\n  rkt");
-	(void)add_words(&cmd_root, command, sb);
-	strbuf_addf(sb, "%s%s\n", command->usage[0] ? " " : "", command->usage);
+	strbuf_addstr(&sb, "Usage:\n  ");
+	path_name(call->path, &sb);
+	strbuf_addf(&sb, "%s%s\n", command->usage[0] ? " " : "",
+		    command->usage);
 	help_of_options(command, &rows);
 	if (rows.len > 0)
-		strbuf_addf(sb, "\nFlags:\n%s", rows.buf);
+		strbuf_addf(&sb, "\nFlags:\n%s", rows.buf);
+	strbuf_addch(&sb, '\n');
+	(void)fwrite(sb.buf, 1, sb.len, stdout);
+	(void)fflush(stdout);
 }
 
 int cmd_usage(const struct cmd_call *call, const char *message)
 {
-	cleanup_strbuf struct strbuf sb = STRBUF_INIT;
-
-	if (message && call->file)
+	if (call->file) {
 		log_error("%s: %s", call->file, message);
-	else if (message)
-		log_error("%s", message);
-	if (call->file)
 		return RKT_EXIT_FAILURE;
-	if (message && call->command->failed &&
-	    call->command->failed(call, message))
-		return RKT_EXIT_FAILURE;
-	print_usage(call->command, &sb);
-	(void)fwrite(sb.buf, 1, sb.len, stdout);
+	}
+	if (!call->command->failed || !call->command->failed(call, message))
+		cmd_print_usage(call);
+	log_error("%s", message);
 	return RKT_EXIT_FAILURE;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "aci/stored_layer.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -17,6 +18,7 @@
 #include "cmd/rkt/format.h"
 #include "cmd/rkt/image.h"
 #include "cmd/rkt/images.h"
+#include "spec/image_id.h"
 #include "spec/json_write.h"
 #include "spec/oci.h"
 
@@ -38,6 +40,7 @@ struct opts {
 struct row {
 	const struct image_row *image;
 	bool is_unpacked;
+	uint64_t layers; /* size of those that are not listed */
 };
 
 /* A column: how it is called, shown and compared. */
@@ -49,11 +52,12 @@ struct field {
 	int (*compare)(const struct row *a, const struct row *b); /* or NULL */
 };
 
-/* The tar, and a tree unpacked from it; what an index takes (below a
- * hundredth) would cost a look at each. */
+/* The tar with its layers, and a tree unpacked from it; what an index takes
+ * (below a hundredth) would cost a look at each. */
 static uint64_t row_size(const struct row *row)
 {
-	return row->image->size + (row->is_unpacked ? row->image->unpacked : 0);
+	return row->image->size + row->layers +
+	       (row->is_unpacked ? row->image->unpacked : 0);
 }
 
 static void show_id(const struct row *row, const struct opts *o,
@@ -240,7 +244,8 @@ static const struct option_row rows[] = {
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
 	 .offset = offsetof(struct opts, all),
-	 .help = "list the layers of images from registries, too"},
+	 .help = "list the layers of images from registries, too, whose sizes "
+		 "are then theirs alone"},
 	{.name = "full",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -371,6 +376,48 @@ static void mark_unpacked(const struct images *im, struct row *list, size_t n)
 			strv_sorted_has(&trees, list[i].image->id);
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+	const struct image_row *const *x = a, *const *y = b;
+
+	return strcmp((*x)->id, (*y)->id);
+}
+
+static bool may_have_layers(const struct image_row *image)
+{
+	return strncmp(image->source, "docker", strlen("docker")) == 0 ||
+	       strncmp(image->source, "oci", strlen("oci")) == 0;
+}
+
+/* Sizes of the layers in ALL; one that several images share counts for each.
+ * An image whose manifest cannot be read has none. */
+static void add_layers(const struct images *im, const struct image_rows *all,
+		       struct row *list, size_t n)
+{
+	cleanup_free const struct image_row **by_id =
+		xcalloc(all->n + 1, sizeof(*by_id));
+
+	for (size_t i = 0; i < all->n; i++)
+		by_id[i] = &all->v[i];
+	qsort(by_id, all->n, sizeof(*by_id), compare_ids);
+	for (size_t i = 0; i < n; i++) {
+		cleanup_strv struct strv layers = STRV_INIT;
+		struct image_id id;
+
+		if (may_have_layers(list[i].image) &&
+		    image_id_parse(list[i].image->id, &id, NULL) == 0)
+			(void)stored_layers_of(im->store, &id, &layers, NULL);
+		for (size_t k = 0; k < layers.n; k++) {
+			const struct image_row key = {.id = layers.v[k]};
+			const struct image_row *want = &key, **found;
+
+			found = bsearch(&want, by_id, all->n, sizeof(*by_id),
+					compare_ids);
+			list[i].layers += found ? (*found)->size : 0;
+		}
+	}
+}
+
 static int list_images(const struct cmd_call *call, struct strbuf *out,
 		       struct error *err)
 {
@@ -392,6 +439,8 @@ static int list_images(const struct cmd_call *call, struct strbuf *out,
 			list[n++].image = &images.v[i];
 	if (im.store)
 		mark_unpacked(&im, list, n);
+	if (im.store && !o->all)
+		add_layers(&im, &images, list, n);
 	return print_rows(list, n, o, out, err);
 }
 
@@ -400,6 +449,8 @@ static int run(struct cmd_call *call)
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
 	struct error err = ERROR_INIT;
 
+	if (call->argc > 0)
+		return cmd_usage(call, CMD_WRONG_NUMBER);
 	if (list_images(call, &out, &err) < 0) {
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;

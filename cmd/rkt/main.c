@@ -285,6 +285,7 @@ static int rkt_main(int argc, char **argv)
 	call = (struct cmd_call){
 		.rkt = &rkt,
 		.command = path[used],
+		.path = path,
 		.argc = argc > 0 ? argc - 1 : 0,
 		.argv = argv + (argc > 0),
 	};
@@ -300,8 +301,9 @@ static int rkt_main(int argc, char **argv)
 	}
 	if (read_arguments(&call, &globals, &err) < 0) {
 		log_init(call.command->name, globals.debug);
+		cmd_print_usage(&call);
 		log_failure(&err, NULL);
-		return cmd_usage(&call, NULL);
+		return RKT_EXIT_FAILURE;
 	}
 	log_init(call.command->name, globals.debug);
 	if (globals.help)

@@ -18,6 +18,7 @@ struct opts {
 static const struct option_row rows[] = {
 	{.name = "listen-port",
 	 .kind = OPTION_INT,
+	 .shown = "18112",
 	 .offset = offsetof(struct opts, port),
 	 .help = "port pods ask it at, on every address of the host"},
 	{.name = NULL},

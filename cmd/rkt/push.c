@@ -216,7 +216,8 @@ static int push(const struct cmd_call *call, struct error *err)
 				 to);
 	r = image_arg(call->argv[0], &from, err);
 	if (r >= 0 && from.kind != IMAGE_ARG_FILE &&
-	    from.kind != IMAGE_ARG_ID && from.kind != IMAGE_ARG_NAME)
+	    from.kind != IMAGE_ARG_ID && from.kind != IMAGE_ARG_NAME &&
+	    from.kind != IMAGE_ARG_DOCKER)
 		r = error_set(err, EINVAL,
 			      "push %s: only a stored image or a file can be "
 			      "pushed (use \"rkt fetch\" first)",
@@ -284,7 +285,8 @@ const struct command cmd_push = {
 	.usage = "IMAGE DESTINATION",
 	.words = CMD_WORDS_IMAGES,
 	.description =
-		"IMAGE is the name or hash of a stored image, or a file. "
+		"IMAGE is the name or hash of a stored image (or the docker:// "
+		"reference it was fetched from), or a file. "
 		"DESTINATION is docker://[REGISTRY/]NAME[:TAG], where image "
 		"and dependencies become an OCI image whose digest is printed, "
 		"or the http(s) URL of an .aci file, which is sent there by "

@@ -5,8 +5,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/strv.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/pod_arg.h"
+#include "cmd/rkt/pod_wait.h"
 #include "stage0/pod.h"
 #include "stage0/pod_gc.h"
 #include "stage0/pod_stage1.h"
@@ -17,7 +19,9 @@
 
 struct opts {
 	bool force;
+	int64_t wait; /* as pod_wait_parse() has it */
 	const char *uuid_file;
+	struct strv stopped; /* UUIDs of those to wait for */
 };
 
 static const struct option_row rows[] = {
@@ -26,6 +30,14 @@ static const struct option_row rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct opts, force),
 	 .help = "forced stopping: kill the pod at once"},
+	{.name = "wait",
+	 .kind = OPTION_CALL,
+	 .parse = pod_wait_parse,
+	 .implied = "true",
+	 .shown = "false",
+	 .offset = offsetof(struct opts, wait),
+	 .help = "wait until the pods have exited, with an optional timeout "
+		 "for each"},
 	UUID_FILE_OPTION_ROW(struct opts, uuid_file),
 	{.name = NULL},
 };
@@ -89,6 +101,7 @@ static int stop_by_stage1(const struct cmd_call *call, struct pod *pod,
 static int stop_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 {
 	enum pod_state state = pod_state(pod);
+	struct opts *o = call->opts;
 	int r;
 
 	if (state == POD_STATE_EXITED || state == POD_STATE_EXITED_GARBAGE ||
@@ -100,17 +113,38 @@ static int stop_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 		return error_set(err, EINVAL, "pod \"%s\" is not running",
 				 pod->uuid);
 	r = stop_by_stage1(call, pod, err);
-	if (r == 0)
-		printf("\"%s\"\n", pod->uuid);
-	return r;
+	if (r < 0)
+		return r;
+	printf("\"%s\"\n", pod->uuid);
+	if (o->wait)
+		strv_push(&o->stopped, pod->uuid);
+	return 0;
+}
+
+static int wait_for_end(struct cmd_call *call, struct pod *pod,
+			struct error *err)
+{
+	const struct opts *o = call->opts;
+
+	return pod_wait_exited(pod, o->wait, err);
 }
 
 static int run(struct cmd_call *call)
 {
-	const struct opts *o = call->opts;
+	struct opts *o = call->opts;
 	int failed = 0;
 	int r = pod_arg_each(call, o->uuid_file, stop_pod, &failed);
 
+	/* All are told to stop before the first is waited for. */
+	for (size_t i = 0; i < o->stopped.n; i++) {
+		int code = pod_arg_word(call, o->stopped.v[i], wait_for_end);
+
+		if (code != 0) {
+			failed++;
+			r = code;
+		}
+	}
+	strv_release(&o->stopped);
 	if (failed)
 		log_error("failed to stop %d pod(s)", failed);
 	return r;
@@ -119,11 +153,11 @@ static int run(struct cmd_call *call)
 const struct command cmd_stop = {
 	.name = "stop",
 	.summary = "Stop a pod",
-	.usage = "[--force] --uuid-file=FILE | UUID ...",
+	.usage = "[--force] [--wait=bool|timeout] --uuid-file=FILE | UUID ...",
 	.words = CMD_WORDS_PODS,
 	.description = "The apps get SIGTERM and some time; returns when the "
-		       "stop has begun: `rkt status --wait` waits for the "
-		       "end.",
+		       "stop has begun, or with --wait when the pods have "
+		       "exited.",
 	.flags = CMD_UUID_FILE_1,
 	.options = rows,
 	.opts_size = sizeof(struct opts),

@@ -72,23 +72,6 @@ rkt_plain() {
 	done <commands
 }
 
-# What podman's users would type: known, whatever it would do.
-@test "the commands and flags beside podman's exist" {
-	local line
-	sed -n '/^| podman | rkt |/,/^$/p' "$TESTS/../README.md" |
-		sed 's/^|[^|]*|//' | grep -oE '`rkt [^`]*' | tr -d '`' >lines
-	[ "$(wc -l <lines)" -gt 25 ]
-	while read -r line; do
-		# shellcheck disable=SC2086 # words
-		run "$BUILD/bin/"${line%% -- *} --help
-		# Some take --help for a word of the command they run.
-		case $output in
-		*NAME:* | *'no matches found for "web"'*) ;;
-		*) fail "$line: $output" ;;
-		esac
-	done <lines
-}
-
 @test "every file HACKING names exists" {
 	local f
 	grep -oE '(base|spec|aci|stage0|stage1|cmd|tests)/[A-Za-z0-9_/-]+\.(c|h|md|sh|bats)' \

@@ -76,6 +76,46 @@ n_layers() {
 	[ "$(n_layers)" = 3 ]
 }
 
+@test "docker://: what was fetched is found by what it was fetched from" {
+	image=docker://127.0.0.1:5000/test/app
+	run_plain fetch --full $image:one
+	id=${lines[-1]}
+	run rkt image cat-manifest $image:one
+	expect_status 0
+	jq -e '.name == "127.0.0.1-5000/test/app" or (.name | test("test/app"))' \
+		<<<"$output"
+	run rkt image export $image:one "$D/out.aci"
+	expect_status 0
+	run rkt image verify $image:one
+	expect_status 0
+	expect_output "$id"
+	run rkt image cat-manifest $image:two
+	expect_status 254
+	expect_output "image \"$image:two\" not found in the store"
+	run rkt image cat-manifest docker://
+	expect_status 254
+	run rkt image rm $image:one
+	expect_status 0
+	expect_output "${id:0:30}" '1 image(s) successfully removed'
+	run rkt image list --no-legend
+	[ -z "$output" ]
+}
+
+@test "docker://: its size in the list is that of all its layers" {
+	run_plain fetch docker://127.0.0.1:5000/test/app:one
+	run_plain fetch docker://127.0.0.1:5000/test/app:two
+	rkt image list --format=json >list
+	rkt image list --all --format=json >all
+	tars=$(stat -c %s "$D"/data/cas/blob/*.tar | awk '{ n += $1 } END { print n }')
+	[ "$(jq 'map(.size) | add' all)" = "$tars" ]
+	[ "$(jq length list)" = 2 ]
+	# One layer is in both: busybox.
+	jq -e --argjson tars "$tars" --argjson shared "$(jq 'map(.size) | max' all)" \
+		'map(.size) | add == $tars + $shared' list
+	[ "$(rkt image list --no-legend --full --fields=size | sort -n)" = \
+		"$(jq '.[].size' list | sort -n)" ]
+}
+
 @test "docker://: the manifest says what the configuration said" {
 	run_plain fetch docker://127.0.0.1:5000/test/app:one
 	run rkt image cat-manifest 127.0.0.1_5000/test/app:one

@@ -310,7 +310,7 @@ same_tree() {
 	expect_status 254
 	run rkt push docker://busybox "$R/app"
 	expect_status 254
-	expect_output "only a stored image or a file"
+	expect_output "docker://registry-1.docker.io/library/busybox:latest\" not found"
 	run rkt push example.com/app "$R/app@sha256:$(printf 'a%.0s' {1..64})"
 	expect_status 254
 	expect_output "to a tag"

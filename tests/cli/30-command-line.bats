@@ -404,6 +404,25 @@ setup_file() {
 	run rkt image cat-manifest
 	expect_status 254
 	expect_output '  rkt image cat-manifest IMAGE'
-	run rkt list extra
-	[[ $output == *$'\n  rkt list '* ]]
+	run rkt exec pod
+	expect_output $'Usage:\n  rkt exec '
+	run rkt app exec pod
+	expect_output $'Usage:\n  rkt app exec '
+	run rkt image list extra
+	expect_status 254
+	expect_output $'Usage:\n  rkt image list\n'
+}
+
+@test "after a misuse the reason is what is seen last" {
+	for words in run 'run --bogus' 'list extra' 'status --wait=x y'; do
+		# shellcheck disable=SC2086 # words
+		run rkt $words
+		expect_status 254
+		[[ ${lines[0]} == Usage: ]]
+		[[ ${lines[-1]} == "${words%% *}: "* ]] || fail "$output"
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr rkt $words
+		[[ $stderr == "${words%% *}: "* && $stderr != *$'\n'* ]]
+		[[ $output == Usage:* && $output != *"$stderr"* ]]
+	done
 }

@@ -133,6 +133,17 @@ ABOUT='print-ids and print-caps and print-cwd and print-cgroup and print-limits 
 	done
 }
 
+@test "what it cannot run it says as itself" {
+	detach_inside --net=none "$F/root.aci" -- sleep 600
+	run rkt exec "$uuid" nope
+	expect_status 254
+	expect_output 'exec: Unable to find "nope" in "'
+	expect_no_output enter:
+	run rkt enter "$uuid" nope
+	expect_status 254
+	expect_output 'enter: Unable to find "nope" in "'
+}
+
 @test "standard input, output and a terminal" {
 	detach_inside --net=none "$F/root.aci" -- sleep 1000
 	run bash -c "echo typed | $RKT --dir=$D/data exec $uuid /inside stdin"

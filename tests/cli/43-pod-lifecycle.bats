@@ -197,6 +197,43 @@ no_app_runs() {
 	expect_output 'already stopped'
 }
 
+@test "rkt stop --wait: until all of them have exited" {
+	detach_inside --net=none "$F/inside.aci" -- signals 600
+	wait_for 10 pod_logged "$uuid" inside ready=1
+	first=$uuid
+	detach_inside --net=none "$F/inside.aci" -- signals 600
+	wait_for 10 pod_logged "$uuid" inside ready=1
+	run rkt stop --wait "$first" "$uuid"
+	expect_status 0
+	[ "$output" = "\"$first\"
+\"$uuid\"" ]
+	pod_is "$first" exited
+	pod_is "$uuid" exited
+	run rkt start --detach "$uuid"
+	expect_status 0
+	run rkt stop --force --wait "$uuid"
+	expect_status 0
+	pod_is "$uuid" exited
+	run rkt stop --wait "$uuid"
+	expect_status 0
+	expect_output 'already stopped'
+	run rkt stop --wait=soon "$uuid"
+	expect_status 254
+	expect_output 'must be a boolean or a duration'
+}
+
+@test "rkt stop --wait=TIME: 254 when it is over" {
+	detach_inside --net=none "$F/inside.aci" -- ignore-term and sleep 600
+	wait_for 10 pod_logged "$uuid" inside ready=1
+	printf %s "$uuid" >"$D/uuid"
+	run rkt stop --wait=100ms --uuid-file="$D/uuid"
+	expect_status 254
+	expect_output "timed out waiting for pod \"$uuid\"" \
+		'failed to stop 1 pod(s)'
+	pod_is "$uuid" running
+	rkt stop --force "$uuid"
+}
+
 @test "rkt stop waits for a pod that is just starting" {
 	skip_without strace
 	strace -f -qq -e trace=listen -e inject=listen:delay_enter=1000000 \
