@@ -378,8 +378,7 @@ static int drop_bounding(struct child *c, struct error *err)
 static int drop_privileges(struct child *c, struct error *err)
 {
 	const struct app_plan *plan = c->req->plan;
-	bool nnp = plan->no_new_privs ||
-		   (c->uid != 0 && plan->has_seccomp_isolator);
+	bool nnp = plan->no_new_privs || (c->uid != 0 && plan->is_filtered);
 	int r;
 
 	r = ids_set_groups(c->gid, plan->gids,

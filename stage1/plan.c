@@ -282,10 +282,12 @@ static void plan_seccomp(const struct isolators *list, bool insecure,
 		.caps = plan->caps,
 		.notify_bind = true,
 	};
+	plan->is_filtered =
+		!insecure &&
+		!(retain && strv_has(&retain->u.seccomp.set, "@appc.io/all"));
 	if (insecure) {
 		plan->seccomp.policy = SECCOMP_POLICY_OFF;
 	} else if (set) {
-		plan->has_seccomp_isolator = true;
 		plan->seccomp.policy =
 			retain ? SECCOMP_POLICY_RETAIN : SECCOMP_POLICY_REMOVE;
 		plan->seccomp.set = &set->u.seccomp.set;

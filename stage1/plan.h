@@ -56,9 +56,9 @@ struct app_plan {
 	size_t n_mounts;
 	uint64_t caps; /* bounding set */
 	bool no_new_privs;
-	/* rkt: an explicit seccomp isolator forces no_new_privs on apps that
-	 * do not run as root. */
-	bool has_seccomp_isolator;
+	/* rkt: a filter, if only the default one, forces no_new_privs on apps
+	 * that do not run as root. */
+	bool is_filtered;
 	struct seccomp_request seccomp; /* borrows from the manifest */
 	bool has_oom_score_adj;
 	int oom_score_adj;

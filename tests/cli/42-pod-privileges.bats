@@ -159,13 +159,19 @@ isolator() {
 	[ "$(value try.clone3)" != ENOSYS ]
 }
 
-@test "no_new_privs: isolator, and non-root with a seccomp isolator" {
+@test "no_new_privs: isolator, and non-root with a filter" {
 	run_inside "$F/inside.aci" -- print-caps
 	expect_value nonewprivs 0
 	image_inside "$D/i.aci" "$(isolator os/linux/no-new-privileges true)"
 	run_inside "$D/i.aci" -- print-caps
 	expect_value nonewprivs 1
 	run_inside "$F/inside.aci" --user=200 --group=300 -- print-caps
+	expect_value nonewprivs 1
+	run_inside "$F/inside.aci" --user=200 --group=300 \
+		--seccomp=mode=retain,@appc.io/all -- print-caps
+	expect_value nonewprivs 0
+	run --separate-stderr rkt --insecure-options=image,seccomp run --net=none \
+		"$F/inside.aci" --user=200 --group=300 -- print-caps
 	expect_value nonewprivs 0
 	run_inside "$F/inside.aci" --user=200 --group=300 \
 		--seccomp=mode=remove,errno=EPERM,chmod -- print-caps

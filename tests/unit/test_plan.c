@@ -195,7 +195,7 @@ Test(plan, isolators)
 	cr_expect_eq(p.oom_score_adj, 500);
 	cr_expect(p.no_new_privs);
 	cr_expect_eq(p.caps, CAPS_BIT(CAP_NET_ADMIN));
-	cr_expect(p.has_seccomp_isolator);
+	cr_expect_not(p.is_filtered, "@appc.io/all");
 	cr_expect_eq(p.seccomp.policy, SECCOMP_POLICY_RETAIN);
 	cr_expect_str_eq(p.seccomp.errno_name, "ENOSYS");
 	cr_expect(p.seccomp.notify_bind);
@@ -204,6 +204,31 @@ Test(plan, isolators)
 	cr_expect(strstr(p.ignored.v[1], "example.com/unknown"));
 	app_plan_release(&p);
 	pod_manifest_release(&pm);
+}
+
+Test(plan, a_filter_there_is_by_default)
+{
+	const char *const filters[] = {
+		"",
+		",\"isolators\":[{\"name\":\"os/linux/"
+		"seccomp-remove-set\",\"value\":"
+		"{\"set\":[\"@appc.io/empty\"]}}]",
+		",\"isolators\":[{\"name\":\"os/linux/"
+		"seccomp-retain-set\",\"value\":"
+		"{\"set\":[\"read\"]}}]",
+	};
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		struct pod_manifest pm = POD_MANIFEST_INIT;
+		struct app_plan p = APP_PLAN_INIT;
+		struct error err = ERROR_INIT;
+
+		cr_assert_eq(plan(filters[i], "", "", &pm, &p, &err), 0, "%s",
+			     err.msg);
+		cr_expect(p.is_filtered, "%s", filters[i]);
+		app_plan_release(&p);
+		pod_manifest_release(&pm);
+	}
 }
 
 Test(plan, insecure_options_switch_off)
@@ -219,7 +244,7 @@ Test(plan, insecure_options_switch_off)
 	cr_assert_eq(plan_with(ISOLATORS, "", "", &options, &pm, &p, &err), 0,
 		     "%s", err.msg);
 	cr_expect_eq(p.seccomp.policy, SECCOMP_POLICY_OFF);
-	cr_expect_not(p.has_seccomp_isolator);
+	cr_expect_not(p.is_filtered);
 	/* An update needs it nevertheless. */
 	cr_expect(p.seccomp.notify_bind);
 	cr_expect(p.caps & CAPS_BIT(CAP_SYS_ADMIN));
