@@ -121,7 +121,9 @@ pid_of() {
 	chmod 4755 "$D/i/rootfs/inside"
 	image_tree "$D/i" example.com/suid 1.0.0 \
 		'.app.user="200" | .app.group="300"'
-	detach_inside --net=none --private-users "$D/i.aci" -- sleep 1000
+	# Without that it has no_new_privs.
+	detach_inside --net=none --private-users "$D/i.aci" \
+		--seccomp=mode=retain,@appc.io/all -- sleep 1000
 	first=$(shift_of "$uuid")
 	pid=$(pid_of "$uuid" suid)
 	uid=$((first + 200))
