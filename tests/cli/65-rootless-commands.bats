@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Without root: what is done to pods that run, images from registries, and what
 # is done by itself.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034 # of apps; of bats
 
 load lib
 load rootless
