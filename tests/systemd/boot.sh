@@ -39,11 +39,11 @@ cgroups_sweep() {
 	# A dying process holds its cgroup for a moment.
 	for _ in $(seq 50); do
 		for dir in $(cgroup_dirs); do
-			find "${dir%/}/$NAME-$1" -depth -type d \
+			find "${dir%/}/$NAME-$1"* -depth -type d \
 				-exec rmdir {} + 2>/dev/null || true
 		done
-		compgen -G "/sys/fs/cgroup/$NAME-$1" >/dev/null ||
-			compgen -G "/sys/fs/cgroup/*/$NAME-$1" >/dev/null ||
+		compgen -G "/sys/fs/cgroup/$NAME-$1*" >/dev/null ||
+			compgen -G "/sys/fs/cgroup/*/$NAME-$1*" >/dev/null ||
 			return 0
 		sleep 0.1
 	done
@@ -77,6 +77,14 @@ cgroups_enter() {
 		fi
 		echo 0 >"$group/cgroup.procs"
 	done
+}
+
+# A group with controllers for those below it has no process of its own on
+# cgroup v2: what waits for the machine leaves the machine's root.
+cgroups_leave() {
+	[ -e /sys/fs/cgroup/cgroup.controllers ] || return 0
+	mkdir "/sys/fs/cgroup/$NAME-$1-boot"
+	echo "$2" >"/sys/fs/cgroup/$NAME-$1-boot/cgroup.procs"
 }
 
 # --- in the machine's mount namespace ---------------------------------------------
@@ -210,6 +218,7 @@ for _ in $(seq 200); do
 	[ -z "$init" ] || break
 	sleep 0.05
 done
+cgroups_leave "$ID" "$child"
 echo "${init% }" >"$DIR/pid.new"
 mv "$DIR/pid.new" "$DIR/pid"
 wait "$child" || true

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# guest.sh REPO BUILD [FILE,FILE]: inside the virtual machine, as its init:
+# guest.sh REPO BUILD [FILE,FILE [FILTER]]: inside the virtual machine, as its init:
 # pods on cgroup v2 and an older kernel.  The last line is "VM-RESULT 0" if
 # all is well.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -50,7 +50,8 @@ unit network/default_network none
 # The files asked for in full, or what depends most on the kernel.
 if [ -n "${3-}" ]; then
 	# shellcheck disable=SC2046 # names without blanks
-	CLI_TIMEOUT=3600 sh tests/run-cli.sh $(echo "$3" | tr , ' ') || failed=1
+	BATS_FILTER="${4-}" CLI_TIMEOUT=3600 \
+		sh tests/run-cli.sh $(echo "$3" | tr , ' ') || failed=1
 else
 	BATS_FILTER="^--memory|^--cpu-shares|^there and back,|^the clock|^root inside|^files: made|^one image" \
 		CLI_TIMEOUT=150 OWN_CLOCK=1 sh tests/run-cli.sh \

@@ -6,6 +6,7 @@
 # kept unpacked in build/vm/kernel.
 #
 # VM_FILES     run these files of tests/cli in there, "A.bats,B.bats"
+# VM_FILTER    only tests whose name matches, a dot for each blank
 # VM_TIMEOUT   seconds the machine may take (default 900)
 set -eu
 cd "$(dirname "$0")/../.."
@@ -85,7 +86,7 @@ timeout -k 5 "${VM_TIMEOUT:-900}" qemu-system-x86_64 \
 	-accel tcg,thread=multi -cpu max -smp 2 -m 1536 -nodefaults \
 	-no-reboot -display none -serial stdio -monitor none \
 	-kernel "$vm"/kernel/boot/vmlinuz* -initrd "$vm/initramfs.cpio" \
-	-append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all vm_repo=$repo vm_build=$build vm_files=${VM_FILES-}" \
+	-append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all vm_repo=$repo vm_build=$build vm_files=${VM_FILES-} vm_filter=${VM_FILTER-}" \
 	-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
 	-device virtio-9p-pci,fsdev=host,mount_tag=hostroot </dev/null |
 	sed -u 's/\r$//' | tee "$vm/log" || true
