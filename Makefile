@@ -80,7 +80,7 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libarchive-dev libssl-dev \
 	liblzma-dev libbz2-dev libzstd-dev libsqlite3-dev \
 	libcurl4-openssl-dev libxml2-dev libsystemd-dev libmicrohttpd-dev libnghttp2-dev
 DEPS_RUN := containernetworking-plugins iptables
-DEPS_CHECK := libcriterion-dev systemd systemd-container dbus clang clang-format clang-tidy \
+DEPS_CHECK := libcriterion-dev attr systemd systemd-container dbus clang clang-format clang-tidy \
 	libclang-rt-14-dev bats jq gnupg busybox-static nginx-light \
 	docker-registry skopeo umoci redis-server python3 python3-grpcio python3-protobuf protobuf-compiler python3-prometheus-client bsdextrautils iproute2 procps util-linux uidmap socat \
 	netcat-openbsd curl bzip2 xz-utils zstd git strace shellcheck \
