@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,11 +11,16 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "base/process.h"
+#include "base/strbuf.h"
 #include "base/syscalls.h"
+
+/* Several rows may be in one, but not in ours. */
+#define MAP_MAX 4096
 
 static int write_maps(pid_t pid, uint32_t first, uint32_t count,
 		      struct error *err)
@@ -60,6 +66,11 @@ static int clone_failed(int code, struct error *err)
 	return error_sys(err, code, "create a user namespace");
 }
 
+struct look {
+	int ns;
+	pid_t parent;
+};
+
 /* It has what we have open, the lock of a pod maybe: it dies with us. */
 __attribute__((__noreturn__)) static void wait_for_death(pid_t parent)
 {
@@ -91,6 +102,51 @@ int user_ns_new(uint32_t first, uint32_t count, struct error *err)
 	(void)sys_pidfd_send_signal(pidfd, SIGKILL);
 	(void)process_wait(pidfd, &status);
 	return r;
+}
+
+/* Only a process in it shows its maps. */
+static void show_maps(const void *arg, int to_parent)
+{
+	const struct look *look = arg;
+
+	if (setns(look->ns, CLONE_NEWUSER) < 0 ||
+	    write_full(to_parent, "", 1) < 0)
+		return;
+	/* setns took the death signal of one that had it before. */
+	wait_for_death(look->parent);
+}
+
+static bool has_map(pid_t pid, const char *name, const char *wanted)
+{
+	cleanup_free char *path = xasprintf("/proc/%d/%s", (int)pid, name);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	return read_file_path(path, MAP_MAX, &text, NULL) == 0 &&
+	       strcmp(text.buf, wanted) == 0;
+}
+
+bool user_ns_has_range(int ns, uint32_t first, uint32_t count)
+{
+	const struct look look = {.ns = ns, .parent = getpid()};
+	cleanup_fd int said = -EBADF;
+	cleanup_fd int pidfd = -EBADF;
+	char wanted[64], c;
+	bool has;
+	pid_t pid;
+	int status;
+
+	/* As the kernel writes it: user_namespaces(7). */
+	(void)snprintf(wanted, sizeof(wanted), "%10u %10u %10u\n", 0U, first,
+		       count);
+	pidfd = process_start(CLONE_CLEAR_SIGHAND, show_maps, &look, &said,
+			      &pid, NULL);
+	if (pidfd < 0)
+		return false;
+	has = read_full(said, &c, 1) == 1 && has_map(pid, "uid_map", wanted) &&
+	      has_map(pid, "gid_map", wanted);
+	(void)sys_pidfd_send_signal(pidfd, SIGKILL);
+	(void)process_wait(pidfd, &status);
+	return has;
 }
 
 int user_ns_map_mount(int ns, int mount, bool recursive, struct error *err)

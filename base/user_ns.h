@@ -16,6 +16,10 @@ struct error;
  */
 int user_ns_new(uint32_t first, uint32_t count, struct error *err);
 
+/* True if NS maps so: users and groups 0 to COUNT - 1, to FIRST on and to
+ * nobody else. */
+bool user_ns_has_range(int ns, uint32_t first, uint32_t count);
+
 /*
  * The detached mount MOUNT, with all below it when RECURSIVE, shows what 0
  * owns on disk as owned by the root of the user namespace NS, and so on (Linux

@@ -155,6 +155,15 @@ int host_store_take_netns(struct host_store *s)
 	return TAKE_FD(kept->fd);
 }
 
+void host_store_drop_netns(struct host_store *s)
+{
+	cleanup_free char *name = xasprintf(HOST_STORE_NETNS, s->uuid);
+	struct host_kept *kept = find(s, name);
+
+	if (kept)
+		give_up(s, (size_t)(kept - s->v));
+}
+
 int host_store_set_netns(struct host_store *s, pid_t pid)
 {
 	cleanup_free char *path = xasprintf("/proc/%d/ns/net", (int)pid);

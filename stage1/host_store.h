@@ -10,19 +10,20 @@
  * the unit says so: FileDescriptorStoreMax=, and FDSTORE in the environment,
  * which systemd 254 sets itself.
  *
- *	rkt.UUID.netns			the pod's network namespace
- *	rkt.UUID.listen.APP.INODE	where the app listens (TCP, UDP)
+ *	rkt.UUID.netns			the pod's network namespace, and with
+ *					it the user namespace it belongs to
+ *	rkt.UUID.listen.APP.INODE	where the app listens
  *	rkt.UUID.port.APP.PORT.INODE	a socketActivated port
  *
  * Names only say whose it is.  What comes back is believed for what the kernel
  * says of it: a socket if it listens in the pod's network, a namespace if it is
- *of a network and not the host's; and its networks only if what is written of
- *them is what would be set up now (network_adopt()).  What nobody takes is
- *given up.
+ * of a network, not the host's, and belongs to the users the pod is to have
+ * (users_adopt()); and its networks only if what is written of them is what
+ * would be set up now (network_adopt()).  What nobody takes is given up.
  *
- * An orderly end gives everything up, as it undoes the networks.  Unix
- * sockets are not kept: their files are in a root that is made anew; nor is
- * anything of a pod with private users, whose namespace owns its network.
+ * An orderly end gives everything up, as it undoes the networks.  A unix socket
+ * is kept if its name is abstract or in a volume: what is in a root that is
+ * made anew nobody can connect to.
  */
 
 #include <stdbool.h>
@@ -66,6 +67,8 @@ int host_store_set_netns(struct host_store *s, pid_t pid);
 /* The pod's network namespace, the caller's now; -EBADF: none is there that
  * can be one. */
 int host_store_take_netns(struct host_store *s);
+/* It is none for this pod after all: given up. */
+void host_store_drop_netns(struct host_store *s);
 /* One after the other, until -EBADF: sockets APP listened on. */
 int host_store_take_listener(struct host_store *s, const char *app);
 /* The socket of a socketActivated port of APP; -EBADF. */

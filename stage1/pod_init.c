@@ -184,25 +184,24 @@ static int drop_everything(const struct users *users, struct error *err)
 
 static int enter_namespaces(const struct pod_init_plan *plan, struct error *err)
 {
+	int new_net = plan->host_net || plan->netns >= 0 ? 0 : CLONE_NEWNET;
+	int r = 0;
+
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return error_sys(err, errno, "tie pod init to stage1");
+	/* A new network takes longer than all other namespaces together, and
+	 * stage1 has something to do meanwhile. */
 	if (users_are_private(plan->users))
-		return users_move(plan->users,
-				  CLONE_NEWUTS |
-					  (plan->host_ipc ? 0 : CLONE_NEWIPC) |
-					  (plan->host_net ? 0 : CLONE_NEWNET),
-				  err);
-	/* Takes longer than all other namespaces together, and stage1 has
-	 * something to do meanwhile. */
-	if (plan->netns >= 0)
-		return setns(plan->netns, CLONE_NEWNET) < 0
-			       ? error_sys(err, errno,
-					   "join the pod's network namespace")
-			       : 0;
-	if (!plan->host_net && unshare(CLONE_NEWNET) < 0)
-		return error_sys(err, errno, "create the network namespace");
-	return 0;
+		r = users_move(plan->users,
+			       CLONE_NEWUTS | new_net |
+				       (plan->host_ipc ? 0 : CLONE_NEWIPC),
+			       err);
+	else if (new_net && unshare(CLONE_NEWNET) < 0)
+		r = error_sys(err, errno, "create the network namespace");
+	if (r == 0 && plan->netns >= 0 && setns(plan->netns, CLONE_NEWNET) < 0)
+		r = error_sys(err, errno, "join the pod's network namespace");
+	return r;
 }
 
 static int prepare(const struct pod_init_plan *plan, int ready,

@@ -126,18 +126,26 @@ static bool is_host_net(const struct pod *pod)
 	return net_list_kind(&pod->options.nets) == NET_KIND_HOST;
 }
 
+/* Not if the pod is to have another network now, or other users. */
+static int adopt_network(struct pod *pod, struct error *err)
+{
+	cleanup_fd int netns = -EBADF;
+
+	(void)err;
+	if (!is_host_net(pod))
+		netns = host_store_take_netns(&pod->host_store);
+	if (netns < 0)
+		return 0;
+	if (users_adopt(&pod->options.private_users, netns, &pod->users))
+		pod->adopted_netns = TAKE_FD(netns);
+	else
+		host_store_drop_netns(&pod->host_store);
+	return 0;
+}
+
 static int make_users(struct pod *pod, struct error *err)
 {
 	return users_make(&pod->options.private_users, &pod->users, err);
-}
-
-/* Not if the pod is to have another network now. */
-static int adopt_network(struct pod *pod, struct error *err)
-{
-	(void)err;
-	if (!is_host_net(pod) && !users_are_private(&pod->users))
-		pod->adopted_netns = host_store_take_netns(&pod->host_store);
-	return 0;
 }
 
 static int start_init(struct pod *pod, struct error *err)
@@ -316,9 +324,9 @@ static const struct {
 	int (*apply)(struct pod *, struct error *);
 } steps[] = {
 	{"prepare stage1", harden},
+	{"look for the pod's network", adopt_network},
 	{"make the pod's users", make_users},
 	/* Makes its namespaces while the next steps are done. */
-	{"look for the pod's network", adopt_network},
 	{"start pod init", start_init},
 	{"settle an interrupted update", recover},
 	{"read the pod", pod_load},

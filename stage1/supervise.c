@@ -318,10 +318,8 @@ static void keep_netns(struct pod *pod)
 		xasprintf("/proc/%d/ns/net", (int)pod->init.pid);
 	cleanup_fd int fd = -EBADF;
 
-	/* The namespace of private users owns theirs. */
 	if (!host_store_is_open(&pod->host_store) ||
-	    net_list_kind(&pod->options.nets) == NET_KIND_HOST ||
-	    users_are_private(&pod->users))
+	    net_list_kind(&pod->options.nets) == NET_KIND_HOST)
 		return;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)

@@ -2,14 +2,17 @@
 #include "stage1/users.h"
 
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/fsuid.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -29,8 +32,33 @@ int users_make(const struct user_range *range, struct users *ret,
 	ret->maker = pidfd_open(getpid(), 0);
 	if (ret->maker < 0)
 		return error_sys(err, errno, "open stage1's pidfd");
+	if (users_are_private(ret))
+		return 0;
 	ret->ns = user_ns_new(range->first, range->count, err);
 	return ret->ns < 0 ? ret->ns : 0;
+}
+
+static bool is_own(int ns)
+{
+	struct stat own, st;
+
+	return fstat(ns, &st) == 0 && stat("/proc/self/ns/user", &own) == 0 &&
+	       st.st_dev == own.st_dev && st.st_ino == own.st_ino;
+}
+
+bool users_adopt(const struct user_range *range, int netns, struct users *ret)
+{
+	cleanup_fd int ns = ioctl(netns, NS_GET_USERNS);
+	bool is_private = range->count > 0;
+
+	if (ns < 0 || is_own(ns) == is_private)
+		return false;
+	if (!is_private)
+		return true;
+	if (!user_ns_has_range(ns, range->first, range->count))
+		return false;
+	ret->ns = TAKE_FD(ns);
+	return true;
 }
 
 int users_open(pid_t pid, const struct user_range *range, struct users *ret,

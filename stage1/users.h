@@ -44,9 +44,15 @@ static inline bool users_are_private(const struct users *users)
 	return users->ns >= 0;
 }
 
-/* Makes it; nothing if RANGE is empty. */
+/* Makes it; nothing if RANGE is empty, or if it has been adopted. */
 int users_make(const struct user_range *range, struct users *ret,
 	       struct error *err);
+/*
+ * Of a pod whose stage1 was killed, by its network namespace: true if that
+ * belongs to a user namespace with the very RANGE, which is used on, or, where
+ * that is empty, to stage1's own.
+ */
+bool users_adopt(const struct user_range *range, int netns, struct users *ret);
 /* That of the pod whose init is PID. */
 int users_open(pid_t pid, const struct user_range *range, struct users *ret,
 	       struct error *err);

@@ -22,34 +22,6 @@ setup_file() {
 	machine_begin
 }
 
-# clients FILE [PORT]: one after the other, until $D/end is there; $clients.
-# Who is being served when a process is killed is cut off, and not refused.
-clients() {
-	machine sh -c "until [ -e /data/out/end ]; do
-		timeout 20 nc -vN 127.0.0.1 ${2:-80} </data/out/hello 2>/data/out/said
-		[ \$? != 124 ] || echo refused: no answer
-		grep -o refused /data/out/said || true
-	done" >"$1" 2>/dev/null 3>&- &
-	clients=$!
-	wait_for 10 test -s "$1"
-}
-
-clients_begin() {
-	mkdir -p "$M/data/out"
-	echo hello >"$M/data/out/hello"
-	clients "$D/answers" "$@"
-}
-
-# How many there were is the machine's; all were answered.
-clients_end() {
-	touch "$M/data/out/end"
-	wait "$clients"
-	sort "$D/answers" | uniq -c
-	! grep -q refused "$D/answers"
-}
-
-# --- the template ---------------------------------------------------------------
-
 @test "units are what systemd-analyze wants" {
 	pod_file web
 	# shellcheck disable=SC2016 # it is the machine's shell
@@ -173,11 +145,6 @@ print("it is there", flush=True)
 time.sleep(1000)'
 	wait_for 10 logs_have 'it is there'
 	machine sh -c 'test ! -s /var/lib/rkt/pods/run/*/logs/listens'
-}
-
-# What the load said of KEY.
-load_value() {
-	sed -n "s/^$1=//p" "$D/load"
 }
 
 @test "nginx at 1,000 requests a second is reloaded, and none fails" {
@@ -442,157 +409,6 @@ exited() {
 	machine rkt --dir='/data/a $b%c "d"' rm odd
 	machine rkt --dir='/data/a $b%c "d"' image gc --grace-period=0s >/dev/null
 	machine sh -c 'umount -l /run/rkt/img/*/* 2>/dev/null; chattr -R -i "/data/a \$b%c \"d\"" 2>/dev/null; rm -rf "/data/a \$b%c \"d\""' || true
-}
-
-# --- a crash of the supervisor ------------------------------------------------------
-
-restarted() {
-	local now
-	now=$(show "$1" MainPID)
-	[ "$now" != 0 ] && [ "$now" != "$2" ] && show_is "$1" ActiveState active
-}
-
-# crash UNIT: kill -9 of its stage1; returns when the next one is there.
-crash() {
-	local main
-	main=$(show "$1" MainPID)
-	machine kill -9 "$main"
-	wait_for 20 restarted "$1" "$main"
-}
-
-# rules: of the machine's firewall, without counters.
-rules() {
-	machine nft list ruleset 2>/dev/null |
-		sed 's/counter packets [0-9]* bytes [0-9]*//'
-}
-
-stored() {
-	[ "$(show "$1" NFileDescriptorStore)" -ge "$2" ]
-}
-
-@test "a crash of stage1 refuses nobody: network, addresses and ports stay" {
-	pod_file web '.flags = ["--port=http:8080"]'
-	machine systemctl start rkt@web
-	answers 1 8080
-	wait_for 10 stored rkt@web 2
-	pod=/var/lib/rkt/pods/run/$(machine readlink /var/lib/rkt/names/web)
-	state=$(machine cat "$pod/net/state.json")
-	netns=$(machine stat -c %i "/run/netns/rkt-${pod##*/}")
-	rules=$(rules)
-	clients_begin 8080
-	for _ in 1 2 3; do
-		crash rkt@web
-		answers 1 8080
-		# Nor is the rkt-forward that was killed with it an obstacle.
-		run machine timeout 10 nc -N ::1 8080 <<<hello
-		[ "$output" = 1 ] || fail "$output"
-	done
-	clients_end
-	[ "$state" = "$(machine cat "$pod/net/state.json")" ]
-	[ "$netns" = "$(machine stat -c %i "/run/netns/rkt-${pod##*/}")" ]
-	[ "$rules" = "$(rules)" ]
-	run machine rkt status web
-	expect_output state=running 'networks=default:'
-	# Still a pod as others: it is updated, and an orderly end undoes all.
-	machine systemctl reload rkt@web
-	answers 2 8080
-	machine systemctl stop rkt@web
-	run machine sh -c 'iptables-save; ls /run/netns; ip -o link'
-	expect_no_output CNI-DN rkt- veth
-}
-
-rolled_back_times() {
-	[ "$(machine rkt history --format=json web |
-		jq 'map(select(.state == "ROLLED_BACK")) | length')" = "$1" ]
-}
-
-@test "a crash of stage1 in the midst of an update refuses nobody" {
-	local strategy n=0
-	pod_file web '.flags = ["--port=http:8080"]'
-	machine systemctl start rkt@web
-	answers 1 8080
-	wait_for 10 stored rkt@web 2
-	clients_begin 8080
-	for strategy in handover restart; do
-		machine rkt update --strategy="$strategy" --wait=switched \
-			--observe=600s --to=2.0.0 web
-		answers 2 8080
-		crash rkt@web
-		answers 1 8080
-		# It was never committed.
-		wait_for 10 rolled_back_times $((++n))
-	done
-	clients_end
-}
-
-@test "another stage1 (rkt update --runtime) goes on as the unit's process" {
-	pod_file web '.flags = ["--port=http:8080"]'
-	drop_in web '[Service]' WatchdogSec=6s
-	machine systemctl start rkt@web
-	answers 1 8080
-	wait_for 10 stored rkt@web 2
-	main=$(show rkt@web MainPID)
-	n=$(show rkt@web NFileDescriptorStore)
-	clients_begin 8080
-	machine rkt update --runtime web
-	show_is rkt@web MainPID "$main"
-	# It goes on to answer the watchdog.
-	stamp=$(show rkt@web WatchdogTimestampMonotonic)
-	pinged() { [ "$(show rkt@web WatchdogTimestampMonotonic)" -gt "$stamp" ]; }
-	wait_for 10 pinged
-	# And what systemd keeps is what the next one finds.
-	show_is rkt@web NFileDescriptorStore "$n"
-	crash rkt@web
-	answers 1 8080
-	clients_end
-}
-
-@test "a crash of stage1 with socketActivated ports of the pod's own" {
-	pod_file web '.apps[0].image = "example.com/activated:1.0.0"'
-	machine systemctl start rkt@web
-	answers 1
-	clients_begin
-	crash rkt@web
-	answers 1
-	crash rkt@web
-	clients_end
-	answers 1
-}
-
-@test "what systemd kept is undone if the file says another network now" {
-	pod_file web '.flags = ["--port=http:8080"]'
-	machine systemctl start rkt@web
-	answers 1 8080
-	wait_for 10 stored rkt@web 2
-	pod_file web '.flags = ["--port=http:8081"]'
-	crash rkt@web
-	answers 1 8081
-	run says 1 8080
-	[ "$status" != 0 ]
-	pod_file web '.flags = ["--net=none"]'
-	crash rkt@web
-	run machine sh -c 'iptables-save; ip -o link'
-	expect_no_output CNI-DN veth
-	wait_for 10 stored rkt@web 2
-	pod_file web
-	crash rkt@web
-	answers 1 80
-	machine systemctl stop rkt@web
-	run machine ls /run/netns
-	expect_no_output rkt-
-}
-
-@test "an orderly end leaves nothing in the store for the next start" {
-	pod_file web '.flags = ["--net=none"]
-		| .apps[0].flags = ["--exec=/usr/bin/python3"]
-		| .apps[0].args = ["-I", "/srv/notify.py", "announce", "sleep=1", "exit=3"]'
-	drop_in web '[Service]' Restart=no
-	machine systemctl start rkt@web
-	wait_for 10 stored rkt@web 1
-	wait_for 20 show_is rkt@web ActiveState failed
-	show_is rkt@web NFileDescriptorStore 0
-	run machine ls /run/netns
-	expect_no_output rkt-
 }
 
 @test "the metadata service comes with the first pod that registers" {

@@ -189,3 +189,50 @@ says() {
 answers() {
 	wait_for 20 says "$@"
 }
+
+# clients FILE [PORT]: one after the other, until $D/end is there; $clients.
+# Who is being served when a process is killed is cut off, and not refused.
+clients() {
+	machine sh -c "until [ -e /data/out/end ]; do
+		timeout 20 nc -vN 127.0.0.1 ${2:-80} </data/out/hello 2>/data/out/said
+		[ \$? != 124 ] || echo refused: no answer
+		grep -o refused /data/out/said || true
+	done" >"$1" 2>/dev/null 3>&- &
+	clients=$!
+	wait_for 10 test -s "$1"
+}
+
+clients_begin() {
+	mkdir -p "$M/data/out"
+	echo hello >"$M/data/out/hello"
+	clients "$D/answers" "$@"
+}
+
+# How many there were is the machine's; all were answered.
+clients_end() {
+	touch "$M/data/out/end"
+	wait "$clients"
+	sort "$D/answers" | uniq -c
+	! grep -q refused "$D/answers"
+}
+
+# --- the template ---------------------------------------------------------------
+
+# What the load said of KEY.
+load_value() {
+	sed -n "s/^$1=//p" "$D/load"
+}
+
+restarted() {
+	local now
+	now=$(show "$1" MainPID)
+	[ "$now" != 0 ] && [ "$now" != "$2" ] && show_is "$1" ActiveState active
+}
+
+# crash UNIT: kill -9 of its stage1; returns when the next one is there.
+crash() {
+	local main
+	main=$(show "$1" MainPID)
+	machine kill -9 "$main"
+	wait_for 20 restarted "$1" "$main"
+}

@@ -1,0 +1,214 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# stage1 is killed (kill -9), and systemd, which is PID 1 of a machine of its
+# own (tests/systemd/boot.sh), starts it again: what its pod keeps meanwhile.
+# shellcheck disable=SC2154 # status, output, stderr come from bats
+
+load lib
+load machine
+
+setup_file() {
+	can_boot || return 0 # bats fails a file that skips here
+	images_begin
+	for v in 1 2; do
+		version "$v" listens '["announce", "listen=80"]' \
+			'[{name: "http", protocol: "tcp", port: 80}]'
+		version "$v" activated '["say=READY=1", "serve"]' \
+			'[{name: "http", protocol: "tcp", port: 80, socketActivated: true}]'
+		image_inside "$M/data/inside-$v.aci" \
+			".app.environment = [{name: \"VERSION\", value: \"$v\"}]
+			| .app.exec = [\"/inside\", \"serve\", \"tcp4:8123\"]
+			| .app.ports = [{name: \"http\", protocol: \"tcp\", port: 8123}]" \
+			example.com/inside "$v.0.0"
+	done
+	cp "$BUILD/tests/load" "$M/data/load"
+	machine_begin
+}
+
+# rules: of the machine's firewall, without counters.
+rules() {
+	machine nft list ruleset 2>/dev/null |
+		sed 's/counter packets [0-9]* bytes [0-9]*//'
+}
+
+stored() {
+	[ "$(show "$1" NFileDescriptorStore)" -ge "$2" ]
+}
+
+@test "a crash of stage1 refuses nobody: network, addresses and ports stay" {
+	pod_file web '.flags = ["--port=http:8080"]'
+	machine systemctl start rkt@web
+	answers 1 8080
+	wait_for 10 stored rkt@web 2
+	pod=/var/lib/rkt/pods/run/$(machine readlink /var/lib/rkt/names/web)
+	state=$(machine cat "$pod/net/state.json")
+	netns=$(machine stat -c %i "/run/netns/rkt-${pod##*/}")
+	rules=$(rules)
+	clients_begin 8080
+	for _ in 1 2 3; do
+		crash rkt@web
+		answers 1 8080
+		# Nor is the rkt-forward that was killed with it an obstacle.
+		run machine timeout 10 nc -N ::1 8080 <<<hello
+		[ "$output" = 1 ] || fail "$output"
+	done
+	clients_end
+	[ "$state" = "$(machine cat "$pod/net/state.json")" ]
+	[ "$netns" = "$(machine stat -c %i "/run/netns/rkt-${pod##*/}")" ]
+	[ "$rules" = "$(rules)" ]
+	run machine rkt status web
+	expect_output state=running 'networks=default:'
+	# Still a pod as others: it is updated, and an orderly end undoes all.
+	machine systemctl reload rkt@web
+	answers 2 8080
+	machine systemctl stop rkt@web
+	run machine sh -c 'iptables-save; ls /run/netns; ip -o link'
+	expect_no_output CNI-DN rkt- veth
+}
+
+rolled_back_times() {
+	[ "$(machine rkt history --format=json web |
+		jq 'map(select(.state == "ROLLED_BACK")) | length')" = "$1" ]
+}
+
+@test "a crash of stage1 in the midst of an update refuses nobody" {
+	local strategy n=0
+	pod_file web '.flags = ["--port=http:8080"]'
+	machine systemctl start rkt@web
+	answers 1 8080
+	wait_for 10 stored rkt@web 2
+	clients_begin 8080
+	for strategy in handover restart; do
+		machine rkt update --strategy="$strategy" --wait=switched \
+			--observe=600s --to=2.0.0 web
+		answers 2 8080
+		crash rkt@web
+		answers 1 8080
+		# It was never committed.
+		wait_for 10 rolled_back_times $((++n))
+	done
+	clients_end
+}
+
+@test "another stage1 (rkt update --runtime) goes on as the unit's process" {
+	pod_file web '.flags = ["--port=http:8080"]'
+	drop_in web '[Service]' WatchdogSec=6s
+	machine systemctl start rkt@web
+	answers 1 8080
+	wait_for 10 stored rkt@web 2
+	main=$(show rkt@web MainPID)
+	n=$(show rkt@web NFileDescriptorStore)
+	clients_begin 8080
+	machine rkt update --runtime web
+	show_is rkt@web MainPID "$main"
+	# It goes on to answer the watchdog.
+	stamp=$(show rkt@web WatchdogTimestampMonotonic)
+	pinged() { [ "$(show rkt@web WatchdogTimestampMonotonic)" -gt "$stamp" ]; }
+	wait_for 10 pinged
+	# And what systemd keeps is what the next one finds.
+	show_is rkt@web NFileDescriptorStore "$n"
+	crash rkt@web
+	answers 1 8080
+	clients_end
+}
+
+@test "a crash of stage1 with socketActivated ports of the pod's own" {
+	pod_file web '.apps[0].image = "example.com/activated:1.0.0"'
+	machine systemctl start rkt@web
+	answers 1
+	clients_begin
+	crash rkt@web
+	answers 1
+	crash rkt@web
+	clients_end
+	answers 1
+}
+
+@test "what systemd kept is undone if the file says another network now" {
+	pod_file web '.flags = ["--port=http:8080"]'
+	machine systemctl start rkt@web
+	answers 1 8080
+	wait_for 10 stored rkt@web 2
+	pod_file web '.flags = ["--port=http:8081"]'
+	crash rkt@web
+	answers 1 8081
+	run says 1 8080
+	[ "$status" != 0 ]
+	pod_file web '.flags = ["--net=none"]'
+	crash rkt@web
+	run machine sh -c 'iptables-save; ip -o link'
+	expect_no_output CNI-DN veth
+	wait_for 10 stored rkt@web 2
+	pod_file web
+	crash rkt@web
+	answers 1 80
+	machine systemctl stop rkt@web
+	run machine ls /run/netns
+	expect_no_output rkt-
+}
+
+@test "an orderly end leaves nothing in the store for the next start" {
+	pod_file web '.flags = ["--net=none"]
+		| .apps[0].flags = ["--exec=/usr/bin/python3"]
+		| .apps[0].args = ["-I", "/srv/notify.py", "announce", "sleep=1", "exit=3"]'
+	drop_in web '[Service]' Restart=no
+	machine systemctl start rkt@web
+	wait_for 10 stored rkt@web 1
+	wait_for 20 show_is rkt@web ActiveState failed
+	show_is rkt@web NFileDescriptorStore 0
+	run machine ls /run/netns
+	expect_no_output rkt-
+}
+
+# --- under load ------------------------------------------------------------------
+
+# load_begin ARGUMENT...: of tests/load, in the machine.
+load_begin() {
+	machine /data/load --workers=4 --rate=400 "$@" >"$D/load" 3>&- &
+	loader=$!
+}
+
+# Who was being served is cut off; nobody is refused, and nobody waits for good.
+load_end() {
+	local key
+	machine pkill -TERM -x load
+	wait "$loader" || true
+	echo "# ${BATS_TEST_DESCRIPTION}: $(tr '\n' ' ' <"$D/load")" >&3
+	[ "$(load_value answered)" -gt 100 ] || fail "$(cat "$D/load")"
+	for key in refused timeout other; do
+		[ "$(load_value "$key")" = 0 ] || fail "$(cat "$D/load")"
+	done
+}
+
+# pod_init NAME: of the pod, as the machine numbers it.
+pod_init() {
+	machine cat "/var/lib/rkt/pods/run/$(machine readlink "/var/lib/rkt/names/$1")/pid"
+}
+
+@test "private users: users, network and ports are the same after a crash" {
+	local userns netns claims
+	pod_file web '.flags = ["--private-users", "--port=http:8080"]
+		| .apps[0].image = "example.com/inside:1.0.0"'
+	machine systemctl start rkt@web
+	wait_for 20 machine nc -z 127.0.0.1 8080
+	wait_for 10 stored rkt@web 2
+	userns=$(machine readlink "/proc/$(pod_init web)/ns/user")
+	netns=$(machine readlink "/proc/$(pod_init web)/ns/net")
+	claims=$(machine sh -c 'ls -l /run/rkt/users')
+	[ "$userns" != "$(machine readlink /proc/1/ns/user)" ]
+	load_begin 127.0.0.1 8080 /
+	for _ in 1 2 3; do
+		crash rkt@web
+		sleep 0.3
+	done
+	load_end
+	[ "$userns" = "$(machine readlink "/proc/$(pod_init web)/ns/user")" ]
+	[ "$netns" = "$(machine readlink "/proc/$(pod_init web)/ns/net")" ]
+	[ "$claims" = "$(machine sh -c 'ls -l /run/rkt/users')" ]
+	# Its users are still the host's nobodies, its root has what is its.
+	run machine grep '^Uid:' "/proc/$(app_pid web inside)/status"
+	expect_no_output '	0	'
+	machine systemctl stop rkt@web
+	run machine sh -c 'iptables-save; ls /run/netns; ip -o link'
+	expect_no_output CNI-DN rkt- veth
+}
