@@ -450,6 +450,13 @@ bool held_are_empty(const struct pod_app *app)
 	return true;
 }
 
+void held_widen(struct pod_app *app)
+{
+	for (size_t i = 0; i < app->n_held; i++)
+		if (app->held[i].domain == AF_UNIX)
+			(void)listen(app->held[i].fd, HELD_BACKLOG);
+}
+
 void held_rewind(struct pod_app *app)
 {
 	size_t n = 0;

@@ -134,6 +134,10 @@ void held_quiet(struct pod_app *app, const uint16_t *ports, size_t n);
 /* Nobody waits in those. */
 bool held_are_empty(const struct pod_app *app);
 
+/* The app serves no more: everybody who connects has to fit in unix sockets,
+ * too. */
+void held_widen(struct pod_app *app);
+
 /* What is held becomes what is to be taken over once more: for a rollback. */
 void held_rewind(struct pod_app *app);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -34,6 +35,10 @@
 #include "stage1/steer.h"
 #include "stage1/users.h"
 
+/* The file of a unix socket (O_PATH): linux/un.h, which is at odds with
+ * sys/un.h. */
+#define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0)
+
 /* Of an IPv4 or IPv6 address; 0 of others. */
 static uint16_t address_port(const struct sockaddr_storage *addr)
 {
@@ -53,24 +58,22 @@ static uint16_t address_port(const struct sockaddr_storage *addr)
 /* --- the sockets of a generation -------------------------------------------
  */
 
-/*
- * A second name for the socket file, so that it outlives the unlink of a
- * server that cleans up, or of one that makes room for its own.  Only a
- * volume's directory is there for the next generation, too: false if the
- * socket is somewhere else.
- */
-static bool keep_unix_path(struct held_listener *h, struct generation *g)
+static bool is_unix_path(const struct held_listener *h)
+{
+	return h->domain == AF_UNIX &&
+	       ((const struct sockaddr_un *)&h->addr)->sun_path[0] != '\0';
+}
+
+/* False if its socket file is in no directory of the app's root, or not in a
+ * volume: only that is there for the next generation, too. */
+static bool find_unix_dir(struct held_listener *h, const struct generation *g)
 {
 	const struct sockaddr_un *un = (const void *)&h->addr;
 	cleanup_fd int root = -EBADF;
 	cleanup_free char *path = NULL;
 	cleanup_free char *dir = NULL;
-	/* A volume of theirs takes files from nobody else. */
-	const struct users *users = &g->app->pod->users;
-	struct error err = ERROR_INIT;
 	struct stat at_root, at_dir;
 	char proc[64];
-	int r;
 
 	if (un->sun_path[0] != '/')
 		return false;
@@ -85,12 +88,50 @@ static bool keep_unix_path(struct held_listener *h, struct generation *g)
 		return false;
 	h->name = xstrdup(path_base(path));
 	h->kept_name = xasprintf(".%s.rkt-held", h->name);
+	return true;
+}
+
+/* A second name for the socket file, so that it outlives the unlink of a
+ * server that cleans up, or of one that makes room for its own. */
+static bool keep_unix_name(const struct held_listener *h,
+			   const struct generation *g)
+{
+	/* A volume of theirs takes files from nobody else. */
+	const struct users *users = &g->app->pod->users;
+	struct error err = ERROR_INIT;
+	int r;
+
 	if (users_act(users, &err) < 0)
 		log_failure(&err, g->app->name);
 	(void)unlinkat(h->dirfd, h->kept_name, 0);
 	r = linkat(h->dirfd, h->name, h->dirfd, h->kept_name, 0);
 	users_rest(users);
 	return r == 0;
+}
+
+static bool keep_unix_path(struct held_listener *h, struct generation *g)
+{
+	return find_unix_dir(h, g) && keep_unix_name(h, g);
+}
+
+/* The very file H is bound to. */
+static bool is_its_file(const struct held_listener *h, const char *name)
+{
+	cleanup_fd int file = ioctl(h->fd, SIOCUNIXFILE);
+	struct stat bound, st;
+
+	return file >= 0 && fstat(file, &bound) == 0 &&
+	       fstatat(h->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_dev == bound.st_dev && st.st_ino == bound.st_ino;
+}
+
+/* H came from the stage1 before this one: is it to be found where G would make
+ * it? */
+static bool find_unix_path(struct held_listener *h, const struct generation *g)
+{
+	return find_unix_dir(h, g) &&
+	       (is_its_file(h, h->kept_name) ||
+		(is_its_file(h, h->name) && keep_unix_name(h, g)));
 }
 
 /* Its name is a file again, and the second name stays for another time. */
@@ -125,9 +166,7 @@ static bool will_come_back(struct held_listener *h, struct generation *g)
 	    h->addrlen <= offsetof(struct sockaddr_un, sun_path))
 		return false;
 	if (h->domain == AF_UNIX)
-		return ((const struct sockaddr_un *)&h->addr)->sun_path[0] ==
-			       '\0' ||
-		       keep_unix_path(h, g);
+		return !is_unix_path(h) || keep_unix_path(h, g);
 	/* Port 0: every other bind of TCP has passed through our hands; but
 	 * for stage1/unseen.h. */
 	if ((h->domain == AF_INET || h->domain == AF_INET6) &&
@@ -184,23 +223,22 @@ static bool look_at_socket(struct pod_app *app, int fd,
 	return true;
 }
 
-static void hold(struct pod_app *app, struct held_listener *h)
-{
-	h->backlog = held_backlog(h->fd);
-	(void)listen(h->fd, HELD_BACKLOG);
-	held_add(app, h);
-}
-
 static void hold_socket(struct generation *g, int fd)
 {
 	struct held_listener h;
 
 	if (!look_at_socket(g->app, fd, &h))
 		return;
-	if (will_come_back(&h, g))
-		hold(g->app, &h);
-	else
+	if (!will_come_back(&h, g)) {
 		held_release(&h);
+		return;
+	}
+	h.backlog = held_backlog(fd);
+	/* Of a unix socket listen(2) would make us who clients see behind it
+	 * (SO_PEERCRED): not while the app serves. */
+	if (h.domain != AF_UNIX)
+		(void)listen(fd, HELD_BACKLOG);
+	held_add(g->app, &h);
 }
 
 void listeners_adopt(struct generation *g, int fd)
@@ -212,7 +250,26 @@ void listeners_adopt(struct generation *g, int fd)
 	/* In the midst of an update it let some in, and not all. */
 	(void)steer_remove(fd);
 	(void)held_unfilter(fd);
-	hold(g->app, &h);
+	h.backlog = held_backlog(fd);
+	(void)listen(fd, HELD_BACKLOG);
+	held_add(g->app, &h);
+}
+
+void listeners_find_adopted(struct generation *g)
+{
+	struct pod_app *app = g->app;
+
+	for (size_t i = app->n_held; i-- > 0;) {
+		struct held_listener *h = &app->held[i];
+
+		if (is_unix_path(h) && h->dirfd < 0 && !find_unix_path(h, g)) {
+			log_debug("app %s: nobody finds its unix socket %.*s "
+				  "any more",
+				  app->name, (int)sizeof(h->addr) - 2,
+				  ((struct sockaddr_un *)&h->addr)->sun_path);
+			held_forget(app, i);
+		}
+	}
 }
 
 static bool hold_found(void *data, int fd)

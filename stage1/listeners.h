@@ -68,6 +68,10 @@ void listeners_on_notify(struct event_source *source, uint32_t events);
 /* FD, which is its now, is held for G: what a stage1 that was killed left. */
 void listeners_adopt(struct generation *g, int fd);
 
+/* G, held at its barrier, has its root: of what was adopted, unix sockets whose
+ * files are not there are let go. */
+void listeners_find_adopted(struct generation *g);
+
 /* Duplicates what G listens on into its app's list; the count or -errno. */
 int listeners_hold(struct generation *g, struct error *err);
 

@@ -143,9 +143,7 @@ static void store(struct pod_app *app, const struct held_listener *v, size_t n)
 		return;
 	host_store_begin(store, HOST_STORE_LISTENERS, app->name);
 	for (size_t i = 0; i < n; i++)
-		if (v[i].domain != AF_UNIX)
-			host_store_keep(store, app->name, NULL, v[i].inode,
-					v[i].fd);
+		host_store_keep(store, app->name, NULL, v[i].inode, v[i].fd);
 	host_store_end(store);
 }
 

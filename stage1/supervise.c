@@ -496,6 +496,7 @@ static int release_apps_that(struct pod *pod, bool can_trace, struct error *err)
 
 		if (!g || generation_can_trace(g) != can_trace)
 			continue;
+		listeners_find_adopted(g);
 		r = generation_release(g, err);
 	}
 	return r;

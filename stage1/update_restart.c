@@ -434,6 +434,7 @@ static void stop_old(struct update *u)
 		update_roll_back(u, &err);
 		return;
 	}
+	held_widen(u->app);
 	restart_store(u->app);
 	if (!u->has_begun_again) {
 		end_old(u);

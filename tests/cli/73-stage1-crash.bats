@@ -212,3 +212,70 @@ pod_init() {
 	run machine sh -c 'iptables-save; ls /run/netns; ip -o link'
 	expect_no_output CNI-DN rkt- veth
 }
+
+# peer PATH: who is behind a unix socket, as the machine numbers it.
+peer() {
+	machine python3 -c '
+import socket, struct, sys
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect(sys.argv[1].replace("@", "\0"))
+    print(struct.unpack("3i", s.getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])' "$1"
+}
+
+# on_unix ADDRESS KIND:ARGUMENT FLAG...: a pod that serves there is killed under
+# load.  A volume "run" is at /run/s.
+on_unix() {
+	local flags
+	flags=$(printf '%s\n' "${@:3}" | jq -nR '[inputs]')
+	pod_file web ".flags = $flags
+		| .apps[0].image = \"example.com/inside:1.0.0\"
+		| .apps[0].args = [\"serve\", \"$2\"]
+		| .apps[0].flags = [\"--exec=/inside\"]
+			+ [\"--mount=volume=run,target=/run/s\"][:.flags | map(select(startswith(\"--volume\"))) | length]"
+	machine systemctl start rkt@web
+	wait_for 20 peer "$1"
+	# When it is kept, the app is still who clients see behind it.
+	wait_for 10 kept_listener
+	[ "$(peer "$1")" = "$(app_pid web inside)" ]
+	load_begin "$1" 0 /
+	for _ in 1 2 3; do
+		crash rkt@web
+		sleep 0.5
+	done
+	load_end
+	[ "$(peer "$1")" = "$(app_pid web inside)" ]
+}
+
+kept_listener() {
+	stored rkt@web 1
+}
+
+@test "unix sockets in a volume refuse nobody, nothing of them is left" {
+	machine mkdir -p /data/out/vol
+	on_unix /data/out/vol/sock unix:/run/s/sock --net=host \
+		--volume=run,kind=host,source=/data/out/vol
+	machine systemctl stop rkt@web
+	run machine find /data/out/vol -name '*rkt-held*'
+	[ -z "$output" ]
+}
+
+@test "an abstract unix socket refuses nobody" {
+	on_unix @rkt-test-crash abstract:rkt-test-crash --net=host
+}
+
+@test "a unix socket in a volume in memory is made anew" {
+	local root
+	pod_file web '.flags = ["--net=host", "--volume=run,kind=empty,medium=memory"]
+		| .apps[0].image = "example.com/inside:1.0.0"
+		| .apps[0].args = ["serve", "unix:/run/s/sock"]
+		| .apps[0].flags = ["--exec=/inside", "--mount=volume=run,target=/run/s"]'
+	machine systemctl start rkt@web
+	for _ in 1 2 3; do
+		root=/proc/$(app_pid web inside)/root
+		wait_for 20 peer "$root/run/s/sock"
+		wait_for 10 kept_listener
+		crash rkt@web
+	done
+	wait_for 20 peer "/proc/$(app_pid web inside)/root/run/s/sock"
+}
