@@ -21,6 +21,10 @@
 /* Of packets that nobody has forwarded. */
 #define HOPS_MAX 255
 
+/* A new process that has not come for one of several sockets at one address
+ * after so long has fewer of them. */
+#define SURPLUS_MS 500
+
 bool held_option(int fd, int level, int option, int *ret)
 {
 	socklen_t len = sizeof(*ret);
@@ -213,6 +217,24 @@ static bool same_place(const struct held_listener *a,
 	       memcmp(&a->addr, &b->addr, a->addrlen) == 0;
 }
 
+static bool is_host_net(const struct pod_app *app)
+{
+	return net_list_kind(&app->pod->options.nets) == NET_KIND_HOST;
+}
+
+/* On the host's network no queue migrates: the new one's other workers get the
+ * time to come for theirs. */
+static bool may_drop_surplus(const struct pod_app *app, struct held_listener *h)
+{
+	uint64_t now = monotonic_ns();
+
+	if (!is_host_net(app))
+		return true;
+	if (!h->surplus_ns)
+		h->surplus_ns = now;
+	return (now - h->surplus_ns) / 1000000 >= SURPLUS_MS;
+}
+
 /*
  * The old one may have had more sockets at one address than the new one:
  * once one of the new is there, the queues of the others migrate into it.
@@ -229,7 +251,7 @@ static void drop_surplus(struct pod_app *app)
 			surplus = app->held[j].taken && !h->taken &&
 				  h->next_fd < 0 && h->reuseport &&
 				  same_place(h, &app->held[j]);
-		if (surplus) {
+		if (surplus && may_drop_surplus(app, h)) {
 			end_listening(app, h);
 			held_release(h);
 		} else {
@@ -472,6 +494,7 @@ void held_rewind(struct pod_app *app)
 		fd_close(&h->next_fd);
 		undo_changes(h);
 		h->taken = false;
+		h->surplus_ns = 0;
 		(void)listen(h->fd, HELD_BACKLOG);
 		app->held[n++] = *h;
 	}

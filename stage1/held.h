@@ -50,6 +50,8 @@ struct held_listener {
 	int next_fd; /* the new generation's socket, until it listens */
 	bool taken;  /* the new generation listens here */
 	bool seen;   /* by the last listeners_hold() */
+	/* Since when there is another one taken at its address. */
+	uint64_t surplus_ns;
 };
 
 /* While nobody accepts, everybody who connects has to fit. */

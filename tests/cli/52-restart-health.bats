@@ -251,6 +251,21 @@ crash_under_load() {
 	[ -z "$(find "$D/vol" -name '*rkt-held*')" ]
 }
 
+@test "workers on the host's network: who waits is not cut off by the first of them" {
+	NET=host run_app --annotation=rkt.io/restart=always \
+		--annotation=rkt.io/restart/delay=1s -- serve workers:8123:4
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	# When what it listens on is kept.
+	sleep 0.3
+	kill_app
+	sleep 0.3
+	"$BUILD/tests/load" --workers=40 --rate=400 --seconds=3 127.0.0.1 8123 / \
+		>"$D/load"
+	nobody_refused
+	[ "$(load_value answered)" = "$(load_value requests)" ] ||
+		fail "$(cat "$D/load")"
+}
+
 @test "while it waits, clients do, too; when it is stopped, they do not" {
 	run_app --annotation=rkt.io/restart=always \
 		--annotation=rkt.io/restart/delay=2s \

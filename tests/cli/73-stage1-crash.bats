@@ -279,3 +279,57 @@ kept_listener() {
 	done
 	wait_for 20 peer "/proc/$(app_pid web inside)/root/run/s/sock"
 }
+
+# --- at any time after an update -------------------------------------------------
+
+# update_and_kill VERSION MS PID: of stage1, so long after its journal has it that
+# the update is committed.
+update_and_kill() {
+	machine python3 -c '
+import os, subprocess, sys, time
+version, ms, pid, journal = sys.argv[1:]
+update = subprocess.Popen(["rkt", "update", "--strategy=handover",
+    "--observe=0s", "--allow-downgrade", "--to=" + version, "web"])
+end = time.monotonic() + 20
+committed = False
+while not committed and time.monotonic() < end:
+    try:
+        with open(journal) as f:
+            committed = "COMMITTED" in f.read()
+    except FileNotFoundError:
+        pass
+    time.sleep(0.0005)
+time.sleep(float(ms) / 1000)
+os.kill(int(pid), 9)
+update.wait()
+sys.exit(not committed and "no commit")' "$@" \
+		"/var/lib/rkt/pods/run/$(machine readlink /var/lib/rkt/names/web)/update.journal"
+}
+
+# crash_after_updates FLAG PORT: handovers there and back, each with a crash a
+# little later after its commit than the one before.
+crash_after_updates() {
+	local ms to=2 main
+	pod_file web ".flags = [\"$1\"] | .apps[0].image = \"example.com/inside:1.0.0\""
+	drop_in web '[Unit]' StartLimitIntervalSec=0
+	machine systemctl start rkt@web
+	wait_for 20 machine nc -z 127.0.0.1 "$2"
+	wait_for 10 stored rkt@web 1
+	load_begin --rate=2000 --workers=8 127.0.0.1 "$2" /
+	for ms in ${MS-0 2 5 10 15 20 30 40 50 60 70 80 100 150}; do
+		main=$(show rkt@web MainPID)
+		update_and_kill "$to.0.0" "$ms" "$main"
+		wait_for 20 restarted rkt@web "$main"
+		to=$((3 - to))
+		sleep 0.5
+	done
+	load_end
+}
+
+@test "a crash at any time after an update, on the host's network" {
+	crash_after_updates --net=host 8123
+}
+
+@test "a crash at any time after an update" {
+	crash_after_updates --port=http:8080 8080
+}
