@@ -316,7 +316,8 @@ static bool is_host_net(const struct handover *h)
 }
 
 /* What GOES has waiting migrates. */
-static void leave(const struct handover *h, struct group *g, bool next_goes)
+static void leave(const struct handover *h, struct group *g, bool next_goes,
+		  void (*take)(void *data, int fd), void *data)
 {
 	bool was_asked = next_goes ? false : g->next_asked;
 
@@ -325,13 +326,23 @@ static void leave(const struct handover *h, struct group *g, bool next_goes)
 		(void)steer_remove(g->sockets.members[0].fd);
 	if (g->late && !was_asked && is_host_net(h))
 		stop_sharing(g);
+	for (size_t i = 0; take && i < g->sockets.n_listening; i++)
+		if (!g->sockets.members[i].is_dead)
+			take(data, TAKE_FD(g->sockets.members[i].fd));
 	reuse_group_release(&g->sockets);
 }
 
 void handover_free(struct handover *h, const struct generation *survivor)
 {
+	handover_leave(h, survivor, NULL, NULL);
+}
+
+void handover_leave(struct handover *h, const struct generation *survivor,
+		    void (*take)(void *data, int fd), void *data)
+{
 	for (size_t i = 0; i < h->n; i++)
-		leave(h, &h->groups[i], !survivor || survivor != h->next);
+		leave(h, &h->groups[i], !survivor || survivor != h->next, take,
+		      data);
 	if (h->app->handover == h)
 		h->app->handover = NULL;
 	free(h->groups);

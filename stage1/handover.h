@@ -57,6 +57,10 @@ int handover_check(const struct generation *old, struct error *err);
  * (net.ipv4.tcp_migrate_req).
  */
 void handover_free(struct handover *h, const struct generation *survivor);
+/* The same, but SURVIVOR has died a moment ago: TAKE(DATA, FD) gets what it
+ * listened on, each FD its own now, so that nobody is refused. */
+void handover_leave(struct handover *h, const struct generation *survivor,
+		    void (*take)(void *data, int fd), void *data);
 
 /* NEXT is the new generation; before it is released from its barrier. */
 void handover_begin(struct handover *h, const struct generation *next);

@@ -65,7 +65,8 @@ enum bind_action bind_decide(const struct bind_facts *facts);
 /* A generation's seccomp listener is readable: source->data is it. */
 void listeners_on_notify(struct event_source *source, uint32_t events);
 
-/* FD, which is its now, is held for G: what a stage1 that was killed left. */
+/* FD, which is its now, is held for G: what a stage1 that was killed left, or G
+ * itself in an update. */
 void listeners_adopt(struct generation *g, int fd);
 
 /* G, held at its barrier, has its root: of what was adopted, unix sockets whose

@@ -383,11 +383,18 @@ static void end(struct restart *r, struct generation *g)
 	wait_to_start(r);
 }
 
+bool restart_is_due(const struct generation *g)
+{
+	const struct restart *r = g->app->restart;
+
+	return r && has_policy(g) && !g->app->pod->stopping && is_wanted(r, g);
+}
+
 bool restart_ended(struct generation *g)
 {
 	struct restart *r = g->app->restart;
 
-	if (!r || !has_policy(g) || g->app->pod->stopping || !is_wanted(r, g))
+	if (!restart_is_due(g))
 		return false;
 	log_info("app %s ended with exit code %d: starting it again",
 		 g->app->name, g->exit_code);

@@ -62,6 +62,9 @@ void restart_store_open(struct generation *g);
 /* G asks for an address: lets go of sockets there that G has closed. */
 void restart_on_bind(struct generation *g, const struct bind_call *call);
 
+/* G has ended: it would be started again by restart_ended(). */
+bool restart_is_due(const struct generation *g);
+
 /* Its end need not be the app's. */
 bool restart_possible(const struct pod_app *app);
 

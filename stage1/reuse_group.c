@@ -460,7 +460,7 @@ void reuse_group_leave(struct reuse_group *g, bool is_next)
 void reuse_group_release(struct reuse_group *g)
 {
 	for (size_t i = 0; i < g->n; i++)
-		(void)close(g->members[i].fd);
+		fd_close(&g->members[i].fd);
 	free(g->members);
 	g->members = NULL;
 	g->n = g->n_listening = g->n_used = 0;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "stage1/generation.h"
 #include "stage1/handover.h"
+#include "stage1/held.h"
 #include "stage1/listeners.h"
 #include "stage1/notify.h"
 #include "stage1/pod.h"
@@ -56,6 +57,11 @@ static void cancel_all(struct update *u)
 	if (u->probing)
 		probe_cancel(u->probing);
 	u->probing = NULL;
+}
+
+static bool is_alive(const struct generation *g)
+{
+	return g && g->state == GENERATION_RUNNING;
 }
 
 /* --- the one that goes -----------------------------------------------------
@@ -121,16 +127,39 @@ static const struct generation_ops loser_ops = {
 	.ended = on_loser_ended,
 };
 
-/* What it left in its sockets has nobody to go to. */
+struct left {
+	int fds[HELD_MAX];
+	size_t n;
+};
+
+static void note_left(void *data, int fd)
+{
+	struct left *left = data;
+
+	if (left->n < HELD_MAX)
+		left->fds[left->n++] = fd;
+	else
+		(void)close(fd);
+}
+
+/* What it left in its sockets has nobody to go to, unless it is started again.
+ */
 static void on_winner_ended(struct generation *winner)
 {
 	struct update *u = winner->data;
+	struct left left = {.n = 0};
 
 	update_end_requests(u);
 	if (u->loser)
 		generation_free(u->loser);
+	if (restart_is_due(winner) && u->handover) {
+		handover_leave(u->handover, winner, note_left, &left);
+		u->handover = NULL;
+	}
 	u->loser = u->winner = NULL;
 	settle(u);
+	for (size_t i = 0; i < left.n; i++)
+		listeners_adopt(winner, left.fds[i]);
 	winner->ops = pod_generation_ops();
 	winner->ops->ended(winner);
 }
@@ -158,7 +187,9 @@ static void on_drain(struct event_timer *timer)
 	bool is_over = update_since_ms(u->drain_ns) >= u->stop_ms;
 	struct error err = ERROR_INIT;
 
-	if (handover_tend(u->handover, &err) < 0)
+	/* What one that dies has closed is kept for the next process. */
+	if (is_alive(u->winner) && !generation_is_ending(u->winner) &&
+	    handover_tend(u->handover, &err) < 0)
 		log_failure(&err, "update");
 	if (handover_has_clients(u->handover, u->loser))
 		u->waiting_ns = monotonic_ns();
@@ -205,11 +236,6 @@ static void steer_back(struct update *u)
 		log_failure(&err, "update");
 	else if (u->handover && u->state >= UPDATE_SWITCHED)
 		u->counts.switch_us = us;
-}
-
-static bool is_alive(const struct generation *g)
-{
-	return g && g->state == GENERATION_RUNNING;
 }
 
 static void on_hold(struct event_timer *timer)

@@ -564,6 +564,52 @@ sicken() {
 	[ "$(load_value other)" = 0 ]
 }
 
+committed() {
+	grep -q COMMITTED "$pod/update.journal"
+}
+
+# drain_crash NET SERVE: the new version is killed while the old one drains.
+drain_crash() {
+	local idle updater
+	image_inside "$D/2.aci" '.app.environment=[{name:"VERSION",value:"2"}]' \
+		example.com/inside 2.0.0
+	NET=$1 run_app --restart=on-failure -- serve "$2"
+	wait_for 10 pod_logged "$uuid" inside serving=1
+	# Who stays with the old one.
+	nsenter --net="/proc/$pid/ns/net" nc 127.0.0.1 8123 < <(exec sleep 60) \
+		>/dev/null 3>&- &
+	idle=$!
+	sleep 0.2
+	rkt --insecure-options=image update --strategy=handover --observe=0s \
+		--drain-timeout=20s --image="$D/2.aci" web >"$D/updated" 3>&- &
+	updater=$!
+	wait_for 10 committed
+	load_begin 127.0.0.1 8123 /
+	sleep 0.4
+	committed
+	kill -9 "$(cat "$pod/generations/inside/2/pid")"
+	wait_for 10 restarted 1
+	sleep 0.4
+	load_end
+	kill "$idle"
+	wait "$updater" || true
+	nobody_refused
+	# One at most was being served.
+	[ "$(load_value reset)" -le 1 ] || fail "$(cat "$D/load")"
+	[ "$(load_value body.2)" = "$(load_value answered)" ]
+	rkt stop web
+	wait_for 10 pod_is web exited
+	nothing_left "$uuid"
+}
+
+@test "the new version is killed while the old one drains: who connects waits" {
+	drain_crash none tcp4:8123
+}
+
+@test "the same on the host's network, with workers" {
+	drain_crash host workers:8123:3
+}
+
 # --- probes of updates -----------------------------------------------------------
 
 # new_version JQ: $D/2.aci
