@@ -4,7 +4,8 @@
  * journal, in the form of `rkt logs`, which is static and so without
  * libsystemd.
  *
- *	rkt-journal UUID - [APP...]		all there is (of those apps)
+ *	rkt-journal UUID - [APP...]		all there is (of those apps):
+ *						what was printed before
  *	rkt-journal UUID FD [APP...]		and what comes until nobody
  *						holds the lock of FD, the pod
  */
@@ -26,12 +27,14 @@
 #include "base/parse.h"
 #include "base/process.h"
 #include "base/strbuf.h"
+#include "cmd/rkt-journal/sync.h"
 
 #define FAILED 254
 
 /* How long the end of the pod may go unnoticed; a new line is seen at once. */
 #define WAIT_USEC (200ULL * 1000)
-/* What an app printed last may still be on its way when the pod has ended. */
+/* What an app printed last may still be on its way when the pod has ended, and
+ * journald cannot be asked. */
 #define SETTLE_USEC (500ULL * 1000)
 
 #define DEFAULT_PRIORITY '6'
@@ -165,27 +168,49 @@ static int print_rest(struct reader *r, struct error *err)
 	return stdout_flush(err);
 }
 
-static int wait_more(struct reader *r, uint64_t usec, struct error *err)
+static int print_more(struct reader *r, uint64_t usec, struct error *err)
 {
 	int n = sd_journal_wait(r->journal, usec);
 
 	return n < 0 ? error_sys(err, -n, "wait for the journal")
-		     : n != SD_JOURNAL_NOP;
+		     : print_rest(r, err);
+}
+
+static uint64_t now_usec(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Anybody's lines end a wait. */
+static int print_late(struct reader *r, struct error *err)
+{
+	uint64_t now = now_usec(), end = now + SETTLE_USEC;
+	int ret = 0;
+
+	for (; ret == 0 && now < end; now = now_usec())
+		ret = print_more(r, end - now, err);
+	return ret;
+}
+
+/* What apps have printed before this call. */
+static int print_last(struct reader *r, bool waits, struct error *err)
+{
+	if (journal_sync())
+		return print_more(r, 0, err);
+	return waits ? print_late(r, err) : print_rest(r, err);
 }
 
 static int follow(struct reader *r, int pod, struct error *err)
 {
-	bool running = pod >= 0;
 	int ret = print_rest(r, err);
 
-	while (ret == 0 && running) {
-		/* Looked at before the last reading, so nothing is missed. */
-		running = lock_is_held(pod);
-		ret = wait_more(r, running ? WAIT_USEC : SETTLE_USEC, err);
-		if (ret >= 0)
-			ret = print_rest(r, err);
-	}
-	return ret;
+	while (ret == 0 && lock_is_held(pod))
+		ret = print_more(r, WAIT_USEC, err);
+	/* All that stage1 had was sent when it let go of the lock. */
+	return ret < 0 ? ret : print_last(r, true, err);
 }
 
 /* --- the journal -----------------------------------------------------------
@@ -241,7 +266,8 @@ static int run(int argc, char *const argv[], struct error *err)
 			"rkt-journal is started by rkt logs --journal");
 	r = open_journal(&reader, argv[1], argv + 3, err);
 	if (r == 0)
-		r = follow(&reader, follows ? (int)pod : -EBADF, err);
+		r = follows ? follow(&reader, (int)pod, err)
+			    : print_last(&reader, false, err);
 	release_parts(&reader);
 	sd_journal_close(reader.journal);
 	return r;

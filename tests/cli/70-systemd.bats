@@ -147,6 +147,31 @@ time.sleep(1000)'
 	machine sh -c 'test ! -s /var/lib/rkt/pods/run/*/logs/listens'
 }
 
+@test "rkt logs waits for the last lines, which journald has not written yet" {
+	local journald waker follower
+	machine systemd-run --quiet --unit=rkt-test-web --service-type=exec \
+		rkt run --net=host --log=journal --pod-name=web \
+		example.com/listens:1.0.0 --exec=/usr/bin/python3 -- -I -c '
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *a: sys.exit(print("it is over")))
+print("it is there", flush=True)
+while True: signal.pause()'
+	wait_for 10 logs_have 'it is there'
+	machine rkt logs -f web >"$D/followed" 3>&- &
+	follower=$!
+	wait_for 10 grep -q 'it is there' "$D/followed"
+	journald=$(show systemd-journald MainPID)
+	# Whatever happens here, it goes on.
+	machine sh -c "kill -STOP $journald; sleep 3; kill -CONT $journald" 3>&- &
+	waker=$!
+	sleep 0.2
+	machine rkt stop web
+	machine rkt logs web >"$D/logs"
+	wait "$waker" "$follower"
+	grep -q 'it is over' "$D/logs"
+	grep -q 'it is over' "$D/followed"
+}
+
 @test "nginx at 1,000 requests a second is reloaded, and none fails" {
 	local load
 	skip_without nginx
