@@ -316,7 +316,7 @@ crash_after_updates() {
 	wait_for 20 machine nc -z 127.0.0.1 "$2"
 	wait_for 10 stored rkt@web 1
 	load_begin --rate=2000 --workers=8 127.0.0.1 "$2" /
-	for ms in ${MS-0 2 5 10 15 20 30 40 50 60 70 80 100 150}; do
+	for ms in 0 2 5 10 15 20 30 40 50 60 70 80 100 150; do
 		main=$(show rkt@web MainPID)
 		update_and_kill "$to.0.0" "$ms" "$main"
 		wait_for 20 restarted rkt@web "$main"
