@@ -293,6 +293,10 @@ update = subprocess.Popen(["rkt", "update", "--strategy=handover",
 end = time.monotonic() + 20
 committed = False
 while not committed and time.monotonic() < end:
+    # Seen too late, the journal is gone already.
+    if update.poll() is not None:
+        committed = update.returncode == 0
+        break
     try:
         with open(journal) as f:
             committed = "COMMITTED" in f.read()
