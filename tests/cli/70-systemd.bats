@@ -22,6 +22,8 @@ setup_file() {
 	machine_begin
 }
 
+# --- the template ---------------------------------------------------------------
+
 @test "units are what systemd-analyze wants" {
 	pod_file web
 	# shellcheck disable=SC2016 # it is the machine's shell
