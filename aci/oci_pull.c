@@ -44,6 +44,9 @@ struct pull {
 	const char *repository, *tag;
 	const char *source; /* as in the table */
 	struct oci_plan plan;
+	/* What the reference means now: of a registry the digest of its index,
+	 * if that is what it names. */
+	char etag[OCI_DIGEST_MAX];
 	int manifest_fd, config_fd;
 	struct strv diff_ids;
 	struct strv archived; /* of a docker archive: OCI_ARCHIVED's answer */
@@ -119,6 +122,8 @@ static int get_manifest(struct pull *p, struct error *err)
 				       &p->plan, err);
 		if (r < 0)
 			return r;
+		if (depth == 0 || p->is_layout)
+			memcpy(p->etag, p->plan.digest, sizeof(p->etag));
 		if (!p->plan.is_index) {
 			p->manifest_fd = TAKE_FD(fd);
 			return 0;
@@ -214,7 +219,7 @@ static int store_image(struct pull *p, int image_fd, struct image_id *ret,
 	const struct image_files files = {blob_fd, -EBADF, NULL};
 	const struct image_origin origin = {
 		.source = p->source,
-		.etag = p->plan.digest,
+		.etag = p->etag,
 		.latest = p->tag && strcmp(p->tag, "latest") == 0,
 	};
 	int r;
@@ -267,8 +272,8 @@ static int check_layers(const struct pull *p, const struct image_id *id,
 	return r < 0 ? r : 0;
 }
 
-/* The image that came from the same source, of the manifest ETAG if that is
- * not NULL; -ENOENT, without message, if it is not stored with all layers. */
+/* The image that came from the same source, when that was ETAG if it is not
+ * NULL; -ENOENT, without message, if it is not stored with all layers. */
 static int find_stored(const struct pull *p, const char *etag,
 		       struct image_id *ret, struct error *err)
 {
@@ -297,7 +302,7 @@ static int pull(struct pull *p, struct image_id *ret, struct error *err)
 
 	if (r < 0)
 		return r;
-	r = find_stored(p, p->plan.digest, ret, err);
+	r = find_stored(p, p->etag, ret, err);
 	if (r == 0)
 		log_debug("%s has not changed", p->source);
 	if (r != -ENOENT)
@@ -328,6 +333,25 @@ static int never(const char *source, struct error *err)
 			 "image \"%s\" is not in the store and the pull policy "
 			 "is never",
 			 source);
+}
+
+/* A stored image whose tag still means what it did costs one small request:
+ * 0; else -ENOENT without message. */
+static int find_unchanged(struct pull *p, struct image_id *ret,
+			  struct error *err)
+{
+	cleanup_strbuf struct strbuf digest = STRBUF_INIT;
+	int r = p->digest ? -ENOENT : find_stored(p, NULL, ret, err);
+
+	if (r == 0)
+		r = registry_get_digest(&p->registry, p->reference, &digest,
+					err);
+	if (r < 0)
+		return r;
+	r = digest.len ? find_stored(p, digest.buf, ret, err) : -ENOENT;
+	if (r == 0)
+		log_debug("%s has not changed", p->source);
+	return r;
 }
 
 int oci_pull_docker(struct image_fetcher *f, const struct docker_ref *ref,
@@ -373,7 +397,8 @@ int oci_pull_docker(struct image_fetcher *f, const struct docker_ref *ref,
 	p.registry.config = f->config;
 	image_warn_insecure(f);
 	log_debug("fetching image from %s", p.source);
-	return pull(&p, ret, err);
+	r = f->policy == PULL_UPDATE ? find_unchanged(&p, ret, err) : -ENOENT;
+	return r == -ENOENT ? pull(&p, ret, err) : r;
 }
 
 /* --- from a layout ---------------------------------------------------- */

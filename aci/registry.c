@@ -237,22 +237,19 @@ int registry_check(const struct registry *g, const char *url,
 	return http_response_check(response, url, err);
 }
 
-static int get(struct registry *g, const char *kind, const char *what,
-	       struct http_request *req, struct error *err)
+/* Any status is success: it is in RET. */
+static int ask(struct registry *g, const char *kind, const char *what,
+	       struct http_request *req, struct http_response *ret,
+	       struct strbuf *url, struct error *err)
 {
-	cleanup_http_response struct http_response response = {0};
-	cleanup_strbuf struct strbuf url = STRBUF_INIT;
-	int r;
-
-	registry_url(g, kind, what, &url);
-	req->url = url.buf;
+	registry_url(g, kind, what, url);
+	req->url = url->buf;
 	req->flags |= g->http_flags | (g->plain_ok ? HTTP_PLAIN_OK : 0);
 	if (!req->on_progress) {
 		req->on_progress = g->on_progress;
 		req->progress_arg = g->progress_arg;
 	}
-	r = registry_ask(g, req, &response, err);
-	return r < 0 ? r : registry_check(g, url.buf, &response, err);
+	return registry_ask(g, req, ret, err);
 }
 
 /* Nobody is there, or who is speaks no TLS.  Whatever was said over TLS is an
@@ -263,11 +260,12 @@ static bool is_no_https(int r)
 	return r == -ECONNREFUSED || r == -EPROTONOSUPPORT;
 }
 
-int registry_get_manifest(struct registry *g, const char *reference, int fd,
-			  uint64_t max, struct error *err)
+/* The first to be asked for finds out how the registry is asked. */
+static int ask_manifest(struct registry *g, const char *reference,
+			struct http_request *req, struct http_response *ret,
+			struct strbuf *url, struct error *err)
 {
 	cleanup_strv struct strv headers = STRV_INIT;
-	struct http_request req = HTTP_REQUEST_INIT;
 	struct error why = ERROR_INIT;
 	int r;
 
@@ -276,28 +274,63 @@ int registry_get_manifest(struct registry *g, const char *reference, int fd,
 		  "application/vnd.oci.image.manifest.v1+json, "
 		  "application/vnd.docker.distribution.manifest.list.v2+json, "
 		  "application/vnd.docker.distribution.manifest.v2+json");
-	req.headers = &headers;
-	req.flags = HTTP_SMALL;
-	req.max_body = max;
-	req.body_fd = fd;
+	req->headers = &headers;
+	req->flags = HTTP_SMALL;
 	if (g->plain_ok && !g->is_plain)
-		req.retries = 0;
-	r = get(g, "manifests", reference, &req, &why);
+		req->retries = 0;
+	r = ask(g, "manifests", reference, req, ret, url, &why);
 	if (g->plain_ok && !g->is_plain && is_no_https(r)) {
 		log_debug("%s: %s; trying http", g->ref->registry, why.msg);
 		g->is_plain = true;
-		req.retries = HTTP_RETRIES;
-		return get(g, "manifests", reference, &req, err);
-	}
-	if (r < 0 && err)
+		req->retries = HTTP_RETRIES;
+		r = ask(g, "manifests", reference, req, ret, url, err);
+	} else if (r < 0 && err) {
 		*err = why;
+	}
+	req->headers = NULL;
 	return r;
+}
+
+int registry_get_manifest(struct registry *g, const char *reference, int fd,
+			  uint64_t max, struct error *err)
+{
+	cleanup_http_response struct http_response response = {0};
+	cleanup_strbuf struct strbuf url = STRBUF_INIT;
+	struct http_request req = HTTP_REQUEST_INIT;
+	int r;
+
+	req.max_body = max;
+	req.body_fd = fd;
+	r = ask_manifest(g, reference, &req, &response, &url, err);
+	return r < 0 ? r : registry_check(g, url.buf, &response, err);
+}
+
+int registry_get_digest(struct registry *g, const char *reference,
+			struct strbuf *ret, struct error *err)
+{
+	cleanup_http_response struct http_response response = {0};
+	cleanup_strbuf struct strbuf url = STRBUF_INIT;
+	struct http_request req = HTTP_REQUEST_INIT;
+	const char *digest;
+	int r;
+
+	req.method = "HEAD";
+	r = ask_manifest(g, reference, &req, &response, &url, err);
+	if (r < 0)
+		return r;
+	digest = http_response_header(&response, "docker-content-digest");
+	if (response.status / 100 == 2 && digest)
+		strbuf_addstr(ret, digest);
+	return 0;
 }
 
 int registry_get_blob(struct registry *g, const char *digest,
 		      const struct http_request *req, struct error *err)
 {
+	cleanup_http_response struct http_response response = {0};
+	cleanup_strbuf struct strbuf url = STRBUF_INIT;
 	struct http_request with = *req;
+	int r = ask(g, "blobs", digest, &with, &response, &url, err);
 
-	return get(g, "blobs", digest, &with, err);
+	return r < 0 ? r : registry_check(g, url.buf, &response, err);
 }

@@ -47,6 +47,13 @@ void registry_release(struct registry *registry);
  */
 int registry_get_manifest(struct registry *registry, const char *reference,
 			  int fd, uint64_t max, struct error *err);
+/*
+ * The digest that the registry says REFERENCE has now, without its manifest;
+ * nothing is appended if it does not say.  May be the first thing to be asked
+ * for.
+ */
+int registry_get_digest(struct registry *registry, const char *reference,
+			struct strbuf *ret, struct error *err);
 /* The blob DIGEST, unchecked, to where REQ says, which lacks only who is asked
  * and the credentials. */
 int registry_get_blob(struct registry *registry, const char *digest,

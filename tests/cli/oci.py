@@ -390,6 +390,8 @@ class Pushed:
 
     def do_HEAD(self):
         what, name, rest = self.where()
+        if rest.startswith("manifests/"):
+            return self.do_GET()
         if not self.may(what):
             return None
         data = BLOBS.get((what, name, rest.split("/")[-1]))
@@ -615,7 +617,7 @@ class Registry(Pushed, http.server.BaseHTTPRequestHandler):
         elif what == "loop" or what in lists and ref == "v1":
             data = json.dumps({"schemaVersion": 2,
                                "manifests": lists[what]}).encode()
-        return self.answer(200, data)
+        return self.answer(200, data, Docker_Content_Digest=digest(data))
 
     def blob(self, what, name, ref):
         with open(blob_file(f"{sys.argv[2]}/{name}", ref), "rb") as f:
