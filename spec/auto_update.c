@@ -21,6 +21,8 @@
 /* More than anybody tries; a file of the pod may say anything. */
 #define ROWS_MAX 1000
 #define COUNT_MAX 1000000
+/* "sha512-" and as many digits as rkt image list shows. */
+#define ID_SHOWN_LEN 19
 
 /* --- for whom ---------------------------------------------------------------
  */
@@ -54,6 +56,25 @@ int auto_update_mode_make(const struct name_values *const lists[], size_t n,
 	return error_set(
 		err, EINVAL,
 		AUTO_UPDATE_LABEL "=%.64s: it is registry, local or no", text);
+}
+
+bool auto_update_may_be_unsigned(const struct strv *from, const char *name)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		size_t len = strlen(from->v[i]);
+
+		while (len && from->v[i][len - 1] == '/')
+			len--;
+		if (len && strncmp(from->v[i], name, len) == 0 &&
+		    (name[len] == '/' || !name[len]))
+			return true;
+	}
+	return false;
+}
+
+char *auto_update_tag_text(const char *tag, const char *id)
+{
+	return xasprintf("%s@%.*s", tag, ID_SHOWN_LEN, id);
 }
 
 /* --- staged -----------------------------------------------------------------
@@ -126,6 +147,7 @@ static const char *const state_texts[] = {
 	[AUTO_UPDATE_TRYING] = "trying",
 	[AUTO_UPDATE_LOST] = "lost",
 	[AUTO_UPDATE_SERVING] = "serving",
+	[AUTO_UPDATE_UNWELL] = "unwell",
 	[AUTO_UPDATE_SUCCESSFUL] = "successful",
 };
 
@@ -134,6 +156,7 @@ static void row_release(struct auto_update_row *row)
 	free(row->app);
 	free(row->image);
 	free(row->boot);
+	free(row->why);
 	*row = (struct auto_update_row){0};
 }
 
@@ -142,6 +165,7 @@ void auto_update_record_release(struct auto_update_record *record)
 	for (size_t i = 0; i < record->n; i++)
 		row_release(&record->v[i]);
 	free(record->v);
+	free(record->released);
 	*record = (struct auto_update_record)AUTO_UPDATE_RECORD_INIT;
 }
 
@@ -176,7 +200,7 @@ static void read_row(const struct json_node *item, void *arg)
 	struct auto_update_record *record = arg;
 	struct auto_update_row *row;
 	cleanup_free char *state = NULL;
-	int64_t failed = 0, lost = 0;
+	int64_t failed = 0, lost = 0, unwell = 0, restarts = 0;
 
 	if (!json_want_object(item))
 		return;
@@ -192,8 +216,13 @@ static void read_row(const struct json_node *item, void *arg)
 	json_get_int(item, "since", 0, INT64_MAX, &row->since);
 	json_get_int(item, "failed", 0, COUNT_MAX, &failed);
 	json_get_int(item, "lost", 0, COUNT_MAX, &lost);
+	json_get_int(item, "unwell", 0, COUNT_MAX, &unwell);
+	json_get_int(item, "restarts", 0, COUNT_MAX, &restarts);
+	json_get_string(item, "why", &row->why);
 	row->failed = (unsigned int)failed;
 	row->lost = (unsigned int)lost;
+	row->unwell = (unsigned int)unwell;
+	row->restarts = (unsigned int)restarts;
 	if (!row->app || !row->image || !state ||
 	    !state_parse(state, &row->state) ||
 	    acname_check(row->app, NULL) < 0)
@@ -212,14 +241,23 @@ int auto_update_record_parse(const char *buf, size_t len,
 	if (r < 0)
 		return r;
 	root = json_root(&doc);
-	if (json_want_object(&root))
+	if (json_want_object(&root)) {
+		json_get_int(&root, "held", 0, INT64_MAX, &record.held);
+		json_get_string(&root, "released", &record.released);
 		json_for_each(&root, "images", read_row, &record);
+	}
 	r = json_doc_result(&doc);
 	if (r < 0)
 		return r;
 	*ret = record;
 	record = (struct auto_update_record)AUTO_UPDATE_RECORD_INIT;
 	return 0;
+}
+
+static void add_count(struct json_writer *w, const char *key, unsigned int n)
+{
+	if (n)
+		json_add_uint(w, key, n);
 }
 
 void auto_update_record_write(const struct auto_update_record *record,
@@ -229,6 +267,9 @@ void auto_update_record_write(const struct auto_update_record *record,
 
 	json_writer_init(&w, out, JSON_COMPACT_STYLE);
 	json_open_object(&w, NULL);
+	if (record->held)
+		json_add_int(&w, "held", record->held);
+	json_add_string_if(&w, "released", record->released);
 	json_open_array(&w, "images");
 	for (size_t i = 0; i < record->n; i++) {
 		const struct auto_update_row *row = &record->v[i];
@@ -241,6 +282,9 @@ void auto_update_record_write(const struct auto_update_record *record,
 		json_add_string_if(&w, "boot", row->boot);
 		json_add_uint(&w, "failed", row->failed);
 		json_add_uint(&w, "lost", row->lost);
+		add_count(&w, "unwell", row->unwell);
+		add_count(&w, "restarts", row->restarts);
+		json_add_string_if(&w, "why", row->why);
 		json_close_object(&w);
 	}
 	json_close_array(&w);
@@ -261,6 +305,35 @@ auto_update_find(const struct auto_update_record *record, const char *app,
 
 /* --- what becomes of tries --------------------------------------------------
  */
+
+/* Why the version that ROW is about, and which is committed, is not well; NULL
+ * if it is. */
+static char *find_unwell(const struct auto_update_row *row,
+			 const struct auto_update_facts *f)
+{
+	static const char failing[] = "failing: ";
+	/* A pod that was started anew counts from the beginning. */
+	unsigned int restarts = f->restarts >= row->restarts
+					? f->restarts - row->restarts
+					: f->restarts;
+
+	if (f->has_failed)
+		return xasprintf("it ended with exit code %d", f->exit_code);
+	if (restarts >= AUTO_UPDATE_RESTARTS_MAX)
+		return xasprintf("it was started again %u times", restarts);
+	if (f->health && strncmp(f->health, failing, strlen(failing)) == 0)
+		return xasprintf("its health probe fails: %s",
+				 f->health + strlen(failing));
+	return NULL;
+}
+
+static bool is_unwell(const struct auto_update_row *row,
+		      const struct auto_update_facts *f)
+{
+	cleanup_free char *why = find_unwell(row, f);
+
+	return why;
+}
 
 static unsigned int count_failed(const struct auto_update_facts *f,
 				 const char *image)
@@ -300,18 +373,32 @@ static void settle_failed(struct auto_update_row *row,
 	row->state = AUTO_UPDATE_LOST;
 }
 
+static void forgive(struct auto_update_row *row)
+{
+	row->lost = row->unwell = 0;
+	free(row->why);
+	row->why = NULL;
+}
+
 static void settle_row(struct auto_update_row *row,
 		       const struct auto_update_facts *f)
 {
 	bool is_current = strcmp(row->image, f->current) == 0;
 
-	if (row->state == AUTO_UPDATE_TRYING && !is_current)
+	if (row->state == AUTO_UPDATE_TRYING && !is_current) {
 		settle_failed(row, f);
-	else if (row->state == AUTO_UPDATE_TRYING)
+	} else if (row->state == AUTO_UPDATE_TRYING) {
 		row->state = AUTO_UPDATE_SERVING;
-	if (row->state == AUTO_UPDATE_SERVING &&
-	    f->now >= row->since + f->success_after)
+		row->since = f->now;
+		row->restarts = f->restarts;
+	} else if (row->state == AUTO_UPDATE_UNWELL && !is_current) {
+		row->state = AUTO_UPDATE_LOST;
+	}
+	if (row->state == AUTO_UPDATE_SERVING && is_current &&
+	    f->now >= row->since + f->success_after && !is_unwell(row, f)) {
 		row->state = AUTO_UPDATE_SUCCESSFUL;
+		forgive(row);
+	}
 }
 
 /* Nothing is to be remembered of it. */
@@ -322,7 +409,7 @@ static bool is_over(const struct auto_update_record *record, size_t at,
 	bool is_current = strcmp(row->image, f->current) == 0;
 
 	if (row->state == AUTO_UPDATE_LOST)
-		return is_current || row->lost == 0;
+		return is_current || row->lost + row->unwell == 0;
 	if (row->state == AUTO_UPDATE_SERVING)
 		return !is_current;
 	if (row->state != AUTO_UPDATE_SUCCESSFUL || is_current)
@@ -352,6 +439,63 @@ bool auto_update_settle(struct auto_update_record *record,
 	return strcmp(before.buf, after.buf) != 0;
 }
 
+/* --- on trial ----------------------------------------------------------------
+ */
+
+const struct auto_update_row *
+auto_update_find_trial(const struct auto_update_record *record,
+		       const struct auto_update_facts *f)
+{
+	const struct auto_update_row *row =
+		auto_update_find(record, f->app, f->current);
+
+	return row && (row->state == AUTO_UPDATE_SERVING ||
+		       row->state == AUTO_UPDATE_UNWELL)
+		       ? row
+		       : NULL;
+}
+
+bool auto_update_judge(struct auto_update_record *record,
+		       const struct auto_update_facts *f)
+{
+	struct auto_update_row *row =
+		(struct auto_update_row *)auto_update_find_trial(record, f);
+	char *why;
+
+	if (!row || row->state == AUTO_UPDATE_UNWELL)
+		return row;
+	why = find_unwell(row, f);
+	if (!why)
+		return false;
+	free(row->why);
+	row->why = why;
+	row->unwell++;
+	row->state = AUTO_UPDATE_UNWELL;
+	return true;
+}
+
+bool auto_update_hold(struct auto_update_record *record, int64_t now)
+{
+	bool was_held = record->held;
+
+	if (!was_held)
+		record->held = now;
+	return !was_held;
+}
+
+void auto_update_release(struct auto_update_record *record,
+			 const char *now_text)
+{
+	record->held = 0;
+	free(record->released);
+	record->released = xstrdup(now_text);
+	for (size_t i = record->n; i-- > 0;)
+		if (record->v[i].state == AUTO_UPDATE_LOST)
+			row_drop(record, i);
+		else
+			forgive(&record->v[i]);
+}
+
 /* --- what is held -----------------------------------------------------------
  */
 
@@ -372,20 +516,25 @@ static void add_if_held(const struct auto_update_record *record,
 	const struct auto_update_row *row =
 		auto_update_find(record, f->app, image);
 	cleanup_free char *last = NULL;
-	unsigned int failed =
-		history_count_failed(f->history, f->app, image, &last);
+	unsigned int failed = history_count_failed(
+		history_after(f->history, record->released), f->app, image,
+		&last);
 	unsigned int lost = row ? row->lost : 0;
+	unsigned int unwell = row ? row->unwell : 0;
+	unsigned int rest = lost + unwell;
 
 	if (strv_has(ret, image) || strcmp(image, f->current) == 0)
 		return;
 	if (failed == HISTORY_WENT_BACK)
 		strv_pushf(why, "somebody went back from it at %.19sZ", last);
-	else if (lost >= tries)
-		strv_pushf(why, "the host went down while it was tried");
-	else if (failed >= tries || failed + lost >= tries)
+	else if (failed < tries && failed + rest < tries)
+		return;
+	else if (unwell && row->why)
+		strv_pushf(why, "it was gone back from: %s", row->why);
+	else if (last)
 		strv_pushf(why, "it failed at %.19sZ", last);
 	else
-		return;
+		strv_push(why, "the host went down while it was tried");
 	strv_push(ret, image);
 }
 

@@ -13,9 +13,17 @@
  *		"state":"trying","since":1764000000,"boot":"ID","failed":0,
  *		"lost":0}]}
  *
+ * and "held":1764000000 where nothing is to be tried until somebody releases
+ * it, "released":"2025-11-24T16:00:00.000000Z" where what failed before does
+ * not count any more.
+ *
  * It is written before a version is tried.  How a try ended stands in the
  * pod's history (spec/history.h), which stage1 writes whoever was killed; the
- * record adds what nobody could write: that the host went down during the try.
+ * record adds what nobody could write: that the host went down during the try,
+ * and what became of a version after it was committed:
+ *
+ *	trying -> serving -> successful, or
+ *	                  -> unwell -> (the version before) lost
  */
 
 #include <stdbool.h>
@@ -44,6 +52,12 @@ int auto_update_mode_make(const struct name_values *const lists[], size_t n,
 			  enum auto_update_mode *ret, struct error *err);
 const char *auto_update_mode_text(enum auto_update_mode mode);
 
+/* True if NAME (REGISTRY/REPOSITORY) is one of FROM, or below one. */
+bool auto_update_may_be_unsigned(const struct strv *from, const char *name);
+
+/* What people read of an image that a tag means: "TAG@sha512-0123456789ab". */
+char *auto_update_tag_text(const char *tag, const char *id);
+
 /* --- staged -----------------------------------------------------------------
  */
 
@@ -66,29 +80,35 @@ bool auto_update_is_in_stage(const char *machine, const char *image,
 
 enum auto_update_state {
 	AUTO_UPDATE_TRYING,	/* begun; how it ended was not noted here */
-	AUTO_UPDATE_LOST,	/* the host went down meanwhile */
+	AUTO_UPDATE_LOST,	/* over; what counts against it is kept */
 	AUTO_UPDATE_SERVING,	/* committed */
-	AUTO_UPDATE_SUCCESSFUL, /* and has stayed so long enough */
+	AUTO_UPDATE_UNWELL,	/* and is to be gone back from */
+	AUTO_UPDATE_SUCCESSFUL, /* and has been well for long enough */
 };
 
 struct auto_update_row {
 	char *app;
-	char *image; /* NAME:VERSION */
+	char *image; /* NAME:VERSION, or an image ID: as facts' current */
 	enum auto_update_state state;
-	int64_t since;	     /* seconds since 1970 */
-	char *boot;	     /* boot id; NULL = not known */
-	unsigned int failed; /* as of the history, when it was begun */
-	unsigned int lost;   /* times */
+	int64_t since;	       /* begun, or serves: seconds since 1970 */
+	char *boot;	       /* boot id; NULL = not known */
+	unsigned int failed;   /* as of the history, when it was begun */
+	unsigned int lost;     /* times that the host went down */
+	unsigned int unwell;   /* times that it was gone back from */
+	unsigned int restarts; /* of the app, when it began to serve */
+	char *why;	       /* it was unwell the last time; NULL */
 };
 
 struct auto_update_record {
+	int64_t held;	/* since when the pod is, seconds; 0 = it is not */
+	char *released; /* history_now() of then; NULL = never */
 	struct auto_update_row *v;
 	size_t n;
 };
 
 #define AUTO_UPDATE_RECORD_INIT                                                \
 	{                                                                      \
-		NULL, 0                                                        \
+		.v = NULL                                                      \
 	}
 
 void auto_update_record_release(struct auto_update_record *record);
@@ -108,11 +128,18 @@ auto_update_find(const struct auto_update_record *record, const char *app,
 
 struct auto_update_facts {
 	const char *app;
-	const char *current; /* NAME:VERSION that is committed */
+	/* What is committed: NAME:VERSION, or, of an app that follows a tag,
+	 * the image's ID. */
+	const char *current;
 	const char *history; /* of the pod; "" */
 	const char *boot;    /* the id of this boot; NULL = not known */
 	int64_t now;	     /* seconds since 1970 */
 	int64_t success_after;
+	/* Of the app that is committed, in this run of the pod. */
+	const char *health;    /* "ok", "failing: REASON"; NULL = not asked */
+	unsigned int restarts; /* by its policy */
+	bool has_failed;       /* its end was the pod's */
+	int exit_code;
 };
 
 /* Notes, before it is done, that IMAGE is to be tried. */
@@ -125,13 +152,36 @@ void auto_update_begin(struct auto_update_record *record,
 bool auto_update_settle(struct auto_update_record *record,
 			const struct auto_update_facts *facts);
 
+/* The row of what is committed and not yet known to be good; NULL if there is
+ * none.  Borrowed. */
+const struct auto_update_row *
+auto_update_find_trial(const struct auto_update_record *record,
+		       const struct auto_update_facts *facts);
+
+/* An app that serves a new version must not be started again so often. */
+#define AUTO_UPDATE_RESTARTS_MAX 3
+
+/*
+ * Judges the version on trial: true if it is to be gone back from, or was
+ * before and nobody did; that is noted in RECORD, and why in the row then.
+ */
+bool auto_update_judge(struct auto_update_record *record,
+		       const struct auto_update_facts *facts);
+
+/* Nothing is to be tried in this pod, since NOW; or all may be again, and what
+ * counted against versions does not (NOW_TEXT: history_now()).  True if that
+ * changes anything. */
+bool auto_update_hold(struct auto_update_record *record, int64_t now);
+void auto_update_release(struct auto_update_record *record,
+			 const char *now_text);
+
 /* True if IMAGE is CURRENT's name with a higher version. */
 bool auto_update_is_higher(const char *image, const char *current);
 
 /*
  * Those images that the app is held from: somebody went back from them, or
- * TRIES tries have failed.  NAME:VERSION into RET, and why into WHY, in the
- * same order.
+ * TRIES tries have failed.  As in facts' current into RET, and why into WHY, in
+ * the same order.
  */
 void auto_update_find_held(const struct auto_update_record *record,
 			   const struct auto_update_facts *facts,

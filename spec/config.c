@@ -57,6 +57,7 @@ void config_release(struct config *config)
 	free(config->stage1_version);
 	free(config->stage1_location);
 	strv_release(&config->auto_update.windows);
+	strv_release(&config->auto_update.unsigned_from);
 	*config = (struct config)CONFIG_INIT;
 }
 
@@ -416,6 +417,20 @@ static void read_window(const struct json_node *item, void *arg)
 		strv_push(&u->windows, s);
 }
 
+/* A mistake here must not allow all. */
+static void read_unsigned(const struct json_node *item, void *arg)
+{
+	struct config_auto_update *u = arg;
+	const char *s;
+
+	if (!json_read_string(item, &s))
+		return;
+	if (!*s || *s == '/' || strstr(s, "://"))
+		json_problem(item, "must be as in registry.example.com/team");
+	else
+		strv_push(&u->unsigned_from, s);
+}
+
 static void read_share(const struct json_node *node, int64_t *ret)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
@@ -457,6 +472,11 @@ static void read_auto_update(const struct json_node *file,
 		(void)json_read_int(&node, 1, CONFIG_TRIES_MAX, &u->tries);
 	if (member_once(file, "successAfter", u->success_after >= 0, &node))
 		read_duration(&node, &u->success_after);
+	if (member_once(file, "unsigned", u->has_unsigned, &node) &&
+	    json_want_array(&node)) {
+		u->has_unsigned = true;
+		json_for_each(file, "unsigned", read_unsigned, u);
+	}
 }
 
 /* --- files --------------------------------------------------------------- */
@@ -584,6 +604,11 @@ static void override_auto_update(struct config_auto_update *u,
 		u->windows = more->windows;
 		u->has_windows = true;
 	}
+	if (more->has_unsigned) {
+		strv_release(&u->unsigned_from);
+		u->unsigned_from = more->unsigned_from;
+		u->has_unsigned = true;
+	}
 	override_number(&u->share, more->share);
 	override_number(&u->tries, more->tries);
 	override_number(&u->success_after, more->success_after);
@@ -665,7 +690,7 @@ static void write_auto_update(const struct config_auto_update *u,
 	char text[64];
 
 	if (!u->has_windows && u->share < 0 && u->tries < 0 &&
-	    u->success_after < 0)
+	    u->success_after < 0 && !u->has_unsigned)
 		return;
 	open_entry(w, "auto-update");
 	if (u->has_windows)
@@ -679,6 +704,8 @@ static void write_auto_update(const struct config_auto_update *u,
 		       (double)u->success_after / 1e9);
 	if (u->success_after >= 0)
 		json_add_string(w, "successAfter", text);
+	if (u->has_unsigned)
+		json_add_strv(w, "unsigned", &u->unsigned_from);
 	json_close_object(w);
 }
 

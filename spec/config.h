@@ -12,7 +12,7 @@
  *	paths.d   rktKind "paths": data, stage1-images
  *	stage1.d  rktKind "stage1": name and version, location
  *	auto-update.d  rktKind "auto-update": windows[], percent, tries,
- *	          successAfter (all may be missing)
+ *	          successAfter, unsigned[] (all may be missing)
  *
  * Every file has rktKind and rktVersion ("v1").  Within one directory a thing
  * is said once; a later directory overrides an earlier one per domain, per
@@ -69,6 +69,8 @@ struct config_auto_update {
 	int64_t share;	       /* 1/100 of a percent; or CONFIG_UNSAID */
 	int64_t tries;	       /* 1 to CONFIG_TRIES_MAX; or CONFIG_UNSAID */
 	int64_t success_after; /* nanoseconds; or CONFIG_UNSAID */
+	bool has_unsigned;
+	struct strv unsigned_from; /* HOST[:PORT][/REPOSITORY] of registries */
 };
 
 #define CONFIG_TRIES_MAX 100

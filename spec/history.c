@@ -122,6 +122,8 @@ static void write_line(const struct history_event *event, const char *time,
 	json_add_string_if(&w, "who", event->who);
 	json_add_string_if(&w, "from_image", event->from_image);
 	json_add_string_if(&w, "to_image", event->to_image);
+	json_add_string_if(&w, "from_id", event->from_id);
+	json_add_string_if(&w, "to_id", event->to_id);
 	if (event->tier != UPDATE_AUTO)
 		json_add_string(&w, "tier", update_strategy_text(event->tier));
 	if (event->us)
@@ -135,6 +137,14 @@ static void write_line(const struct history_event *event, const char *time,
 	write_steps(steps, n_steps, &w);
 	json_close_object(&w);
 	strbuf_addch(line, '\n');
+}
+
+void history_now(struct strbuf *out)
+{
+	char now[64];
+
+	format_now(now, sizeof(now));
+	strbuf_addstr(out, now);
 }
 
 void history_line_make(const struct history_event *event, struct strbuf *line)
@@ -156,6 +166,8 @@ void history_entry_release(struct history_entry *entry)
 	free(entry->who);
 	free(entry->from_image);
 	free(entry->to_image);
+	free(entry->from_id);
+	free(entry->to_id);
 	*entry = (struct history_entry)HISTORY_ENTRY_INIT;
 }
 
@@ -196,6 +208,8 @@ static void read_more(const struct json_node *root, struct history_entry *ret)
 	json_get_string(root, "who", &ret->who);
 	json_get_string(root, "from_image", &ret->from_image);
 	json_get_string(root, "to_image", &ret->to_image);
+	json_get_string(root, "from_id", &ret->from_id);
+	json_get_string(root, "to_id", &ret->to_id);
 	json_get_string(root, "tier", &tier);
 	if (tier)
 		(void)update_strategy_parse(tier, &ret->tier);
@@ -277,6 +291,8 @@ static void merge(struct history_entry *all, struct history_entry *line)
 	take_text(&all->who, &line->who);
 	take_text(&all->from_image, &line->from_image);
 	take_text(&all->to_image, &line->to_image);
+	take_text(&all->from_id, &line->from_id);
+	take_text(&all->to_id, &line->to_id);
 	all->from = line->from;
 	all->to = line->to;
 	all->state = line->state;
@@ -311,6 +327,8 @@ static void write_entry(const struct history_entry *e, struct strbuf *out)
 		.who = e->who,
 		.from_image = e->from_image,
 		.to_image = e->to_image,
+		.from_id = e->from_id,
+		.to_id = e->to_id,
 		.tier = e->tier,
 		.us = e->us,
 		.counts = &e->counts,
@@ -361,6 +379,25 @@ void history_close_make(const char *journal, size_t len, struct strbuf *out)
 /* --- what is asked of a history --------------------------------------------
  */
 
+const char *history_after(const char *text, const char *time)
+{
+	const char *after = text;
+
+	for (const char *line = text; time && *line;) {
+		size_t len = strcspn(line, "\n");
+		const char *next = line + len + (line[len] == '\n');
+		struct history_entry e;
+
+		if (history_line_parse(line, len, &e)) {
+			if (strcmp(e.time, time) <= 0)
+				after = next;
+			history_entry_release(&e);
+		}
+		line = next;
+	}
+	return after;
+}
+
 bool history_has_run(const char *text, const char *app, unsigned int number)
 {
 	cleanup_free char *copy = xstrdup(text);
@@ -403,15 +440,19 @@ static bool is(const char *a, const char *b)
 static unsigned int count_entry(const struct history_entry *e,
 				const char *image, unsigned int failed)
 {
+	bool is_to = is(e->to_image, image) || is(e->to_id, image);
+	bool is_from = is(e->from_image, image) || is(e->from_id, image);
+
 	if (e->state != UPDATE_COMMITTED)
-		return is(e->to_image, image) && !e->interrupted &&
+		return is_to && !e->interrupted &&
 				       failed < HISTORY_WENT_BACK - 1
 			       ? failed + 1
 			       : failed;
-	if (is(e->to_image, image))
+	if (is_to)
 		return 0;
-	return e->rollback && is(e->from_image, image) ? HISTORY_WENT_BACK
-						       : failed;
+	return e->rollback && is_from && !is(e->who, HISTORY_AUTO_UPDATE)
+		       ? HISTORY_WENT_BACK
+		       : failed;
 }
 
 unsigned int history_count_failed(const char *text, const char *app,
@@ -445,9 +486,15 @@ void history_list_images(const char *text, const char *app, struct strv *ret)
 	char *next = copy;
 
 	while (history_next(&next, &e)) {
-		const char *const images[] = {e.from_image, e.to_image};
+		bool is_same = e.from_image && is(e.to_image, e.from_image);
+		const char *const images[] = {
+			e.from_image,
+			e.to_image,
+			is_same ? e.from_id : NULL,
+			is_same ? e.to_id : NULL,
+		};
 
-		for (size_t i = 0; i < 2; i++)
+		for (size_t i = 0; i < sizeof(images) / sizeof(*images); i++)
 			if (strcmp(e.app, app) == 0 && images[i] &&
 			    !strv_has(ret, images[i]))
 				strv_push(ret, images[i]);

@@ -40,6 +40,7 @@ struct history_entry {
 			   */
 	char *who;	  /* NULL = not noted, here and below */
 	char *from_image, *to_image; /* NAME:VERSION */
+	char *from_id, *to_id;	     /* image IDs */
 	enum update_strategy tier;   /* UPDATE_AUTO = not noted */
 	uint64_t us;		     /* since the request */
 	struct update_counts counts;
@@ -68,6 +69,7 @@ struct history_event {
 	bool rollback, interrupted;
 	const char *who;		    /* NULL = nothing, here and below */
 	const char *from_image, *to_image;  /* NAME:VERSION */
+	const char *from_id, *to_id;	    /* image IDs */
 	enum update_strategy tier;	    /* UPDATE_AUTO = nothing */
 	uint64_t us;			    /* since the request */
 	const struct update_counts *counts; /* NULL = nothing */
@@ -112,17 +114,27 @@ unsigned int history_previous(const char *text, const char *app,
 bool history_is_held(const char *text, const char *app, const char *image,
 		     char **ret_time);
 
+/* Of `who` of what rkt auto-update does. */
+#define HISTORY_AUTO_UPDATE "auto-update"
+
+/* The time as it stands in lines. */
+void history_now(struct strbuf *out);
+/* TEXT from behind its last line that is not later than TIME (NULL: never). */
+const char *history_after(const char *text, const char *time);
+
 /*
- * How many updates of APP to IMAGE have failed since one was last committed,
- * or HISTORY_WENT_BACK if somebody went back from it since.  *RET_TIME (may be
- * NULL) is when the last did, malloc'ed; NULL if none did.
+ * How many updates of APP to IMAGE (NAME:VERSION or an image ID) have failed
+ * since one was last committed, or HISTORY_WENT_BACK if somebody went back
+ * from it since: not rkt auto-update, which remembers that itself.  *RET_TIME
+ * (may be NULL) is when the last did, malloc'ed; NULL if none did.
  */
 #define HISTORY_WENT_BACK UINT_MAX
 unsigned int history_count_failed(const char *text, const char *app,
 				  const char *image, char **ret_time);
 
 /* The images (NAME:VERSION) that APP went to or came from, as far as TEXT
- * says, each once. */
+ * says, each once; and the IDs of those between which there is no other
+ * difference. */
 void history_list_images(const char *text, const char *app, struct strv *ret);
 
 /* True if generation N of APP is CURRENT, or one of the KEEP before it, each

@@ -16,6 +16,7 @@
 #include "base/strv.h"
 #include "spec/name_value.h"
 
+struct docker_ref;
 struct error;
 struct image_manifest;
 struct strbuf;
@@ -122,6 +123,13 @@ struct oci_origin {
 int oci_image_make(const struct oci_config *config,
 		   const struct oci_origin *origin, struct image_manifest *ret,
 		   struct error *err);
+
+/*
+ * What to ask a registry for to get the image that IM is one of now: its tag,
+ * or its digest if it has none.  False if IM was not made by oci_image_make()
+ * of a registry's.  RET must be DOCKER_REF_INIT; release it in any case.
+ */
+bool oci_image_ref(const struct image_manifest *im, struct docker_ref *ret);
 
 /* --- the other way -------------------------------------------------------- */
 

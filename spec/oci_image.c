@@ -10,6 +10,7 @@
 #include "base/strbuf.h"
 #include "spec/acidentifier.h"
 #include "spec/acname.h"
+#include "spec/docker_ref.h"
 #include "spec/image_manifest.h"
 #include "spec/json_write.h"
 #include "spec/oci.h"
@@ -305,4 +306,29 @@ int oci_image_make(const struct oci_config *config,
 	*ret = im;
 	im = (struct image_manifest)IMAGE_MANIFEST_INIT;
 	return 0;
+}
+
+/* --- and back ------------------------------------------------------------ */
+
+bool oci_image_ref(const struct image_manifest *im, struct docker_ref *ret)
+{
+	const struct name_values *a = &im->annotations;
+	const char *registry = name_values_get(a, ANNOTATION "registryurl");
+	const char *repository = name_values_get(a, ANNOTATION "repository");
+	const char *tag = name_values_get(a, ANNOTATION "tag");
+	const char *digest = name_values_get(a, ANNOTATION "manifesthash");
+	const char *arch = name_values_get(&im->labels, "arch");
+	const char *host = labels_host_arch();
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
+	/* docker2aci's images have those annotations, but no such layers. */
+	if (!registry || !repository || (!tag && !digest) ||
+	    im->n_dependencies == 0 ||
+	    !oci_is_layer_name(im->dependencies[0].image_name))
+		return false;
+	strbuf_addf(&text, "docker://%s/%s%s%s", registry, repository,
+		    tag ? ":" : "@", tag ? tag : digest);
+	if (arch && host && strcmp(arch, host) != 0)
+		strbuf_addf(&text, ",arch=%s", arch);
+	return docker_ref_parse(text.buf, ret, NULL) == 0;
 }

@@ -85,6 +85,7 @@
 #define STATUS_RESTARTS_SUFFIX                                                 \
 	".restarts" /* "N CODE": starts again, last exit code */
 #define STATUS_HEALTH_SUFFIX ".health" /* "ok" or "failing: REASON" */
+#define STATUS_FAILED_SUFFIX ".failed" /* exit code, if that ended the pod */
 
 /* --- files, relative to generations/APP/N/ -------------------------------- */
 

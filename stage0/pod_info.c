@@ -113,6 +113,14 @@ static void load_exit_code(int fd, struct app_info *app)
 }
 
 /* "COUNT CODE" */
+static void load_failed(int fd, struct app_info *app)
+{
+	cleanup_free char *path =
+		xasprintf(POD_STATUS_DIR "/%s" STATUS_FAILED_SUFFIX, app->name);
+
+	app->ended_pod = faccessat(fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static void load_restarts(int fd, struct app_info *app)
 {
 	cleanup_free char *path = xasprintf(
@@ -218,6 +226,7 @@ static void load_app(const struct pod *pod, const struct pod_info *info,
 		app->created_ns = info->created_ns;
 	app->started_ns = started_at(pod->fd, ra->name);
 	load_exit_code(pod->fd, app);
+	load_failed(pod->fd, app);
 	load_restarts(pod->fd, app);
 	load_health(pod->fd, app);
 	load_told(pod->fd, app);
@@ -348,7 +357,11 @@ static void load_held(const struct auto_update_record *record,
 	facts.current = current.buf;
 	auto_update_find_held(record, &facts, 1, &images, &why);
 	for (size_t i = 0; i < images.n; i++) {
-		if (!auto_update_is_higher(images.v[i], facts.current))
+		struct image_id id;
+		bool is_id = image_id_parse(images.v[i], &id, NULL) == 0;
+
+		if (is_id ? strcmp(id.text, app->ra->image.id) == 0
+			  : !auto_update_is_higher(images.v[i], facts.current))
 			continue;
 		make_printable(images.v[i]);
 		strv_push(&app->held, images.v[i]);
@@ -369,6 +382,7 @@ void pod_info_load_held(const struct pod *pod, struct pod_info *info)
 			 NULL) == 0)
 		(void)auto_update_record_parse(text.buf, text.len, &record,
 					       NULL);
+	info->held_since = record.held;
 	for (size_t i = 0; i < info->manifest.n_apps; i++)
 		load_held(&record, history.len ? history.buf : "",
 			  &info->apps[i]);
@@ -561,6 +575,7 @@ void pod_info_write(const struct pod_info *info, const char *key,
 	}
 	add_int_if(w, "created_at", info->created_ns / SECOND);
 	add_int_if(w, "started_at", info->started_ns / SECOND);
+	add_int_if(w, "auto_update_held_at", info->held_since);
 	write_update(&info->update, w);
 	if (info->isolators.n > 0)
 		json_add_strv(w, "unenforced_isolators", &info->isolators);

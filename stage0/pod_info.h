@@ -29,6 +29,7 @@ struct app_info {
 	int64_t finished_ns;
 	bool has_exit_code;
 	int exit_code;
+	bool ended_pod;	    /* which nobody had asked to stop */
 	bool was_restarted; /* by its policy, in this run of the pod */
 	unsigned int restarts;
 	int last_exit_code; /* of the one before */
@@ -59,6 +60,9 @@ struct pod_info {
 	/* Apps as committed; none if it cannot be read. */
 	struct pod_manifest manifest;
 	struct app_info *apps; /* one for each of the manifest */
+	/* Since when rkt auto-update is held from it, seconds; 0 = it is not:
+	 * by pod_info_load_held(). */
+	int64_t held_since;
 	struct net_info_list nets;
 	struct strv isolators; /* "APP: NAME: REASON" */
 };

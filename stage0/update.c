@@ -251,25 +251,27 @@ bool update_is_held(int poddir_fd, const char *app, const char *image)
 	       history_is_held(history.buf, app, image, &since);
 }
 
-int update_note_change(int poddir_fd, const char *app, unsigned int from,
-		       unsigned int to, struct error *err)
+/* WHAT but for what can be read of the generations. */
+static int note(int poddir_fd, struct history_event what, struct error *err)
 {
-	cleanup_free char *from_image = generation_text(poddir_fd, app, from);
-	cleanup_free char *to_image = generation_text(poddir_fd, app, to);
-	const struct history_event event = {
-		.app = app,
-		.from = from,
-		.to = to,
-		.from_image = from_image,
-		.to_image = to_image,
-		.state = UPDATE_COMMITTED,
-		.text = "changed by rkt run while the pod was stopped",
-	};
+	cleanup_free char *from_image =
+		generation_text(poddir_fd, what.app, what.from);
+	cleanup_free char *to_image =
+		generation_text(poddir_fd, what.app, what.to);
+	struct image_id from_id = {.text = ""}, to_id = {.text = ""};
 	cleanup_strbuf struct strbuf line = STRBUF_INIT;
 	cleanup_fd int fd = -EBADF;
 	int r;
 
-	history_line_make(&event, &line);
+	(void)generation_image_id(poddir_fd, what.app, what.from, &from_id,
+				  NULL);
+	(void)generation_image_id(poddir_fd, what.app, what.to, &to_id, NULL);
+	what.state = UPDATE_COMMITTED;
+	what.from_image = from_image;
+	what.to_image = to_image;
+	what.from_id = *from_id.text ? from_id.text : NULL;
+	what.to_id = *to_id.text ? to_id.text : NULL;
+	history_line_make(&what, &line);
 	fd = openat(poddir_fd, POD_HISTORY_FILE,
 		    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
 		    0640);
@@ -280,6 +282,37 @@ int update_note_change(int poddir_fd, const char *app, unsigned int from,
 		return error_sys(err, r < 0 ? -r : errno,
 				 "write " POD_HISTORY_FILE);
 	return 0;
+}
+
+int update_note_change(int poddir_fd, const char *app, unsigned int from,
+		       unsigned int to, struct error *err)
+{
+	const struct history_event event = {
+		.app = app,
+		.from = from,
+		.to = to,
+		.text = "changed by rkt run while the pod was stopped",
+	};
+
+	return note(poddir_fd, event, err);
+}
+
+int update_go_back(int poddir_fd, const char *app, const char *who,
+		   const char *why, struct error *err)
+{
+	struct history_event event = {
+		.app = app,
+		.rollback = true,
+		.who = who,
+		.text = why,
+	};
+	int r = generation_current(poddir_fd, app, &event.from, err);
+
+	if (r == 0)
+		r = update_find_previous(poddir_fd, app, &event.to, err);
+	if (r == 0)
+		r = generation_commit(poddir_fd, app, event.to, true, err);
+	return r < 0 ? r : note(poddir_fd, event, err);
 }
 
 int update_remove_stale(int poddir_fd, const char *app, struct error *err)

@@ -64,6 +64,10 @@ bool update_is_held(int poddir_fd, const char *app, const char *image);
  * generation FROM to TO. */
 int update_note_change(int poddir_fd, const char *app, unsigned int from,
 		       unsigned int to, struct error *err);
+/* Has APP of a pod that is not running, and is locked, start as the generation
+ * before next time; WHO did that, and why, goes to its history. */
+int update_go_back(int poddir_fd, const char *app, const char *who,
+		   const char *why, struct error *err);
 
 /*
  * Removes generations of APP that never served and never will: what a killed

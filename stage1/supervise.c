@@ -41,15 +41,27 @@ static void note_started(struct pod_app *app)
 		log_failure(&err, NULL);
 }
 
-static void save_status(struct pod_app *app, int exit_code)
+static void save_code(struct pod_app *app, const char *suffix, int exit_code)
 {
-	cleanup_free char *name = xasprintf(POD_STATUS_DIR "/%s", app->name);
+	cleanup_free char *name =
+		xasprintf(POD_STATUS_DIR "/%s%s", app->name, suffix);
 	struct error err = ERROR_INIT;
 	char text[16];
 
 	(void)snprintf(text, sizeof(text), "%d", exit_code);
 	if (write_string_at(app->pod->dirfd, name, 0644, text, &err) < 0)
 		log_failure(&err, NULL);
+}
+
+static void save_status(struct pod_app *app, int exit_code)
+{
+	save_code(app, "", exit_code);
+}
+
+/* It ended the pod, which nobody asked for. */
+static void save_failed(struct pod_app *app, int exit_code)
+{
+	save_code(app, STATUS_FAILED_SUFFIX, exit_code);
 }
 
 /* --- stopping --------------------------------------------------------------
@@ -117,6 +129,7 @@ void pod_app_ended(struct pod_app *app, int exit_code)
 	    !pod->options.is_mutable) {
 		pod->has_failed = true;
 		pod->exit_code = exit_code;
+		save_failed(app, exit_code);
 		stop_apps(pod);
 	}
 	check_over(pod);

@@ -97,6 +97,7 @@ static void group_end(struct update_group *g)
 		g->first = m->sibling;
 		restart_resume(m->app);
 		free(m->from_image);
+		free(m->from_id);
 		free(m);
 	}
 	free(g);
@@ -493,6 +494,8 @@ static struct update *new_member(struct update_group *g,
 {
 	const struct control_request *request = part->request;
 	struct pod_app *app = pod_find_app(g->pod, request->app);
+	const struct runtime_app *served =
+		pod_manifest_find_app(&g->pod->manifest, app->name);
 	struct update *u = xcalloc(1, sizeof(*u));
 
 	*u = (struct update){
@@ -500,8 +503,10 @@ static struct update *new_member(struct update_group *g,
 		.pod = g->pod,
 		.app = app,
 		.old = app->current,
-		.from_image = update_image_text(
-			pod_manifest_find_app(&g->pod->manifest, app->name)),
+		.from_image = update_image_text(served),
+		.from_id = served && served->image.id
+				   ? xstrdup(served->image.id)
+				   : NULL,
 		.from = app->committed,
 		.to = request->generation,
 		.is_rollback = request->flags & CONTROL_ROLLBACK,

@@ -52,6 +52,7 @@ struct update {
 	struct generation *next;
 	unsigned int from, to;
 	char *from_image;    /* NAME:VERSION of what served; NULL */
+	char *from_id;	     /* the same image's ID; NULL */
 	bool is_interrupted; /* the pod went down meanwhile */
 	bool was_paused;     /* nothing served: it waited to be started again */
 	int old_tree;	     /* to start the old one again */

@@ -147,10 +147,9 @@ void update_tell_end(struct update_group *g)
 
 int update_note(struct update *u, const char *text, struct error *err)
 {
-	cleanup_free char *to_image =
-		u->next && !u->rolling_back
-			? update_image_text(&u->next->runtime_app)
-			: NULL;
+	const struct runtime_app *next =
+		u->next && !u->rolling_back ? &u->next->runtime_app : NULL;
+	cleanup_free char *to_image = update_image_text(next);
 	const struct history_event event = {
 		.app = u->app->name,
 		.from = u->from,
@@ -162,6 +161,8 @@ int update_note(struct update *u, const char *text, struct error *err)
 		.who = u->group->who,
 		.from_image = u->from_image,
 		.to_image = to_image,
+		.from_id = u->from_id,
+		.to_id = next ? next->image.id : NULL,
 		.tier = u->tier,
 		.us = update_since_us(u->group->begun_ns),
 		.counts = &u->counts,

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "aci/config_load.h"
 #include "base/alloc.h"
@@ -18,8 +20,7 @@
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/transact.h"
 #include "cmd/rkt/transact_show.h"
-#include "cmd/rkt/update_many.h"
-#include "cmd/rkt/update_pod.h"
+#include "spec/stage1_abi.h"
 #include "spec/time_window.h"
 #include "stage0/pod.h"
 
@@ -77,8 +78,8 @@ static const struct option_row rows[] = {
 	 .kind = OPTION_DURATION,
 	 .offset = offsetof(struct auto_update_opts, success_after),
 	 .shown = "0s",
-	 .help = "a version counts as successful when it has served so long, "
-		 "and has not been gone back from"},
+	 .help = "watch each new version so long after it was committed, and "
+		 "go back if it is not well"},
 	{.name = "dry-run",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
@@ -90,6 +91,22 @@ static const struct option_row rows[] = {
 	 .implied = "true",
 	 .offset = offsetof(struct auto_update_opts, retry),
 	 .help = "try versions that the pods given are held from"},
+	{.name = "hold",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct auto_update_opts, hold),
+	 .help = "leave the pods given as they are until they are released"},
+	{.name = "release",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct auto_update_opts, release),
+	 .help = "lift all holds of the pods given: --hold, and those from "
+		 "versions that failed"},
+	{.name = "release-all",
+	 .kind = OPTION_BOOL,
+	 .implied = "true",
+	 .offset = offsetof(struct auto_update_opts, release_all),
+	 .help = "the same for all pods"},
 	FORMAT_OPTION_ROW(struct auto_update_opts, transact.format),
 	{.name = NULL},
 };
@@ -119,26 +136,38 @@ struct auto_update_result *auto_update_add(struct auto_update_run *run,
 	return &rs->v[rs->n++];
 }
 
+void auto_update_drop(struct auto_update_run *run, size_t i)
+{
+	struct auto_update_results *rs = &run->results;
+	struct auto_update_result *r = &rs->v[i];
+
+	free(r->pod);
+	free(r->name);
+	free(r->app);
+	free(r->image);
+	free(r->from);
+	free(r->to);
+	free(r->from_id);
+	free(r->to_id);
+	free(r->reason);
+	free(r->plan);
+	memmove(r, r + 1, (rs->n - i - 1) * sizeof(*r));
+	rs->n--;
+}
+
 static void run_release(struct auto_update_run *run)
 {
-	for (size_t i = 0; i < run->results.n; i++) {
-		struct auto_update_result *r = &run->results.v[i];
-
-		free(r->pod);
-		free(r->name);
-		free(r->app);
-		free(r->image);
-		free(r->from);
-		free(r->to);
-		free(r->reason);
-		free(r->plan);
-	}
+	while (run->results.n)
+		auto_update_drop(run, run->results.n - 1);
 	free(run->results.v);
+	for (size_t i = 0; i < run->n_fetched; i++) {
+		free(run->fetched[i].name);
+		free(run->fetched[i].why);
+	}
+	free(run->fetched);
 	strbuf_release(&run->machine);
 	strbuf_release(&run->boot);
-	strv_release(&run->fetched);
-	strv_release(&run->fetch_said);
-	free(run->fetch_codes);
+	strv_release(&run->unsigned_from);
 }
 #define cleanup_run __attribute__((__cleanup__(run_release)))
 
@@ -206,6 +235,8 @@ static int settle(struct auto_update_run *run, struct error *err)
 	run->tries = (unsigned int)said(o->tries, c->tries, 1);
 	run->success_after =
 		said(o->success_after, c->success_after, 0) / NS_PER_S;
+	for (size_t i = 0; i < c->unsigned_from.n; i++)
+		strv_push(&run->unsigned_from, c->unsigned_from.v[i]);
 	(void)read_id("/proc/sys/kernel/random/boot_id", &run->boot, NULL);
 	if (run->share == 0 || run->share == AUTO_UPDATE_SHARE_ALL)
 		return 0;
@@ -229,8 +260,29 @@ static void fail(struct auto_update_run *run, const char *pod,
 	r->reason = xstrdup(error_innermost(err));
 }
 
+static bool has_record(const struct pod *pod)
+{
+	return faccessat(pod->fd, POD_AUTO_UPDATE_FILE, F_OK,
+			 AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* True if there was something to be done: it is done. */
+static bool do_ended(struct auto_update_run *run, const struct pods *pods,
+		     const char *uuid)
+{
+	cleanup_pod struct pod pod = POD_INIT;
+	size_t before = run->results.n;
+
+	if (pod_open_in(pods, POD_RUN, uuid, &pod, NULL) == 0 &&
+	    pod_state(&pod) == POD_STATE_EXITED && has_record(&pod))
+		auto_update_ended_pod(run, &pod);
+	return run->results.n > before;
+}
+
 static void do_words(struct auto_update_run *run, const struct pods *pods)
 {
+	const struct auto_update_opts *o = run->opts;
+
 	for (int i = 0; i < run->call->argc; i++) {
 		cleanup_pod struct pod pod = POD_INIT;
 		struct error err = ERROR_INIT;
@@ -238,25 +290,37 @@ static void do_words(struct auto_update_run *run, const struct pods *pods)
 
 		if (pod_open(pods, word, &pod, &err) < 0)
 			fail(run, word, &err);
-		else
+		else if (o->hold || o->release)
+			auto_update_hold_pod(run, &pod);
+		else if (!do_ended(run, pods, pod.uuid))
 			auto_update_pod(run, &pod, true);
 	}
+}
+
+static void do_one(struct auto_update_run *run, const struct pods *pods,
+		   const char *uuid)
+{
+	cleanup_pod struct pod pod = POD_INIT;
+
+	/* One that has been removed meanwhile is nobody's business. */
+	if (pod_open_in(pods, POD_RUN, uuid, &pod, NULL) < 0)
+		return;
+	if (run->opts->release_all && has_record(&pod))
+		auto_update_hold_pod(run, &pod);
+	else if (!run->opts->release_all &&
+		 pod_state(&pod) == POD_STATE_RUNNING)
+		auto_update_pod(run, &pod, false);
 }
 
 static int do_all(struct auto_update_run *run, const struct pods *pods,
 		  struct error *err)
 {
-	const struct update_opts every = {.image_name = NULL};
 	cleanup_strv struct strv uuids = STRV_INIT;
-	int r = update_select(pods, &every, &uuids, err);
+	int r = pods_list(pods, POD_RUN, &uuids, err);
 
-	for (size_t i = 0; i < uuids.n && r == 0; i++) {
-		cleanup_pod struct pod pod = POD_INIT;
-
-		/* One that has ended meanwhile is nobody's business. */
-		if (pod_open_in(pods, POD_RUN, uuids.v[i], &pod, NULL) == 0)
-			auto_update_pod(run, &pod, false);
-	}
+	for (size_t i = 0; i < uuids.n && r == 0; i++)
+		if (run->opts->release_all || !do_ended(run, pods, uuids.v[i]))
+			do_one(run, pods, uuids.v[i]);
 	return r;
 }
 
@@ -266,7 +330,7 @@ static int take_lock(const struct auto_update_run *run, const struct pods *pods,
 {
 	cleanup_fd int fd = -EBADF;
 
-	if (pods->data_fd < 0 || run->opts->dry_run || !run->is_open)
+	if (pods->data_fd < 0 || run->opts->dry_run)
 		return -EBADF;
 	fd = openat(pods->data_fd, LOCK_FILE,
 		    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -278,6 +342,65 @@ static int take_lock(const struct auto_update_run *run, const struct pods *pods,
 	return TAKE_FD(fd);
 }
 
+/* --- what was updated -------------------------------------------------------
+ */
+
+/* NULL: none is. */
+static struct auto_update_result *find_on_trial(struct auto_update_run *run,
+						size_t from)
+{
+	for (size_t i = from; i < run->results.n; i++)
+		if (run->results.v[i].is_on_trial)
+			return &run->results.v[i];
+	return NULL;
+}
+
+static void look_again(struct auto_update_run *run, const struct pods *pods)
+{
+	struct auto_update_result *r = find_on_trial(run, 0);
+	char uuid[UUID_TEXT_LEN + 1];
+
+	while (r) {
+		cleanup_pod struct pod pod = POD_INIT;
+		size_t next = (size_t)(r - run->results.v) + 1;
+
+		(void)snprintf(uuid, sizeof(uuid), "%s", r->pod);
+		if (pod_open_in(pods, POD_RUN, uuid, &pod, NULL) < 0)
+			r->is_on_trial = false;
+		else
+			auto_update_watch_pod(run, &pod);
+		/* Its other apps were looked at with it. */
+		r = find_on_trial(run, next);
+		while (r && strcmp(r->pod, uuid) == 0)
+			r = find_on_trial(run,
+					  (size_t)(r - run->results.v) + 1);
+	}
+}
+
+/* Until each version that was committed is known to be good, or was gone back
+ * from.  Who comes meanwhile is not kept waiting: the lock is free between two
+ * looks. */
+static void watch(struct auto_update_run *run, const struct pods *pods)
+{
+	if (find_on_trial(run, 0))
+		log_info("new versions are watched until they have been well "
+			 "for %llds; if this is interrupted, the next run "
+			 "goes back from those that are not",
+			 (long long)run->success_after);
+	while (find_on_trial(run, 0)) {
+		const struct timespec pause = {.tv_sec = 1};
+		cleanup_fd int lock = -EBADF;
+
+		(void)nanosleep(&pause, NULL);
+		lock = take_lock(run, pods, NULL);
+		if (lock >= 0)
+			look_again(run, pods);
+	}
+}
+
+/* --- the command ------------------------------------------------------------
+ */
+
 static const char *misuse(const struct cmd_call *call)
 {
 	const struct auto_update_opts *o = call->opts;
@@ -287,6 +410,16 @@ static const char *misuse(const struct cmd_call *call)
 		return "--tries is 1 to 100";
 	if (o->success_after < CONFIG_UNSAID)
 		return "--success-after is no negative time";
+	if (o->hold + o->release + o->release_all + (o->retry || o->dry_run) >
+	    1)
+		return "--hold, --release, --release-all, and --dry-run or "
+		       "--retry: only one of them";
+	if (o->release_all && call->argc)
+		return "--release-all is for all pods: it takes none";
+	if (o->hold && call->argc == 0)
+		return "--hold is for pods that are named";
+	if (o->release && call->argc == 0)
+		return "--release is for pods that are named";
 	if (o->retry && call->argc == 0)
 		return "--retry is for pods that are named";
 	return NULL;
@@ -321,6 +454,9 @@ static int run(struct cmd_call *call)
 		do_words(&job, &pods);
 	else if (r == 0)
 		r = do_all(&job, &pods, &err);
+	fd_close(&lock);
+	if (r == 0)
+		watch(&job, &pods);
 	return r < 0 ? cmd_failure(call, &err, NULL) : auto_update_show(&job);
 }
 
@@ -336,6 +472,12 @@ const struct command cmd_auto_update = {
 		"watched, and goes back if that fails. With registry the "
 		"image's name is looked up as by rkt fetch first; with local "
 		"only the store counts.\n\n"
+		"An image of a registry (docker://) follows its tag: whatever "
+		"that means now, the registry is asked for its digest; with "
+		"local, whatever it meant when it was fetched last. Nobody "
+		"signs such images, so they are refused unless auto-update.d "
+		"has their registry or repository in \"unsigned\", or "
+		"--insecure-options=image is given.\n\n"
 		"What counts is what the app says (--annotation, then "
 		"--user-annotation, then --user-label), then the annotations "
 		"of the pod manifest, then the image's; \"no\" is no, too.\n\n"
@@ -343,12 +485,22 @@ const struct command cmd_auto_update = {
 		"or that somebody went back from (rkt rollback), is held: it "
 		"is not tried again, a higher one is. rkt status says so. "
 		"rkt update --to=VERSION POD, or --retry POD, tries it all the "
-		"same, and lifts the hold if that succeeds.\n\n"
+		"same, and lifts the hold if that succeeds; --release POD "
+		"lifts "
+		"it, and --hold POD holds the pod as it is.\n\n"
+		"With --success-after a version that was committed is on trial "
+		"for that time: if its health probe fails then, its restart "
+		"policy starts it again three times, or it ends its pod with "
+		"an exit code other than 0, the app goes back to the version "
+		"before, which counts as a try that failed. The command waits "
+		"for that; if it is killed, the next one goes on. Going back "
+		"does not wait for a window.\n\n"
 		"Windows, percent, tries and successAfter can be configured "
 		"in auto-update.d (rkt.conf(5)); rkt-auto-update.timer runs "
 		"this each night.\n\n"
 		"Exit codes are those of rkt update, the worst of all pods: 0 "
-		"all is well, or there was nothing to do; 10 rolled back; 11 "
+		"all is well, or there was nothing to do; 10 rolled back, or "
+		"gone back after --success-after; 11 "
 		"refused; 12 rolled back but not healthy; 254 rkt failed.",
 	.flags = CMD_ROOT,
 	.options = rows,

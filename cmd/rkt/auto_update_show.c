@@ -19,10 +19,12 @@ static const char *const outcome_texts[] = {
 	[OUTCOME_CURRENT] = "current",
 	[OUTCOME_PLANNED] = "planned",
 	[OUTCOME_HELD] = "held",
+	[OUTCOME_RELEASED] = "released",
 	[OUTCOME_NOT_IN_STAGE] = "not-in-stage",
 	[OUTCOME_OUTSIDE_WINDOW] = "outside-window",
 	[OUTCOME_REFUSED] = "refused",
 	[OUTCOME_ROLLED_BACK] = "rolled-back",
+	[OUTCOME_FELL_BACK] = "fell-back",
 	[OUTCOME_FAILED] = "failed",
 };
 
@@ -119,6 +121,8 @@ static void write_result(const struct auto_update_result *r,
 	json_add_string_if(w, "image", r->image);
 	json_add_string_if(w, "from", r->from);
 	json_add_string_if(w, "to", r->to);
+	json_add_string_if(w, "from_id", r->from_id);
+	json_add_string_if(w, "to_id", r->to_id);
 	if (r->tier != UPDATE_AUTO)
 		json_add_string(w, "tier", update_strategy_text(r->tier));
 	json_add_string(w, "outcome", outcome_texts[r->outcome]);

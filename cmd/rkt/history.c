@@ -196,6 +196,8 @@ static void write_entry(const struct history_entry *e, struct json_writer *w)
 	json_add_uint(w, "to", e->to);
 	json_add_string_if(w, "from_image", e->from_image);
 	json_add_string_if(w, "to_image", e->to_image);
+	json_add_string_if(w, "from_id", e->from_id);
+	json_add_string_if(w, "to_id", e->to_id);
 	if (e->tier != UPDATE_AUTO)
 		json_add_string(w, "tier", update_strategy_text(e->tier));
 	json_add_string(w, "state", update_state_text(e->state));

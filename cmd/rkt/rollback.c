@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/rkt/rollback.h"
+
 #include <errno.h>
 
 #include "base/cleanup.h"
@@ -17,22 +19,16 @@
 #include "stage0/prepare.h"
 #include "stage0/update.h"
 
-struct opts {
-	struct transact_opts transact; /* first: its rows are shared */
-	int64_t generation;
-	bool plan;
-};
-
 static const struct option_row rows[] = {
 	{.name = "generation",
 	 .kind = OPTION_INT,
-	 .offset = offsetof(struct opts, generation),
+	 .offset = offsetof(struct rollback_opts, generation),
 	 .shown = "the one before",
 	 .help = "number of the generation to go back to (rkt history)"},
 	{.name = "plan",
 	 .kind = OPTION_BOOL,
 	 .implied = "true",
-	 .offset = offsetof(struct opts, plan),
+	 .offset = offsetof(struct rollback_opts, plan),
 	 .help = "only show what would be done, and what forbids it"},
 	{.name = NULL},
 };
@@ -42,10 +38,10 @@ static const struct option_row *const more_rows[] = {transact_how_rows,
 
 static void init(void *opts)
 {
-	transact_init(&((struct opts *)opts)->transact);
+	transact_init(&((struct rollback_opts *)opts)->transact);
 }
 
-static int find_target(const struct pod *pod, const struct opts *o,
+static int find_target(const struct pod *pod, const struct rollback_opts *o,
 		       struct transact_part *part, struct error *err)
 {
 	if (o->generation <= 0)
@@ -56,7 +52,7 @@ static int find_target(const struct pod *pod, const struct opts *o,
 
 /* Where each app is and where it is to go; *RET is an exit code when that is
  * nowhere, -1 otherwise. */
-static int find_parts(const struct opts *o, const struct strv *apps,
+static int find_parts(const struct rollback_opts *o, const struct strv *apps,
 		      struct transact_call *t, int *ret, struct error *err)
 {
 	*ret = -1;
@@ -97,7 +93,7 @@ static int make_plan(struct cmd_call *call, const struct images *im,
 	cleanup_pod_image struct pod_image old_image = POD_IMAGE_INIT;
 	cleanup_pod_image struct pod_image new_image = POD_IMAGE_INIT;
 	cleanup_runtime_app struct runtime_app next = RUNTIME_APP_INIT;
-	const struct opts *o = call->opts;
+	const struct rollback_opts *o = call->opts;
 	const struct plan_request request = {
 		.store = im->store,
 		.pod = pod,
@@ -133,7 +129,7 @@ static int plan(struct cmd_call *call, const struct images *im,
 {
 	cleanup_pod_manifest struct pod_manifest pm = POD_MANIFEST_INIT;
 	cleanup_strbuf struct strbuf refusals = STRBUF_INIT;
-	const struct opts *o = call->opts;
+	const struct rollback_opts *o = call->opts;
 	bool is_refused = false;
 	int r = pod_manifest_load_committed(t->pod->fd, &pm, err);
 
@@ -160,7 +156,7 @@ static int plan(struct cmd_call *call, const struct images *im,
 
 /* LOCK: as of transact_lock(); with --plan none is needed, and what is in the
  * way of one is shown. */
-static int take_lock(const struct opts *o, const struct pod *pod,
+static int take_lock(const struct rollback_opts *o, const struct pod *pod,
 		     struct error *why, struct error *err)
 {
 	if (!o->plan)
@@ -169,9 +165,9 @@ static int take_lock(const struct opts *o, const struct pod *pod,
 	return -EBADF;
 }
 
-static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
+int rollback_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 {
-	const struct opts *o = call->opts;
+	const struct rollback_opts *o = call->opts;
 	cleanup_images struct images im = {0};
 	cleanup_strv struct strv apps = STRV_INIT;
 	struct error why = ERROR_INIT;
@@ -201,7 +197,7 @@ static int rollback(struct cmd_call *call, struct pod *pod, struct error *err)
 
 static int run(struct cmd_call *call)
 {
-	return pod_arg_only(call, NULL, rollback);
+	return pod_arg_only(call, NULL, rollback_pod);
 }
 
 const struct command cmd_rollback = {
@@ -215,7 +211,7 @@ const struct command cmd_rollback = {
 	.flags = CMD_ROOT,
 	.options = rows,
 	.more_options = more_rows,
-	.opts_size = sizeof(struct opts),
+	.opts_size = sizeof(struct rollback_opts),
 	.init = init,
 	.run = run,
 	.failed = show_failed,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "spec/auto_update.h"
@@ -132,6 +133,13 @@ Test(auto_update, stages)
 	"\"from_image\":\"a:2.0.0\",\"to_image\":\"a:1.0.0\","                 \
 	"\"rollback\":true}\n"
 
+/* The same by rkt auto-update. */
+#define BACK_BY_ITSELF                                                         \
+	"{\"time\":\"2026-01-02T03:04:06.000000Z\",\"app\":\"web\","           \
+	"\"from\":2,\"to\":1,\"state\":\"COMMITTED\",\"text\":\"\","           \
+	"\"from_image\":\"a:2.0.0\",\"to_image\":\"a:1.0.0\","                 \
+	"\"rollback\":true,\"who\":\"auto-update\"}\n"
+
 /* One try of a:2.0.0, by what is known at the next run. */
 Test(auto_update, what_becomes_of_a_try)
 {
@@ -187,9 +195,10 @@ Test(auto_update, what_becomes_of_a_try)
 		facts.current = rows[i].current;
 		facts.history = rows[i].after;
 		facts.boot = rows[i].boot;
-		facts.now += rows[i].waited;
 		cr_expect(auto_update_settle(&record, &facts), "%s",
 			  rows[i].name);
+		facts.now += rows[i].waited;
+		(void)auto_update_settle(&record, &facts);
 		cr_expect(!auto_update_settle(&record, &facts), "%s",
 			  rows[i].name);
 		row = auto_update_find(&record, "web", "a:2.0.0");
@@ -299,4 +308,218 @@ Test(auto_update, record_text)
 			     0, "%s", bad[i]);
 		cr_expect_eq(none.n, 0);
 	}
+}
+
+/* A version that was committed, and what is seen of it before it counts as
+ * good. */
+Test(auto_update, what_becomes_of_a_trial)
+{
+	static const struct {
+		const char *name, *health;
+		unsigned int restarts; /* 5 when it began to serve */
+		int exit_code;	       /* 0: its end was not the pod's */
+		int64_t waited;
+		const char *why; /* NULL: it is well */
+		bool is_good;
+	} rows[] = {
+		{"well", NULL, 5, 0, 9, NULL, false},
+		{"well for long enough", "ok", 5, 0, 10, NULL, true},
+		{"started again", NULL, 7, 0, 9, NULL, false},
+		{"too often", NULL, 8, 0, 9, "started again 3 times", false},
+		{"too often, seen late", NULL, 8, 0, 99,
+		 "started again 3 times", false},
+		{"in a new run of the pod", NULL, 2, 0, 9, NULL, false},
+		{"too often there", NULL, 3, 0, 9, "started again 3 times",
+		 false},
+		{"health", "failing: connect: no", 5, 0, 9,
+		 "its health probe fails: connect: no", false},
+		{"it ended", "ok", 5, 3, 9, "it ended with exit code 3", false},
+	};
+
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		cleanup_auto_update_record struct auto_update_record record =
+			AUTO_UPDATE_RECORD_INIT;
+		cleanup_strv struct strv held = STRV_INIT;
+		cleanup_strv struct strv why = STRV_INIT;
+		struct auto_update_facts facts = {
+			.app = "web",
+			.current = "a:1.0.0",
+			.history = "",
+			.now = 1000,
+			.success_after = 10,
+			.restarts = 5,
+		};
+		const struct auto_update_row *row;
+
+		auto_update_begin(&record, &facts, "a:2.0.0");
+		cr_expect(!auto_update_find_trial(&record, &facts));
+		facts.current = "a:2.0.0";
+		facts.history = COMMITTED;
+		(void)auto_update_settle(&record, &facts);
+		cr_assert(auto_update_find_trial(&record, &facts));
+		facts.now += rows[i].waited;
+		facts.health = rows[i].health;
+		facts.restarts = rows[i].restarts;
+		facts.has_failed = rows[i].exit_code != 0;
+		facts.exit_code = rows[i].exit_code;
+		(void)auto_update_settle(&record, &facts);
+		cr_expect_eq(auto_update_find_trial(&record, &facts) == NULL,
+			     rows[i].is_good, "%s", rows[i].name);
+		cr_expect_eq(auto_update_judge(&record, &facts),
+			     rows[i].why != NULL, "%s", rows[i].name);
+		/* And again, when nobody went back: it counts but once. */
+		cr_expect_eq(auto_update_judge(&record, &facts),
+			     rows[i].why != NULL, "%s", rows[i].name);
+		row = auto_update_find(&record, "web", "a:2.0.0");
+		cr_assert(row);
+		cr_expect_eq(row->unwell, rows[i].why ? 1 : 0);
+		if (!rows[i].why)
+			continue;
+		cr_expect(strstr(row->why, rows[i].why), "%s: %s", rows[i].name,
+			  row->why);
+		facts.current = "a:1.0.0";
+		facts.has_failed = false;
+		facts.history = COMMITTED BACK_BY_ITSELF;
+		(void)auto_update_settle(&record, &facts);
+		auto_update_find_held(&record, &facts, 2, &held, &why);
+		cr_expect_eq(held.n, 0, "%s", rows[i].name);
+		auto_update_find_held(&record, &facts, 1, &held, &why);
+		cr_assert_eq(held.n, 1, "%s", rows[i].name);
+		cr_expect_str_eq(held.v[0], "a:2.0.0");
+		cr_expect(strstr(why.v[0], rows[i].why), "%s", why.v[0]);
+		/* Somebody puts it there himself: that lifts it. */
+		facts.current = "a:2.0.0";
+		(void)auto_update_settle(&record, &facts);
+		cr_expect(!auto_update_find(&record, "web", "a:2.0.0"));
+	}
+}
+
+Test(auto_update, hold_and_release)
+{
+	cleanup_auto_update_record struct auto_update_record record =
+		AUTO_UPDATE_RECORD_INIT;
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	struct auto_update_record again = AUTO_UPDATE_RECORD_INIT;
+	struct auto_update_facts facts = {
+		.app = "web",
+		.current = "a:1.0.0",
+		.history = FAILED,
+		.boot = "x",
+	};
+	cleanup_strv struct strv held = STRV_INIT;
+	cleanup_strv struct strv why = STRV_INIT;
+
+	cr_expect(auto_update_hold(&record, 7));
+	cr_expect(!auto_update_hold(&record, 8));
+	cr_expect_eq(record.held, 7);
+	/* What failed before the release does not count, what does later
+	 * does. */
+	auto_update_release(&record, "2026-01-02T03:04:05.000000Z");
+	cr_expect_eq(record.held, 0);
+	auto_update_find_held(&record, &facts, 1, &held, &why);
+	cr_expect_eq(held.n, 0);
+	auto_update_release(&record, "2026-01-02T03:04:04.999999Z");
+	auto_update_find_held(&record, &facts, 1, &held, &why);
+	cr_expect_eq(held.n, 1);
+	/* The same of what is only in the record. */
+	strv_release(&held);
+	facts.history = "";
+	auto_update_begin(&record, &facts, "a:2.0.0");
+	facts.boot = "y";
+	(void)auto_update_settle(&record, &facts);
+	auto_update_find_held(&record, &facts, 1, &held, &why);
+	cr_expect_eq(held.n, 1);
+	auto_update_release(&record, "2026-01-02T03:04:05.000000Z");
+	strv_release(&held);
+	auto_update_find_held(&record, &facts, 1, &held, &why);
+	cr_expect_eq(held.n, 0);
+	(void)auto_update_hold(&record, 9);
+	auto_update_record_write(&record, &text);
+	cr_expect_str_eq(text.buf,
+			 "{\"held\":9,\"released\":\"2026-01-02T03:04:05."
+			 "000000Z\",\"images\":[]}\n");
+	cr_assert_eq(auto_update_record_parse(text.buf, text.len, &again, NULL),
+		     0);
+	cr_expect_eq(again.held, 9);
+	cr_expect_str_eq(again.released, record.released);
+	auto_update_record_release(&again);
+}
+
+/* Images that only their IDs tell apart. */
+#define TAG(from, to, state, more)                                             \
+	"{\"time\":\"2026-01-02T03:04:05.000000Z\",\"app\":\"web\","           \
+	"\"from\":1,\"to\":2,\"state\":\"" state "\",\"text\":\"\","           \
+	"\"from_image\":\"r/a:v1\",\"to_image\":\"r/a:v1\","                   \
+	"\"from_id\":\"sha512-" from "\",\"to_id\":\"sha512-" to "\"" more     \
+	"}\n"
+
+Test(auto_update, a_tag_that_moves)
+{
+	static const struct {
+		const char *name, *current, *history;
+		const char *held; /* NULL: nothing is */
+	} rows[] = {
+		{"it failed", "sha512-a", TAG("a", "b", "ROLLED_BACK", ""),
+		 "sha512-b"},
+		{"it was committed", "sha512-b", TAG("a", "b", "COMMITTED", ""),
+		 NULL},
+		{"the tag went back", "sha512-a",
+		 TAG("a", "b", "COMMITTED", "") TAG("b", "a", "COMMITTED", ""),
+		 NULL},
+		{"somebody went back", "sha512-a",
+		 TAG("a", "b", "COMMITTED", "")
+			 TAG("b", "a", "COMMITTED", ",\"rollback\":true"),
+		 "sha512-b"},
+	};
+
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		cleanup_auto_update_record struct auto_update_record record =
+			AUTO_UPDATE_RECORD_INIT;
+		cleanup_strv struct strv held = STRV_INIT;
+		cleanup_strv struct strv why = STRV_INIT;
+		const struct auto_update_facts facts = {
+			.app = "web",
+			.current = rows[i].current,
+			.history = rows[i].history,
+		};
+
+		auto_update_find_held(&record, &facts, 1, &held, &why);
+		for (size_t j = 0; j < held.n; j++)
+			cr_expect(
+				strncmp(held.v[j], "sha512-", 7) != 0 ||
+					(rows[i].held &&
+					 strcmp(held.v[j], rows[i].held) == 0),
+				"%s: %s", rows[i].name, held.v[j]);
+		cr_expect_eq(rows[i].held && strv_has(&held, rows[i].held),
+			     rows[i].held != NULL, "%s", rows[i].name);
+	}
+}
+
+Test(auto_update, unsigned_from)
+{
+	static const struct {
+		const char *from, *name;
+		bool may;
+	} rows[] = {
+		{"r.example.com", "r.example.com/a", true},
+		{"r.example.com/", "r.example.com/a", true},
+		{"r.example.com", "r.example.com.evil.org/a", false},
+		{"r.example.com", "r.example.com:5000/a", false},
+		{"r.example.com/team", "r.example.com/team/a", true},
+		{"r.example.com/team", "r.example.com/team", true},
+		{"r.example.com/team", "r.example.com/teams/a", false},
+		{"r.example.com/team/a", "r.example.com/team", false},
+		{"/", "r.example.com/team", false},
+	};
+	cleanup_free char *text =
+		auto_update_tag_text("v1", "sha512-0123456789abcdef");
+
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		cleanup_strv struct strv from = STRV_INIT;
+
+		strv_push(&from, rows[i].from);
+		cr_expect_eq(auto_update_may_be_unsigned(&from, rows[i].name),
+			     rows[i].may, "%s %s", rows[i].from, rows[i].name);
+	}
+	cr_expect_str_eq(text, "v1@sha512-0123456789ab");
 }

@@ -97,6 +97,12 @@ Test(config, refused_with_path)
 		{CONFIG_AUTO_UPDATE_D,
 		 HEAD("auto-update") "\"windows\":[\"22:00-23:00\",\"x\"]}",
 		 "windows[1]: \"x\" are no times"},
+		{CONFIG_AUTO_UPDATE_D,
+		 HEAD("auto-update") "\"unsigned\":[\"a/b\",\"\"]}",
+		 "unsigned[1]: must be as in"},
+		{CONFIG_AUTO_UPDATE_D,
+		 HEAD("auto-update") "\"unsigned\":[\"docker://a/b\"]}",
+		 "unsigned[0]: must be as in"},
 	};
 
 	for (size_t i = 0; i < N_OF(rows); i++) {
@@ -128,6 +134,8 @@ Test(config, said_twice_in_one_directory)
 		 HEAD("auto-update") "\"windows\":[\"01:00-02:00\"]}"},
 		{CONFIG_AUTO_UPDATE_D, HEAD("auto-update") "\"percent\":0}",
 		 HEAD("auto-update") "\"percent\":1}"},
+		{CONFIG_AUTO_UPDATE_D, HEAD("auto-update") "\"unsigned\":[]}",
+		 HEAD("auto-update") "\"unsigned\":[\"a\"]}"},
 	};
 
 	for (size_t i = 0; i < N_OF(rows); i++) {
@@ -247,13 +255,15 @@ Test(config, auto_update)
 	cr_assert_eq(add(&all, CONFIG_AUTO_UPDATE_D,
 			 HEAD("auto-update") "\"windows\":[\"Sat "
 					     "01:00-02:00\"],\"tries\":3,"
-					     "\"percent\":12.5}",
+					     "\"percent\":12.5,"
+					     "\"unsigned\":[\"a\"]}",
 			 NULL),
 		     0);
 	cr_assert_eq(add(&local, CONFIG_AUTO_UPDATE_D,
 			 HEAD("auto-update") "\"percent\":0,"
 					     "\"successAfter\":\"90m\","
-					     "\"windows\":[]}",
+					     "\"windows\":[],"
+					     "\"unsigned\":[\"b/c\"]}",
 			 NULL),
 		     0);
 	cr_expect_eq(all.auto_update.share, 1250);
@@ -262,6 +272,7 @@ Test(config, auto_update)
 	strbuf_setlen(&out, 0);
 	config_write(&all, JSON_COMPACT_STYLE, &out);
 	cr_expect(strstr(out.buf, "\"windows\":[],\"percent\":0,\"tries\":3,"
-				  "\"successAfter\":\"5400s\""),
+				  "\"successAfter\":\"5400s\","
+				  "\"unsigned\":[\"b/c\"]}"),
 		  "%s", out.buf);
 }
