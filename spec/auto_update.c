@@ -395,7 +395,8 @@ static void settle_row(struct auto_update_row *row,
 		row->state = AUTO_UPDATE_LOST;
 	}
 	if (row->state == AUTO_UPDATE_SERVING && is_current &&
-	    f->now >= row->since + f->success_after && !is_unwell(row, f)) {
+	    f->now >= row->since + f->success_after &&
+	    (f->success_after == 0 || !is_unwell(row, f))) {
 		row->state = AUTO_UPDATE_SUCCESSFUL;
 		forgive(row);
 	}

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/strv.h"
+#include "spec/config_auto_update.h"
 #include "spec/json_write.h"
 
 struct error;
@@ -60,21 +61,6 @@ struct config_auths {
 	size_t n;
 };
 
-#define CONFIG_UNSAID (-1)
-
-/* Of rkt auto-update. */
-struct config_auto_update {
-	bool has_windows;      /* none: at any time */
-	struct strv windows;   /* spec/time_window.h */
-	int64_t share;	       /* 1/100 of a percent; or CONFIG_UNSAID */
-	int64_t tries;	       /* 1 to CONFIG_TRIES_MAX; or CONFIG_UNSAID */
-	int64_t success_after; /* nanoseconds; or CONFIG_UNSAID */
-	bool has_unsigned;
-	struct strv unsigned_from; /* HOST[:PORT][/REPOSITORY] of registries */
-};
-
-#define CONFIG_TRIES_MAX 100
-
 struct config {
 	struct config_auths auths;
 	struct config_auths docker_auths; /* all CONFIG_AUTH_BASIC */
@@ -88,11 +74,7 @@ struct config {
 
 #define CONFIG_INIT                                                            \
 	{                                                                      \
-		.auto_update = {                                               \
-			.share = CONFIG_UNSAID,                                \
-			.tries = CONFIG_UNSAID,                                \
-			.success_after = CONFIG_UNSAID,                        \
-		}                                                              \
+		.auto_update = CONFIG_AUTO_UPDATE_INIT                         \
 	}
 
 void config_release(struct config *config);

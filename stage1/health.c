@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -109,6 +110,14 @@ struct health *health_start(struct generation *g,
 	};
 	ask_later(h);
 	return h;
+}
+
+void health_forget(const struct pod_app *app)
+{
+	cleanup_free char *name =
+		xasprintf(POD_STATUS_DIR "/%s" STATUS_HEALTH_SUFFIX, app->name);
+
+	(void)unlinkat(app->pod->dirfd, name, 0);
 }
 
 void health_stop(struct health *h)

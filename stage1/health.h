@@ -9,6 +9,7 @@
  */
 
 struct generation;
+struct pod_app;
 struct health;
 struct json_node;
 struct state_writer;
@@ -17,6 +18,8 @@ struct state_writer;
  * after as many more; never from health_start(). */
 struct health *health_start(struct generation *g,
 			    void (*failed)(struct generation *g));
+/* What was said of the generation before is not said of the next. */
+void health_forget(const struct pod_app *app);
 /* HEALTH may be NULL. */
 void health_stop(struct health *health);
 

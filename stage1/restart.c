@@ -284,6 +284,7 @@ void restart_serve(struct generation *g)
 	struct restart *r;
 
 	restart_let_go(app);
+	health_forget(app);
 	if (!is_kept(g) && g->service.health.kind == PROBE_NONE) {
 		restart_forget(app);
 		return;

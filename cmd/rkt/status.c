@@ -170,7 +170,8 @@ static void add_text(struct strbuf *out, const struct pod_info *info)
 	for (size_t i = 0; i < info->manifest.n_apps; i++)
 		add_told(out, &info->apps[i]);
 	add_isolators(out, info);
-	add_time(out, "auto-update-held", info->held_since * SECOND);
+	add_time(out, "auto-update-held",
+		 info->held_since * INT64_C(1000000000));
 	for (size_t i = 0; i < info->manifest.n_apps; i++)
 		add_held(out, &info->apps[i]);
 }

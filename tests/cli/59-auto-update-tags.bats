@@ -86,6 +86,12 @@ asked() {
 	expect_output current
 	asked "HEAD good/REPO/manifests/v1 200"
 	publish "$GOOD" two
+	auto --percent=0
+	expect_status 0
+	expect_output not-in-stage
+	# Both by one fetch.
+	[ "$(grep -c manifests "$F/log")" = 2 ] || fail "$(cat "$F/log")"
+	: >"$F/log"
 	"$RKT" --dir="$D/data" --insecure-options=image auto-update \
 		--observe=100ms --format=json >"$D/json"
 	jq -e '.code == 0 and (.apps | length) == 2 and (.apps | all(
@@ -94,8 +100,8 @@ asked() {
 		(.to | test("^v1@sha512-[0-9a-f]{12}$")) and
 		(.to_id | test("^sha512-[0-9a-f]{128}$"))))' "$D/json" ||
 		fail "$(cat "$D/json")"
-	# Both by one fetch.
-	[ "$(grep -c manifests "$F/log")" = 2 ] || fail "$(cat "$F/log")"
+	# It is there already.
+	asked "HEAD good/REPO/manifests/v1 200"
 	serves web two
 	serves web2 two
 	settled web

@@ -127,6 +127,24 @@ crash() {
 	is_at 1
 }
 
+@test "what was said of the version before is not said of the new one" {
+	version 1 '.annotations += [
+		{name:"rkt.io/health/probe",value:"tcp:81"},
+		{name:"rkt.io/health/interval",value:"200ms"}]'
+	detach_inside --net=none --pod-name=web "$D/1.aci" \
+		--user-label=rkt.io/auto-update=local -- serve tcp4:80
+	pod=$D/data/pods/run/$uuid
+	wait_for 20 grep -q failing: "$pod/status/inside.health"
+	version 2
+	store 2
+	auto --success-after=2s
+	expect_status 0
+	expect_output updated 2.0.0
+	run rkt status web
+	expect_no_output health-inside
+	record_is successful
+}
+
 @test "one that ends the pod: the one before is what starts next" {
 	web
 	version 2
@@ -172,11 +190,12 @@ crash() {
 	crash 2
 	crash 2
 	crash 2
-	auto --dry-run
+	auto --dry-run --success-after=10m
 	expect_status 0
 	expect_output planned 'it would go back' 'started again 3 times'
 	is_at 2
-	auto --window="$(LC_ALL=C date -d '+3 days' '+%a 00:00-24:00')" --tries=2
+	auto --window="$(LC_ALL=C date -d '+3 days' '+%a 00:00-24:00')" --tries=2 \
+		--success-after=10m
 	expect_status 10
 	expect_output fell-back
 	settled

@@ -394,6 +394,26 @@ Test(auto_update, what_becomes_of_a_trial)
 	}
 }
 
+/* Who asks for no trial gets none. */
+Test(auto_update, no_trial)
+{
+	cleanup_auto_update_record struct auto_update_record record =
+		AUTO_UPDATE_RECORD_INIT;
+	struct auto_update_facts facts = {
+		.app = "web",
+		.current = "a:1.0.0",
+		.history = "",
+		.health = "failing: x",
+	};
+
+	auto_update_begin(&record, &facts, "a:2.0.0");
+	facts.current = "a:2.0.0";
+	(void)auto_update_settle(&record, &facts);
+	cr_expect(!auto_update_judge(&record, &facts));
+	cr_expect_eq(auto_update_find(&record, "web", "a:2.0.0")->state,
+		     AUTO_UPDATE_SUCCESSFUL);
+}
+
 Test(auto_update, hold_and_release)
 {
 	cleanup_auto_update_record struct auto_update_record record =
