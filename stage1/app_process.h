@@ -7,12 +7,13 @@
  * or what `rkt enter` runs.  It is a child of the caller in the pod's pid
  * namespace, born in the app's cgroup.
  *
- * The child's order (each step is a function in app_process.c):
+ * The child's order (each step is a function in app_process_child.c):
  *   leaf and cgroup namespace, bounding set; then, with the pod there, its
  *   namespaces, root (built or joined), ids looked up in it, stdio, user
- *   namespace, groups and gid, uid with capabilities kept, CAP_SYS_ADMIN alone
- * raised, filter, barrier, execve. After the filter nothing but bind and execve
- * is called, because the app's filter may allow nothing else.
+ *   namespace, groups and gid, uid with capabilities kept, CAP_SYS_ADMIN
+ *   alone raised, filter, barrier, execve.
+ * After the filter nothing but bind and execve is called, because the app's
+ * filter may allow nothing else.
  *
  * Barrier: with a listener the child stops in bind(-1, ...) until
  * app_process_release(): fully prepared, not yet executed.
@@ -100,14 +101,11 @@ int app_process_begin(const struct app_process_request *req,
 		      struct app_process *ret, struct error *err);
 int app_process_finish(struct app_process *process, struct error *err);
 
-/* Variables app_process_give() can add, and their bytes in all. */
-#define APP_GIVEN_ENV_MAX 8
-#define APP_GIVEN_ENV_SIZE (128UL * 1024)
-
 /*
  * For a process at the barrier: puts N descriptors at 3, 4, ... of what it
  * executes, and adds ENV (NAME=VALUE) to its environment.  What is not known
- * before the process is prepared comes to it this way.
+ * before the process is prepared comes to it this way.  -E2BIG: too many
+ * variables, or too long ones.
  */
 int app_process_give(struct app_process *process, const int *fds, size_t n,
 		     const struct strv *env, struct error *err);
