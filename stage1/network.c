@@ -2,18 +2,12 @@
 #include "stage1/network.h"
 
 #include <fcntl.h>
-#include <linux/if.h>
-#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -28,11 +22,11 @@
 #include "spec/stage1_abi.h"
 #include "stage1/cni_exec.h"
 #include "stage1/masquerade.h"
+#include "stage1/netns.h"
 #include "stage1/network_conf.h"
 #include "stage1/network_state.h"
 #include "stage1/port_claims.h"
 
-#define NETNS_DIR "/run/netns"
 #define STATE_DIR "net"
 #define STATE_FILE STATE_DIR "/state.json"
 #define STATE_MAX (4UL * 1024 * 1024)
@@ -53,74 +47,6 @@ struct network {
 	struct cni_result last; /* of the plugin before it in its chain */
 	struct network_dns dns;
 };
-
-/* --- lo -------------------------------------------------------------------
- */
-
-int network_loopback_up(struct error *err)
-{
-	cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = {.ifr_name = "lo"};
-
-	if (fd < 0)
-		return error_sys(err, errno, "open a socket");
-	if (ioctl(fd, SIOCGIFFLAGS, &ifr) < 0)
-		return error_sys(err, errno, "read the flags of lo");
-	ifr.ifr_flags = (short)(ifr.ifr_flags | IFF_UP);
-	if (ioctl(fd, SIOCSIFFLAGS, &ifr) < 0)
-		return error_sys(err, errno, "set lo up");
-	return 0;
-}
-
-/* --- the bound namespace --------------------------------------------------
- */
-
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
-}
-
-static void netns_unbind(const char *path)
-{
-	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
-		;
-	(void)unlink(path);
-}
-
-/* A plugin takes a missing file for a namespace that is gone, but refuses a
- * plain one, as a reboot leaves it where /run is on disk. */
-static void netns_check(const char *path)
-{
-	struct statfs st;
-
-	if (statfs(path, &st) == 0 && st.f_type != NSFS_MAGIC)
-		(void)unlink(path);
-}
-
-static int netns_bind(const char *path, pid_t pid, struct error *err)
-{
-	cleanup_free char *ns = xasprintf("/proc/%d/ns/net", (int)pid);
-	cleanup_fd int fd = -EBADF;
-
-	/* A DEL in there would take the host's eth0. */
-	if (same_file(ns, "/proc/self/ns/net"))
-		return error_set(err, EINVAL,
-				 "process %d is in the host's network "
-				 "namespace",
-				 (int)pid);
-	if (mkdir(NETNS_DIR, 0755) < 0 && errno != EEXIST)
-		return error_sys(err, errno, "make " NETNS_DIR);
-	netns_unbind(path);
-	fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-	if (fd < 0)
-		return error_sys(err, errno, "create %s", path);
-	if (mount(ns, path, NULL, MS_BIND, NULL) < 0)
-		return error_sys(err, errno, "bind %s at %s", ns, path);
-	return 0;
-}
 
 /* --- files ----------------------------------------------------------------
  */
@@ -625,45 +551,6 @@ static int state_load(int pod_dirfd, struct network_state *ret,
 	return r < 0 ? r : network_state_parse(text.buf, text.len, ret, err);
 }
 
-static char *copy(const char *s)
-{
-	return s ? xstrdup(s) : NULL;
-}
-
-/* What plugins answered is all that may be in OLD and not in NEW. */
-static void copy_results(struct network_state *new,
-			 const struct network_state *old)
-{
-	for (size_t i = 0; i < old->n && i < new->n; i++) {
-		struct network_attachment *at = &new->v[i];
-
-		free(at->ip);
-		free(at->mask);
-		at->result = copy(old->v[i].result);
-		at->ip = copy(old->v[i].ip);
-		at->mask = copy(old->v[i].mask);
-	}
-}
-
-static bool same_state(const struct network_state *a,
-		       const struct network_state *b)
-{
-	cleanup_strbuf struct strbuf x = STRBUF_INIT;
-	cleanup_strbuf struct strbuf y = STRBUF_INIT;
-
-	network_state_write(a, &x);
-	network_state_write(b, &y);
-	return strcmp(x.buf, y.buf) == 0;
-}
-
-static bool is_bound_to(const char *path, int netns_fd)
-{
-	struct stat bound, st;
-
-	return stat(path, &bound) == 0 && fstat(netns_fd, &st) == 0 &&
-	       bound.st_dev == st.st_dev && bound.st_ino == st.st_ino;
-}
-
 static int adopt(struct network *net, const struct network_request *request,
 		 int netns_fd, struct error *err)
 {
@@ -677,10 +564,10 @@ static int adopt(struct network *net, const struct network_request *request,
 	for (size_t i = 0; i < old.n; i++)
 		if (!old.v[i].result)
 			return error_set(err, ENODATA, "it is not complete");
-	if (!is_bound_to(net->state.netns, netns_fd))
+	if (!netns_is_bound(net->state.netns, netns_fd))
 		return error_set(err, ESTALE, "it is in another namespace");
-	copy_results(&net->state, &old);
-	if (!same_state(&old, &net->state))
+	network_state_take_results(&net->state, &old);
+	if (!network_state_same(&old, &net->state))
 		return error_set(err, ESTALE, "another one is configured");
 	return 0;
 }

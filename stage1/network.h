@@ -55,12 +55,6 @@ struct network_dns {
 struct network;
 
 /*
- * Brings `lo` up in the network namespace of the caller.  For pod init
- * (needs CAP_NET_ADMIN in it), whatever --net is except host.
- */
-int network_loopback_up(struct error *err);
-
-/*
  * Checks that every network asked for is configured and its plugins are
  * there, binds the namespace of process INIT_PID, writes the files and
  * starts the first plugin.  Returns without waiting for it: do other work,

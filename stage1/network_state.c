@@ -2,6 +2,7 @@
 #include "stage1/network_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -199,6 +200,36 @@ int network_state_parse(const char *buf, size_t len, struct network_state *ret,
 	if (r < 0)
 		network_state_release(ret);
 	return r;
+}
+
+static char *copy(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+void network_state_take_results(struct network_state *new,
+				const struct network_state *old)
+{
+	for (size_t i = 0; i < old->n && i < new->n; i++) {
+		struct network_attachment *at = &new->v[i];
+
+		free(at->ip);
+		free(at->mask);
+		at->result = copy(old->v[i].result);
+		at->ip = copy(old->v[i].ip);
+		at->mask = copy(old->v[i].mask);
+	}
+}
+
+bool network_state_same(const struct network_state *a,
+			const struct network_state *b)
+{
+	cleanup_strbuf struct strbuf x = STRBUF_INIT;
+	cleanup_strbuf struct strbuf y = STRBUF_INIT;
+
+	network_state_write(a, &x);
+	network_state_write(b, &y);
+	return strcmp(x.buf, y.buf) == 0;
 }
 
 static void attachment_release(struct network_attachment *at)

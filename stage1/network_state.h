@@ -62,6 +62,11 @@ struct network_plugin *network_attachment_add(struct network_attachment *at);
 void network_state_write(const struct network_state *state, struct strbuf *out);
 int network_state_parse(const char *buf, size_t len, struct network_state *ret,
 			struct error *err);
+/* What plugins answered is all that may be in OLD and not in NEW. */
+void network_state_take_results(struct network_state *new,
+				const struct network_state *old);
+bool network_state_same(const struct network_state *a,
+			const struct network_state *b);
 void network_state_release(struct network_state *state);
 #define cleanup_network_state                                                  \
 	__attribute__((__cleanup__(network_state_release)))

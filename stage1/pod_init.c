@@ -24,7 +24,7 @@
 #include "base/syscalls.h"
 #include "stage1/caps.h"
 #include "stage1/mounts.h"
-#include "stage1/network.h"
+#include "stage1/netns.h"
 #include "stage1/pod_root.h"
 #include "stage1/users.h"
 
@@ -105,7 +105,7 @@ static int set_up_network(const struct pod_init_plan *plan, int proc_sys,
 
 	if (plan->host_net)
 		return 0;
-	r = network_loopback_up(err);
+	r = netns_loopback_up(err);
 	if (r == 0)
 		r = allow_migration(proc_sys, err);
 	if (r == 0)

@@ -29,6 +29,7 @@
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "spec/net_info.h"
+#include "stage1/netns.h"
 #include "stage1/network.h"
 #include "stage1/network_state.h"
 
@@ -75,7 +76,7 @@ static void isolate(void)
 	cr_assert_eq(run("mkdir -p /var/lib/cni /run/netns"), 0);
 	cr_assert_eq(mount("t", "/var/lib/cni", "tmpfs", 0, NULL), 0);
 	cr_assert_eq(mount("t", "/run/netns", "tmpfs", 0, NULL), 0);
-	cr_assert_eq(network_loopback_up(NULL), 0);
+	cr_assert_eq(netns_loopback_up(NULL), 0);
 	write_proc("/proc/sys/net/ipv4/ip_forward", "1");
 }
 
@@ -101,7 +102,7 @@ static void serve(int port)
 static void pod_child(int ready)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (unshare(CLONE_NEWNET) < 0 || network_loopback_up(NULL) < 0)
+	if (unshare(CLONE_NEWNET) < 0 || netns_loopback_up(NULL) < 0)
 		_exit(1);
 	(void)write_full(ready, "r", 1);
 	serve(80);
