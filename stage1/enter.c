@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -40,6 +39,7 @@
 #include "stage1/console.h"
 #include "stage1/device_policy.h"
 #include "stage1/enter_freeze.h"
+#include "stage1/enter_relay.h"
 #include "stage1/event.h"
 #include "stage1/gc.h"
 #include "stage1/limits.h"
@@ -50,19 +50,6 @@
 #include "stage1/rootless.h"
 #include "stage1/seccomp.h"
 #include "stage1/users.h"
-
-/* What the command prints, on its way to a terminal of the caller's. */
-struct relay {
-	struct event_source source; /* the pipe's end */
-	struct event_loop *loop;
-	int to;
-	int theirs; /* the command's end, until it has it */
-};
-
-#define RELAY_INIT                                                             \
-	{                                                                      \
-		.source = {.fd = -EBADF}, .theirs = -EBADF                     \
-	}
 
 struct enter {
 	pid_t init_pid;
@@ -97,9 +84,9 @@ struct enter {
 	struct event_source exited, signals;
 	struct console console;
 	bool has_console;
-	bool escaped;		/* ^]^]^] was typed */
-	struct relay relays[2]; /* of standard output and error */
-	int stdio[3];		/* the command's; borrowed */
+	bool escaped;		      /* ^]^]^] was typed */
+	struct enter_relay relays[2]; /* of standard output and error */
+	int stdio[3];		      /* the command's; borrowed */
 	struct app_process process;
 };
 
@@ -414,62 +401,6 @@ static int open_terminal(struct enter *e, struct error *err)
 	return r;
 }
 
-/* 0 at the end. */
-static ssize_t relay_some(struct relay *r)
-{
-	char buf[16384];
-	ssize_t n = read(r->source.fd, buf, sizeof(buf));
-
-	if (n > 0)
-		(void)write_full(r->to, buf, (size_t)n);
-	return n;
-}
-
-static void on_relay(struct event_source *source, uint32_t events)
-{
-	struct relay *r = source->data;
-
-	(void)events;
-	if (relay_some(r) == 0)
-		event_remove(r->loop, source);
-}
-
-static int relay_open(struct relay *r, struct event_loop *loop, int to,
-		      struct error *err)
-{
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_sys(err, errno, "create a pipe");
-	*r = (struct relay){
-		.source = {.fd = fds[0], .fn = on_relay, .data = r},
-		.loop = loop,
-		.to = to,
-		.theirs = fds[1],
-	};
-	if (set_nonblock(fds[0]) < 0 ||
-	    event_add(loop, &r->source, EPOLLIN) < 0)
-		return error_set(err, EINVAL, "watch what the command prints");
-	return 0;
-}
-
-/* All that is there: what runs on in the background may never end. */
-static void relay_close(struct relay *r)
-{
-	int left = 0;
-
-	fd_close(&r->theirs);
-	if (r->source.fd < 0)
-		return;
-	(void)ioctl(r->source.fd, FIONREAD, &left);
-	while (left > 0) {
-		ssize_t n = relay_some(r);
-
-		left = n > 0 ? left - (int)n : 0;
-	}
-	fd_close(&r->source.fd);
-}
-
 static bool is_one_terminal(int a, int b)
 {
 	struct stat at, other;
@@ -494,12 +425,12 @@ static int open_stdio(struct enter *e, struct error *err)
 	if (e->no_stdin)
 		e->stdio[0] = -EBADF;
 	for (int i = 1; i < 3 && r == 0; i++) {
-		struct relay *relay = &e->relays[i - 1];
+		struct enter_relay *relay = &e->relays[i - 1];
 
 		if (i == 2 && is_one_terminal(1, 2)) {
 			e->stdio[2] = e->stdio[1];
 		} else if (isatty(i)) {
-			r = relay_open(relay, &e->loop, i, err);
+			r = enter_relay_open(relay, &e->loop, i, err);
 			e->stdio[i] = relay->theirs;
 		}
 	}
@@ -659,7 +590,7 @@ static int wait_for_command(struct enter *e, struct error *err)
 	if (e->has_console)
 		console_close(&e->console);
 	for (size_t i = 0; i < 2; i++)
-		relay_close(&e->relays[i]);
+		enter_relay_close(&e->relays[i]);
 	if (app_process_exec_failed(&e->process, &code))
 		return error_sys(err, code, "execute %s", e->command.v[0]);
 	return e->escaped ? 1 : process_exit_code(status);
@@ -683,7 +614,7 @@ static void release(struct enter *e)
 {
 	app_process_close(&e->process);
 	for (size_t i = 0; i < 2; i++)
-		relay_close(&e->relays[i]);
+		enter_relay_close(&e->relays[i]);
 	event_loop_release(&e->loop);
 	seccomp_program_release(&e->filter);
 	/* One of its own goes with it, however far it came. */
@@ -724,7 +655,7 @@ int enter_main(int argc, char *const argv[])
 		.root = -EBADF,
 		.leaf = CGROUP_LEAF_INIT,
 		.loop = {.epfd = -EBADF},
-		.relays = {RELAY_INIT, RELAY_INIT},
+		.relays = {ENTER_RELAY_INIT, ENTER_RELAY_INIT},
 		.process = APP_PROCESS_INIT,
 	};
 	int (*const steps[])(struct enter *, struct error *) = {
