@@ -194,3 +194,55 @@ int generation_make(struct generation *g, struct error *err)
 					   &g->plan.ignored, err);
 	return r;
 }
+
+struct generation *generation_alloc(struct pod_app *app, unsigned int number,
+				    int tree_fd,
+				    const struct generation_ops *ops)
+{
+	struct generation *g = xcalloc(1, sizeof(*g));
+
+	*g = (struct generation){
+		.app = app,
+		.number = number,
+		.ops = ops,
+		.dirfd = -EBADF,
+		.tree_fd = tree_fd,
+		.rootfs = ROOTFS_INIT,
+		.leaf = CGROUP_LEAF_INIT,
+		.main = APP_PROCESS_INIT,
+		.main_source = {.fd = -EBADF},
+		.exec_source = {.fd = -EBADF},
+		.listener_source = {.fd = -EBADF},
+		.adopted = -EBADF,
+		.adopted_source = {.fd = -EBADF},
+		.handler = APP_PROCESS_INIT,
+		.handler_source = {.fd = -EBADF},
+		.mntns = -EBADF,
+		.tty_slave = -EBADF,
+		.stdin_fd = -EBADF,
+		.input_fd = -EBADF,
+		.output_fds = {-EBADF, -EBADF},
+		.out = {.source = {.fd = -EBADF}},
+		.err = {.source = {.fd = -EBADF}},
+		.tty = {.source = {.fd = -EBADF}},
+		.next = app->pod->generations,
+	};
+	app->pod->generations = g;
+	return g;
+}
+
+int generation_new(struct pod_app *app, unsigned int number, int tree_fd,
+		   const struct generation_ops *ops, struct generation **ret,
+		   struct error *err)
+{
+	struct generation *g = generation_alloc(app, number, tree_fd, ops);
+	int r = generation_make(g, err);
+	if (r < 0) {
+		r = error_prefix(err, r, "app %s", app->name);
+		generation_free(g);
+		return r;
+	}
+	pod_note_ignored(app->pod, app->name, &g->plan.ignored);
+	*ret = g;
+	return 0;
+}
