@@ -69,6 +69,10 @@ void made_release(struct made *made);
 int made_make(struct images *im, struct make_opts *o, struct made *ret,
 	      struct error *err);
 
+/* Makes the manifest of MADE's images anew; warnings are logged. */
+int made_build_manifest(const struct pod_request *req, struct made *made,
+			struct error *err);
+
 /* Can the pod have users of its own, if it is to?  Before one is made. */
 int make_check_users(const struct make_opts *o, const struct pods *pods,
 		     const struct made *made, struct error *err);
@@ -79,24 +83,5 @@ int made_prepare(struct images *im, const struct make_opts *o,
 
 /* Removes a pod whose preparation failed; gc does what is left over. */
 void make_undo(struct pod *pod);
-
-/*
- * The pod named by --pod-name, if there is one: 1 with RET locked, 0 if the
- * name is free.  A pod that runs or is being prepared is -EBUSY.  With
- * --replace an old one is deleted first.
- */
-int make_find_named(const struct cmd_call *call, const struct make_opts *o,
-		    const struct pods *pods, struct pod *ret,
-		    struct error *err);
-
-/*
- * Brings the existing, locked POD to what was MADE: apps whose image changed
- * (with --pod-file, or whose flags did) get a new committed generation.  An
- * image has not changed while its argument means what it did when the app was
- * last made or changed: what updates and rollbacks have made of the app since
- * then stays, and is what MADE says afterwards.
- */
-int made_change(struct images *im, const struct make_opts *o, struct made *made,
-		struct pod *pod, struct error *err);
 
 #endif

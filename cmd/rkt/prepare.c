@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cmd/rkt/cmd.h"
 #include "cmd/rkt/images.h"
+#include "cmd/rkt/pod_change.h"
 #include "cmd/rkt/pod_make.h"
 #include "stage0/generation.h"
 #include "stage0/pod.h"
