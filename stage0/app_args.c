@@ -332,9 +332,9 @@ const struct option_row app_option_rows[] = {
 	{.name = "mount",
 	 .kind = OPTION_CALL,
 	 .parse = parse_mount,
-	 .help = "mount a volume: volume=NAME,target=PATH[,subPath=DIR]"
-		 "[,readOnly=true][,propagation=rslave]; before the first "
-		 "image for all apps, else for the preceding one"},
+	 .help = "mount a volume: volume=NAME,target=PATH and, if wanted, "
+		 "subPath=DIR, readOnly=true and propagation=rslave; before "
+		 "the first image for all apps, else for the preceding one"},
 	{.name = "mnt-volume",
 	 .kind = OPTION_CALL,
 	 .parse = parse_mount,

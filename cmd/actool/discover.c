@@ -129,8 +129,7 @@ static int run(const struct actool_call *call)
 const struct actool_command actool_discover = {
 	.name = "discover",
 	.summary = "find the URLs that images have by their names",
-	.usage = "[--http] [--insecure] [--port=PORT] [--json] "
-		 "NAME[:VERSION][,LABEL=VALUE]...",
+	.usage = "[FLAGS] NAME[:VERSION][,LABEL=VALUE]...",
 	.description =
 		"  Asks the pages of NAME, from https://NAME up to its host, "
 		"for tags that say\n"

@@ -65,8 +65,8 @@ static const struct option_row rows[] = {
 		  "add ports; one of that name is replaced"),
 	PATCH_ROW("isolators", isolators,
 		  "resource/cpu,request=50m,limit=100m[:NAME,...]",
-		  "set resource isolators, os/linux/no-new-privileges,true, "
-		  "os/linux/oom-score-adj,N"),
+		  "set resources, os/linux/oom-score-adj,N, "
+		  "os/linux/no-new-privileges,true"),
 	PATCH_ROW("seccomp-mode", seccomp_mode, "retain|remove[,errno=EPERM]",
 		  "what --seccomp-set means, and what a refused call gets"),
 	PATCH_ROW("seccomp-set", seccomp_set, "CALL,@SET,...",
@@ -241,10 +241,11 @@ const struct actool_command actool_patch_manifest = {
 		"  The image is checked as `actool validate` does.  All bytes "
 		"of its archive but\n"
 		"  the manifest stay as they are, and equal inputs give equal "
-		"outputs.  The output\n"
-		"  is gzip, whatever the input was.  An image with other bytes "
-		"has another ID and\n"
-		"  needs a new signature.\n",
+		"outputs.  The\n"
+		"  output is gzip, whatever the input was.  An image with "
+		"other "
+		"bytes has another\n"
+		"  ID and needs a new signature.\n",
 	.options = rows,
 	.opts_size = sizeof(struct opts),
 	.min_args = 1,

@@ -602,9 +602,11 @@ others() {
 		genkey version
 	run -0 "$ACTOOL" --help
 	for c in build validate cat-manifest patch-manifest sign genkey \
-		version help; do
+		discover version help; do
 		run -0 "$ACTOOL" help "$c"
 		expect_output "actool $c" USAGE
+		# Nothing is wider than 80 columns.
+		run ! grep -E '.{81}' <(expand <<<"$output")
 		run -0 "$ACTOOL" "$c" --help
 		expect_output "actool $c" USAGE
 	done
