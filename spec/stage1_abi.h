@@ -30,9 +30,8 @@
 #define POD_MANIFEST_FILE "pod"
 #define POD_CREATED_FILE "pod-created" /* its mtime */
 #define POD_LOCK_FILE "pod.lck"	       /* flock: one change at a time */
-#define POD_FREEZE_LOCK_FILE                                                   \
-	"freeze.lck"	     /* flock: one has apps stand still                \
-			      */
+/* flock: who has apps stand still */
+#define POD_FREEZE_LOCK_FILE "freeze.lck"
 #define POD_NAME_FILE "name" /* named pods only */
 /* The pod's stage1; none of the three: rkt's own, native. */
 #define POD_FLAVOR_LINK "flavor"	       /* -> another one of rkt's own */
