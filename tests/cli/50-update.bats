@@ -7,24 +7,6 @@
 load lib
 load versions
 
-# none_of KEY... -- NAME...: enough was answered, and KEY did not happen.
-none_of() {
-	local keys=() key name
-	while [ "$1" != -- ]; do
-		keys+=("$1")
-		shift
-	done
-	shift
-	for name in "${@:-load}"; do
-		[ "$(load_value "$name" answered)" -gt 50 ] ||
-			fail "$name: $(cat "$D/$name.load")" || return 1
-		for key in "${keys[@]}"; do
-			[ "$(load_value "$name" "$key")" = 0 ] ||
-				fail "$name: $(cat "$D/$name.load")" || return 1
-		done
-	done
-}
-
 # all_answered [NAME...]: nobody refused or left waiting.  At most one is cut
 # off: the kernel resets a client whose handshake ends on another processor in
 # the moment the held socket closes (inet_csk_reqsk_queue_add()).  Handover has

@@ -10,15 +10,7 @@ load versions
 
 # all_answered [NAME...]: nobody refused, cut off or left waiting.
 all_answered() {
-	local key name
-	for name in "${@:-load}"; do
-		[ "$(load_value "$name" answered)" -gt 50 ] ||
-			fail "$name: $(cat "$D/$name.load")" || return 1
-		for key in refused reset broken timeout other; do
-			[ "$(load_value "$name" "$key")" = 0 ] ||
-				fail "$name: $(cat "$D/$name.load")" || return 1
-		done
-	done
+	none_of refused reset broken timeout other -- "$@"
 }
 
 update() {

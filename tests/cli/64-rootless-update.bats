@@ -46,17 +46,9 @@ ann_updates() {
 
 # Nobody refused, cut off or left waiting.
 all_served() {
-	local name key
 	sleep 0.3
 	load_end
-	for name in "$@"; do
-		[ "$(load_value "$name" answered)" -gt 50 ] ||
-			fail "$name: $(cat "$D/$name.load")" || return 1
-		for key in refused reset broken timeout other; do
-			[ "$(load_value "$name" "$key")" = 0 ] ||
-				fail "$name: $(cat "$D/$name.load")" || return 1
-		done
-	done
+	none_of refused reset broken timeout other -- "$@"
 }
 
 serves() {

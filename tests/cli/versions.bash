@@ -56,6 +56,24 @@ load_end() {
 	done
 }
 
+# none_of KEY... -- NAME...: enough was answered, and KEY did not happen.
+none_of() {
+	local keys=() key name
+	while [ "$1" != -- ]; do
+		keys+=("$1")
+		shift
+	done
+	shift
+	for name in "${@:-load}"; do
+		[ "$(load_value "$name" answered)" -gt 50 ] ||
+			fail "$name: $(cat "$D/$name.load")" || return 1
+		for key in "${keys[@]}"; do
+			[ "$(load_value "$name" "$key")" = 0 ] ||
+				fail "$name: $(cat "$D/$name.load")" || return 1
+		done
+	done
+}
+
 history_says() {
 	run rkt history --no-legend web
 	expect_status 0
