@@ -66,57 +66,6 @@ int acversion_parse(const char *s, struct acversion *ret, struct error *err)
 	return 0;
 }
 
-static int compare_numbers(int64_t a, int64_t b)
-{
-	return (a > b) - (a < b);
-}
-
-/* semver.org 11.4: numeric identifiers compare as numbers, below words. */
-static int compare_identifiers(const char *a, const char *b)
-{
-	uint64_t x, y;
-	int a_is_word = parse_uint(a, UINT64_MAX, &x) < 0;
-	int b_is_word = parse_uint(b, UINT64_MAX, &y) < 0;
-
-	if (a_is_word != b_is_word)
-		return a_is_word - b_is_word;
-	if (!a_is_word)
-		return (x > y) - (x < y);
-	return strcmp(a, b);
-}
-
-static int compare_pre(const char *a, const char *b)
-{
-	struct strv x cleanup_strv = STRV_INIT;
-	struct strv y cleanup_strv = STRV_INIT;
-
-	/* A version without pre-release is the greater one. */
-	if (!*a || !*b)
-		return !*a - !*b;
-	strv_split(&x, a, '.');
-	strv_split(&y, b, '.');
-	for (size_t i = 0; i < x.n && i < y.n; i++) {
-		int r = compare_identifiers(x.v[i], y.v[i]);
-
-		if (r != 0)
-			return r;
-	}
-	return (x.n > y.n) - (x.n < y.n);
-}
-
-int acversion_compare(const struct acversion *a, const struct acversion *b)
-{
-	int r = compare_numbers(a->major, b->major);
-
-	if (r == 0)
-		r = compare_numbers(a->minor, b->minor);
-	if (r == 0)
-		r = compare_numbers(a->patch, b->patch);
-	if (r == 0)
-		r = compare_pre(a->pre ? a->pre : "", b->pre ? b->pre : "");
-	return r;
-}
-
 void acversion_format(const struct acversion *v, struct strbuf *out)
 {
 	strbuf_addf(out, "%" PRId64 ".%" PRId64 ".%" PRId64, v->major, v->minor,

@@ -27,8 +27,6 @@ int acversion_parse(const char *s, struct acversion *ret, struct error *err);
 void acversion_release(struct acversion *v);
 #define cleanup_acversion __attribute__((__cleanup__(acversion_release)))
 
-/* <0, 0, >0; a version without PRE is the greater one, METADATA is ignored. */
-int acversion_compare(const struct acversion *a, const struct acversion *b);
 void acversion_format(const struct acversion *v, struct strbuf *out);
 
 #endif

@@ -119,42 +119,6 @@ const struct config_auth *config_auth_for_registry(const struct config *config,
 	return auths_find(&config->docker_auths, registry);
 }
 
-static void add_base64(struct strbuf *sb, const char *data, size_t len)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *p = (const unsigned char *)data;
-
-	for (size_t i = 0; i < len; i += 3) {
-		size_t left = len - i;
-		unsigned int bits = (unsigned int)p[i] << 16 |
-				    (left > 1 ? p[i + 1] : 0U) << 8 |
-				    (left > 2 ? p[i + 2] : 0U);
-
-		strbuf_addch(sb, digits[bits >> 18]);
-		strbuf_addch(sb, digits[bits >> 12 & 63]);
-		strbuf_addch(sb, left > 1 ? digits[bits >> 6 & 63] : '=');
-		strbuf_addch(sb, left > 2 ? digits[bits & 63] : '=');
-	}
-}
-
-int config_auth_header(const struct config_auth *auth, struct strbuf *sb)
-{
-	cleanup_strbuf struct strbuf pair = STRBUF_INIT;
-
-	if (auth->type == CONFIG_AUTH_AWS)
-		return -ENOTSUP;
-	if (auth->type == CONFIG_AUTH_OAUTH) {
-		strbuf_addf(sb, "Bearer %s", auth->secret);
-		return 0;
-	}
-	strbuf_addf(&pair, "%s:%s", auth->user, auth->secret);
-	strbuf_addstr(sb, "Basic ");
-	add_base64(sb, pair.buf, pair.len);
-	explicit_bzero(pair.buf, pair.len);
-	return 0;
-}
-
 /* --- reading: auth.d ----------------------------------------------------- */
 
 /* The string KEY of OBJECT, which must be there: credentials go into HTTP

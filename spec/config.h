@@ -104,12 +104,6 @@ const struct config_auth *config_auth_for_host(const struct config *config,
 const struct config_auth *config_auth_for_registry(const struct config *config,
 						   const char *registry);
 
-/*
- * The value of the HTTP header Authorization for basic and oauth, appended to
- * SB.  -ENOTSUP for aws: those sign each request.
- */
-int config_auth_header(const struct config_auth *auth, struct strbuf *sb);
-
 /* What `rkt config` prints, secrets included. */
 void config_write(const struct config *config, enum json_style style,
 		  struct strbuf *out);

@@ -12,12 +12,10 @@ static void expect_auths(const struct config *config)
 {
 	for (size_t i = 0; i < config->auths.n; i++) {
 		const struct config_auth *auth = &config->auths.v[i];
-		cleanup_strbuf struct strbuf header = STRBUF_INIT;
 
 		fuzz_expect(config_auth_for_host(config, auth->host) == auth);
-		(void)config_auth_header(auth, &header);
-		fuzz_expect(!strpbrk(header.buf, "\r\n"));
 		fuzz_expect(*auth->secret);
+		fuzz_expect(!strpbrk(auth->secret, "\r\n"));
 	}
 	for (size_t i = 0; i < config->docker_auths.n; i++)
 		fuzz_expect(config->docker_auths.v[i].user != NULL);

@@ -191,35 +191,6 @@ Test(config, later_directories_override)
 	cr_expect_null(config_auth_for_registry(&all, "coreos.com"));
 }
 
-Test(config, headers)
-{
-	static const struct {
-		enum config_auth_type type;
-		const char *user, *secret;
-		int result;
-		const char *header;
-	} rows[] = {
-		{CONFIG_AUTH_BASIC, "foo", "bar", 0, "Basic Zm9vOmJhcg=="},
-		{CONFIG_AUTH_BASIC, "foo", "ba", 0, "Basic Zm9vOmJh"},
-		{CONFIG_AUTH_BASIC, "foo", "b", 0, "Basic Zm9vOmI="},
-		{CONFIG_AUTH_BASIC, "a", "\xff\xfe", 0, "Basic YTr//g=="},
-		{CONFIG_AUTH_OAUTH, NULL, "some.token", 0, "Bearer some.token"},
-		{CONFIG_AUTH_AWS, "a", "b", -ENOTSUP, ""},
-	};
-
-	for (size_t i = 0; i < N_OF(rows); i++) {
-		const struct config_auth auth = {
-			.type = rows[i].type,
-			.user = (char *)rows[i].user,
-			.secret = (char *)rows[i].secret,
-		};
-		cleanup_strbuf struct strbuf sb = STRBUF_INIT;
-
-		cr_expect_eq(config_auth_header(&auth, &sb), rows[i].result);
-		cr_expect_str_eq(sb.buf, rows[i].header);
-	}
-}
-
 Test(config, printed)
 {
 	cleanup_config struct config config = CONFIG_INIT;

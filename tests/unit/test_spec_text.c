@@ -87,33 +87,6 @@ Test(spec_text, versions)
 	}
 }
 
-Test(spec_text, versions_are_ordered)
-{
-	/* semver.org 11, in rising order */
-	static const char *const rows[] = {
-		"0.9.9",	 "1.0.0-alpha",
-		"1.0.0-alpha.1", "1.0.0-alpha.beta",
-		"1.0.0-beta",	 "1.0.0-beta.2",
-		"1.0.0-beta.11", "1.0.0-rc.1",
-		"1.0.0",	 "1.0.1",
-		"1.2.0",	 "10.0.0",
-	};
-
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		for (size_t k = 0; k < ROWS(rows); k++) {
-			struct acversion a cleanup_acversion = ACVERSION_INIT;
-			struct acversion b cleanup_acversion = ACVERSION_INIT;
-			int want = (i > k) - (i < k), got;
-
-			cr_assert(acversion_parse(rows[i], &a, NULL) == 0);
-			cr_assert(acversion_parse(rows[k], &b, NULL) == 0);
-			got = acversion_compare(&a, &b);
-			cr_expect((got > 0) - (got < 0) == want, "%s %s: %d",
-				  rows[i], rows[k], got);
-		}
-	}
-}
-
 /* --- ids -------------------------------------------------------------------
  */
 
