@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first byte chooses the reader: what plugins and administrators say. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -35,9 +36,9 @@ static void network(const char *buf, size_t len)
 
 static void result(const char *buf, size_t len)
 {
-	cleanup_free char *text = cni_error_text(buf, len);
 	struct cni_result result;
 
+	free(cni_error_text(buf, len));
 	if (cni_result_parse(buf, len, &result, NULL) == 0) {
 		cleanup_strbuf struct strbuf up = STRBUF_INIT;
 		struct cni_result again;
