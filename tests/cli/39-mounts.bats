@@ -298,7 +298,7 @@ host_mounts() {
 		--mount=volume=v,target=/m,propagation=rslave -- -c '
 		mount -t tmpfs tmpfs /m/sub/deep && echo mounted; exec sleep 1000'
 	wait_for 10 pod_logged "$uuid" busybox mounted
-	! mountpoint -q "$D/v/sub/deep"
+	run ! mountpoint -q "$D/v/sub/deep"
 	umount "$D/v"
 }
 

@@ -710,10 +710,10 @@ run_fly() {
 	[[ $stderr == *"subPath out leads out of the volume"* ]] || fail "$stderr"
 	part propagation=private 'mount -t tmpfs tmpfs /v/sub/deep && echo mounted'
 	expect_output mounted
-	! mountpoint -q "$D/v/sub/deep"
+	run ! mountpoint -q "$D/v/sub/deep"
 	part propagation=rslave 'mount -t tmpfs tmpfs /v/sub/deep && echo mounted'
 	expect_output mounted
-	! mountpoint -q "$D/v/sub/deep"
+	run ! mountpoint -q "$D/v/sub/deep"
 	part propagation=rshared 'mount -t tmpfs tmpfs /v/sub/deep && echo mounted'
 	expect_output mounted
 	umount "$D/v/sub/deep"
@@ -768,7 +768,7 @@ run_fly() {
 	run_rkt prepare "$FLY" --secret=s,source=/etc/passwd "$F/app.aci"
 	expect_status 254
 	expect_output "a secret is not possible with stage1 $S1-fly:"
-	[ -z "$(ls "$D"/data/pods/{run,prepared} 2>/dev/null | grep -- -)" ]
+	[ -z "$(find "$D"/data/pods/{run,prepared} -name '*-*' 2>/dev/null)" ]
 	run_rkt run "$FLY" --net=none --hostname=h --dns=1.2.3.4 --ipc=private \
 		"$F/app.aci" -- exit-code 3
 	expect_status 3
