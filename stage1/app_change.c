@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage1/app_change.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -140,6 +141,7 @@ static int add(struct pod *pod, const struct control_request *rec, int *tree,
 		return r;
 	}
 	test_stop_at("stage1-app-added");
+	assert(app);
 	app->done = true;
 	app->tree_fd = TAKE_FD(*tree);
 	(void)unlinkat(pod->dirfd, POD_ADD_FILE, 0);

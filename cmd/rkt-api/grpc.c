@@ -546,8 +546,10 @@ static void client_remove(struct client **at)
 	struct client *c = *at;
 
 	*at = c->next;
-	while (c->calls)
-		call_free(c->calls);
+	for (struct grpc_call *call = c->calls, *next; call; call = next) {
+		next = call->next;
+		call_free(call);
+	}
 	nghttp2_session_del(c->session);
 	fd_close(&c->fd);
 	c->grpc->n_clients--;

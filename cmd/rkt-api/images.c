@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ListImages and InspectImage, by what `rkt image list` reads. */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -153,13 +154,15 @@ static int inspect(const struct service *s, const char *id, struct strbuf *out,
 	cleanup_imagestore struct imagestore *store = NULL;
 	cleanup_image_rows struct image_rows rows = IMAGE_ROWS_INIT;
 	cleanup_image struct image image = {STRBUF_INIT, IMAGE_MANIFEST_INIT};
-	const struct image_row *row;
+	const struct image_row *row = NULL;
 	int r = load_rows(s, &store, &rows, err);
 
 	if (r == 0)
 		r = find_row(&rows, id, &row, err);
-	if (r == 0)
-		r = image_load(store, row, &image, err);
+	if (r < 0)
+		return r;
+	assert(row);
+	r = image_load(store, row, &image, err);
 	if (r == 0)
 		add(row, &image, true, out);
 	return r;

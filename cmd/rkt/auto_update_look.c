@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,9 +173,10 @@ static int look_for_version(struct auto_update_work *w,
 		explain(w, a, &images, &held, &why, error_innermost(err));
 	} else if (r >= 0) {
 		const struct image_row *row = &images.v[r];
-		cleanup_free char *image =
-			xasprintf("%s:%s", row->name, row->version);
+		cleanup_free char *image = NULL;
 
+		assert((size_t)r < images.n);
+		image = xasprintf("%s:%s", row->name, row->version);
 		take(w, a, image, row->version, row->id);
 	}
 	return r == -EALREADY || r >= 0 ? 0 : r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/rkt/rootless.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -152,6 +153,7 @@ int rootless_become_root(const char *dir, struct error *err)
 		r = rootless_enter(fd, err);
 	if (r < 0)
 		return r;
+	assert(words.n > 0 && words.v); /* the kernel sees to it */
 	(void)setenv(STAGE1_ENV_ROOTLESS, mark, 1);
 	(void)execv("/proc/self/exe", words.v);
 	return error_sys(err, errno, "execute rkt again");
