@@ -666,9 +666,8 @@ void generation_free(struct generation *g)
 	generation_thaw_tracers(g);
 	end_process(g, &g->handler, &g->handler_source);
 	/* What its main process has started. */
-	if (g->state != GENERATION_ENDED && g->leaf.dirfd >= 0 &&
-	    cgroup_leaf_kill(&g->leaf, &err) < 0)
-		log_failure(&err, g->app->name);
+	if (g->state != GENERATION_ENDED)
+		generation_kill(g);
 	generation_close_stdio(g);
 	generation_notify_close(g);
 	if (g->leaf.name && cgroup_leaf_remove(pod->cgroup, &g->leaf, &err) < 0)

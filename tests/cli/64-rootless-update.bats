@@ -15,6 +15,7 @@ setup() {
 	rootless_setup
 	with_range
 	loads=()
+	RUN=()
 }
 
 teardown() {
@@ -34,7 +35,7 @@ ann_serves() {
 	ann_version 1 "${JQ:-.}"
 	ann_version 2
 	uuid=$(ann "$RKT" --insecure-options=image run --net="${NET:-host}" \
-		--detach --pod-name=web "$D/1.aci" -- serve "$@")
+		--detach --pod-name=web "$D/1.aci" "${RUN[@]}" -- serve "$@")
 	pod=$STORE/pods/run/$uuid
 	wait_for 10 ann_logged "$uuid" serving=1
 	pid=$(cat "$pod/pid")
@@ -58,6 +59,10 @@ serves() {
 	# Of the other one nothing runs any more.
 	[ "$(pgrep -fc '^/inside' --ns "$pid" --nslist pid)" = "${2:-1}" ] ||
 		fail "processes: $(pgrep -fa '^/inside' --ns "$pid" --nslist pid)"
+}
+
+again_serves() {
+	[ "$(grep -c serving=1 "$pod/logs/inside")" -ge 3 ]
 }
 
 @test "in the host's network: handed over and back, three times, under load" {
@@ -153,6 +158,28 @@ serves() {
 	[ "$(load_value a refused)$(load_value a timeout)" = 00 ] ||
 		fail "$(cat "$D/a.load")"
 	serves 1
+}
+
+@test "the new version is killed while the old one drains: its workers end, too" {
+	local idle updater
+	RUN=(--restart=on-failure)
+	ann_serves "workers:$PORT:3"
+	# Who stays with the old one.
+	nc 127.0.0.1 "$PORT" < <(exec sleep 60) >/dev/null 3>&- &
+	idle=$!
+	loads+=("$idle")
+	sleep 0.2
+	ann "$RKT" --insecure-options=image update --strategy=handover \
+		--observe=0s --drain-timeout=20s --image="$D/2.aci" web \
+		>"$D/updated" 3>&- &
+	updater=$!
+	wait_for 10 grep -q COMMITTED "$pod/update.journal"
+	kill -9 "$(cat "$pod/generations/inside/2/pid")"
+	wait_for 10 test -e "$pod/status/inside.restarts"
+	wait_for 10 again_serves
+	kill "$idle"
+	wait "$updater" || true
+	serves 2 3
 }
 
 @test "restart: sockets are held, nobody is refused" {
