@@ -70,14 +70,18 @@ void held_add(struct pod_app *app, const struct held_listener *h)
 	app->held[app->n_held++] = *h;
 }
 
-bool held_filter(int fd, const struct sock_fprog *program)
+static bool has_filter(int fd)
 {
 	socklen_t len = 0;
 
-	return getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) == 0 &&
-	       len == 0 &&
-	       setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program,
-			  sizeof(*program)) == 0;
+	return getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) < 0 ||
+	       len > 0;
+}
+
+bool held_filter(int fd, const struct sock_fprog *program)
+{
+	return !has_filter(fd) && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER,
+					     program, sizeof(*program)) == 0;
 }
 
 bool held_unfilter(int fd)
@@ -137,7 +141,8 @@ void held_keep_out(struct held_listener *h)
 	if (h->is_quiet)
 		return;
 	h->is_quiet = attach_quiet(fd);
-	if (!h->is_quiet && !held_is_listening(fd))
+	/* A filter of the app's own would be taken for ours later. */
+	if (!h->is_quiet && !has_filter(fd) && !held_is_listening(fd))
 		h->is_quiet = set_hops(fd, HOPS_MAX);
 }
 

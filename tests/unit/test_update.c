@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "spec/stage1_abi.h"
 #include "stage1/control_record.h"
 #include "stage1/event.h"
+#include "stage1/held.h"
 #include "stage1/listeners.h"
 
 /* --- bind_decide -----------------------------------------------------------
@@ -277,4 +282,27 @@ Test(update, timers)
 	cr_expect_eq(timers[2].deadline_ns, 0);
 	event_timer_cancel(&loop, &timers[0]); /* not armed: nothing happens */
 	event_loop_release(&loop);
+}
+
+/* --- held sockets ----------------------------------------------------------
+ */
+
+/* A filter on UDP takes no privilege. */
+Test(update, held_leaves_the_apps_filter)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+	const struct sock_fprog program = {.len = 1, .filter = &all};
+	struct held_listener h = {.next_fd = -EBADF, .dirfd = -EBADF};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), hops;
+	socklen_t len = 0;
+
+	cr_assert(held_filter(fd, &program));
+	h.fd = dup(fd);
+	held_keep_out(&h);
+	held_release(&h);
+	cr_expect_eq(getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len), 0);
+	cr_expect_eq(len, 1);
+	cr_assert(held_option(fd, SOL_IP, IP_MINTTL, &hops));
+	cr_expect_eq(hops, 0);
+	close(fd);
 }
