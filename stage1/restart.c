@@ -298,6 +298,17 @@ void restart_serve(struct generation *g)
 		look_in(r, FIRST_LOOK_MS);
 }
 
+void restart_commit(const struct generation *g)
+{
+	struct restart *r;
+
+	if (!has_policy(g))
+		return;
+	r = get(g->app);
+	r->begun_ns = monotonic_ns();
+	r->unwell = false;
+}
+
 void restart_suspend(struct pod_app *app)
 {
 	struct restart *r = app->restart;

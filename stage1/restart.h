@@ -44,6 +44,9 @@ void restart_take_over(struct generation *g);
 /* An update begins or ends.  Meanwhile its callbacks have the generations:
  * nothing new is kept and nobody asks how the app is. */
 void restart_suspend(struct pod_app *app);
+/* G is the one that stays: it is started again by its own policy from now on,
+ * though the update may end much later. */
+void restart_commit(const struct generation *g);
 void restart_resume(struct pod_app *app);
 
 /* Closes what is kept: the caller holds or serves those sockets himself. */

@@ -442,6 +442,7 @@ int update_commit_all(struct update_group *g, struct error *err)
 	for (struct update *m = g->first; m; m = m->sibling) {
 		m->app->committed = m->to;
 		save_manifest(m);
+		restart_commit(m->next);
 		if (m->tier == UPDATE_HANDOVER)
 			handover_committed(m);
 		else

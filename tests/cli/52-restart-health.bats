@@ -568,12 +568,13 @@ committed() {
 	grep -q COMMITTED "$pod/update.journal"
 }
 
-# drain_crash NET SERVE: the new version is killed while the old one drains.
+# drain_crash NET SERVE [JQ]: the new version, changed by JQ, is killed while the
+# old one drains.  RESTART: the policy of both, or neither's.
 drain_crash() {
 	local idle updater
-	image_inside "$D/2.aci" '.app.environment=[{name:"VERSION",value:"2"}]' \
-		example.com/inside 2.0.0
-	NET=$1 run_app --restart=on-failure -- serve "$2"
+	image_inside "$D/2.aci" '.app.environment=[{name:"VERSION",value:"2"}]
+		| '"${3:-.}" example.com/inside 2.0.0
+	NET=$1 run_app ${RESTART-"--restart=on-failure"} -- serve "$2"
 	wait_for 10 pod_logged "$uuid" inside serving=1
 	# Who stays with the old one.
 	nsenter --net="/proc/$pid/ns/net" nc 127.0.0.1 8123 < <(exec sleep 60) \
@@ -608,6 +609,11 @@ drain_crash() {
 
 @test "the same on the host's network, with workers" {
 	drain_crash host workers:8123:3
+}
+
+@test "the same if only the new version is to be started again" {
+	RESTART='' drain_crash none tcp4:8123 \
+		'.annotations=[{name:"rkt.io/restart",value:"on-failure"}]'
 }
 
 # --- probes of updates -----------------------------------------------------------
