@@ -138,7 +138,7 @@ struct auto_update_facts {
 	/* Of the app that is committed, in this run of the pod. */
 	const char *health;    /* "ok", "failing: REASON"; NULL = not asked */
 	unsigned int restarts; /* by its policy */
-	bool has_failed;       /* its end was the pod's */
+	bool has_failed;       /* its end was the pod's, in any run */
 	int exit_code;
 };
 

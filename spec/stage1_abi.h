@@ -84,14 +84,14 @@
 #define STATUS_RESTARTS_SUFFIX                                                 \
 	".restarts" /* "N CODE": starts again, last exit code */
 #define STATUS_HEALTH_SUFFIX ".health" /* "ok" or "failing: REASON" */
-#define STATUS_FAILED_SUFFIX ".failed" /* exit code, if that ended the pod */
 
 /* --- files, relative to generations/APP/N/ -------------------------------- */
 
 #define GENERATION_MANIFEST_FILE "manifest" /* canonical ImageManifest */
 #define GENERATION_IMAGE_ID_FILE "treeStoreID"
-#define GENERATION_APP_FILE "app" /* RuntimeApp as in the pod manifest */
-#define GENERATION_PID_FILE "pid" /* host pid of its main process */
+#define GENERATION_APP_FILE "app"	/* RuntimeApp as in the pod manifest */
+#define GENERATION_PID_FILE "pid"	/* host pid of its main process */
+#define GENERATION_FAILED_FILE "failed" /* exit code that ended the pod */
 #define GENERATION_UPPER_DIR "upper"
 #define GENERATION_WORK_DIR "work"
 #define GENERATION_ROOTFS_DIR "rootfs" /* a copy: --no-overlay only */

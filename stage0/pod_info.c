@@ -96,31 +96,38 @@ bool pod_is_ready(const struct pod *pod)
 /* --- loading ---------------------------------------------------------------
  */
 
-static void load_exit_code(int fd, struct app_info *app)
+static bool load_code(int fd, const char *path, int *ret)
 {
-	cleanup_free char *path = xasprintf(POD_STATUS_DIR "/%s", app->name);
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
 	int64_t code;
 
 	if (read_file_at(fd, path, 64, &text, NULL) < 0)
-		return;
+		return false;
 	trim(&text);
 	if (parse_int(text.buf, 0, INT32_MAX, &code) < 0)
-		return;
-	app->has_exit_code = true;
-	app->exit_code = (int)code;
-	app->finished_ns = mtime_of(fd, path);
+		return false;
+	*ret = (int)code;
+	return true;
+}
+
+static void load_exit_code(int fd, struct app_info *app)
+{
+	cleanup_free char *path = xasprintf(POD_STATUS_DIR "/%s", app->name);
+
+	app->has_exit_code = load_code(fd, path, &app->exit_code);
+	if (app->has_exit_code)
+		app->finished_ns = mtime_of(fd, path);
+}
+
+static void load_failed(int fd, struct app_info *app)
+{
+	cleanup_free char *path = xasprintf(
+		POD_APPSINFO_DIR "/%s/" GENERATION_FAILED_FILE, app->name);
+
+	app->has_failed = load_code(fd, path, &app->failed_code);
 }
 
 /* "COUNT CODE" */
-static void load_failed(int fd, struct app_info *app)
-{
-	cleanup_free char *path =
-		xasprintf(POD_STATUS_DIR "/%s" STATUS_FAILED_SUFFIX, app->name);
-
-	app->ended_pod = faccessat(fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 static void load_restarts(int fd, struct app_info *app)
 {
 	cleanup_free char *path = xasprintf(

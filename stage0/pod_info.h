@@ -29,7 +29,10 @@ struct app_info {
 	int64_t finished_ns;
 	bool has_exit_code;
 	int exit_code;
-	bool ended_pod;	    /* which nobody had asked to stop */
+	/* Its generation ended a run of the pod, not always the last one, that
+	 * nobody had asked to stop. */
+	bool has_failed;
+	int failed_code;
 	bool was_restarted; /* by its policy, in this run of the pod */
 	unsigned int restarts;
 	int last_exit_code; /* of the one before */

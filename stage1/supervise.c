@@ -41,10 +41,8 @@ static void note_started(struct pod_app *app)
 		log_failure(&err, NULL);
 }
 
-static void save_code(struct pod_app *app, const char *suffix, int exit_code)
+static void save_code(struct pod_app *app, const char *name, int exit_code)
 {
-	cleanup_free char *name =
-		xasprintf(POD_STATUS_DIR "/%s%s", app->name, suffix);
 	struct error err = ERROR_INIT;
 	char text[16];
 
@@ -55,13 +53,19 @@ static void save_code(struct pod_app *app, const char *suffix, int exit_code)
 
 static void save_status(struct pod_app *app, int exit_code)
 {
-	save_code(app, "", exit_code);
+	cleanup_free char *name = xasprintf(POD_STATUS_DIR "/%s", app->name);
+
+	save_code(app, name, exit_code);
 }
 
-/* It ended the pod, which nobody asked for. */
+/* It ended the pod, which nobody asked for.  That is known of this generation
+ * after the pod was started anew. */
 static void save_failed(struct pod_app *app, int exit_code)
 {
-	save_code(app, STATUS_FAILED_SUFFIX, exit_code);
+	cleanup_free char *name = xasprintf(
+		POD_APPSINFO_DIR "/%s/" GENERATION_FAILED_FILE, app->name);
+
+	save_code(app, name, exit_code);
 }
 
 /* --- stopping --------------------------------------------------------------

@@ -275,7 +275,7 @@ static bool do_ended(struct auto_update_run *run, const struct pods *pods,
 
 	if (pod_open_in(pods, POD_RUN, uuid, &pod, NULL) == 0 &&
 	    pod_state(&pod) == POD_STATE_EXITED && has_record(&pod))
-		auto_update_ended_pod(run, &pod);
+		(void)auto_update_ended_pod(run, &pod);
 	return run->results.n > before;
 }
 

@@ -105,8 +105,9 @@ void auto_update_pod(struct auto_update_run *run, struct pod *pod,
 		     bool is_asked);
 
 /* The same of a pod that has ended: if a version on trial ended it, the one
- * before is what it starts with the next time.  Else there is no result. */
-void auto_update_ended_pod(struct auto_update_run *run, struct pod *pod);
+ * before is what it starts with the next time.  Else there is no result.
+ * False: somebody starts or removes it now, so that it was not looked at. */
+bool auto_update_ended_pod(struct auto_update_run *run, struct pod *pod);
 
 /* --hold, --release: of POD, which need not run. */
 void auto_update_hold_pod(struct auto_update_run *run, struct pod *pod);

@@ -204,8 +204,8 @@ static int load_state(struct auto_update_work *w, struct error *err)
 			free(a->health);
 			a->health = TAKE_PTR(app->health);
 			a->restarts = app->restarts;
-			a->has_failed = app->ended_pod;
-			a->exit_code = app->exit_code;
+			a->has_failed = app->has_failed;
+			a->exit_code = app->failed_code;
 		}
 	}
 	return 0;

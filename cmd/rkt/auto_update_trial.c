@@ -235,15 +235,15 @@ static void look_at_ended(struct auto_update_work *w)
 			auto_update_drop(run, i);
 }
 
-void auto_update_ended_pod(struct auto_update_run *run, struct pod *pod)
+bool auto_update_ended_pod(struct auto_update_run *run, struct pod *pod)
 {
 	cleanup_auto_update_work struct auto_update_work *w =
 		auto_update_work_new(run, pod);
 
-	/* One that somebody starts or removes now is not ours. */
 	if (!run->opts->dry_run && pod_lock(pod, NULL) < 0)
-		return;
+		return false;
 	look_at_ended(w);
+	return true;
 }
 
 /* --- watching ---------------------------------------------------------------
@@ -306,8 +306,8 @@ void auto_update_watch_pod(struct auto_update_run *run, struct pod *pod)
 		if (transact_check(pod, NULL) < 0)
 			return;
 		look_at_running(run, pod);
-	} else {
-		auto_update_ended_pod(run, pod);
+	} else if (!auto_update_ended_pod(run, pod)) {
+		return;
 	}
 	for (size_t i = 0; i < before; i++) {
 		struct auto_update_result *old = &rs->v[i];
@@ -315,7 +315,9 @@ void auto_update_watch_pod(struct auto_update_run *run, struct pod *pod)
 
 		if (!old->is_on_trial || strcmp(old->pod, pod->uuid) != 0)
 			continue;
-		while (j < rs->n && strcmp(rs->v[j].app, old->app) != 0)
+		/* Without an app it is what is wrong with all of them. */
+		while (j < rs->n && rs->v[j].app &&
+		       strcmp(rs->v[j].app, old->app) != 0)
 			j++;
 		/* It has ended, and was well: there is nothing to be seen. */
 		old->is_on_trial = false;

@@ -27,7 +27,7 @@ struct auto_update_app {
 	char *current; /* NAME:VERSION; with a reference the image's ID */
 	char *chosen;  /* the same of what is to be tried; NULL = is not */
 	char *id;
-	/* How it is, in this run of the pod. */
+	/* How it is. */
 	char *health;
 	unsigned int restarts;
 	bool has_failed;

@@ -165,6 +165,41 @@ crash() {
 	expect_output held
 }
 
+@test "one that ends the pod, which its unit starts again at once" {
+	web
+	version 2
+	store 2
+	watching --success-after=10m
+	kill -STOP "$command"
+	kill -9 "$(main_of 2)"
+	wait_for 20 pod_is web exited
+	run_rkt start --detach web
+	expect_status 0
+	wait_for 20 pod_is web running
+	is_at 2
+	kill -CONT "$command"
+	ended 10 '.apps[0] | .outcome == "fell-back" and .to == "1.0.0" and
+		(.reason | test("ended with exit code 137"))'
+	settled
+	is_at 1
+	# What it did once is not said of it when it is tried anew.
+	auto --retry --success-after=1s web
+	expect_status 0
+	expect_output updated 2.0.0
+	record_is successful
+}
+
+@test "a pod that cannot be read any more" {
+	web
+	version 2
+	store 2
+	watching --success-after=10m
+	mv "$pod/pod" "$pod/away"
+	ended 254 '.apps | length == 1 and .[0].outcome == "failed" and
+		(.[0].reason | test("manifest of the pod"))'
+	mv "$pod/away" "$pod/pod"
+}
+
 @test "a pod that is stopped is not to blame" {
 	web
 	version 2
