@@ -121,12 +121,21 @@ static int stop_pod(struct cmd_call *call, struct pod *pod, struct error *err)
 	return 0;
 }
 
-static int wait_for_end(struct cmd_call *call, struct pod *pod,
+/* One that is not there any more has been removed since. */
+static int wait_for_end(const struct cmd_call *call, const char *uuid,
 			struct error *err)
 {
+	cleanup_pods struct pods pods = PODS_INIT;
+	cleanup_pod struct pod pod = POD_INIT;
 	const struct opts *o = call->opts;
+	int r = pods_open(&pods, call->rkt->dir, err);
 
-	return pod_wait_exited(pod, o->wait, err);
+	if (r < 0)
+		return r;
+	r = pod_open(&pods, uuid, &pod, err);
+	if (r == 0)
+		r = pod_wait_exited(&pod, o->wait, err);
+	return r == -ENOENT ? 0 : r;
 }
 
 static int run(struct cmd_call *call)
@@ -137,11 +146,11 @@ static int run(struct cmd_call *call)
 
 	/* All are told to stop before the first is waited for. */
 	for (size_t i = 0; i < o->stopped.n; i++) {
-		int code = pod_arg_word(call, o->stopped.v[i], wait_for_end);
+		struct error err = ERROR_INIT;
 
-		if (code != 0) {
+		if (wait_for_end(call, o->stopped.v[i], &err) < 0) {
 			failed++;
-			r = code;
+			r = cmd_failure(call, &err, NULL);
 		}
 	}
 	strv_release(&o->stopped);

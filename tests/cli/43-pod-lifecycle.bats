@@ -222,6 +222,20 @@ no_app_runs() {
 	expect_output 'must be a boolean or a duration'
 }
 
+@test "rkt stop --wait: somebody removes them as soon as they have exited" {
+	detach_inside --net=none "$F/inside.aci" -- signals 600
+	wait_for 10 pod_logged "$uuid" inside ready=1
+	first=$uuid
+	detach_inside --net=none "$F/inside.aci" -- signals 600
+	wait_for 10 pod_logged "$uuid" inside ready=1
+	rkt stop --wait "$first" "$uuid" >"$D/out" 2>&1 3>&- &
+	local stop=$!
+	for pod in "$uuid" "$first"; do
+		until rkt rm "$pod" >/dev/null 2>&1; do :; done
+	done
+	wait "$stop" || fail "$? $(cat "$D/out")"
+}
+
 @test "rkt stop --wait=TIME: 254 when it is over" {
 	detach_inside --net=none "$F/inside.aci" -- ignore-term and sleep 600
 	wait_for 10 pod_logged "$uuid" inside ready=1
