@@ -301,7 +301,8 @@ static int rkt_main(int argc, char **argv)
 	}
 	if (read_arguments(&call, &globals, &err) < 0) {
 		log_init(call.command->name, globals.debug);
-		cmd_print_usage(&call);
+		if (!call.file)
+			cmd_print_usage(&call);
 		log_failure(&err, NULL);
 		return RKT_EXIT_FAILURE;
 	}
