@@ -325,14 +325,10 @@ static int64_t parse_timeout(const char *text, size_t len)
 {
 	static const struct {
 		char unit;
-		int64_t ns;
+		int64_t ms, of; /* so many of them */
 	} units[] = {
-		{'H', INT64_C(3600000000000)},
-		{'M', INT64_C(60000000000)},
-		{'S', INT64_C(1000000000)},
-		{'m', 1000000},
-		{'u', 1000},
-		{'n', 1},
+		{'H', 3600000, 1}, {'M', 60000, 1}, {'S', 1000, 1},
+		{'m', 1, 1},	   {'u', 1, 1000},  {'n', 1, 1000000},
 	};
 	cleanup_free char *digits = NULL;
 	uint64_t n;
@@ -344,7 +340,7 @@ static int64_t parse_timeout(const char *text, size_t len)
 		return 0;
 	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
 		if (units[i].unit == text[len - 1])
-			return (int64_t)n * units[i].ns / 1000000 + 1;
+			return (int64_t)n * units[i].ms / units[i].of + 1;
 	return 0;
 }
 

@@ -499,6 +499,28 @@ app_times() {
 	expect_status 0
 }
 
+@test "the longest time there is for a call is no short one" {
+	service
+	local out=$D/headers
+	# timed SECONDS TIME: what a call has said by then
+	timed() {
+		printf '\0\0\0\0\0' | timeout "$1" curl -s -D - -o /dev/null \
+			--http2-prior-knowledge -H 'te: trailers' \
+			-H 'content-type: application/grpc' \
+			-H "grpc-timeout: $2" --data-binary @- \
+			"http://$AT/v1alpha.PublicAPI/ListenEvents" >"$out"
+	}
+	timed 20 1m
+	grep -q '^grpc-status: 4' "$out"
+	rm "$out"
+	timed 8 99999999H 3>&- &
+	wait_for 20 grep -qs '^HTTP/2 200' "$out"
+	api GetInfo
+	expect_status 0
+	! wait $! || fail "it is over"
+	! grep grpc-status "$out" || fail "it ended"
+}
+
 @test "clients that say nothing are ended, the others do not wait for them" {
 	service
 	for _ in $(seq 300); do
