@@ -35,9 +35,8 @@ struct image_totals {
 };
 
 /*
- * BLOB_FD (or a
- * negative number) gets the bytes at their offsets, zero blocks left as holes.
- * A stream longer than MAX_SIZE fails with -EFBIG.
+ * BLOB_FD (or a negative number) gets the bytes at their offsets, zero blocks
+ * left as holes.  A stream longer than MAX_SIZE fails with -EFBIG.
  */
 int image_stream_open(const struct image_input *input, int blob_fd,
 		      uint64_t max_size, struct image_stream **ret,

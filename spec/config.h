@@ -17,8 +17,8 @@
  * Every file has rktKind and rktVersion ("v1").  Within one directory a thing
  * is said once; a later directory overrides an earlier one per domain, per
  * registry, per path, name and version together, and per member of
- * auto-update.  Members that nobody
- * knows are ignored: a newer rkt may have written them.
+ * auto-update.  Members that nobody knows are ignored: a newer rkt may have
+ * written them.
  */
 
 #include <stdbool.h>

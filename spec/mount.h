@@ -36,8 +36,11 @@ struct mount {
 	enum mount_propagation propagation;
 };
 
-/* The string form of rkt's --mount: volume=NAME,target=/PATH, and rkt had not
- * [,subPath=DIR][,readOnly=BOOL][,propagation=private|rslave|rshared]. */
+/*
+ * The string form of rkt's --mount: volume=NAME,target=/PATH; and, which rkt
+ * did not have, [,subPath=DIR][,readOnly=BOOL][,propagation=P], where P is
+ * private, rslave or rshared.
+ */
 int mount_parse(const char *s, struct mount *ret, struct error *err);
 /*
  * The string form of rkt's --mnt-volume, a mount and its volume in one:

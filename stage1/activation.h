@@ -60,10 +60,10 @@ void activation_release(struct activation *a);
 
 /*
  * Opens in the network namespace of the process PIDFD (the caller's own is
- * OWN_NETNS) what APP asks for and A does not have
- * yet, unless it is among HOST's (NULL: there are none): [::] for both IPv4 and
- * IPv6, as systemd does, or 0.0.0.0 where there is no IPv6.  What APP does not
- * ask for stays open: it may be rolled back.
+ * OWN_NETNS) what APP asks for and A does not have yet, unless it is among
+ * HOST's (NULL: there are none): [::] for both IPv4 and IPv6, as systemd does,
+ * or 0.0.0.0 where there is no IPv6.  What APP does not ask for stays open: it
+ * may be rolled back.
  */
 int activation_open(struct activation *a, struct host_sockets *host, int pidfd,
 		    int own_netns, const struct app *app, struct error *err);

@@ -3,7 +3,7 @@
 #define STAGE1_ENTER_RELAY_H
 
 /* What a command in a pod (stage1/enter.c) prints, on its way to a terminal of
- * the caller's: which itself the command does not get. */
+ * the caller's.  The command does not get that terminal itself. */
 
 #include "stage1/event.h"
 

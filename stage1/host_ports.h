@@ -72,8 +72,8 @@ size_t host_addresses_make(const struct network_port *port,
 /*
  * Takes all PORTS or none.  -EADDRINUSE, with a message that names it, if one
  * belongs to another pod or a program; what a killed pod has left of rules for
- * them is undone.  Those the service manager has opened for
- * this pod (GIVEN) are its own.
+ * them is undone.  Those the service manager has opened for this pod (GIVEN)
+ * are its own.
  */
 int host_ports_claim(struct host_ports *h, const char *uuid,
 		     const struct network_port *ports, size_t n,
@@ -86,7 +86,7 @@ void host_ports_forward(struct host_ports *h, struct event_loop *loop,
  * (masquerade.h); undone with the network. */
 int host_ports_spare(const struct host_ports *h, const char *uuid,
 		     struct error *err);
-/* They are not any more; the ports stay taken. */
+/* Clients of ::1 are not served any more; the ports stay taken. */
 void host_ports_stop(struct host_ports *h);
 
 /* For another supervisor: stage1/state.h. */

@@ -74,9 +74,8 @@ int rootfs_make_dir(const struct rootfs *r, const char *name, mode_t mode,
 
 /*
  * In the app's process, which acts as the pod's root (users_act()) and whose
- * mount namespace is a copy of pod init's: builds
- * the root and makes it the only thing there.  The working directory is the
- * new "/".
+ * mount namespace is a copy of pod init's: builds the root and makes it the
+ * only thing there.  The working directory is the new "/".
  */
 int rootfs_enter(const struct rootfs *r, struct error *err);
 

@@ -29,7 +29,7 @@
  * that a worker of ours came too late to ask: what the machine did to us);
  * and body.VERSION for each version that answered: the first word of a page,
  * or what the server says of itself.  Exit 0 whatever the counts, 2 for wrong
- *use.
+ * use.
  *
  * FILE has a line "start MS", milliseconds since 1970 as all of them, then
  * "MS VERSION COUNT" for every 10 ms in which a version answered, with

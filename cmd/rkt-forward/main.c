@@ -7,7 +7,7 @@
  *
  * Started by stage1, process PARENT, when the first client comes, with a
  * socket for each PORT of the pod from descriptor 3 on.  Ends with stage1, or
- *when there was nobody for a while: stage1 waits for the next one then.
+ * when there was nobody for a while: stage1 waits for the next one then.
  */
 #include <arpa/inet.h>
 #include <errno.h>
