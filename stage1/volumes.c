@@ -192,7 +192,7 @@ static int open_source(const struct app_mount *m, struct error *err)
 static int check_propagation(const struct app_mount *m, int fd,
 			     const struct users *users, struct error *err)
 {
-	bool tells, is_told;
+	bool tells = false, is_told = false;
 	int r = 0;
 
 	if (m->propagation == PROPAGATION_SHARED && users_are_private(users))

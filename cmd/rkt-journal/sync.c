@@ -36,7 +36,7 @@ static int dial(void)
 bool journal_sync(void)
 {
 	cleanup_fd int fd = dial();
-	char answer[ANSWER_MAX];
+	char answer[ANSWER_MAX] = "";
 	size_t len = 0;
 
 	if (fd < 0 || send(fd, REQUEST, sizeof(REQUEST), MSG_NOSIGNAL) !=
