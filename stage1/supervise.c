@@ -519,12 +519,32 @@ static int release_apps_that(struct pod *pod, bool can_trace, struct error *err)
 	return r;
 }
 
-/* Waits for it. */
-static bool is_executing(const struct pod *pod)
+static void wait_exec(const struct pod *pod)
 {
 	for (size_t i = 0; i < pod->n_apps; i++)
 		if (pod->apps[i]->current)
 			generation_wait_exec(pod->apps[i]->current);
+}
+
+/* Those that could trace others come last: until it executes, a process has
+ * what stage1 has in memory. */
+static int release_all(struct pod *pod, struct error *err)
+{
+	bool any = false;
+	int r = release_apps_that(pod, false, err);
+
+	for (size_t i = 0; i < pod->n_apps; i++)
+		any |= pod->apps[i]->current &&
+		       generation_can_trace(pod->apps[i]->current);
+	if (r == 0 && any)
+		wait_exec(pod);
+	return r < 0 ? r : release_apps_that(pod, true, err);
+}
+
+/* Waits for it. */
+static bool is_executing(const struct pod *pod)
+{
+	wait_exec(pod);
 	for (size_t i = 0; i < pod->n_apps; i++) {
 		int code;
 
@@ -569,11 +589,8 @@ static void let_go(struct pod *pod)
 
 	pod_save_ignored(pod);
 	r = pod_init_wait_ready(&pod->init, &err);
-	/* Those that could trace the others at their barriers come last. */
 	if (r == 0)
-		r = release_apps_that(pod, false, &err);
-	if (r == 0)
-		r = release_apps_that(pod, true, &err);
+		r = release_all(pod, &err);
 	if (r == 0)
 		r = announce(pod, &err);
 	if (r < 0) {

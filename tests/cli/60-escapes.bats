@@ -335,6 +335,23 @@ os.execv("/inside", ["inside", "cwd-escape"])' "$D/root"
 	expect_no_output seized
 }
 
+@test "a tracing app and others that take long to execute" {
+	local slow=() i
+	for i in 1 2 3 4 5 6; do
+		slow+=("$F/inside.aci" "--name=slow$i" --cpu=10m -- sleep 60 ---)
+	done
+	image_inside "$D/tracer.aci" . example.com/tracer
+	for i in 1 2 3; do
+		detach_inside --net=none "${slow[@]}" "$D/tracer.aci" \
+			--caps-retain=CAP_SYS_PTRACE -- hunt-unexecuted 1
+		wait_for 10 pod_logged "$uuid" tracer "hunt.unexecuted=.*"
+		run pod_log "$uuid" tracer
+		expect_output hunt.unexecuted=none
+		expect_no_output seized
+		rkt stop --force "$uuid"
+	done
+}
+
 @test "an app with a tracing pre-start is stopped while others wait for it" {
 	image_inside "$D/slow.aci" '.app.eventHandlers=[
 		{name:"pre-start",exec:["/inside","sleep","60"]}]' \
