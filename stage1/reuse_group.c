@@ -242,7 +242,7 @@ static bool put_in_order(struct reuse_group *g, size_t from, uint32_t mark)
 /* True if the places of those from FROM on are their numbers now. */
 static bool learn_from(struct reuse_group *g, size_t from)
 {
-	uint32_t mark = ~g->sign.mark ? ~g->sign.mark : g->sign.mark / 2;
+	uint32_t mark = steer_other_mark(&g->sign);
 	bool known = true;
 	size_t n = from;
 

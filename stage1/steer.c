@@ -20,6 +20,16 @@
 #define AT_HOP_LIMIT 7
 #define VERSION_6 0x60
 
+/*
+ * A mark of bits that no firewall takes for a flag: 0x2000 is portmap's (and
+ * masquerades), 0x4000 and 0x8000 are kube-proxy's (the latter drops), 0x80 and
+ * 0xf00 others', as are all above.  MARK_BASE keeps it from small numbers,
+ * which people choose.
+ */
+#define MARK_BASE 0x1000
+#define MARK_BITS 0x7f
+#define MARK_OTHER 0x01
+
 /* --- connections of ours ---------------------------------------------------
  */
 
@@ -27,13 +37,18 @@ struct steer_sign steer_sign_make(int fd)
 {
 	struct steer_sign sign = {0};
 
-	/* Nobody else's mark, and none that a rule of the host may know. */
-	if (getrandom(&sign.mark, sizeof(sign.mark), 0) < 0 || !sign.mark)
-		sign.mark = 0x726b7401;
+	if (getrandom(&sign.mark, sizeof(sign.mark), 0) < 0)
+		sign.mark = 0;
+	sign.mark = MARK_BASE | (sign.mark & MARK_BITS);
 	if (steer_sign_socket(fd, &sign) == -EPERM)
 		sign = (struct steer_sign){
 			.hops = (uint8_t)(HOPS_FIRST + sign.mark % HOPS_N)};
 	return sign;
+}
+
+uint32_t steer_other_mark(const struct steer_sign *sign)
+{
+	return sign->mark ^ MARK_OTHER;
 }
 
 int steer_sign_socket(int fd, const struct steer_sign *sign)

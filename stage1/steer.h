@@ -49,6 +49,8 @@ struct steer {
 
 /* A new one, for sockets like FD. */
 struct steer_sign steer_sign_make(int fd);
+/* For what neither clients nor probes send; if it has a mark. */
+uint32_t steer_other_mark(const struct steer_sign *sign);
 /* Puts it on a socket that has not connected yet. */
 int steer_sign_socket(int fd, const struct steer_sign *sign);
 

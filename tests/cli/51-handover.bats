@@ -148,6 +148,29 @@ s.bind(('0.0.0.0', 8093))"
 	expect_output 'Address already in use'
 }
 
+@test "the host's network: what firewalls mark is never a probe" {
+	# 0x2000 is portmap's, 0x4000 and 0x8000 kube-proxy's, all above others'.
+	nft -f - <<-EOT
+	table inet rkt-test-marks {
+		chain out {
+			type filter hook output priority 0;
+			meta mark & 0xffffef80 != 0 drop
+		}
+	}
+	EOT
+	NET=host serve tcp4:8094
+	version 2
+	local failed=
+	for _ in 1 2; do
+		update --image="$D/2.aci"
+		[ "$status" = 0 ] || failed+=$output
+		rollback
+		[ "$status" = 0 ] || failed+=$output
+	done
+	nft delete table inet rkt-test-marks
+	[ -z "$failed" ] || fail "$failed"
+}
+
 @test "canary: a part for a while, then all" {
 	serve tcp4:80
 	version 2

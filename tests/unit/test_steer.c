@@ -3,6 +3,8 @@
 
 #include <criterion/criterion.h>
 #include <stdbool.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define LOOPBACK 1
 
@@ -215,4 +217,24 @@ Test(steer, hops)
 				     rows[i].is_ours || share,
 				     "row %zu, share %u", i, s.share);
 		}
+}
+
+/* Firewalls take other bits for flags: portmap's masquerades, kube-proxy's
+ * drops. */
+Test(steer, marks)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_geq(fd, 0);
+	for (int i = 0; i < 500; i++) {
+		const struct steer_sign sign = steer_sign_make(fd);
+
+		/* Who may not set one has none. */
+		if (!sign.mark)
+			break;
+		cr_expect_eq(sign.mark & ~0x7fU, 0x1000U, "%x", sign.mark);
+		cr_expect_eq(steer_other_mark(&sign) & ~0x7fU, 0x1000U);
+		cr_expect_neq(steer_other_mark(&sign), sign.mark);
+	}
+	close(fd);
 }
