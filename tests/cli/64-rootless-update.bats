@@ -105,7 +105,7 @@ again_serves() {
 	load_begin a 127.0.0.1 "$PORT" /
 	ann_updates --image="$D/2.aci"
 	expect_status 0
-	expect_output '3 listening sockets' 'by handover'
+	expect_output 'listening socket' 'by handover'
 	ann_rkt rollback --observe=200ms web
 	expect_status 0
 	sleep 0.3

@@ -195,7 +195,8 @@ ann_version() {
 	ann_rkt run --net=none docker://example.com/plain/app:v1 \
 		--exec=/bin/sh -- -c 'id -u; exit 3'
 	expect_status 3
-	expect_output 0
+	# The image's user.
+	expect_output 'app[2]: 33'
 	[ ! -e /var/lib/rkt/cas ]
 	ann_rkt fetch docker://example.com/plain/missing:v1
 	expect_status 254

@@ -194,7 +194,7 @@ pod_init() {
 	wait_for 10 stored rkt@web 2
 	userns=$(machine readlink "/proc/$(pod_init web)/ns/user")
 	netns=$(machine readlink "/proc/$(pod_init web)/ns/net")
-	claims=$(machine sh -c 'ls -l /run/rkt/users')
+	claims=$(machine sh -c 'ls -l --time-style=+ /run/rkt/users')
 	[ "$userns" != "$(machine readlink /proc/1/ns/user)" ]
 	load_begin 127.0.0.1 8080 /
 	for _ in 1 2 3; do
@@ -204,7 +204,7 @@ pod_init() {
 	load_end
 	[ "$userns" = "$(machine readlink "/proc/$(pod_init web)/ns/user")" ]
 	[ "$netns" = "$(machine readlink "/proc/$(pod_init web)/ns/net")" ]
-	[ "$claims" = "$(machine sh -c 'ls -l /run/rkt/users')" ]
+	[ "$claims" = "$(machine sh -c 'ls -l --time-style=+ /run/rkt/users')" ]
 	# Its users are still the host's nobodies, its root has what is its.
 	run machine grep '^Uid:' "/proc/$(app_pid web inside)/status"
 	expect_no_output '	0	'
