@@ -108,17 +108,20 @@ static int set_propagation(void *object, const char *value, struct error *err)
 			 value);
 }
 
+/* The first is for the command line alone: elsewhere it is another field. */
+static const struct string_form_key keys[] = {
+	{"volume", set_volume},		  {"target", set_target},
+	{"subPath", set_sub_path},	  {"readOnly", set_read_only},
+	{"propagation", set_propagation},
+};
+#define N_KEYS (sizeof(keys) / sizeof(keys[0]))
+
 int mount_parse(const char *s, struct mount *ret, struct error *err)
 {
-	static const struct string_form_key keys[] = {
-		{"volume", set_volume},		  {"target", set_target},
-		{"subPath", set_sub_path},	  {"readOnly", set_read_only},
-		{"propagation", set_propagation},
-	};
 	static const struct string_form form = {
 		.what = "mount",
 		.keys = keys,
-		.n_keys = sizeof(keys) / sizeof(keys[0]),
+		.n_keys = N_KEYS,
 	};
 	struct mount m cleanup_mount = {0};
 	int r = string_form_parse(&form, s, &m, err);
@@ -156,16 +159,10 @@ void mount_format_options(const struct mount *m, struct strbuf *out)
 
 int mount_parse_options(const char *s, struct mount *ret, struct error *err)
 {
-	static const struct string_form_key keys[] = {
-		{"target", set_target},
-		{"subPath", set_sub_path},
-		{"readOnly", set_read_only},
-		{"propagation", set_propagation},
-	};
 	static const struct string_form form = {
 		.what = "mount",
-		.keys = keys,
-		.n_keys = sizeof(keys) / sizeof(keys[0]),
+		.keys = keys + 1,
+		.n_keys = N_KEYS - 1,
 	};
 	struct mount m cleanup_mount = {0};
 	int r = string_form_parse(&form, s, &m, err);
