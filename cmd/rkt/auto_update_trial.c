@@ -285,15 +285,15 @@ static void look_at_running(struct auto_update_run *run, struct pod *pod)
 
 /* What there is to say of it now instead of *OLD, which is on trial. */
 static void take_over(struct auto_update_result *old,
-		      struct auto_update_result *new)
+		      struct auto_update_result *now)
 {
 	struct auto_update_result was = *old;
 
-	old->is_on_trial = new->is_on_trial;
-	if (new->outcome != OUTCOME_FELL_BACK &&new->outcome != OUTCOME_FAILED)
+	old->is_on_trial = now->is_on_trial;
+	if (now->outcome != OUTCOME_FELL_BACK && now->outcome != OUTCOME_FAILED)
 		return;
-	*old = *new;
-	*new = was;
+	*old = *now;
+	*now = was;
 }
 
 void auto_update_watch_pod(struct auto_update_run *run, struct pod *pod)
