@@ -28,6 +28,15 @@ void format_time_full(struct strbuf *sb, int64_t ns)
 	strbuf_addf(sb, "%s%s %s", text, fraction, zone);
 }
 
+void format_time_line(struct strbuf *sb, const char *key, int64_t ns)
+{
+	if (!ns)
+		return;
+	strbuf_addf(sb, "%s=", key);
+	format_time_full(sb, ns);
+	strbuf_addch(sb, '\n');
+}
+
 #define MINUTE 60
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)

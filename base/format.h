@@ -13,6 +13,8 @@ struct strbuf;
 /* NS since the epoch in local time: "2006-01-02 15:04:05.999 -0700 MST",
  * the fraction without trailing zeros. */
 void format_time_full(struct strbuf *sb, int64_t ns);
+/* "KEY=TIME" and a line's end; nothing for a time of 0. */
+void format_time_line(struct strbuf *sb, const char *key, int64_t ns);
 
 /* "now", "2 minutes ago", "1 week from now", seen from NOW_NS. */
 void format_time_ago(struct strbuf *sb, int64_t ns, int64_t now_ns);

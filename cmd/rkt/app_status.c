@@ -33,15 +33,6 @@ static const struct option_row rows[] = {
 /* --- rkt's lines -----------------------------------------------------------
  */
 
-static void add_time(struct strbuf *out, const char *key, int64_t ns)
-{
-	if (!ns)
-		return;
-	strbuf_addf(out, "%s=", key);
-	format_time_full(out, ns);
-	strbuf_addch(out, '\n');
-}
-
 static void add_mounts(struct strbuf *out, const struct pod_info *info,
 		       const struct app_info *app)
 {
@@ -75,9 +66,9 @@ static void add_text(struct strbuf *out, const struct pod_info *info,
 
 	strbuf_addf(out, "name=%s\nstate=%s\nimage_id=%s\n", app->name,
 		    app->state, id ? id : "");
-	add_time(out, "created_at", app->created_ns);
-	add_time(out, "started_at", app->started_ns);
-	add_time(out, "finished_at", app->finished_ns);
+	format_time_line(out, "created_at", app->created_ns);
+	format_time_line(out, "started_at", app->started_ns);
+	format_time_line(out, "finished_at", app->finished_ns);
 	if (app->has_exit_code)
 		strbuf_addf(out, "exit_code=%d\n", app->exit_code);
 	add_mounts(out, info, app);

@@ -49,15 +49,6 @@ static const struct option_row rows[] = {
 /* --- printing --------------------------------------------------------------
  */
 
-static void add_time(struct strbuf *out, const char *key, int64_t ns)
-{
-	if (!ns)
-		return;
-	strbuf_addf(out, "%s=", key);
-	format_time_full(out, ns);
-	strbuf_addch(out, '\n');
-}
-
 static bool ran(enum pod_state state)
 {
 	return state == POD_STATE_RUNNING || state == POD_STATE_EXITED ||
@@ -153,8 +144,8 @@ static void add_held(struct strbuf *out, const struct app_info *app)
 static void add_text(struct strbuf *out, const struct pod_info *info)
 {
 	strbuf_addf(out, "state=%s\n", pod_state_text(info->state));
-	add_time(out, "created", info->created_ns);
-	add_time(out, "started", info->started_ns);
+	format_time_line(out, "created", info->created_ns);
+	format_time_line(out, "started", info->started_ns);
 	if (ran(info->state))
 		add_run(out, info);
 	if (info->name)
@@ -170,8 +161,8 @@ static void add_text(struct strbuf *out, const struct pod_info *info)
 	for (size_t i = 0; i < info->manifest.n_apps; i++)
 		add_told(out, &info->apps[i]);
 	add_isolators(out, info);
-	add_time(out, "auto-update-held",
-		 info->held_since * INT64_C(1000000000));
+	format_time_line(out, "auto-update-held",
+			 info->held_since * INT64_C(1000000000));
 	for (size_t i = 0; i < info->manifest.n_apps; i++)
 		add_held(out, &info->apps[i]);
 }
